@@ -1,0 +1,14 @@
+# Each target is a task of make.py, which installs the course into .venv first.
+SUITS := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
+	$$python $(SUITS) 2>/dev/null && echo $$python && break; done || true)
+
+.PHONY: course test lessons install lock
+
+course test lessons install:
+	@"$(or $(PYTHON),python3)" make.py $@
+
+# For maintainers: pin the versions again.
+lock:
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements/lock.txt

@@ -1,0 +1,179 @@
+# %% [markdown]
+# # 00 · Start here
+#
+# After this lesson you will be able to say what a test score is worth before you believe it.
+#
+# **20 minutes to teach · under a minute to run**
+
+# %% [markdown]
+# **Questions**
+#
+# - What are the cells, and what is a computer asked to tell from them?
+# - How can a program that looks at nothing be right two times in three?
+# - How is this course put together?
+#
+# **Objectives** – you will
+#
+# 1. read a *cell table* and say what each of its columns means;
+# 2. compute what the *majority answer* scores, and name a measure that it cannot fool;
+# 3. run any lesson again with other cells, another profile or another seed.
+
+# %% tags=["setup"]
+
+# %% [markdown]
+# Everything that a lesson may be asked to do differently stands in its next cell. `twin` means
+# synthetic cells, drawn by code, so that the course runs on any machine without a download.
+# `fast` means minutes, `full` means hours.
+
+# %% tags=["parameters"]
+dataset: str = "twin"  # twin, cnmc, or the path of a C-NMC tree or of your own cells
+profile: str = "fast"  # fast or full
+seed: int = 0  # another seed: other cells, another split, other first weights
+run: str = ""  # folder for results; empty for one named after the three above
+
+# %%
+import numpy as np
+
+from leukhelpers import evaluation, inspection, lesson, plots
+from leukhelpers.quiz import check
+
+here = lesson.begin("00", dataset, profile, seed, run)
+
+# %% [markdown]
+# ## The question
+#
+# *Acute lymphoblastic leukemia* (**ALL**) is the most common cancer of children. The bone marrow
+# makes too many immature white blood cells, *blasts*, and a specialist finds them by looking at a
+# stained smear through a microscope. The healthy precursors of such cells, here called **HEM**,
+# look much the same: telling them apart is hard for people, too.
+#
+# In 2019 the *C-NMC challenge* published about fifteen thousand pictures of single cells, each
+# cut out and placed on black, each labelled by experts. A well-known Kaggle data set is made of
+# them. Many notebooks train a network on it and report wonderful numbers. Some of those numbers
+# are wrong, and this course is about how one can tell.
+#
+# **Nothing in this course is fit for diagnosis.** It teaches how such programs are built and
+# judged.
+
+# %% [markdown]
+# ## The cells
+#
+# A data set is read into a **cell table**, one row a cell.
+
+# %%
+cells = here.load()
+table = cells.table
+table.drop(columns="sha256").sample(5, random_state=1).sort_index()
+
+# %% [markdown]
+# | column | what it says |
+# |---|---|
+# | `cell_id` | the name of the file, without its extension |
+# | `path` | where the picture is |
+# | `label` | **0 = HEM, 1 = ALL**. One place in the package decides this: the file's name |
+# | `subject` | the person from whom the cell came; healthy ones carry an H |
+# | `fold` | the part of the published set: 0, 1 or 2 |
+# | `sha256` | a checksum of the pixels (left out above): equal pictures, equal checksum |
+
+# %% tags=["nbval-check-output"]
+counts = inspection.count(table)
+print("cells   ", counts["images"])
+print("subjects", counts["subjects"])
+print("classes ", counts["classes"])
+print("set aside (unreadable, or named against the rule):", len(cells.set_aside))
+
+# %% [markdown]
+# Before you read on: which of these twelve cells are leukemic? Write down your guess.
+
+# %% tags=["nbval-check-output"]
+chosen = np.random.default_rng(5).choice(len(table), 12, replace=False)
+prepared = here.prepare()
+figure = plots.montage(
+    prepared.pixels[chosen],
+    [f"cell {i}" for i in range(1, 13)],
+    columns=6,
+    title="Twelve cells. Which ones are leukemic?",
+    note=cells.note,
+)
+here.show(figure, "guess", "Twelve purple cells on black, numbered 1 to 12, without labels.")
+
+# %%
+print({i: "ALL" if label else "HEM" for i, label in enumerate(table["label"].iloc[chosen], 1)})
+
+# %% [markdown]
+# ## The surprise: knowing nothing, right two times in three
+#
+# Suppose a program does not look at the picture at all. It answers "ALL" to everything. How often
+# is it right?
+
+# %% tags=["nbval-check-output"]
+labels = table["label"].to_numpy()
+always_all = np.ones(len(labels))
+print(f"accuracy of the answer that never looks: {(labels == always_all).mean():.2f}")
+
+# %% [markdown]
+# Two thirds of the cells are leukemic, so the program is right on two thirds of them. Its
+# **accuracy** looks like knowledge and is only a count of the classes. This is the *majority
+# answer*, and in this course it stands beside every score.
+#
+# Look at each class for itself and the trick is over. **Recall** of a class is the share of its
+# cells that were recognised; **balanced accuracy** is the mean of the recalls.
+
+# %% tags=["nbval-check-output"]
+evaluation.classification_report(labels, always_all).round(2)
+
+# %% tags=["nbval-check-output"]
+score = evaluation.metrics(labels, always_all)
+print(f"accuracy          {score['accuracy']:.2f}")
+print(f"balanced accuracy {score['balanced_accuracy']:.2f}   (0.50 is what guessing gives)")
+
+# %%
+here.record(majority_accuracy=round(score["accuracy"], 3), majority_balanced_accuracy=0.5)
+
+# %% [markdown]
+# The paper from which this course starts reports an accuracy of 0.68 and concludes that its
+# network works. You have just reached about that with one line.
+#
+# ## How the course goes on
+#
+# | lesson | asks |
+# |---|---|
+# | 00 start here | what is a score worth? |
+# | 01 exploration | what do the cells look like, and what betrays the person? |
+# | 02 splits and leakage | may a test set know the patient? |
+# | 03 preprocessing and augmentation | what happens to a picture before the network sees it? |
+# | 05 CNN training | what do the curves say? |
+# | 06 evaluation | what does a good average hide? |
+# | 07 explainability | may one believe a heat map? |
+#
+# The missing numbers are kept for lessons to come. Each lesson runs alone; what it needs from an
+# earlier one it makes itself, and says so.
+
+# %% [markdown]
+# ## Exercises
+#
+# **00.1** The paper's test set held 1455 cells of one class and 678 of the other. What accuracy
+# does the majority answer reach on it? Put your answer, rounded to two digits, in place of the
+# dots.
+
+# %% tags=["nbval-check-output"]
+answer = round(1455 / (1455 + 678), 2)  # solution
+check("00.1", answer)
+
+# %% [markdown]
+# **00.2** And what is its *balanced* accuracy there?
+
+# %% tags=["nbval-check-output"]
+answer = (1.0 + 0.0) / 2  # solution
+check("00.2", answer)
+
+# %% [markdown]
+# ## Key points
+#
+# - A cell table has one row a cell; its label comes from one rule, HEM = 0 and ALL = 1.
+# - An accuracy means nothing until the majority answer stands beside it.
+# - Balanced accuracy of the majority answer is always one half.
+#
+# **Read next:** lesson 01. On the disease: Hunger and Mullighan, "Acute Lymphoblastic Leukemia in
+# Children", *New England Journal of Medicine* 373 (2015). On the data: Gupta and Gupta, "ALL
+# Challenge dataset of ISBI 2019", The Cancer Imaging Archive (2019).

@@ -1,0 +1,207 @@
+# %% [markdown]
+# # 01 · Exploration
+#
+# After this lesson you will be able to find out what a data set would let a program learn that it
+# should not.
+#
+# **35 minutes to teach · under a minute to run**
+
+# %% [markdown]
+# **Questions**
+#
+# - How many cells, of how many people, are there?
+# - What differs between the classes that one can see and measure?
+# - What differs between *people* of the same class?
+#
+# **Objectives** – you will
+#
+# 1. count cells by class, subject and fold, and find irregular names;
+# 2. measure area, colour and sharpness of each cell;
+# 3. compare how much of each measure belongs to the person and how much to the disease.
+
+# %% tags=["setup"]
+
+# %% tags=["parameters"]
+dataset: str = "twin"  # twin, cnmc, or the path of a C-NMC tree or of your own cells
+profile: str = "fast"  # fast or full
+seed: int = 0
+run: str = ""  # folder for results; empty for one named after the three above
+
+# %%
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+from leukhelpers import features, lesson, plots
+from leukhelpers.cells import ALL, HEM, parse_name
+from leukhelpers.quiz import check
+
+here = lesson.begin("01", dataset, profile, seed, run)
+prepared = here.prepare()
+table, pixels, note = prepared.table, prepared.pixels, prepared.dataset.note
+
+# %% [markdown]
+# ## What is there
+#
+# A file's name tells the subject, the photograph, the cell and the class:
+
+# %% tags=["nbval-check-output"]
+print(parse_name("UID_11_10_1_all"))
+print(parse_name("UID_h3_12_4_hem"))
+
+# %% [markdown]
+# The second name writes its subject with a small h. In the published set 36 names do. To a
+# computer `h3` and `H3` are two people, and two people may be put on two sides of a split. So the
+# letter case is folded in the one place where names are read.
+
+# %% tags=["nbval-check-output"]
+by_fold = table.groupby(["fold", "label"]).agg(
+    cells=("cell_id", "size"), subjects=("subject", "nunique")
+)
+by_fold.rename(index={HEM: "HEM", ALL: "ALL"}, level="label").unstack()
+
+# %% tags=["nbval-check-output"]
+per_subject = table.groupby("subject").size()
+print(f"{len(per_subject)} subjects; cells a subject: fewest {per_subject.min()},")
+print(f"median {per_subject.median():.0f}, most {per_subject.max()}")
+
+# %% [markdown]
+# Few people, many cells of each. Keep this in mind: **two hundred cells of one patient are not two
+# hundred independent observations.**
+
+# %% tags=["nbval-check-output"]
+generator = np.random.default_rng(1)
+rows = [
+    generator.choice(np.flatnonzero(table["label"] == label), 6, replace=False)
+    for label in (HEM, ALL)
+]
+shown = np.concatenate(rows)
+names = ["HEM"] * 6 + ["ALL"] * 6
+figure = plots.montage(
+    pixels[shown], names, columns=6, title="Healthy above, leukemic below", note=note
+)
+here.show(figure, "classes", "Six healthy cells above six leukemic ones; they look much alike.")
+
+# %% [markdown]
+# ## What one can measure
+#
+# Eight plain numbers for each cell: its area, the mean and the spread of each colour inside it, and
+# how sharp its texture is. None of them knows anything about medicine.
+
+# %%
+measured = features.simple_features(pixels, prepared.profile.crop)
+measured.round(1).sample(4, random_state=1).sort_index()
+
+# %% tags=["nbval-check-output"]
+labels = table["label"].to_numpy()
+auroc_area = roc_auc_score(labels, measured["area"])
+figure = plots.distribution_by_class(
+    measured["area"] / 1000,
+    labels,
+    xlabel="area of the cell (thousand pixels of the original)",
+    title=f"By area alone, a leukemic cell outranks a healthy one {auroc_area:.0%} of the time",
+    note=note,
+)
+here.show(figure, "area", "Distributions of cell area, HEM and ALL; ALL lies to the right.")
+
+# %% [markdown]
+# The share in that title has a name, **AUROC**: take one leukemic and one healthy cell at random;
+# how often does the leukemic one have the higher score? One half is chance, one is perfect. The
+# majority answer gives every cell the same score, and so has an AUROC of 0.50.
+#
+# So a single number that any ruler can measure says a good deal. Is that the disease? Let us look
+# again, person by person.
+
+# %% tags=["nbval-check-output"]
+figure = plots.values_by_subject(
+    measured["area"] / 1000,
+    table,
+    ylabel="area of the cell (thousand pixels)",
+    title="Each person's cells have a size of their own",
+    note=note,
+)
+here.show(figure, "area-by-subject", "Box of cell area for each subject, coloured by class.")
+
+# %% [markdown]
+# ## The surprise: the person weighs more than the disease
+#
+# Of all the variation of a measure, which share goes with the class, and which with the person?
+# The share that group means explain is called *eta squared*.
+
+
+# %%
+def explained(values, groups):
+    """Share of the variance that the means of the groups explain (eta squared)."""
+    overall = values.mean()
+    means = values.groupby(groups).transform("mean")
+    return ((means - overall) ** 2).sum() / ((values - overall) ** 2).sum()
+
+
+shares = measured.apply(
+    lambda column: {
+        "by class": explained(column, table["label"]),
+        "by subject": explained(column, table["subject"]),
+    },
+    result_type="expand",
+).T.astype(float)
+shares.round(2)
+
+# %% [markdown]
+# Since each person has one class, the second column can never be smaller than the first. The
+# question is by how much it is larger. A difference there is information about *who* it is.
+# A network that is trained and tested on the same people can use all of it.
+
+# %%
+by_subject = shares["by subject"].sort_values(ascending=False)
+here.record(
+    auroc_of_area_alone=round(float(auroc_area), 3),
+    variance_of_area_by_class=round(float(shares.loc["area", "by class"]), 3),
+    variance_of_area_by_subject=round(float(shares.loc["area", "by subject"]), 3),
+    most_personal_measure=f"{by_subject.index[0]} ({by_subject.iloc[0]:.2f})",
+)
+print(f"Most of the person, least of chance: {by_subject.index[0]} ({by_subject.iloc[0]:.0%}).")
+
+# %% [markdown]
+# Could one tell the person from the stain alone? Each point below is a cell; each colour is one
+# of six healthy people. All of them have the same label.
+
+# %% tags=["nbval-check-output"]
+healthy = table.loc[table["label"] == HEM, "subject"].value_counts().index[:6]
+figure = plots.scatter_by_subject(
+    measured["mean_red"],
+    measured["mean_blue"],
+    table["subject"],
+    subjects=list(healthy),
+    labels=("mean red (0 to 255)", "mean blue (0 to 255)"),
+    title="Same label, and yet the stain tells people apart",
+    note=note,
+)
+here.show(figure, "stain", "Mean red against mean blue of the cells of six healthy subjects.")
+
+# %% [markdown]
+# ## Exercises
+#
+# **01.1** How many subjects would you count if you did not fold the letter case? Use the names in
+# `table["cell_id"]`; the subject is the second part between the underscores.
+
+# %% tags=["nbval-check-output"]
+answer = table["cell_id"].str.split("_").str[1].nunique()  # solution
+check("01.1", answer, table=table)
+
+# %% [markdown]
+# **01.2** Which healthy subject has the largest cells (by the median area)? Would the area alone
+# call that person healthy?
+
+# %% tags=["nbval-check-output"]
+medians = measured["area"].groupby(table["subject"]).median()  # solution
+answer = medians[medians.index.str.startswith("H")].idxmax()  # solution
+check("01.2", answer, table=table, area=measured["area"])
+
+# %% [markdown]
+# ## Key points
+#
+# - Thousands of cells may come from a few dozen people; the people are the sample.
+# - The area of a cell tells a good part of the class. Every model must be held against it.
+# - Stain, focus and size betray the person, and the person decides the label.
+#
+# **Read next:** lesson 02, where this becomes a trap. On shortcuts: Geirhos et al., "Shortcut
+# learning in deep neural networks", *Nature Machine Intelligence* 2 (2020).

@@ -1,0 +1,212 @@
+# %% [markdown]
+# # 05 · Training the network
+#
+# After this lesson you will be able to train a convolutional network, read its curves, and say
+# which epoch to keep and why.
+#
+# **45 minutes to teach · about a minute and a half to run**
+
+# %% [markdown]
+# **Questions**
+#
+# - What is the network made of?
+# - What do accuracy and loss curves say, and what do they not say?
+# - When should one stop?
+#
+# **Objectives** – you will
+#
+# 1. name the purpose of each kind of layer;
+# 2. weigh the classes, and say what for;
+# 3. read from the curves where learning becomes learning by heart.
+
+# %% tags=["setup"]
+
+# %% tags=["parameters"]
+dataset: str = "twin"  # twin, cnmc, or the path of a C-NMC tree or of your own cells
+profile: str = "fast"  # fast or full
+seed: int = 0
+run: str = ""  # folder for results; empty for one named after the three above
+
+# %%
+import inspect
+
+import keras
+import numpy as np
+import pandas as pd
+
+from leukhelpers import evaluation, lesson, models, plots, runs, training
+from leukhelpers.quiz import check
+
+here = lesson.begin("05", dataset, profile, seed, run)
+prepared = here.prepare()
+table, split, note = prepared.table, prepared.split, prepared.dataset.note
+labels = table["label"].to_numpy()
+
+# %% [markdown]
+# ## The network
+#
+# The paper describes a network of convolutions, batch normalisation, ReLU, max pooling, dropout
+# and a sigmoid. Here it is, with nothing hidden.
+
+# %%
+print(inspect.getsource(models.build_cnn).split('"""')[2])
+
+# %% [markdown]
+# | layer | what it is for |
+# |---|---|
+# | convolution | looks for a small pattern, the same one everywhere |
+# | batch normalisation | keeps the numbers in a range in which learning works |
+# | ReLU | lets through what is present, cuts off what is absent |
+# | max pooling | halves the picture, keeps the strongest answer |
+# | global average | asks *how much* of a pattern there is, not where |
+# | dropout | makes the network answer without a random part of what it knows |
+# | sigmoid | turns a number into a probability of ALL |
+
+# %% tags=["nbval-check-output"]
+untrained = models.build_cnn(prepared.profile.size, seed=seed)
+print(
+    f"{untrained.count_params():,} numbers to learn, from {len(split.train):,} cells "
+    f"of {table['subject'].iloc[split.train].nunique()} people"
+)
+
+# %% [markdown]
+# Many hundred times more numbers than people. Such a network *can* learn every person by heart; it
+# is up to us to notice.
+#
+# ## Weighing the classes
+#
+# With two leukemic cells for each healthy one, the cheapest way to a lower loss is to say "ALL"
+# more often. Weights make both classes count the same.
+
+# %% tags=["nbval-check-output"]
+weights = training.class_weights(labels[split.train])
+print({name: round(weights[label], 2) for label, name in enumerate(("HEM", "ALL"))})
+
+# %% [markdown]
+# ## Training
+#
+# Three rules are at work. *Adaptive learning rate*: if the validation loss stops falling, the steps
+# become half as long. *Early stopping*: if it does not fall for some epochs, the training ends,
+# and the weights of the **best** epoch come back. And both look at **validation people**, of whom
+# the network has never seen a cell; the test people are not touched.
+
+# %%
+settings = runs.training_settings(prepared.profile)
+settings
+
+
+# %%
+class OneLine(keras.callbacks.Callback):
+    """Print a line an epoch."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        print(f"epoch {epoch + 1:2d}: loss {logs['loss']:.3f}, validation {logs['val_loss']:.3f}")
+
+
+model, history = runs.train(prepared, callbacks=(OneLine(),))
+
+# %% [markdown]
+# The seed fixes the first weights, the order of the cells and every augmentation: on one machine,
+# the same command gives the same numbers to the last digit.
+#
+# ## The curves
+
+# %% tags=["nbval-check-output"]
+best = history.loc[history["val_loss"].idxmin()]
+majority = max(np.mean(labels[split.validation]), 1 - np.mean(labels[split.validation]))
+figure = plots.learning_curves(
+    history,
+    title=f"On people it has not met, the network is best after epoch {best['epoch']:.0f}",
+    majority=majority,
+    note=note,
+)
+here.show(
+    figure,
+    "curves",
+    "Loss and accuracy over the epochs, in training and validation, with the epoch that was kept "
+    "and the accuracy of the majority answer.",
+)
+
+# %% [markdown]
+# How to read them:
+#
+# - **Training loss falls** – the network learns something. It always does.
+# - **Validation loss falls with it** – what it learns holds for people it has not met.
+# - **Validation loss turns up** – from here on it learns *these* people. The mark shows the epoch
+#   whose weights are kept.
+# - **The validation curve jumps** – few people, each a large part of it.
+# - **Accuracy starts near the dashed line** – that line is the majority answer, not zero.
+
+# %% [markdown]
+# ## The surprise: the curves cannot tell whether it learnt the right thing
+#
+# Let us put the network beside two others that have no convolution at all, on the *validation*
+# people. One looks at the area only; one looks at nothing.
+
+# %%
+baselines = runs.fit_baselines(prepared, split)
+validation = runs.predictions_of(model, baselines, prepared, split.validation)
+columns = {
+    "CNN": "probability",
+    "area alone": "area_probability",
+    "majority answer": "majority_probability",
+}
+compared = pd.DataFrame(
+    {
+        name: evaluation.metrics(validation["label"], validation[column])
+        for name, column in columns.items()
+    }
+).T
+compared[["accuracy", "balanced_accuracy", "auroc"]].astype(float).round(3)
+
+# %% [markdown]
+# The network chose its epoch on these very people, so its row is a little flattered. Even so, the
+# distance between the first two rows is all that three hundred thousand numbers have bought over
+# one. Whether it holds on people who had no part in any choice is the question of lesson 06.
+
+# %%
+saved = runs.save_run(here.run, prepared, model, history)
+here.record(
+    parameters=int(model.count_params()),
+    epochs=len(history),
+    best_epoch=int(best["epoch"]),
+    validation_loss=round(float(best["val_loss"]), 3),
+    seconds_per_epoch=round(float(history["seconds"].median()), 1),
+)
+print("saved:", ", ".join(sorted(path.name for path in saved.folder.glob("*.*") if path.is_file())))
+
+# %% [markdown]
+# ## Exercises
+#
+# **05.1** A training set holds 300 ALL and 100 HEM cells. Which weight must a HEM cell have if an
+# ALL cell has the weight 1 and both classes shall count the same?
+
+# %% tags=["nbval-check-output"]
+answer = 3.0  # solution
+check("05.1", answer)
+
+# %% [markdown]
+# **05.2** Which epoch would you have kept, had you looked at the *training* loss only? (Use
+# `history`.) Would its validation loss have been better or worse?
+
+# %% tags=["nbval-check-output"]
+answer = int(history.loc[history["loss"].idxmin(), "epoch"])  # solution
+check("05.2", answer, history=history)
+
+# %% [markdown]
+# **05.3** A friend stops early on the *test* people, "because they were at hand". What is wrong?
+# `"nothing"`, `"the test score becomes too good"` or `"the test score becomes too bad"`?
+
+# %% tags=["nbval-check-output"]
+answer = "the test score becomes too good"  # solution
+check("05.3", answer)
+
+# %% [markdown]
+# ## Key points
+#
+# - Weigh the classes, or the network learns the majority first.
+# - Stop by people whom the network has not seen, and never by the test people.
+# - Curves show *that* something is learnt. What it is worth, only a comparison shows.
+#
+# **Read next:** lesson 06. On batch normalisation: Ioffe and Szegedy, ICML 2015. On Adam: Kingma
+# and Ba, ICLR 2015.

@@ -1,0 +1,133 @@
+"""Build ``notebooks/`` from ``lessons/``: the solved lessons, run, and the exercises.
+
+    python -m lessons.build            run every lesson on the twin and write both
+    python -m lessons.build 02 05      only these
+    python -m lessons.build --check    write nothing; status 1 if a notebook is out of step
+
+A line that ends in ``# solution`` belongs to the solved notebook. In the exercises it
+becomes ``name = ...`` if it gives a name its value, and vanishes otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+import jupytext
+import nbformat
+import papermill
+from nbformat import NotebookNode
+
+LESSONS = Path(__file__).resolve().parent
+NOTEBOOKS = LESSONS.parent / "notebooks"
+SOLUTION = re.compile(r"\s*# solution$")
+# The same in every lesson. Colab has TensorFlow already; pip leaves it as it is.
+SETUP = """\
+# Only on Google Colab: upload the wheel of leukhelpers there, then run this cell.
+import sys
+
+if "google.colab" in sys.modules:
+    import glob
+
+    %pip install --quiet {sorted(glob.glob("leukhelpers-*.whl"))[-1]}"""
+ASSIGNMENT = re.compile(r"^(\w+) = ")
+
+
+def sources(numbers: list[str]) -> list[Path]:
+    """List the lessons, all of them or those of the given numbers."""
+    found = sorted(LESSONS.glob("[0-9][0-9]_*.py"))
+    return [path for path in found if not numbers or path.name[:2] in numbers]
+
+
+def read_lesson(source: Path, solved: bool) -> NotebookNode:
+    """Turn a lesson's source into a notebook that has not run yet."""
+    notebook = jupytext.read(source, fmt="py:percent")
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    for index, cell in enumerate(notebook.cells):
+        if "setup" in cell.metadata.get("tags", []):
+            cell.source = SETUP
+        cell["id"] = f"{source.name[:2]}-{index:02d}"
+        if cell.cell_type == "code":
+            lines = cell.source.splitlines()
+            kept = [_line(line, solved) for line in lines]
+            cell.source = "\n".join(line for line in kept if line is not None)
+    return notebook
+
+
+def _line(line: str, solved: bool) -> str | None:
+    """Keep, shorten or drop one line of code."""
+    if not SOLUTION.search(line):
+        return line
+    if solved:
+        return SOLUTION.sub("", line)
+    named = ASSIGNMENT.match(line)
+    return f"{named.group(1)} = ..." if named else None
+
+
+def build(source: Path) -> None:
+    """Run the solved lesson and write both notebooks."""
+    target = NOTEBOOKS / f"{source.stem}.ipynb"
+    with tempfile.TemporaryDirectory() as folder:
+        raw, done = Path(folder) / "raw.ipynb", Path(folder) / "done.ipynb"
+        nbformat.write(read_lesson(source, solved=True), raw)
+        papermill.execute_notebook(raw, done, cwd=NOTEBOOKS, kernel_name="python3")
+        notebook = nbformat.read(done, as_version=4)
+    # What changes with each run and teaches nothing would only blur the history.
+    fresh = read_lesson(source, solved=True)
+    notebook.metadata = fresh.metadata
+    for cell, plain in zip(notebook.cells, fresh.cells, strict=True):
+        cell.metadata = plain.metadata
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+    nbformat.validate(notebook)
+    nbformat.write(notebook, target)
+    write_exercises(source)
+
+
+def write_exercises(source: Path) -> None:
+    """Write the learner's notebook: stubs instead of solutions, no outputs."""
+    folder = NOTEBOOKS / "exercises"
+    folder.mkdir(exist_ok=True)
+    nbformat.write(read_lesson(source, solved=False), folder / f"{source.stem}.ipynb")
+
+
+def out_of_step(source: Path) -> list[str]:
+    """Say in which way the built notebooks of a lesson differ from its source."""
+    problems = []
+    for target, solved in (
+        (NOTEBOOKS / f"{source.stem}.ipynb", True),
+        (NOTEBOOKS / "exercises" / f"{source.stem}.ipynb", False),
+    ):
+        name = target.relative_to(NOTEBOOKS.parent)
+        if not target.is_file():
+            problems.append(f"{name} is missing")
+            continue
+        built = nbformat.read(target, as_version=4)
+        if _content(built) != _content(read_lesson(source, solved)):
+            problems.append(f"{name} is out of step with {source.name}")
+    return problems
+
+
+def _content(notebook: NotebookNode) -> list[tuple[str, str, dict]]:
+    return [(cell.cell_type, cell.source, dict(cell.metadata)) for cell in notebook.cells]
+
+
+def main(arguments: list[str]) -> int:
+    """Build or check, as the arguments say."""
+    lessons = sources([argument for argument in arguments if argument != "--check"])
+    if "--check" in arguments:
+        problems = [problem for lesson in lessons for problem in out_of_step(lesson)]
+        print("\n".join(problems) or f"{len(lessons)} lessons are in step with their notebooks.")
+        return bool(problems)
+    for lesson in lessons:
+        build(lesson)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,226 @@
+"""Random changes of the training images that leave their diagnosis as it is.
+
+Augmentation belongs to the input pipeline and never into a saved model: a model
+that turns its input at random could be neither explained nor exported.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from leukhelpers.cells import InputError
+
+ZOOM = 1.1  # between 1/1.1 and 1.1 times as large
+CONTRAST = 0.15  # 0.85 to 1.15 times the differences in optical density
+BRIGHTNESS = 1.1  # all channels together, between 1/1.1 and 1.1 times
+STAIN = 1.06  # each channel for itself, between 1/1.06 and 1.06 times
+
+
+def augment_batch(images: tf.Tensor, seed: tf.Tensor | tuple[int, int]) -> tf.Tensor:
+    """Turn, mirror, zoom and recolour each image of a batch in its own way.
+
+    Parameters
+    ----------
+    images : tensor of shape (n, height, width, 3)
+        RGB values 0 to 255, uint8 or float; cells on black.
+    seed : pair of int
+        The same pair gives the same changes, at any time and in any order.
+
+    Returns
+    -------
+    float32 tensor of the same shape
+        RGB values 0 to 255; what was black stays black.
+    """
+    images = tf.cast(images, tf.float32)
+    # Eight random numbers from -1 to 1 an image. A stateless generator depends on
+    # its seed alone, so parallel work cannot change who gets which number.
+    draw = tf.random.stateless_uniform((tf.shape(images)[0], 8), seed, -1.0, 1.0)
+    return move(recolour(images, draw[:, 3:]), draw[:, :3])
+
+
+def recolour(images: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
+    """Change contrast, brightness and stain.
+
+    All three act on the optical density, the logarithm of the light that passes, as
+    more or less dye does (law of Beer and Lambert).
+
+    Parameters
+    ----------
+    images : float32 tensor of shape (n, height, width, 3)
+        RGB values 0 to 255.
+    draw : float32 tensor of shape (n, 5)
+        Numbers from -1 to 1: contrast, brightness, and one for each channel.
+        Zeros leave the image as it is.
+
+    Returns
+    -------
+    float32 tensor of the shape of `images`
+    """
+    draw = draw[:, None, None, :]  # one number for all pixels of an image
+    contrast = 1 + CONTRAST * draw[..., 0:1]
+    gain = BRIGHTNESS ** draw[..., 1:2] * STAIN ** draw[..., 2:5]
+    # The mean colour is that of the cell alone, whatever share of the image it fills.
+    cell = tf.cast(tf.reduce_max(images, axis=-1, keepdims=True) > 0, tf.float32)
+    mean = tf.math.divide_no_nan(
+        tf.reduce_sum(images, axis=(1, 2), keepdims=True),
+        tf.reduce_sum(cell, axis=(1, 2), keepdims=True),
+    )
+    # To stretch the light itself, not its logarithm, would leave a coloured rim where
+    # the cell fades to black.
+    middle = tf.math.log(tf.maximum(mean, 1.0))
+    stretched = middle + contrast * (tf.math.log(images) - middle)
+    return cell * tf.minimum(gain * tf.exp(stretched), 255.0)
+
+
+def move(images: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
+    """Turn by any angle, mirror and zoom, about the centre.
+
+    The three are one matrix, and the image is resampled once: each resampling
+    blurs, and blur would become a sign of the augmented image.
+
+    Parameters
+    ----------
+    images : float32 tensor of shape (n, height, width, 3)
+        RGB values 0 to 255.
+    draw : float32 tensor of shape (n, 3)
+        Numbers from -1 to 1: angle in half turns, mirrored if below 0, zoom.
+        Zeros leave the image as it is.
+
+    Returns
+    -------
+    float32 tensor of the shape of `images`
+        Bilinear; black where the old image has nothing.
+    """
+    angle = math.pi * draw[:, 0]  # a cell on a slide has no up
+    mirror = tf.where(draw[:, 1] < 0, -1.0, 1.0)
+    zoom = ZOOM ** draw[:, 2]  # a power: as often smaller as larger
+    height, width = tf.shape(images)[1], tf.shape(images)[2]
+    centre_x = tf.cast(width - 1, tf.float32) / 2
+    centre_y = tf.cast(height - 1, tf.float32) / 2
+    # Each row says from where in the old image a pixel (x, y) of the new one is read:
+    # (a x + b y + c, d x + e y + f), with c and f such that the centre stays.
+    a, b = mirror * tf.cos(angle) / zoom, -mirror * tf.sin(angle) / zoom
+    d, e = tf.sin(angle) / zoom, tf.cos(angle) / zoom
+    c = centre_x - a * centre_x - b * centre_y
+    f = centre_y - d * centre_x - e * centre_y
+    zero = tf.zeros_like(angle)  # no perspective
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=tf.stack([a, b, c, d, e, f, zero, zero], axis=1),
+        output_shape=tf.stack([height, width]),
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+    )
+
+
+def steps_per_epoch(n_cells: int, batch_size: int) -> int:
+    """Count the full batches in `n_cells`; at least 1."""
+    return max(1, n_cells // batch_size)
+
+
+def training_batches(
+    pixels: np.ndarray,
+    labels: np.ndarray,
+    rows: np.ndarray,
+    batch_size: int,
+    seed: int,
+    augment: bool = True,
+) -> tf.data.Dataset:
+    """Serve shuffled batches without end.
+
+    Each epoch is a new order of `rows` and each batch a new augmentation, all drawn
+    from `seed`: the same seed serves the same batches. An epoch has
+    :func:`steps_per_epoch` batches; the few cells left over in it wait for another.
+
+    Parameters
+    ----------
+    pixels : uint8 array of shape (n, size, size, 3)
+        May be a memory map: only the rows of a batch are read.
+    labels : int array of shape (n,)
+        0 for HEM, 1 for ALL.
+    rows : int array of shape (m,)
+        The rows to serve; no other row is touched.
+    batch_size : int
+        Images in a batch.
+    seed : int
+        Seed of orders and augmentations.
+    augment : bool, default True
+        False serves the images as they are.
+
+    Returns
+    -------
+    tf.data.Dataset
+        Pairs of images (float32, 0 to 255) and labels (float32), without end.
+
+    Raises
+    ------
+    InputError
+        If there are no rows.
+    """
+    rows = np.asarray(rows)
+    if len(rows) == 0:
+        raise InputError("There are no training rows; give the split at least one group to train.")
+
+    def epochs() -> Iterator[tuple[np.ndarray, np.ndarray, tuple[int, int]]]:
+        step = itertools.count()
+        for epoch in itertools.count():
+            order = np.random.default_rng([seed, epoch]).permutation(rows)
+            for batch in range(steps_per_epoch(len(rows), batch_size)):
+                chosen = order[batch * batch_size : (batch + 1) * batch_size]
+                yield pixels[chosen], labels[chosen], (seed, next(step))
+
+    def prepare(
+        images: tf.Tensor, classes: tf.Tensor, pair: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        images = augment_batch(images, pair) if augment else tf.cast(images, tf.float32)
+        return images, classes
+
+    signature = (
+        tf.TensorSpec((None, *pixels.shape[1:]), tf.uint8),
+        tf.TensorSpec((None,), tf.float32),
+        tf.TensorSpec((2,), tf.int64),
+    )
+    batches = tf.data.Dataset.from_generator(epochs, output_signature=signature)
+    # Batches are prepared side by side, yet served in the order of the generator.
+    batches = batches.map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def ordered_batches(
+    pixels: np.ndarray, rows: np.ndarray, batch_size: int, *columns: np.ndarray
+) -> tf.data.Dataset:
+    """Serve rows once, in order, as they are: for validation and prediction.
+
+    Parameters
+    ----------
+    pixels : array of shape (n, size, size, 3)
+        RGB values 0 to 255; may be a memory map: only the rows of a batch are read.
+    rows : int array of shape (m,)
+        The rows to serve.
+    batch_size : int
+        Images in a batch; the last may be smaller.
+    *columns : arrays of shape (m,)
+        What to serve beside the images, row for row with `rows`: labels, weights.
+
+    Returns
+    -------
+    tf.data.Dataset
+        Tuples of images and the columns, float32.
+    """
+
+    def once() -> Iterator[tuple[np.ndarray, ...]]:
+        for start in range(0, len(rows), batch_size):
+            part = slice(start, start + batch_size)
+            yield pixels[rows[part]], *(column[part] for column in columns)
+
+    images = tf.TensorSpec((None, *pixels.shape[1:]), tf.float32)
+    signature = (images, *(tf.TensorSpec((None,), tf.float32) for _ in columns))
+    batches = tf.data.Dataset.from_generator(once, output_signature=signature)
+    count = math.ceil(len(rows) / batch_size)
+    return batches.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2)

@@ -1,0 +1,134 @@
+"""The cell table, and the one rule that gives a cell its label.
+
+Every other source of labels (folder names, CSV columns) is checked against
+:func:`parse_name`; none replaces it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import pandas as pd
+
+HEM = 0
+ALL = 1
+CLASS_NAMES = ("HEM", "ALL")
+UNLABELLED = -1
+
+COLUMNS = ("cell_id", "path", "label", "subject", "fold", "sha256")
+
+_NAME = re.compile(r"UID_(H?)(\d{1,9})_(\d{1,9})_(\d{1,9})_(all|hem)", re.IGNORECASE | re.ASCII)
+
+
+class InputError(ValueError):
+    """An input that the user can mend; the message is one sentence that says how."""
+
+
+class CellName(NamedTuple):
+    """What the name of a C-NMC file says."""
+
+    subject: str
+    image: int
+    cell: int
+    label: int
+
+
+def parse_name(stem: str) -> CellName:
+    """Read subject, image, cell and label from a C-NMC file name.
+
+    Parameters
+    ----------
+    stem : str
+        File name without folder and extension, such as ``UID_H3_12_1_hem``.
+        Letter case does not matter: 36 published names write subject H3 as ``h3``.
+
+    Returns
+    -------
+    CellName
+        ``subject`` in upper case, ``label`` is ``HEM`` (0) or ``ALL`` (1).
+
+    Raises
+    ------
+    InputError
+        If the name does not follow the rule, or if its parts disagree: healthy
+        subjects carry an H and end in ``hem``, leukemic ones end in ``all``.
+    """
+    match = _NAME.fullmatch(stem)
+    if match is None:
+        raise InputError(
+            f"{stem!r} is not named UID_<subject>_<image>_<cell>_<all|hem>; rename or remove it."
+        )
+    healthy, number, image, cell, ending = match.groups()
+    label = ALL if ending.lower() == "all" else HEM
+    if bool(healthy) != (label == HEM):
+        raise InputError(
+            f"{stem!r} contradicts itself: subject {(healthy + number).upper()} "
+            f"cannot be {ending.upper()}; correct the name."
+        )
+    return CellName(healthy.upper() + number, int(image), int(cell), label)
+
+
+def label_of(name: str) -> int:
+    """Turn a class name (``ALL`` or ``HEM``, any letter case) into its label.
+
+    Numbers are refused: in one published table 1 means ALL, in many a notebook HEM.
+    """
+    for label, known in enumerate(CLASS_NAMES):
+        if str(name).strip().upper() == known:
+            return label
+    raise InputError(
+        f"label {name!r} is not known; write the class name, {' or '.join(CLASS_NAMES)}."
+    )
+
+
+def validate(table: pd.DataFrame) -> pd.DataFrame:
+    """Check a cell table and return it with its columns in order.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row a cell, with at least the columns ``COLUMNS``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same rows, columns in the order of ``COLUMNS``, index 0 … n-1.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, a cell stands twice, a label is unknown, a
+        subject is empty or holds a ``+``, or a subject has both labels.
+    """
+    missing = [column for column in COLUMNS if column not in table]
+    if missing:
+        raise InputError(f"The cell table lacks the column(s) {', '.join(missing)}.")
+    if table.empty:
+        raise InputError("The cell table is empty: no readable cell was found.")
+    twice = table.loc[table["cell_id"].duplicated(), "cell_id"].unique()
+    if len(twice):
+        raise InputError(f"These cells stand twice in the table: {_some(twice)}.")
+    unknown = table.loc[~table["label"].isin([HEM, ALL, UNLABELLED]), "label"].unique()
+    if len(unknown):
+        raise InputError(f"Labels must be 0 (HEM) or 1 (ALL), not {_some(unknown)}.")
+    labelled = table[table["label"] != UNLABELLED]
+    subjects = labelled["subject"].fillna("").astype(str).str.strip()
+    nameless = labelled.loc[subjects == "", "cell_id"]
+    if len(nameless):
+        raise InputError(f"These cells have no subject: {_some(nameless)}.")
+    plus = subjects[subjects.str.contains("+", regex=False)].unique()
+    if len(plus):  # groups.group_ids joins subjects by it
+        raise InputError(f"Subjects must not contain a +: {_some(plus)}; write another sign.")
+    labels_of_subject = labelled.groupby("subject")["label"].nunique()
+    both = labels_of_subject.index[labels_of_subject > 1]
+    if len(both):
+        raise InputError(f"These subjects have both labels: {_some(both)}.")
+    return table.loc[:, list(COLUMNS)].reset_index(drop=True)
+
+
+def _some(values: object, at_most: int = 5) -> str:
+    """Name the first few of many values, in a sentence."""
+    listed = [str(value) for value in values]  # type: ignore[attr-defined]
+    rest = len(listed) - at_most
+    return ", ".join(listed[:at_most]) + (f" and {rest} more" if rest > 0 else "")

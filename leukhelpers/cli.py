@@ -1,0 +1,315 @@
+"""The command ``leuk``: each subcommand calls one function of the package.
+
+What a command reports goes to standard output, with ``--json`` as one JSON document;
+progress goes to standard error. A wrong input exits with status 2 and one line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from leukhelpers.cells import InputError
+
+app = typer.Typer(
+    name="leuk",
+    help="Leukemic or healthy? A course that tells them apart honestly. For teaching only.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="Draw, read and check data sets.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+errors = Console(stderr=True, highlight=False)
+output = Console(highlight=False, soft_wrap=True)
+
+DatasetOption = Annotated[
+    str, typer.Option("--dataset", help="twin, cnmc, a C-NMC tree, or your own folder or CSV.")
+]
+ProfileOption = Annotated[str, typer.Option(help="fast or full.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of splits, weights and augmentation.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+RunOption = Annotated[Path, typer.Option("--run", help="Folder of a finished run.")]
+
+
+@data_app.command("twin")
+def data_twin(
+    out: Annotated[Path, typer.Option(help="New folder to write into.")],
+    images: Annotated[int, typer.Option(help="Number of images.")] = 1200,
+    subjects: Annotated[int, typer.Option(help="Number of subjects.")] = 28,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw synthetic cells in the layout of C-NMC."""
+    from leukhelpers.datasets.twin import write_twin
+
+    root = write_twin(out, n_images=images, n_subjects=subjects, seed=seed)
+    told = {"root": str(root), "images": images, "subjects": subjects, "seed": seed}
+    _report({**told, "synthetic": True}, as_json)
+
+
+@data_app.command("info")
+def data_info(
+    dataset: DatasetOption = "twin",
+    profile: ProfileOption = "fast",
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Count images, subjects, groups, classes, folds, duplicates and unreadable files."""
+    from leukhelpers import inspection, runs
+
+    chosen = runs.profile_of(profile)
+    found = inspection.inspect(dataset, chosen, seed, runs.workspace() / "data")
+    _report(found, as_json)
+
+
+@app.command("run")
+def run_course(
+    dataset: DatasetOption = "twin",
+    profile: ProfileOption = "fast",
+    only: Annotated[str, typer.Option(help="Numbers of lessons, such as 05,06.")] = "",
+    seed: SeedOption = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a broken run.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the lessons, headless and in order, and write one HTML report."""
+    from leukhelpers import batch, files, report, runs
+
+    runs.profile_of(profile)
+    folder = out or _new_folder(runs.workspace() / "runs", dataset, profile, seed, resume)
+    numbers = [number.strip() for number in only.split(",") if number.strip()]
+    parameters = {"dataset": _absolute(dataset), "profile": profile, "seed": seed}
+    names = [path.stem for path in batch.find_lessons(numbers)]
+    results = []
+    with _progress() as listen:
+        for result in batch.run_lessons(folder, parameters, numbers, resume, listen):
+            results.append(result)
+            done = f"{result.seconds:6.1f} s" if result.again else "done before"
+            errors.print(f"[{len(results)}/{len(names)}] {result.name}  {done}")
+    page = report.write_report(folder)
+    metrics_file = folder / "metrics.json"
+    metrics = files.read_json(metrics_file) if metrics_file.is_file() else None
+    if as_json:
+        lessons = {result.name: result.seconds for result in results}
+        _report({"run": str(folder), "lessons": lessons, "metrics": metrics}, as_json)
+        return
+    table = Table("Lesson", "Seconds", title="Lessons")
+    for result in results:
+        table.add_row(result.name, f"{result.seconds:.1f}")
+    table.add_row("all", f"{sum(result.seconds for result in results):.1f}")
+    output.print(table)
+    if metrics is not None:
+        output.print(_metrics_table(metrics))
+    output.print(f"Report: {page}", soft_wrap=True)
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option(help="New folder for the run.")],
+    dataset: DatasetOption = "twin",
+    model: Annotated[str, typer.Option(help="cnn.")] = "cnn",
+    profile: ProfileOption = "fast",
+    seed: SeedOption = 0,
+    fold: Annotated[
+        int | None, typer.Option(min=0, max=3, help="Hold out this one of four grouped folds.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train one model on all subjects, or on all but those of one fold."""
+    from leukhelpers import apply, runs
+
+    _known_model(model)
+    _unused(out)
+    prepared = _prepare(dataset, profile, seed)
+    run = apply.train_run(out, prepared, fold)
+    _report({"run": str(run.folder), **run.metrics}, as_json)
+
+
+@app.command()
+def crossval(
+    dataset: DatasetOption = "twin",
+    model: Annotated[str, typer.Option(help="cnn.")] = "cnn",
+    folds: Annotated[int, typer.Option(min=2, max=20, help="Number of grouped folds.")] = 4,
+    profile: ProfileOption = "fast",
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a model on grouped folds: per fold and together."""
+    from leukhelpers import apply
+
+    _known_model(model)
+    found = apply.crossvalidate(_prepare(dataset, profile, seed), folds, say=errors.print)
+    _report(found, as_json)
+
+
+@app.command()
+def evaluate(
+    run: RunOption,
+    dataset: DatasetOption = "twin",
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a trained run on cells that it never saw."""
+    from leukhelpers import apply, runs
+
+    about = runs.read_run(run).about
+    data = runs.workspace() / "data"
+    profile = runs.Profile(**about["profile"])
+    found = apply.evaluate_run(run, runs.load(dataset, profile, about["seed"], data), data)
+    _report(found, as_json)
+
+
+@app.command()
+def predict(
+    run: RunOption, files: Annotated[list[Path], typer.Argument(help="Picture files.")]
+) -> None:
+    """Print a line of JSON for each picture file; status 1 if one cannot be read."""
+    from leukhelpers import apply
+
+    _lines(apply.predict_files(run, files))
+
+
+@app.command()
+def explain(
+    run: RunOption,
+    files: Annotated[list[Path], typer.Argument(help="Picture files.")],
+    out: Annotated[Path, typer.Option(help="Folder for the figures.")],
+) -> None:
+    """Draw Grad-CAM and SHAP over picture files; a line of JSON for each."""
+    from leukhelpers import apply
+
+    _lines(apply.explain_files(run, files, out))
+
+
+def main() -> None:
+    """Run the command line; a wrong input becomes one sentence and status 2."""
+    from leukhelpers.batch import LessonError
+
+    try:
+        app(standalone_mode=False)
+    except (InputError, LessonError) as error:
+        errors.print(f"leuk: {error}", markup=False, soft_wrap=True)
+        raise SystemExit(2 if isinstance(error, InputError) else 1) from None
+    except KeyboardInterrupt:
+        errors.print("leuk: interrupted; what was finished is kept.")
+        raise SystemExit(130) from None
+    except Exception as error:
+        # Typer's own errors about options know their sentence and their status; which
+        # class they have depends on typer's release.
+        if not hasattr(error, "format_message"):
+            raise
+        errors.print(f"leuk: {error.format_message()} See 'leuk --help'.", markup=False)
+        raise SystemExit(2) from None
+
+
+def _prepare(dataset: str, profile: str, seed: int) -> Any:
+    from leukhelpers import runs
+
+    data = runs.workspace() / "data"
+    chosen = runs.profile_of(profile)
+    return runs.prepare(runs.load(dataset, chosen, seed, data), chosen, seed, data)
+
+
+def _absolute(dataset: str) -> str:
+    """Make a place on disk absolute, since each lesson's kernel may stand elsewhere."""
+    if dataset in ("twin", "cnmc"):
+        return dataset
+    place = Path(dataset).expanduser()
+    if not place.exists():
+        raise InputError(f"Data set {dataset!r} is neither twin nor cnmc, nor a place that exists.")
+    return str(place.resolve())
+
+
+def _new_folder(runs_folder: Path, dataset: str, profile: str, seed: int, resume: bool) -> Path:
+    """Name a run after its parameters; a number follows where that name is taken."""
+    base = f"{Path(dataset).name}-{profile}-seed{seed}"
+    folder, number = runs_folder / base, 2
+    latest = folder
+    while folder.exists():
+        latest = folder
+        folder, number = runs_folder / f"{base}-{number}", number + 1
+    return latest if resume else folder
+
+
+def _unused(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} is not empty; name a new folder with --out.")
+
+
+def _known_model(name: str) -> None:
+    if name != "cnn":
+        raise InputError(
+            f"Model {name!r} cannot be trained; choose cnn "
+            "(the area model and the majority answer come with it)."
+        )
+
+
+def _report(found: dict[str, Any], as_json: bool) -> None:
+    """Print what was found, as JSON or as lines and tables."""
+    if as_json:
+        print(json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False))
+        return
+    for key, value in found.items():
+        if key == "models":
+            output.print(_metrics_table(found))
+        elif not isinstance(value, dict | list):
+            output.print(f"{key.replace('_', ' ')}: {value}", markup=False)
+        elif value:
+            output.print(f"{key.replace('_', ' ')}: {json.dumps(value)}", markup=False)
+
+
+def _metrics_table(metrics: dict[str, Any]) -> Table | str:
+    from leukhelpers import report
+
+    if "models" not in metrics:
+        return "No subject was held out, so nothing was measured."
+    shown = report.headline(metrics)
+    subjects = f"{metrics['cells']} cells of {metrics['subjects']} held-out subjects"
+    synthetic = ", synthetic" if metrics.get("synthetic") else ""
+    table = Table("Model", *shown.columns, title=f"{subjects}{synthetic} (95 % interval)")
+    for name, row in shown.iterrows():
+        table.add_row(str(name), *row)
+    return table
+
+
+def _lines(entries: list[dict[str, Any]]) -> None:
+    for entry in entries:
+        print(json.dumps(entry, ensure_ascii=False))
+    if any("error" in entry for entry in entries):
+        raise SystemExit(1)
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """Show which lesson and which cell is at work, and for how long."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("cell {task.completed:.0f}/{task.total:.0f}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=errors, transient=True) as progress:
+        tasks: dict[str, Any] = {}
+
+        def listen(lesson: str, cell: int, cells: int) -> None:
+            if lesson not in tasks:
+                for task in tasks.values():
+                    progress.remove_task(task)
+                tasks.clear()
+                tasks[lesson] = progress.add_task(lesson, total=cells)
+            progress.update(tasks[lesson], completed=cell)
+
+        yield listen
+
+
+if __name__ == "__main__":
+    main()

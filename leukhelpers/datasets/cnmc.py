@@ -1,0 +1,163 @@
+"""C-NMC 2019, as its publishers and Kaggle lay it out on disk.
+
+::
+
+    C-NMC_Leukemia/
+      training_data/fold_0/all/UID_11_10_1_all.bmp      (fold_0, fold_1, fold_2; all, hem)
+      validation_data/C-NMC_test_prelim_phase_data/1.bmp       (the preliminary test)
+      validation_data/C-NMC_test_prelim_phase_data_labels.csv
+      testing_data/C-NMC_test_final_phase_data/1.bmp           (no labels published)
+
+PNG copies are read alike. The label comes from the name
+(:func:`leukhelpers.cells.parse_name`); the folder, or the CSV's column, must agree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from leukhelpers.cells import CLASS_NAMES, UNLABELLED, InputError, parse_name
+from leukhelpers.datasets.base import Dataset, read_table, set_aside_frame
+from leukhelpers.datasets.images import list_files, not_a_picture, readable_cells
+
+_TRAINING = "training_data"
+_PRELIMINARY = "validation_data/C-NMC_test_prelim_phase_data"
+_FINAL = "testing_data/C-NMC_test_final_phase_data"
+
+FOLDERS = {"training": _TRAINING, "preliminary": _PRELIMINARY, "final": _FINAL}
+PARTS = tuple(FOLDERS)
+
+Row = tuple[str, str, int, str, str]  # cell_id, path, label, subject, fold
+
+
+def find_root(folder: Path) -> Path | None:
+    """Find the folder ``C-NMC_Leukemia``: `folder` itself, or one directly inside it."""
+    for candidate in (folder, folder / "C-NMC_Leukemia"):
+        if any((candidate / part).is_dir() for part in FOLDERS.values()):
+            return candidate
+    return None
+
+
+def read_cnmc(
+    folder: Path | str,
+    parts: Sequence[str] = ("training",),
+    cache: Path | None = None,
+    name: str | None = None,
+    synthetic: bool = False,
+) -> Dataset:
+    """Read a C-NMC tree into a cell table.
+
+    Parameters
+    ----------
+    folder : path
+        ``C-NMC_Leukemia``, or the folder that holds it.
+    parts : sequence of str
+        Any of ``training``, ``preliminary`` and ``final``. Test sets are opened only
+        when they are asked for by name.
+    cache : path, optional
+        Folder for the checksums of the pictures, see
+        :func:`leukhelpers.datasets.images.digest_images`.
+    name : str, optional
+        Name of the data set; the folder's name by default.
+    synthetic : bool
+        Whether the cells are drawn.
+
+    Returns
+    -------
+    Dataset
+        Files that are unreadable, or named against the rule, are in ``set_aside``.
+
+    Raises
+    ------
+    InputError
+        If the folder is no C-NMC tree or holds no readable cell.
+    """
+    root = find_root(Path(folder))
+    if root is None:
+        raise InputError(
+            f"{folder} is no C-NMC tree: it has none of {', '.join(FOLDERS.values())}."
+        )
+    readers = {"training": _training, "preliminary": _preliminary, "final": _final}
+    rows: list[Row] = []
+    aside: list[tuple[str, str]] = []
+    for part in parts:
+        if part not in readers:
+            raise InputError(f"Part {part!r} is not known; choose from {', '.join(PARTS)}.")
+        readers[part](root, rows, aside)
+
+    listed = pd.DataFrame(rows, columns=["cell_id", "path", "label", "subject", "fold"])
+    table = readable_cells(root, listed, aside, cache)
+    return Dataset(name or root.name, root, table, set_aside_frame(aside), synthetic=synthetic)
+
+
+def _training(root: Path, rows: list[Row], aside: list[tuple[str, str]]) -> None:
+    """Read the names below ``training_data``; label from the name, checked by the folder."""
+    for file, path in _files(root, _TRAINING):
+        place = re.fullmatch(r"training_data/fold_([0-9])/(all|hem)/[^/]+", path, re.IGNORECASE)
+        if place is None:
+            aside.append((path, "not inside training_data/fold_<0-2>/<all|hem>"))
+            continue
+        reason = not_a_picture(file)
+        if reason:
+            aside.append((path, reason))
+            continue
+        try:
+            cell = parse_name(file.stem)
+        except InputError as error:
+            aside.append((path, str(error)))
+            continue
+        if CLASS_NAMES[cell.label] != place.group(2).upper():
+            told = f"its name says {CLASS_NAMES[cell.label]}, its folder {place.group(2).upper()}"
+            aside.append((path, told))
+            continue
+        rows.append((file.stem, path, cell.label, cell.subject, place.group(1)))
+
+
+def _preliminary(root: Path, rows: list[Row], aside: list[tuple[str, str]]) -> None:
+    """Join the preliminary pictures to their CSV by name, and check its labels."""
+    csv = root / f"{_PRELIMINARY}_labels.csv"
+    if not csv.is_file():
+        raise InputError(f"{csv.name} is missing from validation_data; without it no label.")
+    published = read_table(csv, ("Patient_ID", "new_names", "labels"))
+    origin: dict[str, tuple[str, int]] = {}
+    for line, original, new_name, label in published.itertuples(name=None):
+        where = f"{csv.name}, line {line}"
+        try:
+            cell = parse_name(Path(original).stem)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+        if str(cell.label) != label:  # the CSV writes 1 for ALL, and so do we
+            raise InputError(f"{where}: {original} has the label {label!r}; its name differs.")
+        stem = Path(new_name).stem
+        if not stem or stem in origin:
+            raise InputError(f"{where}: the new name {new_name!r} is empty or stands there twice.")
+        origin[stem] = (cell.subject, cell.label)
+    for file, path in _files(root, _PRELIMINARY):
+        reason = not_a_picture(file)
+        if reason is None and file.stem not in origin:
+            reason = f"not named in {csv.name}"
+        if reason:
+            aside.append((path, reason))
+            continue
+        subject, label = origin[file.stem]
+        rows.append((f"preliminary/{file.stem}", path, label, subject, "preliminary"))
+
+
+def _final(root: Path, rows: list[Row], aside: list[tuple[str, str]]) -> None:
+    """List the final test pictures, whose labels and subjects are not public."""
+    for file, path in _files(root, _FINAL):
+        reason = not_a_picture(file)
+        if reason:
+            aside.append((path, reason))
+        else:
+            rows.append((f"final/{file.stem}", path, UNLABELLED, "", "final"))
+
+
+def _files(root: Path, below: str) -> Iterator[tuple[Path, str]]:
+    """Every file below a folder, with its path relative to `root`, in a fixed order."""
+    for file in list_files(root / below):
+        yield file, file.relative_to(root).as_posix()

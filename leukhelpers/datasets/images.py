@@ -1,0 +1,220 @@
+"""From files to RGB pixels, and to the checksum that tells equal pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from PIL import Image, UnidentifiedImageError
+
+from leukhelpers.cells import InputError, validate
+from leukhelpers.datasets.base import set_aside_frame
+from leukhelpers.files import read_json, write_json
+
+IMAGE_SUFFIXES = (".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff")
+MAX_PIXELS = 25_000_000
+_MAX_BYTES = 4 * MAX_PIXELS + 1_000_000  # RGBA without compression, and room for headers
+_FORMATS = ("BMP", "PNG", "JPEG", "TIFF")
+_MODES = ("RGB", "RGBA", "L", "P")
+
+
+def read_image(path: Path | str) -> np.ndarray:
+    """Decode a picture wholly.
+
+    Parameters
+    ----------
+    path : path
+        A BMP, PNG, JPEG or TIFF file of 8 bits a channel.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, shape (height, width, 3), RGB; what is transparent becomes black.
+
+    Raises
+    ------
+    InputError
+        If the file is empty, cut short, no picture, larger than 25 megapixels, of
+        another depth or colour mode, or has several frames.
+    """
+    path = Path(path)
+    if path.stat().st_size > _MAX_BYTES:
+        raise InputError("the file is too large")
+    return decode_image(path.read_bytes())
+
+
+def decode_image(content: bytes) -> np.ndarray:
+    """Decode the bytes of a picture file; see :func:`read_image`."""
+    if not content:
+        raise InputError("the file is empty")
+    try:
+        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise InputError(f"the picture is too large ({image.width}×{image.height})")
+            if image.mode not in _MODES:
+                raise InputError(f"the picture's colour mode {image.mode} is not 8-bit RGB")
+            # Pillow would drop the lower byte of 16-bit RGB and all frames but the first.
+            if re.search(r";16[BLN]", str(image.tile)):
+                raise InputError("the picture has 16 bits a channel, not 8")
+            if getattr(image, "n_frames", 1) > 1:
+                raise InputError("the picture has several frames; save the one that counts")
+            if image.has_transparency_data:
+                black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+                return np.asarray(
+                    Image.alpha_composite(black, image.convert("RGBA")).convert("RGB")
+                )
+            return np.asarray(image.convert("RGB"))
+    except InputError:
+        raise
+    except UnidentifiedImageError:
+        raise InputError("the file is not a picture that can be read") from None
+    except Image.DecompressionBombError:
+        raise InputError("the picture is too large") from None
+    except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, struct.error, …
+        raise InputError(f"the picture is damaged ({error})") from None
+
+
+def pixel_digest(image: np.ndarray) -> str:
+    """SHA-256 of the shape and the decoded pixels.
+
+    A BMP and its PNG copy have the same digest, and so have two BMP files that
+    differ only in their headers.
+    """
+    digest = hashlib.sha256(f"{image.shape[0]}x{image.shape[1]}".encode())
+    digest.update(np.ascontiguousarray(image).data)
+    return digest.hexdigest()
+
+
+def digest_images(
+    root: Path, paths: Sequence[str], cache: Path | None = None, n_jobs: int | None = None
+) -> pd.DataFrame:
+    """Read every picture once, and say which cannot be read.
+
+    Parameters
+    ----------
+    root : path
+        The folder to which `paths` are relative.
+    paths : sequence of str
+        Files to read, ``/`` between folders.
+    cache : path, optional
+        A folder that keeps the result. It is used again while no file has changed
+        its size or its times of change.
+    n_jobs : int, optional
+        Number of threads; all cores by default.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each path: ``path``, ``sha256`` (empty where unreadable) and
+        ``reason`` (empty where readable).
+    """
+    columns = ["path", "sha256", "reason"]
+    kept = cache / f"digests-{_listing_key(root, paths)}.json" if cache is not None else None
+    if kept is not None and kept.is_file():
+        try:
+            known = pd.DataFrame(read_json(kept), columns=columns)
+        except ValueError:  # someone cut the file short
+            known = pd.DataFrame(columns=columns)
+        if known["path"].tolist() == list(paths):
+            return known
+
+    def digest(path: str) -> tuple[str, str, str]:
+        try:
+            return path, pixel_digest(read_image(root / path)), ""
+        except (InputError, OSError) as error:
+            return path, "", getattr(error, "strerror", None) or str(error)
+
+    # Threads are enough: decoding and hashing both run outside Python's lock.
+    rows = Parallel(n_jobs=n_jobs or os.cpu_count(), prefer="threads")(
+        delayed(digest)(path) for path in paths
+    )
+    if kept is not None:
+        write_json(kept, rows)
+    return pd.DataFrame(rows, columns=columns)
+
+
+def list_files(folder: Path) -> list[Path]:
+    """List everything below a folder, in a fixed order.
+
+    Links to folders are not followed, for they may run in a circle. They are listed,
+    as are folders that must not be opened, so that :func:`not_a_picture` names them.
+    """
+    found: list[Path] = []
+
+    def closed(error: OSError) -> None:
+        found.append(Path(error.filename))
+
+    if folder.is_dir():
+        for place, folders, names in os.walk(folder, onerror=closed):
+            links = [name for name in folders if os.path.islink(os.path.join(place, name))]
+            found += [Path(place, name) for name in names + links]
+    return sorted(found)
+
+
+def not_a_picture(file: Path) -> str | None:
+    """Say why a file need not even be opened, or None."""
+    if not os.path.isfile(file):
+        return "no file that can be opened; links to folders are not followed"
+    if any("\ud800" <= sign <= "\udfff" for sign in str(file)):  # Python's stand-ins for bytes
+        return "its name is not UTF-8; rename it"
+    if file.suffix.lower() not in IMAGE_SUFFIXES:
+        return f"{file.suffix or 'a file without extension'} is no picture format"
+    return None
+
+
+def readable_cells(
+    root: Path, listed: pd.DataFrame, aside: list[tuple[str, str]], cache: Path | None
+) -> pd.DataFrame:
+    """Read listed cells into a valid cell table.
+
+    Parameters
+    ----------
+    root : path
+        The folder to which the paths are relative.
+    listed : pandas.DataFrame
+        Columns ``cell_id, path, label, subject, fold``; each path once.
+    aside : list of (str, str)
+        Path and reason. What cannot be read is added, and a picture whose cell was
+        read already (``1.png`` beside ``1.bmp``).
+    cache : path or None
+        See :func:`digest_images`.
+
+    Raises
+    ------
+    InputError
+        If no cell is left, or the table is not valid.
+    """
+    digests = digest_images(root, listed["path"].tolist(), cache)
+    frame = listed.merge(digests, on="path", how="left", validate="one_to_one")
+    readable = frame["reason"] == ""
+    unread = frame.loc[~readable, ["path", "reason"]]
+    frame = frame[readable]
+    again = frame["cell_id"].duplicated()
+    aside += list(unread.itertuples(index=False, name=None))
+    aside += [(path, "a cell of this name was read already") for path in frame.loc[again, "path"]]
+    if frame.empty:
+        seen = [": ".join(row) for row in set_aside_frame(aside).itertuples(index=False)]
+        first = f" ({len(seen)} set aside; the first is {seen[0]})" if seen else ""
+        raise InputError(f"{root} holds no readable cell of those asked for{first}.")
+    return validate(frame[~again])
+
+
+def _listing_key(root: Path, paths: Sequence[str]) -> str:
+    """Name a listing by its paths, sizes and times, so that a change is noticed."""
+    digest = hashlib.sha256(str(root.resolve()).encode(errors="surrogateescape"))
+    for path in paths:
+        try:
+            stat = os.stat(root / path)
+            # A copy can keep the time of modification; it cannot keep the other.
+            state = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
+        except OSError:  # it went away after it was listed
+            state = "gone"
+        digest.update(f"{path}\0{state}\0".encode())
+    return digest.hexdigest()[:20]

@@ -1,0 +1,631 @@
+"""Measure predictions: metrics, tables by class and by subject, intervals.
+
+A cell is called ALL when its probability is at least the threshold. Point
+estimates come from scikit-learn. Intervals come from a bootstrap over groups
+(the subjects that share an image stay together): cells of one subject resemble
+one another, so resampling single cells would give intervals that are too narrow.
+
+A quantity that is not defined, such as the AUROC of cells of one class, is
+``None``, never nan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn import metrics as sk
+
+from leukhelpers.cells import ALL, CLASS_NAMES, HEM, InputError
+
+METRICS = (
+    "auroc",
+    "average_precision",
+    "accuracy",
+    "balanced_accuracy",
+    "weighted_f1",
+    "sensitivity",
+    "specificity",
+    "mcc",
+)
+MODEL_COLUMNS: Mapping[str, str] = {
+    "cnn": "probability",
+    "area": "area_probability",
+    "majority": "majority_probability",
+}
+
+Interval = tuple[float | None, float | None]
+
+
+# ---------------------------------------------------------------- tables and point estimates
+
+
+def confusion(
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, threshold: float = 0.5
+) -> pd.DataFrame:
+    """Count the cells by true and predicted class.
+
+    Parameters
+    ----------
+    labels : array_like of int, shape (n,)
+        True classes, 0 (HEM) or 1 (ALL).
+    probabilities : array_like of float, shape (n,)
+        Predicted P(ALL), from 0 to 1.
+    threshold : float
+        A cell is called ALL when its probability is at least this.
+
+    Returns
+    -------
+    pandas.DataFrame of int, shape (2, 2)
+        True class on the rows, predicted class on the columns, HEM before ALL.
+
+    Raises
+    ------
+    InputError
+        If an argument is not as described; the message names it.
+    """
+    truth, scores = _checked(labels, probabilities=probabilities)
+    called = _called(scores, threshold)
+    return pd.DataFrame(
+        sk.confusion_matrix(truth, called, labels=[HEM, ALL]),
+        index=pd.Index(CLASS_NAMES, name="true"),
+        columns=pd.Index(CLASS_NAMES, name="predicted"),
+    )
+
+
+def classification_report(
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, threshold: float = 0.5
+) -> pd.DataFrame:
+    """Precision, recall, F1 and support of each class, as scikit-learn reports them.
+
+    Parameters
+    ----------
+    labels, probabilities, threshold
+        As in :func:`confusion`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows HEM, ALL, accuracy, macro avg, weighted avg; columns precision,
+        recall, f1 (float) and support (int). The accuracy stands in the column
+        f1, as in scikit-learn's printed report; its precision and recall are
+        left empty. Where a class is never predicted (or never occurs) its
+        precision (or recall) counts as 0.
+
+    Raises
+    ------
+    InputError
+        If an argument is not as described; the message names it.
+    """
+    truth, scores = _checked(labels, probabilities=probabilities)
+    report = sk.classification_report(
+        truth,
+        _called(scores, threshold),
+        labels=[HEM, ALL],
+        target_names=CLASS_NAMES,
+        output_dict=True,
+        zero_division=0,
+    )
+    report["accuracy"] = {"f1-score": report["accuracy"], "support": len(truth)}
+    table = pd.DataFrame.from_dict(report, orient="index").rename(columns={"f1-score": "f1"})
+    return table[["precision", "recall", "f1", "support"]].astype({"support": int})
+
+
+def metrics(
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, threshold: float = 0.5
+) -> dict[str, float | None]:
+    """Compute the course's metrics with scikit-learn.
+
+    Parameters
+    ----------
+    labels, probabilities, threshold
+        As in :func:`confusion`.
+
+    Returns
+    -------
+    dict of str to float or None
+        The names in ``METRICS``. ``sensitivity`` is the recall of ALL,
+        ``specificity`` the recall of HEM, ``mcc`` Matthews' correlation
+        coefficient (0 if all cells get the same answer). With cells of one
+        class only, what compares the classes (AUROC, average precision,
+        balanced accuracy, MCC) and the recall of the absent class are None.
+
+    Raises
+    ------
+    InputError
+        If an argument is not as described; the message names it.
+    """
+    truth, scores = _checked(labels, probabilities=probabilities)
+    called = _called(scores, threshold)
+    values: dict[str, float | None] = dict.fromkeys(METRICS)
+    values["accuracy"] = float(sk.accuracy_score(truth, called))
+    values["weighted_f1"] = float(sk.f1_score(truth, called, average="weighted", zero_division=0))
+    for name, label in (("sensitivity", ALL), ("specificity", HEM)):
+        if label in truth:
+            values[name] = float(sk.recall_score(truth, called, pos_label=label))
+    if len(np.unique(truth)) == 2:
+        values["auroc"] = float(sk.roc_auc_score(truth, scores))
+        values["average_precision"] = float(sk.average_precision_score(truth, scores))
+        values["balanced_accuracy"] = float(sk.balanced_accuracy_score(truth, called))
+        values["mcc"] = float(sk.matthews_corrcoef(truth, called))
+    return values
+
+
+def majority_probabilities(train_labels: npt.ArrayLike, n: int) -> np.ndarray:
+    """Answer every cell with the share of ALL among the training cells.
+
+    At the threshold 0.5 this predicts the majority class of the training cells,
+    whatever the image; a model worth having must do better.
+
+    Parameters
+    ----------
+    train_labels : array_like of int, shape (m,)
+        Classes of the training cells, 0 (HEM) or 1 (ALL).
+    n : int
+        Number of cells to answer.
+
+    Returns
+    -------
+    numpy.ndarray of float, shape (n,)
+
+    Raises
+    ------
+    InputError
+        If ``train_labels`` is empty or holds anything but 0 and 1.
+    """
+    return np.full(n, _checked_labels(train_labels, "train_labels").mean())
+
+
+def by_subject(predictions: pd.DataFrame, threshold: float = 0.5) -> pd.DataFrame:
+    """Score each subject on its own, the worst first.
+
+    Parameters
+    ----------
+    predictions : pandas.DataFrame
+        One row a cell with the columns ``subject``, ``label``, ``probability``.
+    threshold : float
+        A cell is called ALL when its probability is at least this.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a subject: ``subject``, ``label``, ``cells`` (number), ``correct``
+        (share of its cells answered rightly), ``mean_probability``. Among equals
+        the subject with more cells comes first.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, a value is not as described, or a subject has
+        both labels.
+    """
+    _require_columns(predictions, ["subject", "label", "probability"])
+    truth, scores = _checked(predictions["label"], probability=predictions["probability"])
+    cells = pd.DataFrame(
+        {
+            "subject": _checked_groups(predictions["subject"], len(truth), "subject"),
+            "label": truth,
+            "correct": _called(scores, threshold) == truth,
+            "probability": scores,
+        }
+    )
+    grouped = cells.groupby("subject")
+    both = grouped["label"].nunique()
+    if (both > 1).any():
+        raise InputError(
+            f"Subject {both.idxmax()!r} has both labels in the predictions; correct the table."
+        )
+    table = grouped.agg(
+        label=("label", "first"),
+        cells=("label", "size"),
+        correct=("correct", "mean"),
+        mean_probability=("probability", "mean"),
+    ).reset_index()
+    return table.sort_values(
+        ["correct", "cells", "subject"], ascending=[True, False, True], ignore_index=True
+    )
+
+
+# ---------------------------------------------------------------- bootstrap over groups
+
+
+def group_weights(n_groups: int, n_resamples: int, seed: int) -> np.ndarray:
+    """Draw ``n_groups`` groups with replacement, ``n_resamples`` times.
+
+    Parameters
+    ----------
+    n_groups, n_resamples : int
+        Sizes.
+    seed : int
+        Seed of NumPy's default generator.
+
+    Returns
+    -------
+    numpy.ndarray of int, shape (n_resamples, n_groups)
+        How often each group was drawn; each row sums to ``n_groups``. A cell
+        counts in a resample as often as its group was drawn.
+    """
+    drawn = np.random.default_rng(seed).integers(n_groups, size=(n_resamples, n_groups))
+    # One bincount for all resamples: each gets its own range of numbers.
+    drawn += n_groups * np.arange(n_resamples)[:, None]
+    return np.bincount(drawn.ravel(), minlength=n_resamples * n_groups).reshape(drawn.shape)
+
+
+def bootstrap(
+    labels: npt.ArrayLike,
+    probabilities: npt.ArrayLike,
+    groups: npt.ArrayLike,
+    threshold: float = 0.5,
+    n_resamples: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Compute all metrics on resampled groups.
+
+    Parameters
+    ----------
+    labels, probabilities, threshold
+        As in :func:`confusion`.
+    groups : array_like of str, shape (n,)
+        The group of each cell; cells of a group are drawn together.
+    n_resamples : int
+        Number of resamples.
+    seed : int
+        Seed; the same seed gives the same resamples, in any order of the cells.
+
+    Returns
+    -------
+    pandas.DataFrame of float
+        One row a resample, the columns ``METRICS``. Resamples in which a class
+        is missing are left out, so the table may be shorter than ``n_resamples``.
+
+    Raises
+    ------
+    InputError
+        If an argument is not as described; the message names it.
+
+    Notes
+    -----
+    The nonparametric cluster bootstrap of Field and Welsh (2007), Journal of the
+    Royal Statistical Society B 69(3).
+    """
+    truth, scores = _checked(labels, probabilities=probabilities)
+    codes, n_groups = _group_codes(groups, len(truth))
+    weights = _complete_resamples(truth, codes, n_groups, n_resamples, seed)
+    auroc, average_precision = _weighted_ranking(weights, codes, truth, scores)
+    called = _called(scores, threshold)
+    return pd.DataFrame(
+        {
+            "auroc": auroc,
+            "average_precision": average_precision,
+            **_weighted_decisions(weights, codes, truth, called),
+        },
+        columns=list(METRICS),
+    )
+
+
+def intervals(
+    labels: npt.ArrayLike,
+    probabilities: npt.ArrayLike,
+    groups: npt.ArrayLike,
+    threshold: float = 0.5,
+    n_resamples: int = 2000,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """Give each metric its 95 % percentile interval over groups.
+
+    Parameters
+    ----------
+    labels, probabilities, groups, threshold, n_resamples, seed
+        As in :func:`bootstrap`.
+
+    Returns
+    -------
+    dict of str to (float, float) or (None, None)
+        For each of ``METRICS`` the 2.5th and the 97.5th percentile. (None, None)
+        if there is one group only, or if fewer than half of the resamples hold
+        both classes; :func:`interval_notes` says which.
+
+    Raises
+    ------
+    InputError
+        If an argument is not as described; the message names it.
+    """
+    resampled = bootstrap(labels, probabilities, groups, threshold, n_resamples, seed)
+    _, n_groups = _group_codes(groups, np.size(labels))
+    return {name: _interval(resampled[name], n_groups, n_resamples) for name in METRICS}
+
+
+def interval_notes(
+    labels: npt.ArrayLike, groups: npt.ArrayLike, n_resamples: int = 2000, seed: int = 0
+) -> list[str]:
+    """Say in sentences what is undefined about these cells and what was left out.
+
+    Parameters
+    ----------
+    labels, groups, n_resamples, seed
+        As in :func:`bootstrap`.
+
+    Returns
+    -------
+    list of str
+        Empty if every metric and every interval rests on all resamples.
+    """
+    truth = _checked_labels(labels)
+    codes, n_groups = _group_codes(groups, len(truth))
+    if len(np.unique(truth)) == 1:
+        return [
+            f"All cells are {CLASS_NAMES[truth[0]]}, so what compares the two classes is "
+            "undefined and no interval can be given."
+        ]
+    if n_groups == 1:
+        return ["All cells belong to one group, so no interval can be given."]
+    kept = len(_complete_resamples(truth, codes, n_groups, n_resamples, seed))
+    if kept == n_resamples:
+        return []
+    dropped = f"{n_resamples - kept:,} of {n_resamples:,} resamples lacked a class"
+    if kept < n_resamples / 2:
+        return [f"{dropped}, too many to give an interval; more groups are needed."]
+    return [f"{dropped} and were left out of the intervals."]
+
+
+def compare(
+    labels: npt.ArrayLike,
+    a: npt.ArrayLike,
+    b: npt.ArrayLike,
+    groups: npt.ArrayLike,
+    n_resamples: int = 2000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Compare the AUROC of two models on the same cells, pairwise.
+
+    Both models are scored on the same resamples, so that what makes some subjects
+    easy or hard for both cancels out.
+
+    Parameters
+    ----------
+    labels, groups, n_resamples, seed
+        As in :func:`bootstrap`.
+    a, b : array_like of float, shape (n,)
+        P(ALL) by each of the two models.
+
+    Returns
+    -------
+    dict
+        ``auroc_a``, ``auroc_b``, ``difference`` (a - b), ``low`` and ``high`` (its
+        95 % interval), each float or None, and ``notes``, a list of sentences.
+
+    Raises
+    ------
+    InputError
+        If an argument is not as described; the message names it.
+    """
+    truth, scores_a, scores_b = _checked(labels, a=a, b=b)
+    codes, n_groups = _group_codes(groups, len(truth))
+    notes = interval_notes(truth, groups, n_resamples, seed)
+    if len(np.unique(truth)) == 1:
+        undefined = ("auroc_a", "auroc_b", "difference", "low", "high")
+        return {**dict.fromkeys(undefined), "notes": notes}
+    auroc_a = float(sk.roc_auc_score(truth, scores_a))
+    auroc_b = float(sk.roc_auc_score(truth, scores_b))
+    weights = _complete_resamples(truth, codes, n_groups, n_resamples, seed)
+    resampled_a, _ = _weighted_ranking(weights, codes, truth, scores_a)
+    resampled_b, _ = _weighted_ranking(weights, codes, truth, scores_b)
+    low, high = _interval(resampled_a - resampled_b, n_groups, n_resamples)
+    return {
+        "auroc_a": auroc_a,
+        "auroc_b": auroc_b,
+        "difference": auroc_a - auroc_b,
+        "low": low,
+        "high": high,
+        "notes": notes,
+    }
+
+
+def summary(predictions: pd.DataFrame, threshold: float = 0.5, seed: int = 0) -> dict[str, Any]:
+    """Put the model beside the area baseline and the majority answer.
+
+    Parameters
+    ----------
+    predictions : pandas.DataFrame
+        One row a test cell: ``subject``, ``group``, ``label`` and the P(ALL) of the
+        three models, ``probability``, ``area_probability``, ``majority_probability``.
+    threshold : float
+        A cell is called ALL when its probability is at least this.
+    seed : int
+        Seed of the bootstrap.
+
+    Returns
+    -------
+    dict
+        Can be written as JSON: ``cells``, ``subjects``, ``groups`` (numbers),
+        ``threshold``, ``models`` (``cnn``, ``area``, ``majority``: metric →
+        ``value``, ``low``, ``high``, each float or None) and ``notes`` (sentences
+        that say why something is None and how many resamples were left out).
+
+    Raises
+    ------
+    InputError
+        If a column is missing or a value is not as described.
+    """
+    _require_columns(predictions, ["subject", "group", "label", *MODEL_COLUMNS.values()])
+    labels, groups = predictions["label"], predictions["group"]
+    _checked(labels, **{column: predictions[column] for column in MODEL_COLUMNS.values()})
+    models = {}
+    for name, column in MODEL_COLUMNS.items():
+        scores = predictions[column]
+        values = metrics(labels, scores, threshold)
+        bounds = intervals(labels, scores, groups, threshold, seed=seed)
+        models[name] = {
+            metric: {"value": values[metric], "low": bounds[metric][0], "high": bounds[metric][1]}
+            for metric in METRICS
+        }
+    return {
+        "cells": len(predictions),
+        "subjects": int(predictions["subject"].nunique()),
+        "groups": int(groups.nunique()),
+        "threshold": float(threshold),
+        "models": models,
+        "notes": interval_notes(labels, groups, seed=seed),
+    }
+
+
+# ---------------------------------------------------------------- weighted formulas
+
+
+def _complete_resamples(
+    truth: np.ndarray, codes: np.ndarray, n_groups: int, n_resamples: int, seed: int
+) -> np.ndarray:
+    """Draw group weights and keep the resamples that hold both classes."""
+    if not (isinstance(n_resamples, int | np.integer) and n_resamples >= 1):
+        raise InputError(f"n_resamples must be a whole number from 1 up, not {n_resamples!r}.")
+    weights = group_weights(n_groups, int(n_resamples), seed)
+    has_hem = weights @ np.bincount(codes[truth == HEM], minlength=n_groups) > 0
+    has_all = weights @ np.bincount(codes[truth == ALL], minlength=n_groups) > 0
+    return weights[has_hem & has_all]
+
+
+def _weighted_ranking(
+    weights: np.ndarray, codes: np.ndarray, truth: np.ndarray, scores: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """AUROC and average precision of every resample, from one sort of the scores.
+
+    ``weights`` is (n_resamples, n_groups), each row with both classes; the other
+    arguments are (n,). Walking down the sorted scores, count the ALL cells found
+    and the cells called so far; cells with equal scores are called together.
+    AUROC is the area under the trapezoids, so that a tie counts one half; average
+    precision is the sum of steps, both as in scikit-learn.
+    """
+    order = np.argsort(-scores, kind="stable")
+    codes, truth, scores = codes[order], truth[order], scores[order]
+    last_of_tie = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))
+    auroc = np.empty(len(weights))
+    average_precision = np.empty(len(weights))
+    rows_at_once = max(1, 1_000_000 // len(scores))  # keeps the work below about 50 MB
+    for start in range(0, len(weights), rows_at_once):
+        rows = slice(start, start + rows_at_once)
+        # Sums of whole numbers, so float64 holds them exactly.
+        per_cell = weights[rows].astype(np.float64)[:, codes]
+        called = np.cumsum(per_cell, axis=1)[:, last_of_tie]
+        found = np.cumsum(per_cell * truth, axis=1)[:, last_of_tie]
+        newly_found = np.diff(found, axis=1, prepend=0)
+        newly_wrong = np.diff(called - found, axis=1, prepend=0)
+        n_all = found[:, -1]
+        n_hem = called[:, -1] - n_all
+        pairs_won = np.sum(newly_wrong * (found - newly_found / 2), axis=1)
+        auroc[rows] = pairs_won / (n_all * n_hem)
+        precision = found / np.maximum(called, 1)  # 0 / 0 above the first drawn cell
+        average_precision[rows] = np.sum(newly_found * precision, axis=1) / n_all
+    return auroc, average_precision
+
+
+def _weighted_decisions(
+    weights: np.ndarray, codes: np.ndarray, truth: np.ndarray, called: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Metrics at a threshold of every resample, from confusion counts of each group.
+
+    ``weights`` is (n_resamples, n_groups), each row with both classes; the other
+    arguments are (n,).
+    """
+    n_groups = weights.shape[1]
+    counts = np.bincount(4 * codes + 2 * truth + called, minlength=4 * n_groups)
+    per_group = counts.reshape(n_groups, 4).astype(np.float64)
+    true_hem, false_all, false_hem, true_all = (weights @ per_group).T
+    n_hem, n_all = true_hem + false_all, false_hem + true_all
+    called_hem, called_all = true_hem + false_hem, false_all + true_all
+    n = n_hem + n_all
+    f1_hem = 2 * true_hem / (n_hem + called_hem)
+    f1_all = 2 * true_all / (n_all + called_all)
+    # Matthews' coefficient is 0 / 0 if all cells get one answer; the convention is 0.
+    spread = np.sqrt(n_hem * n_all * called_hem * called_all)
+    agreement = true_hem * true_all - false_all * false_hem
+    return {
+        "accuracy": (true_hem + true_all) / n,
+        "balanced_accuracy": (true_hem / n_hem + true_all / n_all) / 2,
+        "weighted_f1": (n_hem * f1_hem + n_all * f1_all) / n,
+        "sensitivity": true_all / n_all,
+        "specificity": true_hem / n_hem,
+        "mcc": np.divide(agreement, spread, out=np.zeros_like(spread), where=spread > 0),
+    }
+
+
+def _interval(values: npt.ArrayLike, n_groups: int, n_resamples: int) -> Interval:
+    """Take the 95 % percentile interval, or (None, None) where it would mislead."""
+    kept = np.asarray(values)
+    if n_groups == 1 or len(kept) < n_resamples / 2:
+        return None, None
+    low, high = np.quantile(kept, [0.025, 0.975])
+    return float(low), float(high)
+
+
+# ---------------------------------------------------------------- checks of input
+
+
+def _checked_labels(labels: npt.ArrayLike, name: str = "labels") -> np.ndarray:
+    """Return labels as int, or raise an error that names the argument."""
+    truth = np.asarray(labels)
+    if truth.ndim != 1 or len(truth) == 0:
+        raise InputError(f"{name} must be a list of classes, one a cell, and not empty.")
+    known = pd.Series(truth).isin([HEM, ALL]).to_numpy()
+    if not known.all():
+        raise InputError(
+            f"{name} must be 0 (HEM) or 1 (ALL), not {truth[~known][0]!s}; "
+            "leave out the cells without a class."
+        )
+    return truth.astype(int)
+
+
+def _checked(labels: npt.ArrayLike, **probabilities: npt.ArrayLike) -> tuple[np.ndarray, ...]:
+    """Return labels as int and each set of probabilities as float64, or raise an error."""
+    truth = _checked_labels(labels)
+    checked = [truth]
+    for name, given in probabilities.items():
+        try:
+            scores = np.asarray(given, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{name} must be numbers from 0 to 1.") from error
+        if scores.shape != truth.shape:
+            raise InputError(
+                f"{name} must hold one number a cell: its shape is {scores.shape}, "
+                f"that of labels is {truth.shape}."
+            )
+        wrong = ~((scores >= 0) & (scores <= 1))  # also true for nan
+        if wrong.any():
+            raise InputError(
+                f"{name} must be from 0 to 1, not {scores[wrong][0]:g}; "
+                "give P(ALL), not logits or percentages."
+            )
+        checked.append(scores)
+    return tuple(checked)
+
+
+def _checked_groups(groups: npt.ArrayLike, n: int, name: str = "groups") -> np.ndarray:
+    """Return groups as an array of str, or raise an error that names the argument."""
+    given = pd.Series(np.asarray(groups).ravel())
+    if np.ndim(groups) != 1 or len(given) != n:
+        raise InputError(f"{name} must hold one name a cell: got {len(given)} names for {n} cells.")
+    named = given.astype(str).str.strip()
+    if given.isna().any() or (named == "").any():
+        raise InputError(f"{name} must name a subject or group for every cell; some are empty.")
+    return named.to_numpy(dtype=str)
+
+
+def _group_codes(groups: npt.ArrayLike, n: int) -> tuple[np.ndarray, int]:
+    """Give each cell the number of its group, in the order of their names, and count them."""
+    names, codes = np.unique(_checked_groups(groups, n), return_inverse=True)
+    return codes, len(names)
+
+
+def _called(scores: np.ndarray, threshold: float) -> np.ndarray:
+    """1 where a cell is called ALL, else 0."""
+    if not 0 <= threshold <= 1:
+        raise InputError(f"threshold must be from 0 to 1, not {threshold!r}.")
+    return (scores >= threshold).astype(int)
+
+
+def _require_columns(predictions: pd.DataFrame, columns: list[str]) -> None:
+    missing = [column for column in columns if column not in predictions]
+    if missing:
+        raise InputError(f"The predictions lack the column(s) {', '.join(missing)}.")

@@ -1,0 +1,74 @@
+"""What every lesson does first, and how it leaves figures and figures' numbers behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from leukhelpers import files, plots, runs
+from leukhelpers.cells import InputError
+from leukhelpers.datasets import Dataset
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """The place of one lesson: its parameters, and where it reads and writes."""
+
+    number: str
+    dataset_name: str
+    profile: runs.Profile
+    seed: int
+    run: Path
+    data: Path
+
+    def load(self) -> Dataset:
+        """Read the cells that the parameters name."""
+        return runs.load(self.dataset_name, self.profile, self.seed, self.data)
+
+    def prepare(self) -> runs.Prepared:
+        """Read the cells, make them small, and hold out a quarter of the groups."""
+        return runs.prepare(self.load(), self.profile, self.seed, self.data)
+
+    def show(self, figure: Figure, name: str, alt: str) -> None:
+        """Show a figure, and keep it in the run's folder under the lesson's number."""
+        plots.show(figure, self.run / "figures", f"{self.number}-{name}", alt)
+
+    def record(self, **facts: Any) -> None:
+        """Keep what the lesson measured, for the report."""
+        files.write_json(self.run / "facts" / f"{self.number}.json", facts)
+
+
+def begin(
+    number: str, dataset: str = "twin", profile: str = "fast", seed: int = 0, run: str = ""
+) -> Lesson:
+    """Check a lesson's parameters and print two lines: the versions, and the data.
+
+    Parameters
+    ----------
+    number : str
+        The lesson's number, such as ``"05"``.
+    dataset, profile, seed
+        The lesson's parameters.
+    run : str
+        The run's folder; empty for one that is named after the other parameters.
+
+    Raises
+    ------
+    InputError
+        If a parameter is not of its kind.
+    """
+    chosen = runs.profile_of(profile)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise InputError(f"seed must be a whole number from 0 up, not {seed!r}.")
+    home = runs.workspace()
+    name = Path(dataset).name or "cells"
+    folder = Path(run) if run else home / "runs" / f"lessons-{name}-{profile}-seed{seed}"
+    versions = runs.environment()["versions"]
+    told = ", ".join(f"{package} {number_}" for package, number_ in versions.items())
+    print(f"Environment: {told}")
+    kind = "synthetic cells, drawn by code" if dataset == "twin" else "cells read from disk"
+    print(f"Data set: {name} ({kind}); profile: {profile}; seed: {seed}")
+    return Lesson(number, dataset, chosen, seed, folder, home / "data")

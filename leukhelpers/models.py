@@ -1,0 +1,108 @@
+"""Untrained models: the convolutional network of the course, and the cell's area alone."""
+
+from __future__ import annotations
+
+import keras
+from keras import layers
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from leukhelpers.cells import InputError
+
+MODEL_NAMES = ("cnn", "area")
+
+FILTERS = (12, 24, 48, 96, 192)
+
+
+def build_cnn(image_size: int = 96, seed: int = 0) -> keras.Model:
+    """Build the kind of network that the paper describes, untrained.
+
+    Five blocks of convolution, batch normalisation, ReLU and max pooling; then
+    dropout, one dense unit and a sigmoid. About 0.22 million weights.
+
+    Parameters
+    ----------
+    image_size : int, default 96
+        Edge of the square images, in pixels; at least 32, because five poolings
+        halve it five times.
+    seed : int, default 0
+        The same seed gives the same initial weights.
+
+    Returns
+    -------
+    keras.Model
+        Takes RGB values 0 to 255, uint8 or float, of shape (n, size, size, 3);
+        gives P(ALL), float32, of shape (n, 1). The scaling to 0 … 1 happens inside,
+        so whoever feeds the model cannot scale twice or forget to.
+
+    Raises
+    ------
+    InputError
+        If `image_size` is below 32.
+    """
+    if image_size < 2 ** len(FILTERS):
+        raise InputError(f"image_size must be at least {2 ** len(FILTERS)}, not {image_size}.")
+    inputs = keras.Input((image_size, image_size, 3), name="pixels")
+    x = layers.Rescaling(1 / 255, name="rescaling")(inputs)
+    for block, filters in enumerate(FILTERS, start=1):
+        x = layers.Conv2D(
+            filters,
+            kernel_size=3,
+            padding="same",
+            use_bias=False,  # the normalisation that follows has its own
+            kernel_initializer=keras.initializers.HeNormal(seed=seed + 100 * block),
+            name=f"conv{block}",
+        )(x)
+        # Keras' own momentum of 0.99 needs hundreds of steps to learn means and
+        # variances; a short training has not that many.
+        x = layers.BatchNormalization(momentum=0.9, name=f"norm{block}")(x)
+        x = layers.ReLU(name=f"relu{block}")(x)
+        x = layers.MaxPooling2D(name=f"pool{block}")(x)
+    # The mean over all places: where in the image a feature lies does not matter.
+    x = layers.GlobalAveragePooling2D(name="mean")(x)
+    x = layers.Dropout(0.3, seed=seed, name="dropout")(x)
+    # Logit and sigmoid are separate layers because explanations start at the logit.
+    initializer = keras.initializers.GlorotUniform(seed=seed)
+    x = layers.Dense(1, kernel_initializer=initializer, name="logit")(x)
+    outputs = layers.Activation("sigmoid", name="probability")(x)
+    return keras.Model(inputs, outputs, name="cnn")
+
+
+def build_area() -> Pipeline:
+    """Build the baseline that sees one number, the cell's area.
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+        A scaler and a logistic regression in which both classes weigh the same;
+        untrained. Feed it areas of shape (n, 1).
+    """
+    return make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
+
+
+def logit_model(model: keras.Model) -> keras.Model:
+    """Cut the sigmoid off a model.
+
+    A logit adds up where a probability saturates: at P = 0.999 hardly anything in
+    the image still changes P. Explanations therefore explain the logit. Positive
+    logits speak for ALL, negative ones for HEM.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A model with a layer named ``logit``, such as that of :func:`build_cnn`.
+
+    Returns
+    -------
+    keras.Model
+        Same input and the same (shared) weights; output the logit, shape (n, 1).
+
+    Raises
+    ------
+    InputError
+        If the model has no such layer.
+    """
+    if "logit" not in [layer.name for layer in model.layers]:
+        raise InputError("The model has no layer named 'logit'; name its last dense layer so.")
+    return keras.Model(model.input, model.get_layer("logit").output, name="logit_model")

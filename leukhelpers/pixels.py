@@ -1,0 +1,199 @@
+"""From a cell table to one array of small pictures, row for row.
+
+The array lies in a file and is mapped into memory: many lessons and many workers
+share it, and it may be larger than memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock
+from joblib import Parallel, delayed
+from PIL import Image
+
+from leukhelpers.cells import InputError
+from leukhelpers.datasets.base import Dataset, set_aside_frame
+from leukhelpers.datasets.images import pixel_digest, read_image
+
+# The layout of the cache; a change of the code that fills it must change this number.
+_VERSION = 1
+
+
+class Pixels(NamedTuple):
+    """The pictures, the rows that they belong to, and what could not be read.
+
+    Attributes
+    ----------
+    array : numpy.ndarray
+        uint8, shape (n_cells, size, size, 3), read-only, mapped from a file.
+    table : pandas.DataFrame
+        The cell table, row for row with `array`.
+    set_aside : pandas.DataFrame
+        ``path`` and ``reason`` of the files that could not be read, or were changed
+        after the data set was read.
+    """
+
+    array: np.ndarray
+    table: pd.DataFrame
+    set_aside: pd.DataFrame
+
+
+def crop_and_resize(image: np.ndarray, size: int, crop: int) -> np.ndarray:
+    """Cut the centre out of a picture and average it down.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        uint8, shape (height, width, 3).
+    size : int
+        Side of the result in pixels.
+    crop : int
+        Side of the square that is cut out, in pixels of `image`. A picture smaller
+        than that is surrounded with black, so that the scale is the same for all.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, shape (size, size, 3). Each pixel is the mean of the pixels it covers.
+    """
+    top, left = (image.shape[0] - crop) // 2, (image.shape[1] - crop) // 2
+    # Pillow's crop fills with black where the box reaches beyond the picture.
+    square = Image.fromarray(image).crop((left, top, left + crop, top + crop))
+    return np.asarray(square.resize((size, size), Image.Resampling.BOX))
+
+
+def resize_masks(masks: np.ndarray, size: int, crop: int) -> np.ndarray:
+    """Crop and resize masks as :func:`crop_and_resize` does pictures.
+
+    Parameters
+    ----------
+    masks : numpy.ndarray
+        bool, shape (n, height, width).
+    size, crop : int
+        As for the pictures.
+
+    Returns
+    -------
+    numpy.ndarray
+        bool, shape (n, size, size): True where at least half of the pixel is covered.
+    """
+    shades = np.repeat(np.asarray(masks, np.uint8)[..., None] * 255, 3, axis=-1)
+    small = [crop_and_resize(shade, size, crop)[..., 0] >= 128 for shade in shades]
+    return np.array(small, dtype=bool).reshape(-1, size, size)
+
+
+def build_pixels(
+    dataset: Dataset, cache: Path | str, size: int = 96, crop: int = 384, n_jobs: int | None = None
+) -> Pixels:
+    """Crop and resize every cell of a data set, once.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Cells to read.
+    cache : path
+        Folder of the caches. The array's name is made from the checksums of the
+        cells, `size` and `crop`, so that another data set never finds it.
+    size : int
+        Side of the small pictures in pixels.
+    crop : int
+        Side of the square that is cut out of the middle, in pixels of the originals.
+    n_jobs : int, optional
+        Number of threads; all cores by default.
+
+    Returns
+    -------
+    Pixels
+        The array is written whole or not at all: a process that is killed leaves
+        nothing that a later one takes for a cache.
+
+    Raises
+    ------
+    InputError
+        If `size` or `crop` is not positive, or no cell can be read.
+    """
+    if size < 8 or crop < size:
+        raise InputError("size must be at least 8 pixels, and crop at least size.")
+    Path(cache).mkdir(parents=True, exist_ok=True)
+    table, aside = dataset.table, []
+    while not table.empty:
+        file = Path(cache) / f"pixels-{_key(table, size, crop)}.npy"
+        shape = (len(table), size, size, 3)
+        with FileLock(f"{file}.lock"):  # whoever comes second waits, and finds the cache
+            whole = _is_whole(file, shape)
+            unread = [] if whole else _fill(file, shape, dataset.root, table, crop, n_jobs)
+        if not unread:
+            array = np.load(file, mmap_mode="r")
+            return Pixels(array, table.reset_index(drop=True), set_aside_frame(aside))
+        # Rare: files that went bad after the table was made. The others have a cache of
+        # their own, so that one bad moment of a disk is not kept for ever.
+        aside += unread
+        table = table[~table["path"].isin([path for path, _ in unread])]
+    raise InputError("No cell of the data set can be read any more.")
+
+
+def _is_whole(file: Path, shape: tuple[int, ...]) -> bool:
+    """Tell a cache from none, and from one that somebody cut short."""
+    try:
+        array = np.load(file, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return False
+    return array.shape == shape and array.dtype == np.uint8
+
+
+def _fill(
+    file: Path,
+    shape: tuple[int, ...],
+    root: Path,
+    table: pd.DataFrame,
+    crop: int,
+    n_jobs: int | None,
+) -> list[tuple[str, str]]:
+    """Write the cache of all cells, or say which cannot be read and write none."""
+    # Whoever holds the lock is alone: a part that lies here was left by a killed process.
+    part = file.with_name(f".part-{file.name}")
+    array = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
+    unread = _read_into(array, root, table, crop, n_jobs)
+    array.flush()
+    del array  # Windows renames no file that is mapped
+    if unread:
+        part.unlink()
+    else:
+        os.replace(part, file)
+    return unread
+
+
+def _read_into(
+    array: np.ndarray, root: Path, table: pd.DataFrame, crop: int, n_jobs: int | None
+) -> list[tuple[str, str]]:
+    """Fill the array row for row; return path and reason of what cannot be read."""
+
+    def read(row: int, path: str, sha256: str) -> tuple[str, str] | None:
+        try:
+            image = read_image(root / path)
+        except (InputError, OSError) as error:
+            return path, str(error)
+        if pixel_digest(image) != sha256:
+            return path, "the file was changed after the table was made"
+        array[row] = crop_and_resize(image, array.shape[1], crop)
+        return None
+
+    results = Parallel(n_jobs=n_jobs or os.cpu_count(), prefer="threads")(
+        delayed(read)(row, path, sha256)
+        for row, (path, sha256) in enumerate(zip(table["path"], table["sha256"], strict=True))
+    )
+    return [result for result in results if result is not None]
+
+
+def _key(table: pd.DataFrame, size: int, crop: int) -> str:
+    """Name a cache by everything that its content depends on."""
+    digest = hashlib.sha256(f"{_VERSION} {size} {crop}".encode())
+    for cell_id, sha256 in zip(table["cell_id"], table["sha256"], strict=True):
+        digest.update(f"{cell_id}\0{sha256}\0".encode())
+    return digest.hexdigest()[:20]

@@ -1,0 +1,40 @@
+"""Draw every figure of the course, in one style.
+
+Each function takes arrays or tables, and the finding as its title, and returns a
+:class:`matplotlib.figure.Figure` that pyplot knows nothing about: it works without
+a display, and nothing needs closing. A ``note`` such as ``"synthetic cells"`` is
+written small into the lower right corner. HEM, ALL and each model have the same
+colour in every figure.
+"""
+
+from leukhelpers.plots.cells import attribution_grid, montage
+from leukhelpers.plots.saving import save, show
+from leukhelpers.plots.scores import (
+    confusion_matrix,
+    learning_curves,
+    metric_bars,
+    roc_curves,
+    split_leak,
+)
+from leukhelpers.plots.subjects import (
+    by_subject_bars,
+    distribution_by_class,
+    scatter_by_subject,
+    values_by_subject,
+)
+
+__all__ = [
+    "attribution_grid",
+    "by_subject_bars",
+    "confusion_matrix",
+    "distribution_by_class",
+    "learning_curves",
+    "metric_bars",
+    "montage",
+    "roc_curves",
+    "save",
+    "scatter_by_subject",
+    "show",
+    "split_leak",
+    "values_by_subject",
+]

@@ -1,0 +1,99 @@
+"""Save figures with their alt text, and show them in notebooks."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from pathlib import Path
+
+from filelock import FileLock
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from leukhelpers.cells import InputError
+from leukhelpers.files import read_json, whole_file, write_json
+from leukhelpers.plots.style import DPI, settings
+
+
+def save(figure: Figure, folder: str | os.PathLike[str], name: str, alt: str) -> Path:
+    """Write a figure as PNG and note its title and alt text beside it.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        What to write.
+    folder : path
+        Where to; made if it does not exist.
+    name : str
+        File name without extension: letters, digits, ``-`` and ``_``. A figure of
+        the same name is replaced.
+    alt : str
+        What a reader who cannot see the figure should know.
+
+    Returns
+    -------
+    pathlib.Path
+        ``folder/name.png``. ``folder/figures.json`` maps each name to its ``title``
+        and ``alt``; several processes may write to it at once.
+
+    Raises
+    ------
+    InputError
+        If the alt text is empty, the name is no plain file name, or the folder's
+        ``figures.json`` cannot be read.
+    """
+    alt = " ".join(alt.split())
+    if not alt:
+        raise InputError(f"Figure {name!r} has no alt text; say in words what it shows.")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+        raise InputError(f"{name!r} cannot name a figure; use letters, digits, - and _.")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.png"
+    listing = folder / "figures.json"
+    title = " ".join(figure.get_suptitle().split())
+    with FileLock(folder / ".figures.json.lock"):
+        try:
+            known = read_json(listing) if listing.exists() else {}
+        except ValueError as error:
+            raise InputError(f"{listing} is not readable as JSON; delete it.") from error
+        known[name] = {"title": title, "alt": alt}
+        # The style counts when the figure is drawn anew for saving.
+        with rc_context(settings()), whole_file(path) as part:
+            figure.savefig(
+                part,
+                format="png",
+                dpi=DPI,
+                bbox_inches="tight",
+                pad_inches=0.12,
+                metadata={"Title": title, "Description": alt},
+            )
+        write_json(listing, dict(sorted(known.items())))
+    return path
+
+
+def show(figure: Figure, folder: str | os.PathLike[str], name: str, alt: str) -> None:
+    """Save a figure and display it in the notebook with its alt text.
+
+    Parameters
+    ----------
+    figure, folder, name, alt
+        As in :func:`save`. The alt text goes into the metadata of the image, where
+        notebook converters look for it, and is the output's plain text.
+
+    Raises
+    ------
+    InputError
+        As :func:`save`.
+    """
+    from IPython.display import display  # only notebooks need it
+
+    alt = " ".join(alt.split())
+    png = save(figure, folder, name, alt).read_bytes()
+    # Text, not bytes: a notebook stores images as base64, and so every kernel sends it.
+    display(
+        {"image/png": base64.b64encode(png).decode("ascii"), "text/plain": alt},
+        raw=True,
+        metadata={"image/png": {"alt": alt}},
+    )

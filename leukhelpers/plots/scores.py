@@ -1,0 +1,335 @@
+"""Charts of training and of scores: how well a model answers, and beside what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from sklearn import metrics as sk
+
+from leukhelpers.cells import ALL, CLASS_NAMES, HEM, InputError
+from leukhelpers.plots.style import (
+    CLASS_COLOURS,
+    FAINT,
+    INK,
+    METRIC_NAMES,
+    MODEL_COLOURS,
+    MODEL_NAMES,
+    RULE,
+    SPARE_COLOURS,
+    colour_key,
+    dark,
+    label_line_ends,
+    model_colour,
+    new_figure,
+    require_columns,
+    signed,
+    styled,
+    write,
+)
+
+CHANCE_IS_HALF = ("auroc", "balanced_accuracy")
+
+
+@styled
+def learning_curves(
+    history: pd.DataFrame, title: str, majority: float | None = None, note: str = ""
+) -> Figure:
+    """Draw loss and accuracy over the epochs, and mark the epoch that was kept.
+
+    Parameters
+    ----------
+    history : pandas.DataFrame
+        One row an epoch: ``epoch``, ``loss``, ``val_loss``, ``accuracy``,
+        ``val_accuracy``. The epoch with the lowest ``val_loss`` was restored.
+    title : str
+        The finding.
+    majority : float, optional
+        Validation accuracy of always answering the majority class, as a line.
+    note : str
+        Small text in the lower right corner.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Two panels.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or there is no epoch.
+    """
+    require_columns(history, ["epoch", "loss", "val_loss", "accuracy", "val_accuracy"])
+    epochs = history["epoch"].to_numpy()
+    best = int(np.argmin(history["val_loss"].to_numpy()))
+    figure = new_figure(3.0, title, note)
+    layout: Any = figure.get_layout_engine()
+    layout.set(wspace=0.08)
+    ylabels = {"loss": "loss (cross-entropy)", "accuracy": "accuracy (share of cells)"}
+    for axes, (name, ylabel) in zip(figure.subplots(1, 2), ylabels.items(), strict=True):
+        green = MODEL_COLOURS["cnn"]
+        trained, validated = history[name].to_numpy(), history[f"val_{name}"].to_numpy()
+        axes.plot(epochs, trained, color=FAINT, linewidth=1.6)
+        axes.plot(epochs, validated, color=green, linewidth=2.2)
+        ends = [
+            ("training", epochs[-1], trained[-1], FAINT),
+            ("validation", epochs[-1], validated[-1], green),
+        ]
+        if name == "accuracy" and majority is not None:
+            grey = MODEL_COLOURS["majority"]
+            axes.hlines(majority, epochs[0], epochs[-1], color=grey, linewidth=1, linestyle="--")
+            ends.append(("majority", epochs[-1], majority, grey))
+        axes.axvline(epochs[best], color=RULE, linewidth=0.9, linestyle=(0, (3, 3)), zorder=0)
+        axes.plot(epochs[best], validated[best], "o", color=green, markersize=8, mec="white")
+        kept, above = f"kept: epoch {epochs[best]}", ("data", "axes fraction")
+        write(axes, kept, (epochs[best], 1), above, (0, 3), ha="center", size=8.5, color=FAINT)
+        axes.margins(y=0.1)
+        label_line_ends(axes, ends)
+        axes.set(xlabel="epoch", ylabel=ylabel)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    return figure
+
+
+@styled
+def confusion_matrix(table: pd.DataFrame, title: str, note: str = "") -> Figure:
+    """Draw counts and row shares of a confusion matrix.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame of int, shape (2, 2)
+        From :func:`leukhelpers.evaluation.confusion`: true class on the rows.
+    title : str
+        The finding.
+    note : str
+        Small text in the lower right corner.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        If the table has not two rows and two columns.
+    """
+    counts = np.asarray(table)
+    if counts.shape != (2, 2):
+        raise InputError("The confusion matrix must have two rows and two columns.")
+    of_row = counts.sum(axis=1, keepdims=True)
+    shares = counts / np.maximum(of_row, 1)
+    tints = [sns.light_palette(colour, as_cmap=True) for colour in CLASS_COLOURS]
+    figure = new_figure(3.9, title, note)
+    axes = figure.subplots()
+    colours = [[tints[row](0.6 * shares[row, column]) for column in (0, 1)] for row in (0, 1)]
+    axes.imshow(colours, aspect=0.62)
+    for row in (HEM, ALL):
+        for column in (HEM, ALL):
+            middle: dict[str, Any] = {"ha": "center", "va": "center"}
+            count = f"{counts[row, column]:,}"
+            axes.text(column, row - 0.08, count, size=20, weight="bold", **middle)
+            share = f"{shares[row, column]:.1%} of true {CLASS_NAMES[row]}"
+            axes.text(column, row + 0.17, share, size=9.5, **middle)
+    axes.set_xticks([0, 1], CLASS_NAMES)
+    rows = [f"{name}\n{n:,}" for name, n in zip(CLASS_NAMES, of_row[:, 0], strict=True)]
+    axes.set_yticks([0, 1], rows)
+    axes.hlines(0.5, -0.5, 1.5, color="white", linewidth=5)
+    axes.vlines(0.5, -0.5, 1.5, color="white", linewidth=5)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class (cells)")
+    axes.tick_params(length=0, labelsize=10.5)
+    axes.spines[:].set_visible(False)
+    for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
+        for text, colour in zip(labels, CLASS_COLOURS, strict=True):
+            text.set(color=dark(colour), weight="bold")
+    return figure
+
+
+@styled
+def roc_curves(
+    labels: npt.ArrayLike, probabilities: Mapping[str, npt.ArrayLike], title: str, note: str = ""
+) -> Figure:
+    """Draw the ROC curves of several models on the same cells.
+
+    Parameters
+    ----------
+    labels : array_like of int, shape (n,)
+        True classes, 0 (HEM) or 1 (ALL).
+    probabilities : mapping of str to array_like of float, shape (n,)
+        P(ALL) by each model; ``cnn``, ``area`` and ``majority`` have colours of
+        their own.
+    title : str
+        The finding.
+    note : str
+        Small text in the lower right corner.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        If the cells do not hold both classes.
+    """
+    truth = np.asarray(labels)
+    if set(np.unique(truth).tolist()) != {HEM, ALL}:
+        raise InputError("A ROC curve needs cells of both classes, labelled 0 (HEM) and 1 (ALL).")
+    figure = new_figure(4.8, title, note)
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle=(0, (4, 4)), zorder=3)
+    rows = [("chance", "0.50", FAINT)]
+    for index, (name, scores) in enumerate(probabilities.items()):
+        false_positive, true_positive, _ = sk.roc_curve(truth, scores)
+        colour = model_colour(name, index)
+        axes.plot(false_positive, true_positive, color=colour, linewidth=2.2, clip_on=False)
+        auroc = sk.roc_auc_score(truth, scores)
+        rows.insert(index, (MODEL_NAMES.get(name, name), f"{auroc:.2f}", colour))
+    top = 0.06 + 0.062 * len(rows)
+    axes.text(0.98, top, "AUROC", ha="right", va="bottom", size=9, color=FAINT)
+    for index, (name, value, colour) in enumerate(rows):
+        style: dict[str, Any] = {"color": dark(colour), "va": "bottom", "weight": "bold"}
+        axes.text(0.88, top - 0.062 * (index + 1), name, ha="right", **style)
+        axes.text(0.98, top - 0.062 * (index + 1), value, ha="right", **style)
+    axes.set(xlim=(0, 1), ylim=(0, 1.01), aspect="equal", anchor="W")
+    axes.set_xlabel("1 \N{MINUS SIGN} specificity (share of HEM cells called ALL)")
+    axes.set_ylabel("sensitivity (share of ALL cells called ALL)")
+    return figure
+
+
+@styled
+def metric_bars(summary: Mapping[str, Any], title: str, note: str = "") -> Figure:
+    """Draw each metric of each model as a point with its 95 % interval.
+
+    Parameters
+    ----------
+    summary : mapping
+        From :func:`leukhelpers.evaluation.summary`.
+    title : str
+        The finding.
+    note : str
+        Small text in the lower right corner.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        If the summary holds no model.
+    """
+    models: Mapping[str, Any] = summary.get("models", {})
+    if not models:
+        raise InputError("The summary holds no model to draw; make it with evaluation.summary.")
+    names = list(next(iter(models.values())))
+    step = 0.72 / len(models)
+    figure = new_figure(0.9 + 0.2 * len(names) * (len(models) + 0.6), title, note)
+    axes = figure.subplots()
+    lowest = 0.0
+    beside = axes.get_yaxis_transform()
+    for order, (model, values) in enumerate(models.items()):
+        colour = model_colour(model, order)
+        for row, metric in enumerate(names):
+            y = row + step * (order - (len(models) - 1) / 2)
+            value, low, high = (values[metric][key] for key in ("value", "low", "high"))
+            written = "undefined" if value is None else signed(value)
+            at, style = (1, y), {"va": "center", "size": 8.5, "color": dark(colour)}
+            write(axes, written, at, beside, (9, 0), **style)
+            if value is None:
+                continue
+            lowest = min(lowest, value, value if low is None else low)
+            if low is not None:
+                axes.hlines(y, low, high, color=colour, linewidth=2)
+            axes.plot(value, y, "o", color=colour, markersize=6.5, mec="white", clip_on=False)
+    for row, metric in enumerate(names):
+        if metric in CHANCE_IS_HALF:
+            dotted: Any = {"color": FAINT, "linewidth": 1, "linestyle": (0, (2, 2))}
+            axes.vlines(0.5, row - 0.45, row + 0.45, **dotted)
+            write(axes, "chance", (0.5, row - 0.3), shift=(-4, 0), ha="right", va="center", size=8)
+        if row:
+            axes.axhline(row - 0.5, color="#ececec", linewidth=0.8, zorder=0)
+    axes.set(xlim=(lowest - 0.02 if lowest < 0 else 0, 1), ylim=(len(names) - 0.5, -0.5))
+    axes.set_yticks(range(len(names)), [METRIC_NAMES.get(name, name) for name in names])
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel("value, with its 95 % interval over groups of subjects")
+    key = {MODEL_NAMES.get(name, name): model_colour(name, i) for i, name in enumerate(models)}
+    colour_key(axes, key)
+    return figure
+
+
+@styled
+def split_leak(
+    values: Mapping[str, Mapping[str, npt.ArrayLike]], title: str, note: str = ""
+) -> Figure:
+    """Compare the AUROC of models under two ways of splitting the same cells.
+
+    Parameters
+    ----------
+    values : mapping of str to mapping of str to array_like of float
+        For each model its AUROC by split, one a fold, the honest split first:
+        ``{"SVM": {"split by group": [0.70, 0.91], "split by image": [0.95, 0.96]}}``.
+    title : str
+        The finding.
+    note : str
+        Small text in the lower right corner.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A dot a fold, a tick at their mean, and the gain between the two means.
+
+    Raises
+    ------
+    InputError
+        If there is no model, the models were not split in the same two ways, or a
+        split has no fold or a fold no AUROC.
+    """
+    splits = list(next(iter(values.values()), {}))
+    if len(splits) != 2 or any(list(by_split) != splits for by_split in values.values()):
+        raise InputError("Give every model its AUROC under the same two splits, in the same order.")
+    for folds in (np.asarray(given) for by_split in values.values() for given in by_split.values()):
+        if folds.ndim != 1 or len(folds) == 0 or not np.isfinite(folds).all():
+            raise InputError("Give each split one finite AUROC a fold, in a sequence.")
+    figure = new_figure(0.9 + 1.15 * len(values), title, note)
+    axes = figure.subplots()
+    colours = dict(zip(splits, SPARE_COLOURS[:2], strict=True))
+    lowest = 0.52
+    for row, by_split in enumerate(values.values()):
+        means = []
+        for split, middle in zip(splits, (row - 0.18, row + 0.28), strict=True):
+            folds = np.sort(np.asarray(by_split[split], dtype=float))
+            _draw_folds(axes, folds, middle, colours[split])
+            means.append(folds.mean())
+            lowest = min(lowest, folds[0])
+        gain, beside = signed(means[1] - means[0], plus="+"), axes.get_yaxis_transform()
+        write(axes, gain, (1, row + 0.05), beside, (24, 0), va="center", size=10, weight="bold")
+    axes.axvline(0.5, color=FAINT, linewidth=1)
+    axes.set(xlim=(lowest - 0.02, 1), ylim=(len(values) - 0.5, -0.5))
+    axes.set_yticks(np.arange(len(values)) + 0.05, list(values))
+    axes.tick_params(axis="y", length=0, labelsize=10)
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel("AUROC (dot: one fold; tick: mean of the folds; 0.5 is chance)")
+    colour_key(axes, colours)
+    write(axes, "gain", (1, 1), "axes fraction", (24, 4), va="bottom", color=FAINT)
+    return figure
+
+
+def _draw_folds(axes: Axes, folds: np.ndarray, middle: float, colour: str) -> None:
+    """Draw sorted folds as dots over their range, and their mean as a tick."""
+    # Steps of the golden ratio set neighbours apart, and the same ones in every run.
+    heights = middle + 0.16 * ((np.arange(len(folds)) * 0.618) % 1 - 0.5)
+    mean = folds.mean()
+    axes.hlines(middle, folds[0], folds[-1], color=colour, linewidth=9, alpha=0.2)
+    axes.plot(folds, heights, "o", color=colour, markersize=4.5, alpha=0.8, mew=0, clip_on=False)
+    axes.vlines(mean, middle - 0.16, middle + 0.16, color=dark(colour), linewidth=3)
+    style: dict[str, Any] = {"ha": "center", "va": "bottom", "weight": "bold"}
+    top = (mean, middle - 0.16)
+    write(axes, f"{mean:.2f}", top, shift=(0, 1), color=dark(colour), **style)

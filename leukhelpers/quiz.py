@@ -1,0 +1,266 @@
+"""Checks of the exercises: a tick, or the hint that fits the mistake.
+
+Each exercise has a number, ``"<lesson>.<exercise>"``. Where the right answer depends on
+the cells at hand, the lesson hands them in and the check computes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from leukhelpers import groups
+from leukhelpers.cells import CLASS_NAMES, InputError
+
+# A check looks at an answer and gives a hint, or nothing if the answer is right.
+Check = Callable[..., str | None]
+
+
+def check(number: str, answer: Any, **known: Any) -> bool:
+    """Print a tick, or a hint.
+
+    Parameters
+    ----------
+    number : str
+        Number of the exercise, such as ``"02.1"``.
+    answer : object
+        The learner's answer; ``...`` stands for one that is not given yet.
+    **known
+        What the lesson knows and the check needs (a table, a split, predictions).
+
+    Returns
+    -------
+    bool
+        Whether the answer is right.
+
+    Raises
+    ------
+    InputError
+        If there is no such exercise.
+    """
+    if number not in CHECKS:
+        raise InputError(f"There is no exercise {number}; there are {', '.join(CHECKS)}.")
+    if answer is ...:
+        print(f"○ Exercise {number}: put your answer in place of the three dots.")
+        return False
+    try:
+        hint = CHECKS[number](answer, **known)
+    except Exception as error:  # a learner's answer may be anything at all
+        hint = f"This kind of answer cannot be read ({type(error).__name__}: {error})."
+    print(f"✓ Exercise {number}: right." if hint is None else f"✗ Exercise {number}: {hint}")
+    return hint is None
+
+
+def _number(expected: float, hints: dict[float, str], otherwise: str) -> Check:
+    """Make a check of a number, with hints for the mistakes that one expects."""
+
+    def look(answer: Any) -> str | None:
+        if np.isclose(float(answer), expected, atol=0.006):
+            return None
+        for mistake, hint in hints.items():
+            if np.isclose(float(answer), mistake, atol=0.006):
+                return hint
+        return otherwise
+
+    return look
+
+
+def _choice(expected: str, hints: dict[str, str]) -> Check:
+    """Make a check of one word or sentence among several."""
+
+    def look(answer: Any) -> str | None:
+        if answer == expected:
+            return None
+        return hints.get(answer, "Answer with one of the choices, in quotation marks.")
+
+    return look
+
+
+def _spellings(answer: Any, table: pd.DataFrame) -> str | None:
+    if int(answer) == table["cell_id"].str.split("_").str[1].nunique():
+        return None
+    if int(answer) == table["subject"].nunique():
+        return "That is the number after folding; take the names as they are written."
+    return "Split the names at the underscores and count the different second parts."
+
+
+def _largest_healthy(answer: Any, table: pd.DataFrame, area: pd.Series) -> str | None:
+    medians = area.groupby(table["subject"]).median()
+    healthy = medians[table.groupby("subject")["label"].first() == 0]
+    if str(answer) == healthy.idxmax():
+        return None
+    if str(answer) == healthy.idxmin():
+        return "That one has the smallest cells."
+    if str(answer) not in healthy.index:
+        return "Look among the healthy subjects only; the answer is a subject's name."
+    return "Take the median of the area for each subject, then the largest."
+
+
+def _own_split(answer: Any, labels: np.ndarray) -> str | None:
+    if not isinstance(answer, groups.Split):
+        return "The answer should be a groups.Split."
+    for label, name in enumerate(CLASS_NAMES):
+        of_class = answer.test[labels[answer.test] == label]
+        if len(np.unique(answer.groups[of_class])) < 2:
+            return f"The test rows hold fewer than two groups of {name}."
+    if len(answer.train) + len(answer.test) != len(labels):
+        return "Some rows are in neither part; put all other rows into the training part."
+    return None
+
+
+def _crop(answer: Any, reaches: np.ndarray) -> str | None:
+    side = int(answer)
+    if side % 10 or not 200 <= side <= 450:
+        return "Try crops from 200 to 450 in steps of 10."
+    if (reaches > side).mean() > 0.02:
+        return "That crop cuts more than 2 % of the cells; it must be larger."
+    if side > 200 and (reaches > side - 10).mean() <= 0.02:
+        return "A smaller crop would do as well."
+    return None
+
+
+def _refuses_scaled(answer: Any) -> str | None:
+    picture = np.array([[0, 51], [102, 255]], dtype=np.uint8)
+    if not np.allclose(answer(picture), picture / 255):
+        return "A picture from 0 to 255 should be divided by 255, once."
+    try:
+        answer(picture / 255)
+    except ValueError:
+        pass
+    else:
+        return "A picture that was scaled already should raise a ValueError."
+    if not np.allclose(answer(np.zeros((2, 2))), 0):
+        return "A black picture is allowed; only look at a largest value above 0."
+    return None
+
+
+def _by_training_loss(answer: Any, history: pd.DataFrame) -> str | None:
+    if int(answer) == int(history.loc[history["loss"].idxmin(), "epoch"]):
+        return None
+    if int(answer) == int(history.loc[history["val_loss"].idxmin(), "epoch"]):
+        return "That is the epoch of the best validation loss; look at the column loss."
+    return "Find the row with the smallest loss and give its epoch, which counts from 1."
+
+
+def _wrong_people(answer: Any, predictions: pd.DataFrame) -> str | None:
+    called = (predictions["probability"] >= 0.5).groupby(predictions["subject"]).mean() > 0.5
+    truth = predictions.groupby("subject")["label"].first() == 1
+    if int(answer) == int((called != truth).sum()):
+        return None
+    if int(answer) == int((called == truth).sum()):
+        return "That is how many it gets right."
+    return "For each subject take the share of cells called ALL; is it above one half?"
+
+
+def _most_on_black(answer: Any, shares: pd.Series) -> str | None:
+    if int(answer) == int(np.argmax(shares)):
+        return None
+    return "Take the position of the largest value in the column SHAP, counted from 0."
+
+
+CHECKS: dict[str, Check] = {
+    "00.1": _number(
+        1455 / 2133,
+        {
+            0.5: "That is its balanced accuracy; accuracy counts cells.",
+            678 / 2133: "That is the share of the smaller class.",
+            1.0: "It is right on one of the classes only.",
+            68: "Give a share between 0 and 1.",
+        },
+        "It is right on all cells of the larger class, and on no other: divide by all cells.",
+    ),
+    "00.2": _number(
+        0.5,
+        {
+            1455 / 2133: "That is its accuracy; take the mean of the two recalls.",
+            1.0: "That is the recall of one class; the other one counts as much.",
+            0.0: "That is the recall of one class; the other one counts as much.",
+        },
+        "What is the recall of each class? Take their mean.",
+    ),
+    "01.1": _spellings,
+    "01.2": _largest_healthy,
+    "02.1": _number(
+        2,
+        {
+            4: "Four people, but pictures connect some of them.",
+            3: "A and C share no picture, yet both are connected to B.",
+            1: "D shares no picture with anybody.",
+        },
+        "Draw the four people and a line for each shared picture; count the islands.",
+    ),
+    "02.2": _own_split,
+    "02.3": _choice(
+        "group",
+        {
+            "cell_id": "That keeps the halves together, but not two cells of one person.",
+            "subject": "Nearly: but two subjects may share a picture.",
+            "fold": "That would do no harm, but a fold holds many people; smaller will do.",
+        },
+    ),
+    "03.1": _crop,
+    "03.2": _choice(
+        "exchange red and blue",
+        {
+            "turn": "A cell on a slide may lie in any direction.",
+            "mirror": "A mirrored cell is as plausible as the cell itself.",
+            "slightly brighter": "Lamps differ; a little light changes no diagnosis.",
+        },
+    ),
+    "03.3": _refuses_scaled,
+    "05.1": _number(
+        3,
+        {
+            1 / 3: "The rarer class must weigh more, not less.",
+            0.75: "That is the share of ALL.",
+            1: "Then 300 cells would speak against 100.",
+        },
+        "100 cells with that weight shall count as much as 300 cells with the weight 1.",
+    ),
+    "05.2": _by_training_loss,
+    "05.3": _choice(
+        "the test score becomes too good",
+        {
+            "nothing": "The best of many looks at the test people is better than an honest one.",
+            "the test score becomes too bad": "One keeps the epoch at which they look best.",
+        },
+    ),
+    "06.1": _number(
+        0.6,
+        {
+            30 / 40: "That is the precision of HEM: you went down a column.",
+            0.9: "That is the recall of ALL.",
+            120 / 150: "That is the accuracy.",
+            60: "Give a share between 0 and 1.",
+        },
+        "Stay in the row of the truly healthy cells: which share was called HEM?",
+    ),
+    "06.2": _wrong_people,
+    "06.3": _choice(
+        "works for people like these, within the interval",
+        {
+            "works in any hospital": "All these cells were stained and photographed in one place.",
+            "is better than a doctor": "No doctor took part in this test.",
+        },
+    ),
+    "07.1": _number(
+        2.0,
+        {
+            0.4: "Subtract the background; minus a negative number.",
+            1.2: "The background has a logit, too: where does the sharing begin?",
+            -2.0: "The other way round: the cell minus the background.",
+        },
+        "The values add up to the cell's logit minus the mean logit of the background.",
+    ),
+    "07.2": _choice(
+        "What does the map of an untrained network look like?",
+        {
+            "Which colour map is that?": "Colours can mislead, but that is not the first doubt.",
+            "How many layers has it?": "Whatever it has, does the map show what was learnt?",
+        },
+    ),
+    "07.3": _most_on_black,
+}

@@ -1,0 +1,109 @@
+"""One HTML page of a course run, made from the files in its folder."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Hashable
+from importlib.resources import files as package_files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from leukhelpers import files
+
+METRICS = {
+    "auroc": "AUROC",
+    "weighted_f1": "Weighted F1",
+    "balanced_accuracy": "Balanced accuracy",
+    "accuracy": "Accuracy",
+}
+MODELS = {"cnn": "CNN", "area": "Area alone", "majority": "Majority answer"}
+
+
+def headline(metrics: dict[str, Any]) -> pd.DataFrame:
+    """Arrange the headline metrics as text: a row a model, ``value (low to high)``."""
+    return pd.DataFrame(
+        {
+            title: [told(metrics["models"][model].get(metric)) for model in MODELS]
+            for metric, title in METRICS.items()
+        },
+        index=pd.Index(MODELS.values(), name="model"),
+    )
+
+
+def told(entry: dict[str, float | None] | None) -> str:
+    """Write a metric and its 95 % interval; a dash where it is not defined."""
+    if entry is None or entry["value"] is None:
+        return "–"
+    if entry.get("low") is None:
+        return f"{entry['value']:.3f}"
+    return f"{entry['value']:.3f} ({entry['low']:.3f} to {entry['high']:.3f})"
+
+
+def write_report(folder: Path | str) -> Path:
+    """Write ``report.html``, one self-contained page, from what a run left.
+
+    Parameters
+    ----------
+    folder : path
+        A folder that :func:`leukhelpers.batch.run_lessons` filled.
+
+    Returns
+    -------
+    pathlib.Path
+        The page.
+    """
+    folder = Path(folder)
+    template = (package_files("leukhelpers") / "templates" / "report.html").read_text("utf-8")
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    page = environment.from_string(template).render(
+        name=folder.name,
+        about=_json(folder / "run.json"),
+        metrics=_json(folder / "metrics.json"),
+        models=MODELS,
+        titles=METRICS,
+        told=told,
+        lessons=_lessons(folder),
+        set_aside=_table(folder / "set_aside.csv"),
+    )
+    files.write_text(folder / "report.html", page)
+    return folder / "report.html"
+
+
+def _lessons(folder: Path) -> list[dict[str, Any]]:
+    """Bring together each lesson's time, measured facts and figures."""
+    figures = _json(folder / "figures" / "figures.json") or {}
+    lessons = []
+    for name, entry in sorted(files.read_json(folder / "course.json")["lessons"].items()):
+        number = name[:2]
+        lessons.append(
+            {
+                "number": number,
+                "title": name[3:].replace("_", " "),
+                "seconds": entry["seconds"],
+                "notebook": f"notebooks/{name}.ipynb",
+                "facts": _json(folder / "facts" / f"{number}.json") or {},
+                "figures": [
+                    {**about, "source": _embedded(folder / "figures" / f"{figure}.png")}
+                    for figure, about in sorted(figures.items())
+                    if figure.startswith(f"{number}-")
+                ],
+            }
+        )
+    return lessons
+
+
+def _embedded(picture: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode("ascii")
+
+
+def _json(path: Path) -> Any:
+    return files.read_json(path) if path.is_file() else None
+
+
+def _table(path: Path) -> list[dict[Hashable, str]]:
+    if not path.is_file():
+        return []
+    return pd.read_csv(path, dtype=str, keep_default_na=False).to_dict("records")

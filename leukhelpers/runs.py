@@ -1,0 +1,428 @@
+"""A run is a folder: what was asked, the model, its history, its predictions, its metrics.
+
+::
+
+    run.json         what was asked, of which cells, on which machine; written last
+    model.keras      the trained network
+    baselines.json   the area model's four numbers, and the majority answer
+    cells.csv        every cell, and the part it had: train, validation or test
+    history.csv      a row an epoch
+    predictions.csv  a row a held-out cell: network, area model and majority answer
+    metrics.json     made from predictions.csv alone
+    background.npy   a few training cells, with which SHAP compares
+    set_aside.csv    files that could not be used, and why
+
+A folder without ``run.json`` is not a run: the writing was interrupted.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import os
+import platform
+from collections.abc import Callable, Hashable
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import psutil
+from scipy.special import expit
+
+from leukhelpers import evaluation, files, groups
+from leukhelpers.cells import InputError
+from leukhelpers.datasets import Dataset, load_dataset
+from leukhelpers.pixels import build_pixels
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much work a run does.
+
+    ``size`` and ``crop`` are in pixels: a ``crop``×``crop`` square out of the middle of
+    the 450×450 original is averaged down to ``size``×``size``.
+    """
+
+    name: str
+    twin_images: int
+    twin_subjects: int
+    epochs: int
+    patience: int
+    size: int = 96
+    crop: int = 384
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+
+
+PROFILES = {
+    "fast": Profile("fast", twin_images=1200, twin_subjects=28, epochs=12, patience=6),
+    "full": Profile("full", twin_images=10661, twin_subjects=73, epochs=40, patience=10),
+}
+
+
+class Prepared(NamedTuple):
+    """Cells ready to learn from: pictures and table row for row, and an honest split."""
+
+    dataset: Dataset
+    profile: Profile
+    seed: int
+    pixels: np.ndarray
+    table: pd.DataFrame
+    set_aside: pd.DataFrame
+    split: groups.Split
+
+
+class Run(NamedTuple):
+    """What a run's folder holds, the network aside (:func:`load_model`)."""
+
+    folder: Path
+    about: dict[str, Any]
+    history: pd.DataFrame
+    predictions: pd.DataFrame
+    metrics: dict[str, Any]
+
+
+def profile_of(name: str) -> Profile:
+    """Find a profile by its name; an unknown one is an :class:`InputError`."""
+    if name not in PROFILES:
+        raise InputError(f"Profile {name!r} is not known; choose from {', '.join(PROFILES)}.")
+    return PROFILES[name]
+
+
+def workspace(start: Path | None = None) -> Path:
+    """Find the folder below which ``data/`` and ``runs/`` lie.
+
+    The variable ``LEUK_HOME`` if it is set; else the nearest folder, from `start`
+    upwards, that is a checkout of this course; else `start` (the current folder).
+    """
+    if os.environ.get("LEUK_HOME"):
+        return Path(os.environ["LEUK_HOME"]).expanduser().resolve()
+    start = (start or Path.cwd()).resolve()
+    for folder in (start, *start.parents):
+        if (folder / "lessons").is_dir() and (folder / "leukhelpers").is_dir():
+            return folder
+    return start
+
+
+def load(dataset: str | Path, profile: Profile, seed: int, data: Path) -> Dataset:
+    """Read the cells of a run; the twin has the size that the profile asks for."""
+    return load_dataset(
+        dataset, data, n_images=profile.twin_images, n_subjects=profile.twin_subjects, seed=seed
+    )
+
+
+def prepare(dataset: Dataset, profile: Profile, seed: int, data: Path) -> Prepared:
+    """Turn cells into small pictures, and hold out a quarter of the groups.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Labelled cells.
+    profile : Profile
+        Size and crop of the pictures.
+    seed : int
+        Seed of the split.
+    data : path
+        Folder for the caches.
+    """
+    array, table, unread = build_pixels(dataset, data / "cache", profile.size, profile.crop)
+    set_aside = pd.concat([dataset.set_aside, unread], ignore_index=True)
+    split = groups.holdout_split(table, seed)
+    return Prepared(dataset, profile, seed, array, table, set_aside, split)
+
+
+def train(
+    prepared: Prepared, split: groups.Split | None = None, callbacks: tuple[Any, ...] = ()
+) -> tuple[keras.Model, pd.DataFrame]:
+    """Train the course's CNN on the training rows of a split, from a fixed seed.
+
+    Returns
+    -------
+    model : keras.Model
+    history : pandas.DataFrame
+        A row an epoch, see :func:`leukhelpers.training.fit`.
+    """
+    from leukhelpers import models, training
+
+    training.make_deterministic(prepared.seed)
+    model = models.build_cnn(prepared.profile.size, seed=prepared.seed)
+    history = training.fit(
+        model,
+        prepared.pixels,
+        prepared.table["label"].to_numpy(),
+        split or prepared.split,
+        training_settings(prepared.profile),
+        seed=prepared.seed,
+        callbacks=callbacks,
+    )
+    return model, history
+
+
+def training_settings(profile: Profile) -> Any:
+    """Pick from a profile what :func:`leukhelpers.training.fit` needs."""
+    from leukhelpers import training
+
+    return training.Settings(
+        epochs=profile.epochs,
+        batch_size=profile.batch_size,
+        learning_rate=profile.learning_rate,
+        patience=profile.patience,
+        augment=True,
+    )
+
+
+def fit_baselines(prepared: Prepared, split: groups.Split) -> dict[str, float]:
+    """Fit the two answers that stand beside every network: area alone, and majority.
+
+    Returns
+    -------
+    dict
+        ``area_mean``, ``area_scale`` (pixels of the original), ``area_weight``,
+        ``area_bias`` of a logistic regression, and ``share_of_all`` in training.
+    """
+    from leukhelpers import training
+
+    labels = prepared.table["label"].to_numpy()
+    scaler, regression = training.fit_area(
+        prepared.pixels, labels, split, prepared.profile.crop
+    ).named_steps.values()
+    return {
+        "area_mean": float(scaler.mean_[0]),
+        "area_scale": float(scaler.scale_[0]),
+        "area_weight": float(regression.coef_[0, 0]),
+        "area_bias": float(regression.intercept_[0]),
+        "share_of_all": float(labels[split.train].mean()),
+    }
+
+
+def predictions_of(
+    model: keras.Model, baselines: dict[str, float], prepared: Prepared, rows: np.ndarray
+) -> pd.DataFrame:
+    """Let the network, the area model and the majority answer the same cells.
+
+    Parameters
+    ----------
+    model : keras.Model
+    baselines : dict
+        From :func:`fit_baselines`.
+    prepared : Prepared
+        The cells.
+    rows : numpy.ndarray of int
+        The rows to answer.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a cell: ``cell_id, subject, group, fold, label, probability,
+        area_probability, majority_probability``; probabilities are of ALL.
+    """
+    from leukhelpers import training
+    from leukhelpers.features import cell_area
+
+    area = cell_area(prepared.pixels[rows], prepared.profile.crop)
+    logit = baselines["area_weight"] * (area - baselines["area_mean"]) / baselines["area_scale"]
+    cells = prepared.table.iloc[rows]
+    return pd.DataFrame(
+        {
+            "cell_id": cells["cell_id"].to_numpy(),
+            "subject": cells["subject"].to_numpy(),
+            "group": prepared.split.groups[rows],
+            "fold": cells["fold"].to_numpy(),
+            "label": cells["label"].to_numpy(),
+            "probability": training.predict(model, prepared.pixels, rows),
+            "area_probability": expit(logit + baselines["area_bias"]),
+            "majority_probability": np.full(len(rows), baselines["share_of_all"]),
+        }
+    )
+
+
+def fingerprint(table: pd.DataFrame) -> str:
+    """Name a set of cells by their ids, labels and pixels."""
+    digest = hashlib.sha256()
+    for row in table[["cell_id", "label", "sha256"]].itertuples(index=False):
+        digest.update("\0".join(map(str, row)).encode() + b"\n")
+    return digest.hexdigest()[:16]
+
+
+def environment() -> dict[str, Any]:
+    """Tell the versions and the machine size that stand beside every measured number."""
+    versions = {}
+    for package in ("leukhelpers", "tensorflow", "keras", "numpy", "scikit-learn", "shap"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed"
+    return {
+        "python": platform.python_version(),
+        "versions": versions,
+        "machine": {
+            "system": platform.system(),
+            "cores": os.cpu_count(),
+            "memory_gb": round(psutil.virtual_memory().total / 2**30),
+        },
+    }
+
+
+def describe(prepared: Prepared) -> dict[str, Any]:
+    """Tell of which cells, how and where a run was made."""
+    labels = prepared.table["label"]
+    return {
+        "dataset": prepared.dataset.name,
+        "synthetic": prepared.dataset.synthetic,
+        "fingerprint": fingerprint(prepared.table),
+        "images": len(prepared.table),
+        "subjects": int(prepared.table["subject"].nunique()),
+        "groups": len(np.unique(prepared.split.groups)),
+        "classes": {"ALL": int((labels == 1).sum()), "HEM": int((labels == 0).sum())},
+        "set_aside": len(prepared.set_aside),
+        "profile": asdict(prepared.profile),
+        "seed": prepared.seed,
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        **environment(),
+    }
+
+
+def save_run(
+    folder: Path | str,
+    prepared: Prepared,
+    model: keras.Model,
+    history: pd.DataFrame,
+    split: groups.Split | None = None,
+) -> Run:
+    """Let the test rows be answered, and write the run: each file whole, ``run.json`` last.
+
+    Returns
+    -------
+    Run
+        What was written, read back.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "run.json").unlink(missing_ok=True)
+    split = split or prepared.split
+    with files.whole_file(folder / "model.keras") as part:
+        model.save(part)
+    baselines = fit_baselines(prepared, split)
+    files.write_json(folder / "baselines.json", baselines)
+    with files.whole_file(folder / "background.npy") as part:
+        np.save(part, background_cells(prepared, split))
+    for name, table in (
+        ("cells.csv", _parts(prepared, split)),
+        ("history.csv", history),
+        ("predictions.csv", predictions_of(model, baselines, prepared, split.test)),
+        ("set_aside.csv", prepared.set_aside),
+    ):
+        with files.whole_file(folder / name) as part:
+            table.to_csv(part, index=False)
+    about = describe(prepared)
+    told = {key: about[key] for key in ("dataset", "synthetic", "seed", "date", "machine")}
+    # Metrics are made from the file, so that the file can always make them again.
+    predictions = read_predictions(folder)
+    measured: dict[str, Any] = {"on": "nothing: no subject was held out", "cells": 0}
+    if len(predictions):
+        measured = {"on": "held-out subjects", **evaluation.summary(predictions)}
+    files.write_json(
+        folder / "metrics.json", {**told, "profile": prepared.profile.name, **measured}
+    )
+    files.write_json(folder / "run.json", about)
+    return read_run(folder)
+
+
+def background_cells(
+    prepared: Prepared, split: groups.Split | None = None, n: int = 24
+) -> np.ndarray:
+    """Draw training cells at random, as many ALL as HEM, to compare others with.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, shape (at most `n`, size, size, 3).
+    """
+    train = (split or prepared.split).train
+    labels = prepared.table["label"].to_numpy()[train]
+    generator = np.random.default_rng(prepared.seed)
+    chosen = [
+        generator.permutation(train[labels == label])[: n // 2] for label in np.unique(labels)
+    ]
+    return prepared.pixels[np.sort(np.concatenate(chosen))]
+
+
+def _parts(prepared: Prepared, split: groups.Split) -> pd.DataFrame:
+    """Say of every cell in which part of the split it was."""
+    part = np.full(len(prepared.table), "", dtype=object)
+    for name in ("train", "validation", "test"):
+        part[getattr(split, name)] = name
+    cells = prepared.table[["cell_id", "label", "subject", "sha256"]]
+    return cells.assign(group=split.groups, part=part)
+
+
+def read_predictions(folder: Path | str) -> pd.DataFrame:
+    """Read ``predictions.csv``, with subjects and folds as text."""
+    return _read_table(Path(folder) / "predictions.csv")
+
+
+def read_parts(folder: Path | str) -> pd.DataFrame:
+    """Read ``cells.csv``: which cell was in which part of the split."""
+    return _read_table(Path(folder) / "cells.csv")
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    text: dict[Hashable, type[str]] = {"cell_id": str, "subject": str, "group": str, "fold": str}
+    return pd.read_csv(path, dtype=text, keep_default_na=False)
+
+
+def read_run(folder: Path | str) -> Run:
+    """Read a finished run.
+
+    Raises
+    ------
+    InputError
+        If the folder is no finished run.
+    """
+    folder = Path(folder)
+    if not (folder / "run.json").is_file():
+        raise InputError(f"{folder} is no finished run: it has no run.json.")
+    return Run(
+        folder,
+        files.read_json(folder / "run.json"),
+        pd.read_csv(folder / "history.csv"),
+        read_predictions(folder),
+        files.read_json(folder / "metrics.json"),
+    )
+
+
+def load_model(folder: Path | str) -> keras.Model:
+    """Load a run's network in Keras' safe mode: a model file may not bring code."""
+    import keras
+
+    return keras.saving.load_model(Path(folder) / "model.keras", safe_mode=True)
+
+
+def ensure_run(folder: Path | str, prepared: Prepared, say: Callable[[str], None] = print) -> Run:
+    """Read a run, or make it if it is not there yet, and say which.
+
+    Raises
+    ------
+    InputError
+        If the folder holds a run of other cells, another profile or another seed.
+    """
+    folder = Path(folder)
+    if (folder / "run.json").is_file():
+        run = read_run(folder)
+        asked = (fingerprint(prepared.table), prepared.profile.name, prepared.seed)
+        found = (run.about["fingerprint"], run.about["profile"]["name"], run.about["seed"])
+        if asked != found:
+            raise InputError(
+                f"{folder} holds a run of other cells, profile or seed; name another folder."
+            )
+        say(f"Reading the trained network of {folder.name}.")
+        return run
+    say(f"No trained network in {folder.name} yet: training one ({prepared.profile.name} profile).")
+    model, history = train(prepared)
+    return save_run(folder, prepared, model, history)

@@ -1,0 +1,279 @@
+"""Train a model on a split's training rows, and predict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from sklearn.pipeline import Pipeline
+from sklearn.utils.class_weight import compute_class_weight
+
+from leukhelpers.augment import ordered_batches, steps_per_epoch, training_batches
+from leukhelpers.cells import ALL, CLASS_NAMES, HEM, InputError
+from leukhelpers.features import CHUNK, cell_area
+from leukhelpers.models import build_area
+
+if TYPE_CHECKING:
+    from leukhelpers.groups import Split
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long and how to train.
+
+    Attributes
+    ----------
+    epochs : int
+        Passes over the training cells at most; early stopping may end sooner.
+    batch_size : int
+        Images a step.
+    learning_rate : float
+        That of Adam at the start.
+    patience : int
+        Epochs without a better validation loss before the training stops.
+    augment : bool
+        Whether training images are turned, mirrored, zoomed and recoloured.
+    """
+
+    epochs: int = 20
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    patience: int = 5
+    augment: bool = True
+
+
+def make_deterministic(seed: int) -> None:
+    """Make every later step of this process repeat exactly.
+
+    Parameters
+    ----------
+    seed : int
+        Seeds Python, numpy and TensorFlow.
+    """
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+def class_weights(labels: np.ndarray) -> dict[int, float]:
+    """Weigh the classes so that each counts for half of the loss.
+
+    Parameters
+    ----------
+    labels : int array of shape (n,)
+        0 for HEM, 1 for ALL.
+
+    Returns
+    -------
+    dict
+        ``{0: n / (2 * count of HEM), 1: n / (2 * count of ALL)}``.
+
+    Raises
+    ------
+    InputError
+        If a class is missing or a label is neither 0 nor 1.
+    """
+    found = np.unique(labels)
+    if not np.array_equal(found, [HEM, ALL]):
+        names = [CLASS_NAMES[label] if label in (HEM, ALL) else str(label) for label in found]
+        raise InputError(
+            f"Both classes, HEM and ALL, are needed, but there is {', '.join(names) or 'none'}; "
+            "choose a split with groups of both classes."
+        )
+    weights = compute_class_weight("balanced", classes=found, y=np.asarray(labels))
+    return {HEM: float(weights[0]), ALL: float(weights[1])}
+
+
+def fit(
+    model: keras.Model,
+    pixels: np.ndarray,
+    labels: np.ndarray,
+    split: Split,
+    settings: Settings,
+    seed: int,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> pd.DataFrame:
+    """Train a network on the training rows, watching the validation rows.
+
+    The test rows are neither read nor asked. The model is trained in place and ends
+    with the weights of its best epoch on the validation rows.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Untrained, or to be trained further.
+    pixels : uint8 array of shape (n, size, size, 3)
+        Cells, row for row with `labels`; may be a memory map, read batch by batch.
+    labels : int array of shape (n,)
+        0 for HEM, 1 for ALL.
+    split : leukhelpers.groups.Split
+        Its ``train`` and ``validation`` rows are used.
+    settings : Settings
+        Epochs, batch size, learning rate, patience, augmentation.
+    seed : int
+        Seed of the shuffling and of the augmentation.
+    callbacks : sequence of keras.callbacks.Callback, optional
+        Further callbacks, such as a progress bar.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row an epoch: ``epoch`` (from 1), ``loss``, ``accuracy``, ``auroc``, the same
+        of the validation rows with ``val_``, ``learning_rate``, ``seconds``. Both losses
+        weigh the classes alike; accuracies count cells as they come.
+
+    Raises
+    ------
+    InputError
+        If the training or the validation rows lack a class.
+    """
+    labels = np.asarray(labels)
+    train, validation = np.asarray(split.train), np.asarray(split.validation)
+    weights = _weights_of(labels[train], "training")
+    # Weighted too, or a validation loss that rewards the majority answer picks the epoch.
+    validation_weights = _weights_of(labels[validation], "validation")
+    batches = training_batches(
+        pixels, labels, train, settings.batch_size, seed, augment=settings.augment
+    )
+    validation_batches = ordered_batches(
+        pixels,
+        validation,
+        settings.batch_size,
+        labels[validation],
+        np.vectorize(validation_weights.get)(labels[validation]),
+    )
+    model.compile(
+        optimizer=keras.optimizers.Adam(settings.learning_rate),
+        loss=keras.losses.BinaryCrossentropy(),
+        metrics=[keras.metrics.BinaryAccuracy(name="accuracy"), keras.metrics.AUC(name="auroc")],
+        jit_compile=False,  # measured three times slower on a CPU with it
+    )
+    # The loss is watched, not the AUROC: with a few patients in validation the AUROC
+    # moves in jumps, and it is blind to probabilities that are ranked well but all too
+    # high or too low, the failure that makes a threshold of 0.5 useless.
+    stop = keras.callbacks.EarlyStopping(
+        monitor="val_loss", mode="min", patience=settings.patience, restore_best_weights=True
+    )
+    slow_down = keras.callbacks.ReduceLROnPlateau(
+        monitor="val_loss", mode="min", factor=0.5, patience=max(1, settings.patience // 2)
+    )
+    ends = [time.perf_counter()]
+    clock = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter())
+    )
+    record = model.fit(
+        batches,
+        steps_per_epoch=steps_per_epoch(len(train), settings.batch_size),
+        epochs=settings.epochs,
+        validation_data=validation_batches,
+        class_weight=weights,
+        callbacks=[stop, slow_down, clock, *callbacks],
+        shuffle=False,  # the batches come shuffled
+        verbose=0,
+    )
+    history = pd.DataFrame(record.history)
+    history.insert(0, "epoch", np.arange(1, len(history) + 1))
+    history["seconds"] = np.diff(ends)
+    measures = ["loss", "accuracy", "auroc"]
+    columns = ["epoch", *measures, *(f"val_{name}" for name in measures)]
+    return history[[*columns, "learning_rate", "seconds"]]
+
+
+def predict(
+    model: keras.Model, pixels: np.ndarray, rows: np.ndarray | None = None, batch_size: int = 64
+) -> np.ndarray:
+    """Predict the probability of ALL.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A model with one probability a cell as its output.
+    pixels : array of shape (n, size, size, 3)
+        RGB values 0 to 255, uint8 or float; may be a memory map, read batch by batch.
+    rows : int array of shape (m,), optional
+        The rows to predict; all by default.
+    batch_size : int, default 64
+        Images at a time.
+
+    Returns
+    -------
+    float array of shape (m,)
+        P(ALL) of each row.
+    """
+    rows = np.arange(len(pixels)) if rows is None else np.asarray(rows)
+    if len(rows) == 0:
+        return np.zeros(0)
+    batches = ordered_batches(pixels, rows, batch_size)
+    return model.predict(batches, verbose=0).ravel().astype(float)
+
+
+def fit_area(pixels: np.ndarray, labels: np.ndarray, split: Split, crop: int) -> Pipeline:
+    """Train the area baseline on the training rows.
+
+    Parameters
+    ----------
+    pixels : uint8 array of shape (n, size, size, 3)
+        Cells on black, row for row with `labels`; may be a memory map.
+    labels : int array of shape (n,)
+        0 for HEM, 1 for ALL.
+    split : leukhelpers.groups.Split
+        Its ``train`` rows are used.
+    crop : int
+        Edge of the square cut from the original image, in its pixels.
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+        The trained model.
+
+    Raises
+    ------
+    InputError
+        If the training rows lack a class.
+    """
+    train_labels = np.asarray(labels)[split.train]
+    _weights_of(train_labels, "training")
+    return build_area().fit(_areas(pixels, split.train, crop), train_labels)
+
+
+def predict_area(pipeline: Pipeline, pixels: np.ndarray, rows: np.ndarray, crop: int) -> np.ndarray:
+    """Predict the probability of ALL from the cell's area alone.
+
+    Parameters
+    ----------
+    pipeline : sklearn.pipeline.Pipeline
+        Trained by :func:`fit_area`.
+    pixels : uint8 array of shape (n, size, size, 3)
+        Cells on black; may be a memory map.
+    rows : int array of shape (m,)
+        The rows to predict.
+    crop : int
+        Edge of the square cut from the original image, in its pixels.
+
+    Returns
+    -------
+    float array of shape (m,)
+        P(ALL) of each row.
+    """
+    if len(rows) == 0:
+        return np.zeros(0)
+    return pipeline.predict_proba(_areas(pixels, rows, crop))[:, ALL]
+
+
+def _areas(pixels: np.ndarray, rows: np.ndarray, crop: int) -> np.ndarray:
+    """Measure some rows, as the single column that scikit-learn expects."""
+    parts = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
+    return np.concatenate([cell_area(pixels[part], crop) for part in parts])[:, None]
+
+
+def _weights_of(labels: np.ndarray, part: str) -> dict[int, float]:
+    """Give the class weights of one part of a split, or say which part lacks a class."""
+    try:
+        return class_weights(labels)
+    except InputError as error:
+        raise InputError(f"The {part} rows cannot be used. {error}") from error

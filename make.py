@@ -1,0 +1,84 @@
+"""Install the course once, and run one of its tasks; needs nothing but Python.
+
+python3 make.py course     run every lesson on drawn cells, write a report
+python3 make.py test       check the code, the package and the notebooks
+python3 make.py lessons    build notebooks/ from lessons/
+python3 make.py lock       pin the versions again (needs uv)
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+LOCK = ROOT / "requirements" / "lock.txt"
+STAMP = VENV / "installed"
+
+PIP = ["pip", "install", "--disable-pip-version-check", "--quiet"]
+TASKS = {
+    "install": [],
+    "course": [["leukhelpers.cli", "run"]],
+    "lessons": [["lessons.build"]],
+    "test": [
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["mypy"],
+        ["codespell_lib", "."],
+        ["pytest", "--cov", "--cov-report=term-missing:skip-covered", "--cov-fail-under=90"],
+        ["pytest", "--nbval-lax", "--nbval-cell-timeout=600", "-q", "notebooks"],
+    ],
+}
+
+
+def main(task: str) -> int:
+    """Do one task, installing first what it needs."""
+    if task not in TASKS:
+        print(f"{__doc__}\nThere is no task {task!r}.", file=sys.stderr)
+        return 2
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        found = sys.version.split()[0]
+        print(
+            f"This course needs Python 3.11, 3.12 or 3.13; this is {found}. "
+            "With make, name another: make course PYTHON=/path/to/python3.12",
+            file=sys.stderr,
+        )
+        return 2
+    os.chdir(ROOT)
+    install()
+    for command in TASKS[task]:
+        status = subprocess.call([str(PYTHON), "-m", *command])
+        if status:
+            return status
+    return 0
+
+
+def install() -> None:
+    """Make ``.venv`` and fill it from the lock, unless that is done already."""
+    wanted = hashlib.sha256(
+        LOCK.read_bytes() + (ROOT / "pyproject.toml").read_bytes() + str(ROOT).encode()
+    ).hexdigest()
+    if STAMP.is_file() and STAMP.read_text() == wanted and PYTHON.exists():
+        return
+    print("Installing into .venv (once; a few minutes) …", file=sys.stderr)
+    # Another folder, another Python or an interrupted installation: begin anew.
+    venv.create(VENV, with_pip=True, clear=not STAMP.is_file())
+    STAMP.unlink(missing_ok=True)
+    run = [str(PYTHON), "-m", *PIP]
+    subprocess.check_call([*run, "--require-hashes", "-r", str(LOCK)])
+    subprocess.check_call([*run, "--no-deps", "--no-build-isolation", "-e", str(ROOT)])
+    STAMP.write_text(wanted)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1] if len(sys.argv) == 2 else ""))
+    except subprocess.CalledProcessError as failed:
+        print(f"The installation failed (status {failed.returncode}); see above.", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

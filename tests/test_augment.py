@@ -1,0 +1,205 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from leukhelpers.augment import (
+    augment_batch,
+    move,
+    ordered_batches,
+    recolour,
+    steps_per_epoch,
+    training_batches,
+)
+from leukhelpers.cells import InputError
+
+
+def discs(n=8, size=32, radius=9):
+    """Discs with texture in the middle of a black image."""
+    y, x = np.mgrid[:size, :size] - (size - 1) / 2
+    inside = (x**2 + y**2 < radius**2)[..., None]
+    texture = np.random.default_rng(0).integers(60, 200, (n, size, size, 3))
+    return (texture * inside).astype(np.uint8)
+
+
+def draw(n, *numbers):
+    return tf.constant([numbers] * n, tf.float32)
+
+
+def test_augmented_images_are_floats_from_0_to_255():
+    images = np.clip(discs().astype(int) * 3, 0, 255).astype(np.uint8)
+    augmented = augment_batch(images, (0, 0)).numpy()
+    assert augmented.dtype == np.float32
+    assert augmented.shape == images.shape
+    assert augmented.min() == 0
+    assert 250 < augmented.max() <= 255
+
+
+def test_black_stays_black():
+    assert not np.any(augment_batch(np.zeros((4, 32, 32, 3), np.uint8), (0, 0)))
+    # The disc may grow by a tenth and blur by a pixel; beyond that, nothing may appear.
+    images = discs(n=64, radius=9)
+    y, x = np.mgrid[:32, :32] - 15.5
+    outside = x**2 + y**2 > (1.1 * 9 + 2) ** 2
+    assert not np.any(augment_batch(images, (0, 0)).numpy()[:, outside])
+
+
+def test_recolouring_leaves_every_black_pixel_exactly_black():
+    images = discs()
+    numbers = tf.random.stateless_uniform((8, 5), (0, 0), -1, 1)
+    recoloured = recolour(tf.cast(images, tf.float32), numbers).numpy()
+    assert not np.any(recoloured[images == 0])
+    assert np.all(recoloured[images > 0] > 0)
+
+
+def test_no_strength_is_the_identity():
+    images = tf.cast(discs(), tf.float32)
+    np.testing.assert_allclose(recolour(images, draw(8, 0, 0, 0, 0, 0)), images, atol=1e-3)
+    np.testing.assert_allclose(move(images, draw(8, 0, 0, 0)), images, atol=1e-3)
+
+
+def test_contrast_scales_the_optical_densities_about_the_mean_colour():
+    images = discs()[:1].astype(np.float32)
+    inside = images[0, ..., 0] > 0
+    cell = images[0, inside]
+    flat = recolour(tf.constant(images), draw(1, -1, 0, 0, 0, 0)).numpy()[0, inside]
+    mean = cell.mean(axis=0)
+    np.testing.assert_allclose(np.log(flat / mean), 0.85 * np.log(cell / mean), atol=1e-4)
+
+
+def test_contrast_leaves_no_bright_or_coloured_rim():
+    """A rim pixel, a tenth cell and nine tenths black, stays dark and keeps its hue."""
+    images = np.zeros((1, 32, 32, 3), np.float32)
+    colour = np.array([120.0, 60, 140])
+    images[0, 8:24, 8:24] = colour
+    images[0, 7, 8:24] = colour / 10
+    for contrast in (-1, 1):
+        rim = recolour(tf.constant(images), draw(1, contrast, 0, 0, 0, 0)).numpy()[0, 7, 8]
+        assert np.all((rim > 0) & (rim < 0.2 * colour))
+        np.testing.assert_allclose(rim / rim.sum(), colour / colour.sum(), rtol=1e-3)
+
+
+def test_brightness_and_stain_multiply_the_light():
+    images = tf.cast(discs(), tf.float32)
+    changed = recolour(images, draw(8, 0, 1, 0, 1, -1)).numpy()
+    gains = changed.sum(axis=(1, 2)) / images.numpy().sum(axis=(1, 2))
+    np.testing.assert_allclose(gains, [[1.1, 1.1 * 1.06, 1.1 / 1.06]] * 8, rtol=1e-4)
+
+
+def test_half_a_turn_and_a_mirror_are_exact():
+    images = tf.cast(discs(), tf.float32)
+    turned = move(images, draw(8, 1, 0, 0))
+    np.testing.assert_allclose(turned, images[:, ::-1, ::-1], atol=0.05)
+    mirrored = move(images, draw(8, 0, -1, 0))
+    np.testing.assert_allclose(mirrored, images[:, :, ::-1], atol=0.05)
+
+
+def test_a_turn_keeps_the_mass():
+    images = tf.cast(discs(), tf.float32)
+    turned = move(images, draw(8, 0.3, 1, 0)).numpy()
+    mass = turned.sum(axis=(1, 2, 3)) / images.numpy().sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(mass, 1, atol=0.02)
+
+
+@pytest.mark.parametrize(("zoom", "factor"), [(1, 1.1), (-1, 1 / 1.1)])
+def test_zoom_scales_the_area_by_its_square(zoom, factor):
+    images = 100.0 * tf.cast(discs() > 0, tf.float32)
+    zoomed = move(images, draw(8, 0, 0, zoom)).numpy()
+    ratio = zoomed.sum() / images.numpy().sum()
+    assert ratio == pytest.approx(factor**2, rel=0.03)
+
+
+def test_images_of_a_batch_are_changed_each_in_its_own_way():
+    images = np.repeat(discs(n=1), 4, axis=0)
+    augmented = augment_batch(images, (0, 0)).numpy()
+    for other in augmented[1:]:
+        assert np.abs(other - augmented[0]).mean() > 1
+
+
+def test_same_seed_pair_gives_the_same_images_and_another_others():
+    images = discs()
+    first = augment_batch(images, (3, 5)).numpy()
+    np.testing.assert_array_equal(first, augment_batch(images, (3, 5)))
+    for pair in [(3, 6), (4, 5)]:
+        assert np.abs(first - augment_batch(images, pair).numpy()).mean() > 1
+
+
+def batches(n_batches, seed=0, rows=None, batch_size=4, augment=True, pixels=None):
+    pixels = discs(n=12) if pixels is None else pixels
+    rows = np.arange(len(pixels)) if rows is None else np.asarray(rows)
+    served = training_batches(pixels, np.arange(len(pixels)), rows, batch_size, seed, augment)
+    return [(x.numpy(), y.numpy()) for x, y in served.take(n_batches)]
+
+
+def test_an_epoch_serves_every_row_once_and_the_next_in_another_order():
+    labels = np.concatenate([y for _, y in batches(6)])
+    first, second = labels[:12].tolist(), labels[12:].tolist()
+    assert sorted(first) == sorted(second) == list(range(12))
+    assert first != second
+
+
+def test_only_the_given_rows_are_served():
+    labels = np.concatenate([y for _, y in batches(6, rows=[1, 5, 7, 11], batch_size=2)])
+    assert set(labels.tolist()) == {1, 5, 7, 11}
+
+
+def test_images_stay_with_their_labels():
+    pixels = discs(n=12)
+    for images, labels in batches(3, augment=False, pixels=pixels):
+        np.testing.assert_array_equal(images, pixels[labels.astype(int)])
+
+
+def test_each_epoch_augments_anew():
+    served = batches(2, batch_size=12)
+    epochs = [images[np.argsort(labels)] for images, labels in served]
+    for first, second in zip(*epochs, strict=True):
+        assert np.abs(first - second).mean() > 1
+
+
+def test_one_image_alone_is_changed_anew_at_every_step():
+    (first, _), (second, _) = batches(2, rows=[0], batch_size=1)
+    assert np.abs(first - second).mean() > 1
+
+
+def test_same_seed_serves_the_same_batches_and_another_seed_others():
+    first, second, other = batches(5, seed=1), batches(5, seed=1), batches(5, seed=2)
+    for (x1, y1), (x2, y2) in zip(first, second, strict=True):
+        np.testing.assert_array_equal(x1, x2)
+        np.testing.assert_array_equal(y1, y2)
+    assert any(np.any(y1 != y3) for (_, y1), (_, y3) in zip(first, other, strict=True))
+
+
+def test_fewer_cells_than_a_batch_still_make_a_batch():
+    assert steps_per_epoch(3, 64) == 1
+    ((images, labels),) = batches(1, rows=[0, 1, 2], batch_size=64)
+    assert len(images) == len(labels) == 3
+
+
+def test_memory_mapped_pixels_are_read_batch_by_batch(tmp_path):
+    class Watched:
+        """An array that remembers which rows were asked for."""
+
+        def __init__(self, array):
+            self.array, self.shape, self.asked = array, array.shape, []
+
+        def __getitem__(self, rows):
+            self.asked.append(len(rows))
+            return self.array[rows]
+
+    pixels = np.lib.format.open_memmap(tmp_path / "pixels.npy", "w+", np.uint8, (40, 8, 8, 3))
+    watched = Watched(pixels)
+    list(training_batches(watched, np.zeros(40), np.arange(40), 4, 0).take(3))
+    list(ordered_batches(watched, np.arange(40), 4))
+    assert set(watched.asked) == {4}
+
+
+def test_no_training_rows_is_refused():
+    with pytest.raises(InputError, match="training rows"):
+        batches(1, rows=[])
+
+
+def test_ordered_batches_serve_each_row_once_in_order_with_its_columns():
+    pixels, rows = discs(n=12), np.array([7, 2, 9, 4, 0])
+    served = list(ordered_batches(pixels, rows, 2, 10 * rows))
+    assert [len(images) for images, _ in served] == [2, 2, 1]
+    np.testing.assert_array_equal(np.concatenate([x for x, _ in served]), pixels[rows])
+    np.testing.assert_array_equal(np.concatenate([y for _, y in served]), 10 * rows)

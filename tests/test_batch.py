@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+from filelock import FileLock
+from nbformat.v4 import new_code_cell, new_notebook
+
+from leukhelpers import batch
+from leukhelpers.cells import InputError
+
+PARAMETERS = 'dataset: str = "twin"\nseed: int = 0\nrun: str = ""'
+GIVEN = {"dataset": "twin", "seed": 0}
+
+
+def write_lesson(folder: Path, name: str, *cells: str) -> None:
+    parameters = new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})
+    notebook = new_notebook(cells=[parameters, *(new_code_cell(cell) for cell in cells)])
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook.metadata["kernelspec"] = kernel
+    nbformat.write(notebook, folder / f"{name}.ipynb")
+
+
+def touching(name: str) -> str:
+    """A cell that adds a line to a file each time it runs."""
+    return f"open(run + '/{name}.count', 'a').write('x')"
+
+
+@pytest.fixture
+def lessons(tmp_path, monkeypatch):
+    folder = tmp_path / "lessons in a folder"
+    folder.mkdir()
+    monkeypatch.setattr(batch, "lesson_folder", lambda: folder)
+    return folder
+
+
+def run_all(folder: Path, **options: object) -> list[batch.LessonResult]:
+    return list(batch.run_lessons(folder, GIVEN, **options))
+
+
+def test_lessons_run_in_order_and_tell_each_cell(lessons, tmp_path):
+    write_lesson(lessons, "02_second", "print(seed)")
+    write_lesson(lessons, "01_first", "1 + 1", "2 + 2")
+    heard: list[tuple[str, int, int]] = []
+    results = run_all(tmp_path / "run", listen=lambda *told: heard.append(told))
+    assert [result.name for result in results] == ["01_first", "02_second"]
+    assert all(result.seconds > 0 and result.again for result in results)
+    assert [told[0] for told in heard] == sorted(told[0] for told in heard)
+    assert heard[-1] == ("02_second", 2, 2)
+    done = nbformat.read(tmp_path / "run" / "notebooks" / "02_second.ipynb", as_version=4)
+    assert done.cells[-1].outputs[0].text == "0\n"
+
+
+def test_unknown_parameter_is_refused_before_anything_runs(lessons, tmp_path):
+    write_lesson(lessons, "01_first", touching("first"))
+    with pytest.raises(InputError, match=r"no parameter sede; it has dataset, run, seed"):
+        list(batch.run_lessons(tmp_path / "run", {"sede": 1}))
+    assert not (tmp_path / "run").exists()
+
+
+def test_unknown_lesson_is_refused(lessons, tmp_path):
+    write_lesson(lessons, "01_first", "1")
+    with pytest.raises(InputError, match="no lesson 07; there are 01"):
+        run_all(tmp_path / "run", only=["07"])
+
+
+def test_failing_lesson_is_named_with_its_cell_and_error_and_resume_goes_on(lessons, tmp_path):
+    run = tmp_path / "run"
+    write_lesson(lessons, "01_first", touching("first"))
+    write_lesson(lessons, "02_second", "x = 1", "# why\nraise KeyError('a lost key')")
+    write_lesson(lessons, "03_third", touching("third"))
+    with pytest.raises(batch.LessonError, match=r"(?s)02_second failed in code cell .*a lost key"):
+        run_all(run)
+    assert (run / "notebooks" / "02_second.failed.ipynb").is_file()
+    assert not (run / "notebooks" / "02_second.ipynb").exists()
+    assert not (run / "third.count").exists()
+
+    write_lesson(lessons, "02_second", touching("second"))
+    results = run_all(run, resume=True)
+    assert [result.again for result in results] == [False, True, True]
+    assert (run / "first.count").read_text() == "x"
+    assert not (run / "notebooks" / "02_second.failed.ipynb").exists()
+
+
+def test_cell_number_of_a_failure_counts_code_cells_of_the_lesson(lessons, tmp_path):
+    write_lesson(lessons, "01_first", "x = 1", "raise ValueError('here')")
+    with pytest.raises(batch.LessonError, match=r"code cell 3 of 3, \"raise ValueError"):
+        run_all(tmp_path / "run")
+
+
+def test_kernel_that_dies_fails_its_lesson(lessons, tmp_path):
+    write_lesson(lessons, "01_first", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    with pytest.raises(
+        batch.LessonError, match="01_first failed in code cell 2 of 2: its kernel died"
+    ):
+        run_all(tmp_path / "run")
+    assert not (tmp_path / "run" / "notebooks" / "01_first.ipynb").exists()
+    assert json.loads((tmp_path / "run" / "course.json").read_text())["lessons"] == {}
+
+
+def test_killed_run_is_not_taken_for_whole_and_resumes(lessons, tmp_path):
+    run = tmp_path / "run"
+    write_lesson(lessons, "01_first", touching("first"))
+    write_lesson(
+        lessons,
+        "02_second",
+        touching("second"),
+        "import pathlib, time\nif len(pathlib.Path(run + '/second.count').read_text()) == 1:\n"
+        "    time.sleep(600)",
+    )
+    program = (
+        "import sys, pathlib; from leukhelpers import batch; "
+        "batch.lesson_folder = lambda: pathlib.Path(sys.argv[1]); "
+        f"list(batch.run_lessons(sys.argv[2], {GIVEN!r}))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(lessons), str(run)], start_new_session=True
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not (run / "second.count").exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert not (run / "notebooks" / "02_second.ipynb").exists()
+
+    results = run_all(run, resume=True)
+    assert [result.again for result in results] == [False, True]
+    assert (run / "notebooks" / "02_second.ipynb").is_file()
+    assert (run / "first.count").read_text() == "x"
+
+
+def test_nothing_is_lost_when_the_folder_is_in_use(lessons, tmp_path):
+    write_lesson(lessons, "01_first", touching("first"))
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match="not empty"):
+        run_all(run)
+    assert [path.name for path in run.iterdir() if path.name != ".lock"] == ["thesis.txt"]
+
+
+def test_finished_run_is_neither_overwritten_nor_resumed_with_other_parameters(lessons, tmp_path):
+    write_lesson(lessons, "01_first", touching("first"))
+    run = tmp_path / "run"
+    run_all(run)
+    with pytest.raises(InputError, match="--resume"):
+        run_all(run)
+    with pytest.raises(InputError, match="other parameters"):
+        list(batch.run_lessons(run, {**GIVEN, "seed": 1}, resume=True))
+    assert (run / "first.count").read_text() == "x"
+
+
+def test_moved_run_can_be_resumed(lessons, tmp_path):
+    write_lesson(lessons, "01_first", touching("first"))
+    run_all(tmp_path / "run")
+    (tmp_path / "run").rename(tmp_path / "moved")
+    (result,) = run_all(tmp_path / "moved", resume=True)
+    assert not result.again
+
+
+def test_two_runs_at_once_in_one_folder_are_refused(lessons, tmp_path):
+    write_lesson(lessons, "01_first", "1")
+    run = tmp_path / "run"
+    run.mkdir()
+    with FileLock(run / ".lock"), pytest.raises(InputError, match="Another run"):
+        run_all(run)
+
+
+def test_lessons_of_the_checkout_are_found():
+    names = [path.stem for path in batch.find_lessons()]
+    assert names == sorted(names)
+    assert {"00_start_here", "07_explainability"} <= set(names)

@@ -1,0 +1,361 @@
+"""Properties of the metrics and of the bootstrap over groups."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from leukhelpers import evaluation
+from leukhelpers.cells import ALL, HEM, InputError
+
+Cells = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def random_cells(seed: int, n: int, levels: int, n_groups: int) -> Cells:
+    """Labels, probabilities with many ties, and groups."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, n)
+    scores = rng.integers(0, levels, n) / levels
+    return labels, scores, rng.integers(0, n_groups, n).astype(str)
+
+
+cells = st.builds(
+    random_cells,
+    seed=st.integers(0, 10_000),
+    n=st.integers(2, 60),
+    levels=st.integers(1, 30),
+    n_groups=st.integers(1, 8),
+)
+
+
+def predictions_table(n_subjects: int = 12, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    parts = []
+    for number in range(n_subjects):
+        label = number % 2
+        n = int(rng.integers(5, 30))
+        scores = {
+            "probability": np.clip(0.3 + 0.4 * label + rng.normal(0, 0.2, n), 0, 1),
+            "area_probability": np.clip(0.4 + 0.2 * label + rng.normal(0, 0.2, n), 0, 1),
+            "majority_probability": np.full(n, 0.68),
+        }
+        name = str(number) if label == ALL else f"H{number}"
+        parts.append(pd.DataFrame({"subject": name, "group": name, "label": label, **scores}))
+    return pd.concat(parts, ignore_index=True)
+
+
+# ---------------------------------------------------------------- the paper's table
+
+
+@pytest.fixture
+def paper() -> tuple[np.ndarray, np.ndarray]:
+    """Return the paper's test set as its report names it, with one answer for every cell.
+
+    1455 cells of the row HEM, 678 of the row ALL, and never the answer ALL.
+    """
+    return np.repeat([HEM, ALL], [1455, 678]), np.full(2133, 0.1)
+
+
+def test_paper_report_is_that_of_one_answer_for_every_cell(
+    paper: tuple[np.ndarray, np.ndarray],
+) -> None:
+    report = evaluation.classification_report(*paper).round(2)
+    rows = dict(zip(report.index, report.to_numpy().tolist(), strict=True))
+    assert rows["HEM"] == [0.68, 1.00, 0.81, 1455]
+    assert rows["ALL"] == [0.00, 0.00, 0.00, 678]
+    assert rows["accuracy"][2:] == [0.68, 2133]
+    assert report["support"].tolist() == [1455, 678, 2133, 2133, 2133]
+    assert report.loc["macro avg", "recall"] == 0.50
+
+
+def test_paper_metrics_show_what_accuracy_hides(paper: tuple[np.ndarray, np.ndarray]) -> None:
+    values = evaluation.metrics(*paper)
+    assert values["accuracy"] == pytest.approx(1455 / 2133)
+    assert values["balanced_accuracy"] == 0.5
+    assert values["auroc"] == 0.5
+    assert values["mcc"] == 0.0
+    assert (values["specificity"], values["sensitivity"]) == (1.0, 0.0)
+    assert evaluation.confusion(*paper).to_numpy().tolist() == [[1455, 0], [678, 0]]
+
+
+def test_majority_probabilities_answer_the_majority_of_the_training_cells() -> None:
+    mostly_all = evaluation.majority_probabilities([1, 1, 0], 4)
+    np.testing.assert_allclose(mostly_all, [2 / 3] * 4)
+    assert evaluation.confusion([0, 1, 1, 1], mostly_all)["HEM"].sum() == 0
+    mostly_hem = evaluation.majority_probabilities([0, 0, 1], 4)
+    assert evaluation.confusion([0, 1, 1, 1], mostly_hem)["ALL"].sum() == 0
+
+
+# ---------------------------------------------------------------- agreement with scikit-learn
+
+
+@settings(max_examples=30, deadline=None)
+@given(cells, st.integers(0, 100))
+def test_every_resample_has_the_metrics_of_the_cells_really_drawn(data: Cells, seed: int) -> None:
+    labels, scores, groups = data
+    names = np.unique(groups)
+    weights = evaluation.group_weights(len(names), 8, seed)
+    resampled = evaluation.bootstrap(labels, scores, groups, 0.4, 8, seed)
+    kept = iter(resampled.to_dict(orient="records"))
+    for row in weights:
+        # The slow way: copy each drawn group's cells as often as it was drawn.
+        drawn = np.repeat(np.arange(len(labels)), row[np.searchsorted(names, groups)].astype(int))
+        if len(np.unique(labels[drawn])) == 2:
+            expected = evaluation.metrics(labels[drawn], scores[drawn], 0.4)
+            assert next(kept) == pytest.approx(expected)
+    assert next(kept, None) is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(cells)
+def test_weighted_formulas_equal_scikit_learn_with_sample_weights(data: Cells) -> None:
+    labels, scores, groups = data
+    names, codes = np.unique(groups, return_inverse=True)
+    row = evaluation.group_weights(len(names), 1, seed=1)
+    weight = row[0][codes]
+    assume(len(np.unique(labels[weight > 0])) == 2)
+    values = evaluation.bootstrap(labels, scores, groups, n_resamples=1, seed=1).iloc[0]
+    called = scores >= 0.5
+    assert values["auroc"] == pytest.approx(sk.roc_auc_score(labels, scores, sample_weight=weight))
+    assert values["average_precision"] == pytest.approx(
+        sk.average_precision_score(labels, scores, sample_weight=weight)
+    )
+    assert values["mcc"] == pytest.approx(
+        sk.matthews_corrcoef(labels, called, sample_weight=weight), abs=1e-12
+    )
+    assert values["weighted_f1"] == pytest.approx(
+        sk.f1_score(labels, called, average="weighted", sample_weight=weight, zero_division=0)
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(cells)
+def test_auroc_is_the_share_of_pairs_in_order_with_ties_as_half(data: Cells) -> None:
+    labels, scores, _ = data
+    assume(len(np.unique(labels)) == 2)
+    gap = scores[labels == ALL][:, None] - scores[labels == HEM][None]
+    pairs = np.mean((gap > 0) + 0.5 * (gap == 0))
+    assert evaluation.metrics(labels, scores)["auroc"] == pytest.approx(pairs)
+
+
+@settings(max_examples=40, deadline=None)
+@given(cells)
+def test_nothing_is_ever_nan(data: Cells) -> None:
+    labels, scores, groups = data
+    values = evaluation.metrics(labels, scores)
+    bounds = evaluation.intervals(labels, scores, groups, n_resamples=20)
+    found = [*values.values(), *(bound for pair in bounds.values() for bound in pair)]
+    assert np.isfinite([number for number in found if number is not None]).all()
+    for low, high in bounds.values():
+        assert (low is None) == (high is None)
+        assert low is None or high is None or low <= high
+
+
+def test_constant_scores_are_chance_in_every_resample() -> None:
+    labels = np.tile([0, 1], 20)
+    groups = np.repeat(np.arange(10), 4).astype(str)
+    bounds = evaluation.intervals(labels, np.full(40, 0.7), groups)
+    assert bounds["auroc"] == (0.5, 0.5)
+    assert bounds["mcc"] == (0.0, 0.0)
+
+
+def test_threshold_itself_is_called_all() -> None:
+    assert evaluation.confusion([1], [0.5]).loc["ALL", "ALL"] == 1
+
+
+# ---------------------------------------------------------------- bootstrap
+
+
+def test_a_group_is_drawn_as_a_whole_and_as_often_as_there_are_groups() -> None:
+    weights = evaluation.group_weights(7, 500, seed=0)
+    assert weights.shape == (500, 7)
+    assert (weights.sum(axis=1) == 7).all()
+    np.testing.assert_allclose(weights.mean(axis=0), 1, atol=0.2)
+
+
+def test_intervals_are_wider_over_groups_than_over_cells_that_resemble_one_another() -> None:
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(20), 50)
+    labels = groups % 2
+    shift = rng.normal(0, 1, 20)[groups]
+    scores = 1 / (1 + np.exp(-(labels + shift + rng.normal(0, 0.3, 1000))))
+    over_groups = evaluation.bootstrap(labels, scores, groups.astype(str))["auroc"]
+    over_cells = evaluation.bootstrap(labels, scores, np.arange(1000).astype(str))["auroc"]
+    assert over_groups.std() > 3 * over_cells.std()
+
+
+def test_intervals_repeat_for_a_seed_and_do_not_depend_on_the_order_of_the_cells() -> None:
+    table = predictions_table()
+    shuffled = table.sample(frac=1, random_state=3)
+    first, second = (
+        evaluation.intervals(t["label"], t["probability"], t["group"]) for t in (table, shuffled)
+    )
+    other = evaluation.intervals(table["label"], table["probability"], table["group"], seed=1)
+    assert first == second
+    assert first != other
+
+
+def test_interval_is_refused_for_a_single_group_and_the_note_says_so() -> None:
+    labels, scores, groups = [0, 1, 1], [0.1, 0.9, 0.4], ["20+21"] * 3
+    bounds = evaluation.intervals(labels, scores, groups, n_resamples=50)
+    assert set(bounds.values()) == {(None, None)}
+    assert "one group" in evaluation.interval_notes(labels, groups)[0]
+    assert evaluation.metrics(labels, scores)["auroc"] == 1.0
+
+
+def test_resamples_without_a_class_are_left_out_and_counted() -> None:
+    table = predictions_table(8)
+    weights = evaluation.group_weights(8, 2000, seed=0)
+    names = np.unique(table["group"])
+    is_hem = np.char.startswith(names.astype(str), "H")
+    one_class = ((weights[:, is_hem].sum(axis=1)) % 8 == 0).sum()
+    assert one_class > 0
+    resampled = evaluation.bootstrap(table["label"], table["probability"], table["group"])
+    assert len(resampled) == 2000 - one_class
+    (note,) = evaluation.interval_notes(table["label"], table["group"])
+    assert note.startswith(f"{one_class} of 2,000 resamples")
+
+
+def test_no_interval_where_most_resamples_lack_a_class() -> None:
+    # Two groups of one class each: about half of the resamples draw the same one twice.
+    labels, scores, groups = [0, 1], [0.2, 0.8], ["H1", "1"]
+    seed = next(
+        seed
+        for seed in range(50)
+        if len(evaluation.bootstrap(labels, scores, groups, 0.5, 99, seed)) < 49
+    )
+    bounds = evaluation.intervals(labels, scores, groups, n_resamples=99, seed=seed)
+    assert set(bounds.values()) == {(None, None)}
+    assert "more groups" in evaluation.interval_notes(labels, groups, 99, seed)[0]
+
+
+def test_one_class_leaves_undefined_what_compares_two() -> None:
+    values = evaluation.metrics([1, 1, 1], [0.9, 0.2, 0.8])
+    undefined = {name for name, value in values.items() if value is None}
+    assert undefined == {"auroc", "average_precision", "balanced_accuracy", "specificity", "mcc"}
+    assert values["sensitivity"] == pytest.approx(2 / 3)
+
+
+def test_two_thousand_resamples_of_all_training_cells_take_seconds() -> None:
+    rng = np.random.default_rng(0)
+    groups = rng.integers(0, 66, 10_661)
+    labels = (groups > 22).astype(int)
+    started = time.process_time()
+    evaluation.intervals(labels, rng.random(10_661), groups.astype(str))
+    assert time.process_time() - started < 6  # about 1 s; room for a slow machine
+
+
+# ---------------------------------------------------------------- comparison, subjects, summary
+
+
+def test_comparison_of_a_model_with_itself_is_exactly_zero() -> None:
+    t = predictions_table()
+    result = evaluation.compare(t["label"], t["probability"], t["probability"], t["group"])
+    assert (result["difference"], result["low"], result["high"]) == (0.0, 0.0, 0.0)
+
+
+def test_comparison_is_antisymmetric_and_paired() -> None:
+    t = predictions_table()
+    a, b = t["probability"], t["area_probability"]
+    there = evaluation.compare(t["label"], a, b, t["group"])
+    back = evaluation.compare(t["label"], b, a, t["group"])
+    assert there["difference"] == there["auroc_a"] - there["auroc_b"]
+    assert there["difference"] == -back["difference"]
+    assert there["low"] == pytest.approx(-back["high"])
+    aurocs = [evaluation.bootstrap(t["label"], p, t["group"])["auroc"] for p in (a, b)]
+    assert there["high"] == pytest.approx(np.quantile(aurocs[0] - aurocs[1], 0.975))
+
+
+def test_comparison_of_one_class_is_none_with_a_reason() -> None:
+    result = evaluation.compare([0, 0], [0.1, 0.2], [0.3, 0.4], ["H1", "H2"])
+    assert result["difference"] is None
+    assert "HEM" in result["notes"][0]
+
+
+def test_by_subject_puts_the_worst_first_and_counts_every_cell() -> None:
+    table = predictions_table()
+    scored = evaluation.by_subject(table)
+    assert list(scored) == ["subject", "label", "cells", "correct", "mean_probability"]
+    assert scored["correct"].is_monotonic_increasing
+    assert scored["cells"].sum() == len(table)
+    accuracy = evaluation.metrics(table["label"], table["probability"])["accuracy"]
+    assert np.average(scored["correct"], weights=scored["cells"]) == pytest.approx(accuracy)
+
+
+def test_by_subject_refuses_a_subject_with_both_labels() -> None:
+    table = pd.DataFrame({"subject": ["7", "7"], "label": [0, 1], "probability": [0.1, 0.9]})
+    with pytest.raises(InputError, match="'7' has both labels"):
+        evaluation.by_subject(table)
+
+
+def test_summary_survives_json_and_agrees_with_metrics() -> None:
+    table = predictions_table()
+    result = evaluation.summary(table)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert (result["cells"], result["subjects"], result["groups"]) == (len(table), 12, 12)
+    assert list(result["models"]) == ["cnn", "area", "majority"]
+    for model, column in evaluation.MODEL_COLUMNS.items():
+        for name, value in evaluation.metrics(table["label"], table[column]).items():
+            shown = result["models"][model][name]
+            assert shown["value"] == value
+            assert shown["low"] <= value <= shown["high"]
+
+
+def test_summary_of_one_class_says_why_values_are_missing() -> None:
+    table = predictions_table()
+    result = evaluation.summary(table[table["label"] == ALL])
+    assert result["models"]["cnn"]["auroc"] == {"value": None, "low": None, "high": None}
+    assert "All cells are ALL" in result["notes"][0]
+    json.dumps(result, allow_nan=False)
+
+
+# ---------------------------------------------------------------- errors
+
+
+@pytest.mark.parametrize(
+    ("labels", "probabilities", "named"),
+    [
+        ([0, 2], [0.1, 0.2], "labels must be 0"),
+        ([0, -1], [0.1, 0.2], "labels must be 0"),
+        (["HEM", "ALL"], [0.1, 0.2], "labels must be 0"),
+        ([0, float("nan")], [0.1, 0.2], "labels must be 0"),
+        ([], [], "labels must be a list"),
+        ([0, 1], [0.1, 1.2], "probabilities must be from 0 to 1, not 1.2"),
+        ([0, 1], [0.1, float("nan")], "probabilities must be from 0 to 1, not nan"),
+        ([0, 1], ["a", "b"], "probabilities must be numbers"),
+        ([0, 1], [0.1, 0.2, 0.3], "probabilities must hold one number a cell"),
+        ([0, 1], [[0.1], [0.2]], "probabilities must hold one number a cell"),
+    ],
+)
+def test_bad_input_is_refused_by_name(labels: list, probabilities: list, named: str) -> None:
+    for function in (evaluation.metrics, evaluation.confusion, evaluation.classification_report):
+        with pytest.raises(InputError, match=named):
+            function(labels, probabilities)
+
+
+@pytest.mark.parametrize("groups", [["a"], ["a", None], ["a", " "], [["a", "b"]]])
+def test_bad_groups_are_refused_by_name(groups: list) -> None:
+    with pytest.raises(InputError, match="groups must"):
+        evaluation.intervals([0, 1], [0.1, 0.2], groups)
+
+
+def test_other_bad_arguments_are_refused_by_name() -> None:
+    with pytest.raises(InputError, match="threshold"):
+        evaluation.metrics([0, 1], [0.1, 0.2], threshold=float("nan"))
+    with pytest.raises(InputError, match="n_resamples"):
+        evaluation.intervals([0, 1], [0.1, 0.2], ["a", "b"], n_resamples=0)
+    with pytest.raises(InputError, match="train_labels"):
+        evaluation.majority_probabilities([], 3)
+    with pytest.raises(InputError, match="b must be from 0 to 1"):
+        evaluation.compare([0, 1], [0.1, 0.2], [0.1, 7], ["a", "b"])
+    with pytest.raises(InputError, match="area_probability must be"):
+        evaluation.summary(predictions_table().assign(area_probability=np.nan))
+    with pytest.raises(InputError, match=r"lack the column\(s\) group, area_probability"):
+        evaluation.summary(predictions_table().drop(columns=["group", "area_probability"]))

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+
+from leukhelpers.cells import InputError
+from leukhelpers.features import CHUNK, cell_area, cell_mask
+
+
+def square(size, edge):
+    image = np.zeros((1, size, size, 3), np.uint8)
+    image[:, :edge, :edge, 1] = 7
+    return image
+
+
+def test_area_counts_pixels_that_are_not_black():
+    assert cell_area(square(32, 5), crop=32).tolist() == [25.0]
+
+
+def test_area_is_on_the_scale_of_the_original_image():
+    # 5 x 5 pixels, each standing for 12 x 12 pixels of a 384 pixel crop
+    assert cell_area(square(32, 5), crop=384).tolist() == [25 * 144.0]
+
+
+def test_area_does_not_depend_on_the_size_of_the_resized_image():
+    assert cell_area(square(32, 8), crop=384) == cell_area(square(96, 24), crop=384)
+
+
+def test_mask_takes_any_channel_that_is_above_zero():
+    image = np.zeros((2, 2, 3), np.uint8)
+    image[0, 1, 2] = 1
+    assert cell_mask(image).tolist() == [[False, True], [False, False]]
+
+
+def test_area_of_many_cells_is_the_area_of_each():
+    pixels = np.zeros((CHUNK + 3, 2, 2, 3), np.uint8)
+    pixels[::2, 0, 0] = 9
+    expected = (np.arange(CHUNK + 3) % 2 == 0).astype(float)
+    np.testing.assert_array_equal(cell_area(pixels, crop=2), expected)
+
+
+def test_area_of_no_cell_is_empty():
+    assert cell_area(np.zeros((0, 8, 8, 3), np.uint8), crop=8).shape == (0,)
+
+
+@pytest.mark.parametrize("pixels", [np.zeros((8, 8, 3)), np.zeros((1, 8, 8))])
+def test_area_refuses_what_is_no_batch_of_rgb_images(pixels):
+    with pytest.raises(InputError, match="shape"):
+        cell_area(pixels, crop=8)
+
+
+def test_area_refuses_a_crop_that_is_not_positive():
+    with pytest.raises(InputError, match="crop"):
+        cell_area(square(8, 2), crop=0)

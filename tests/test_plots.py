@@ -1,0 +1,474 @@
+"""Properties of the figures, and of saving and showing them."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import colors as mcolors
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from PIL import Image
+
+from leukhelpers import evaluation, plots
+from leukhelpers.cells import ALL, HEM, InputError
+from leukhelpers.plots.cells import _overlay
+from leukhelpers.plots.style import CLASS_COLOURS, WIDTH
+
+TITLE = "The finding"
+NOTE = "synthetic cells"
+
+
+def toy_cells(n: int, size: int = 24) -> np.ndarray:
+    """Draw discs on black."""
+    rows, columns = np.mgrid[:size, :size] - size / 2
+    disc = rows**2 + columns**2 < (size / 3) ** 2
+    return np.repeat((disc[..., None] * [190, 120, 180]).astype(np.uint8)[None], n, axis=0)
+
+
+def toy_predictions(n_subjects: int) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    subject = np.repeat(np.arange(n_subjects), 12)
+    label = subject % 2
+    names = np.where(label == ALL, "", "H") + subject.astype(str).astype(object)
+    return pd.DataFrame(
+        {
+            "subject": names,
+            "group": names,
+            "label": label,
+            "probability": np.clip(0.3 + 0.4 * label + rng.normal(0, 0.25, len(label)), 0, 1),
+            "area_probability": np.clip(0.4 + 0.2 * label + rng.normal(0, 0.25, len(label)), 0, 1),
+            "majority_probability": 0.68,
+        }
+    )
+
+
+def toy_history(n: int = 6) -> pd.DataFrame:
+    falling = np.linspace(0.7, 0.2, n)
+    return pd.DataFrame(
+        {
+            "epoch": np.arange(1, n + 1),
+            "loss": falling,
+            "val_loss": 0.5 + (np.arange(n) - 2) ** 2 / 50,
+            "accuracy": 1 - falling,
+            "val_accuracy": 0.7 - (np.arange(n) - 2) ** 2 / 100,
+        }
+    )
+
+
+def signed_maps(n: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(n, 24, 24, 3))
+
+
+def all_figures(n_subjects: int = 6) -> dict[str, Callable[..., Figure]]:
+    """Return a call for each function that draws."""
+    cells, table = toy_cells(3), toy_predictions(n_subjects)
+    labels, scores = table["label"], table["probability"]
+    maps = {"Grad-CAM": np.abs(signed_maps(3)[..., 0]), "SHAP": signed_maps(3)}
+    by_model = {"cnn": scores, "area": table["area_probability"], "another model": scores}
+    splits = {"SVM": {"split by group": [0.7, 0.82, 0.93], "split by image": [0.95, 0.96, 0.96]}}
+    return {
+        "montage": lambda **k: plots.montage(cells, ["a", "b", "c"], 2, **k),
+        "learning_curves": lambda **k: plots.learning_curves(toy_history(), majority=0.6, **k),
+        "confusion_matrix": lambda **k: plots.confusion_matrix(
+            evaluation.confusion(labels, scores), **k
+        ),
+        "roc_curves": lambda **k: plots.roc_curves(labels, by_model, **k),
+        "by_subject_bars": lambda **k: plots.by_subject_bars(
+            evaluation.by_subject(table), majority=0.5, **k
+        ),
+        "distribution_by_class": lambda **k: plots.distribution_by_class(
+            scores, labels, "P(ALL)", **k
+        ),
+        "values_by_subject": lambda **k: plots.values_by_subject(scores, table, "P(ALL)", **k),
+        "metric_bars": lambda **k: plots.metric_bars(evaluation.summary(table), **k),
+        "attribution_grid": lambda **k: plots.attribution_grid(cells, maps, ["a", "b", "c"], **k),
+        "split_leak": lambda **k: plots.split_leak(splits, **k),
+        "scatter_by_subject": lambda **k: plots.scatter_by_subject(
+            scores,
+            table["area_probability"],
+            table["subject"],
+            list(table["subject"].unique()[:6]),
+            ("P(ALL) by the CNN", "P(ALL) by area"),
+            **k,
+        ),
+    }
+
+
+FIGURES = all_figures()
+PICTURES = {"montage", "attribution_grid"}
+
+
+@pytest.fixture
+def figure() -> Figure:
+    return plots.learning_curves(toy_history(), TITLE)
+
+
+def texts_of(figure: Figure) -> list[str]:
+    return [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+def facecolours(axes: Axes) -> set[str]:
+    return {mcolors.to_hex(patch.get_facecolor()) for patch in axes.patches}
+
+
+# ---------------------------------------------------------------- every figure
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figure_has_its_title_on_the_left_and_its_note(name: str) -> None:
+    figure = FIGURES[name](title=TITLE, note=NOTE)
+    assert figure.get_suptitle() == TITLE
+    heading = next(text for text in figure.texts if text.get_text() == TITLE)
+    assert heading.get_horizontalalignment() == "left"
+    assert heading.get_fontweight() == "bold"
+    assert NOTE in [text.get_text() for text in figure.texts]
+
+
+@pytest.mark.parametrize("name", sorted(set(FIGURES) - PICTURES))
+def test_every_panel_of_a_chart_names_its_axis(name: str) -> None:
+    figure = FIGURES[name](title=TITLE)
+    assert all(axes.get_xlabel() for axes in figure.axes)
+    if name not in {"metric_bars", "split_leak"}:  # their rows are named one by one
+        assert figure.axes[0].get_ylabel() or figure.get_supylabel()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_text_is_neither_tiny_nor_outside_the_saved_picture(name: str) -> None:
+    figure = FIGURES[name](title="A long finding that needs more than one line " * 2, note=NOTE)
+    written = [t for axes in figure.axes for t in axes.texts if t.get_text()] + figure.texts
+    written += [
+        t
+        for axes in figure.axes
+        for t in (*axes.get_xticklabels(), *axes.get_yticklabels())
+        if t.get_text()
+    ]
+    assert min(float(t.get_fontsize()) for t in written) >= 8
+    edge = figure.get_tightbbox().padded(0.02)
+    for text in figure.texts:
+        box = text.get_window_extent().transformed(figure.dpi_scale_trans.inverted())
+        if text.get_text():
+            assert edge.x0 <= box.x0 <= box.x1 <= edge.x1
+            assert edge.y0 <= box.y0 <= box.y1 <= edge.y1
+            assert box.x1 <= WIDTH
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_drawing_leaves_pyplot_and_the_settings_alone(name: str, tmp_path: Path) -> None:
+    before = dict(mpl.rcParams)
+    plots.save(FIGURES[name](title=TITLE), tmp_path, "a", "alt")
+    assert plt.get_fignums() == []
+    assert dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_saved_picture_is_readable_at_700_pixels(name: str, tmp_path: Path) -> None:
+    path = plots.save(FIGURES[name](title=TITLE), tmp_path, "a", "alt")
+    with Image.open(path) as picture:
+        assert 250 < picture.width <= 900
+
+
+def test_classes_keep_their_colours_in_different_figures() -> None:
+    both = set(CLASS_COLOURS)
+    assert len(both) == 2
+    bars = FIGURES["by_subject_bars"](title=TITLE).axes[0]
+    boxes = FIGURES["values_by_subject"](title=TITLE).axes[0]
+    histograms = FIGURES["distribution_by_class"](title=TITLE).axes[0]
+    assert facecolours(bars) == both
+    assert facecolours(boxes) == both
+    assert facecolours(histograms) >= both
+
+
+def test_each_subject_bar_has_the_colour_and_length_of_its_subject() -> None:
+    table = evaluation.by_subject(toy_predictions(6))
+    bars = plots.by_subject_bars(table, TITLE).axes[0].patches
+    for bar, label, correct in zip(bars, table["label"], table["correct"], strict=True):
+        assert mcolors.to_hex(bar.get_facecolor()) == CLASS_COLOURS[label]
+        assert isinstance(bar, Rectangle)
+        assert bar.get_width() == pytest.approx(correct)
+
+
+@pytest.mark.parametrize("n_subjects", [1, 28, 73])
+@pytest.mark.parametrize("name", ["by_subject_bars", "values_by_subject"])
+def test_every_subject_is_named_once_and_labels_do_not_overlap(name: str, n_subjects: int) -> None:
+    figure = all_figures(n_subjects)[name](title=TITLE)
+    named = []
+    for axes in figure.axes:
+        vertical = name == "by_subject_bars"
+        labels = axes.get_yticklabels() if vertical else axes.get_xticklabels()
+        named += [label.get_text() for label in labels]
+        boxes = [label.get_window_extent() for label in labels]
+        spans = sorted((b.y0, b.y1) if vertical else (b.x0, b.x1) for b in boxes)
+        assert all(a[1] <= b[0] + 0.5 for a, b in itertools.pairwise(spans))
+    assert sorted(named) == sorted(toy_predictions(n_subjects)["subject"].unique())
+
+
+# ---------------------------------------------------------------- single figures
+
+
+def test_learning_curves_mark_the_epoch_with_the_lowest_validation_loss() -> None:
+    history = toy_history()
+    figure = plots.learning_curves(history, TITLE)
+    assert texts_of(figure).count("kept: epoch 3") == 2
+    markers = [line for axes in figure.axes for line in axes.lines if line.get_marker() == "o"]
+    kept = [tuple(np.ravel(line.get_xydata())) for line in markers]
+    assert kept == [(3, history["val_loss"][2]), (3, history["val_accuracy"][2])]
+
+
+def test_confusion_matrix_writes_every_count_and_row_share() -> None:
+    table = evaluation.confusion(np.repeat([HEM, ALL], [1455, 678]), np.full(2133, 0.1))
+    written = texts_of(plots.confusion_matrix(table, TITLE))
+    assert {"1,455", "678", "100.0% of true HEM", "100.0% of true ALL"} <= set(written)
+    assert written.count("0") == 2
+
+
+def test_confusion_matrix_without_cells_of_a_class_is_drawn() -> None:
+    plots.confusion_matrix(pd.DataFrame([[0, 0], [2, 3]]), TITLE)
+
+
+def test_roc_curves_write_the_area_of_each_model() -> None:
+    table = toy_predictions(6)
+    figure = plots.roc_curves(table["label"], {"cnn": table["probability"]}, TITLE)
+    auroc = evaluation.metrics(table["label"], table["probability"])["auroc"]
+    assert {"CNN", f"{auroc:.2f}"} <= set(texts_of(figure))
+
+
+def test_metric_bars_say_where_a_value_is_undefined() -> None:
+    table = toy_predictions(6)
+    figure = plots.metric_bars(evaluation.summary(table[table["label"] == ALL]), TITLE)
+    assert texts_of(figure).count("undefined") == 15  # five metrics of three models
+    assert texts_of(figure).count("chance") == 2
+
+
+def test_metric_bars_make_room_for_negative_values() -> None:
+    table = toy_predictions(6)
+    summary = evaluation.summary(table.assign(probability=1 - table["probability"]))
+    mcc = summary["models"]["cnn"]["mcc"]
+    assert mcc["low"] < 0
+    axes = plots.metric_bars(summary, TITLE).axes[0]
+    assert axes.get_xlim()[0] <= mcc["low"]
+
+
+def test_split_leak_shows_every_fold_and_writes_means_and_gain() -> None:
+    by_split: dict[str, Any] = {"a": [0.7, 0.9, 0.86], "b": np.array([0.96, 0.95, 0.97])}
+    figure = plots.split_leak({"SVM": by_split}, TITLE)
+    assert {"0.82", "0.96", "+0.14"} <= set(texts_of(figure))
+    folds = [
+        np.asarray(line.get_xdata()) for line in figure.axes[0].lines if line.get_marker() == "o"
+    ]
+    for drawn, given in zip(folds, by_split.values(), strict=True):
+        np.testing.assert_allclose(drawn, sorted(given))
+
+
+def test_split_leak_keeps_every_fold_inside_its_axis() -> None:
+    values = {"SVM": {"by group": [0.31, 0.8], "by image": [0.9, 1.0]}}
+    axes = plots.split_leak(values, TITLE).axes[0]
+    assert axes.get_xlim()[0] < 0.31
+    assert axes.get_xlim()[1] >= 1
+
+
+def test_split_leak_draws_the_same_dots_every_time() -> None:
+    values = {"SVM": {"by group": [0.7, 0.7, 0.7], "by image": [0.9, 0.9, 0.9]}}
+    first, second = (
+        [np.asarray(line.get_xydata()) for line in plots.split_leak(values, TITLE).axes[0].lines]
+        for _ in range(2)
+    )
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert len(np.unique(first[0][:, 1])) == 3  # equal folds do not hide each other
+
+
+def scatter(centres: np.ndarray, subjects: list[str], drawn: list[str]) -> Figure:
+    """Draw 20 cells around the centre of each subject."""
+    rng = np.random.default_rng(0)
+    points = np.repeat(centres, 20, axis=0) + rng.normal(0, 0.3, (20 * len(centres), 2))
+    owners = np.repeat(subjects, 20)
+    return plots.scatter_by_subject(points[:, 0], points[:, 1], owners, drawn, ("x", "y"), TITLE)
+
+
+def test_scatter_names_subjects_at_their_medians_or_else_in_a_legend() -> None:
+    names = [f"H{i}" for i in range(8)]
+    apart = np.array([[i % 3, i // 3] for i in range(8)]) * 10.0
+    direct = scatter(apart, names, names)
+    assert texts_of(direct) == names
+    assert direct.axes[0].get_legend() is None
+    covered = scatter(np.zeros((8, 2)), names, names)
+    legend = covered.axes[0].get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == names
+    assert not texts_of(covered)
+    assert legend.get_window_extent().x1 <= covered.bbox.x1
+
+
+def test_scatter_gives_each_subject_a_colour_and_a_marker_of_its_own() -> None:
+    names = [f"H{i}" for i in range(8)]
+    clouds: Any = scatter(np.zeros((8, 2)), names, names).axes[0].collections[::2]
+    assert len({mcolors.to_hex(cloud.get_facecolor()[0]) for cloud in clouds}) == 8
+    assert len({cloud.get_paths()[0].vertices.tobytes() for cloud in clouds}) == 8
+
+
+def test_scatter_draws_only_the_cells_of_the_chosen_subjects() -> None:
+    figure = scatter(np.array([[0.0, 0], [5, 5], [9, 9]]), ["a", "b", "c"], ["c", "a"])
+    clouds: Any = figure.axes[0].collections[::2]
+    assert [len(cloud.get_offsets()) for cloud in clouds] == [20, 20]
+    assert np.min(clouds[0].get_offsets()) > 7
+
+
+def test_distribution_gives_each_class_a_hundred_percent() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat([HEM, ALL], [30, 300])
+    axes = plots.distribution_by_class(rng.normal(size=330), labels, "x", TITLE).axes[0]
+    for patch in axes.patches:
+        assert patch.get_data().values.sum() == pytest.approx(100)  # type: ignore[attr-defined]
+
+
+def test_constant_values_are_drawn() -> None:
+    table = toy_predictions(4)
+    values = np.full(len(table), 0.3)
+    plots.distribution_by_class(values, table["label"], "x", TITLE)
+    plots.values_by_subject(values, table, "x", TITLE)
+
+
+def test_signed_maps_say_their_direction_and_positive_ones_start_at_zero() -> None:
+    figure = plots.attribution_grid(
+        toy_cells(1), {"SHAP": signed_maps(1), "Grad-CAM": np.abs(signed_maps(1))}, ["a"], TITLE
+    )
+    written = " ".join(texts_of(figure)).replace("\n", " ")
+    assert "towards HEM" in written
+    assert "towards ALL" in written
+    assert "logits" in written
+    assert "0" in texts_of(figure)
+
+
+def test_overlay_is_blue_towards_hem_vermillion_towards_all_and_clear_at_zero() -> None:
+    towards_hem, nothing, towards_all = _overlay(np.array([-9.0, 0, 9]), 1.0, signed=True)
+    assert mcolors.to_hex(towards_hem) == CLASS_COLOURS[HEM]
+    assert mcolors.to_hex(towards_all) == CLASS_COLOURS[ALL]
+    assert towards_hem[3] == towards_all[3] > 0.8
+    assert nothing[3] == 0
+
+
+def test_maps_of_zeros_are_drawn() -> None:
+    plots.attribution_grid(toy_cells(1), {"nothing": np.zeros((1, 24, 24))}, ["a"], TITLE)
+
+
+# ---------------------------------------------------------------- saving and showing
+
+
+def test_save_writes_the_picture_and_its_entry(figure: Figure, tmp_path: Path) -> None:
+    path = plots.save(figure, tmp_path / "new", "curves", "Loss falls\n and stays low.")
+    assert path == tmp_path / "new" / "curves.png"
+    with Image.open(path) as picture:
+        assert picture.format == "PNG"
+        assert picture.info["Description"] == "Loss falls and stays low."
+    entries = json.loads((tmp_path / "new" / "figures.json").read_text("utf-8"))
+    assert entries == {"curves": {"title": TITLE, "alt": "Loss falls and stays low."}}
+
+
+def test_saving_a_name_twice_replaces_it_and_keeps_the_others(
+    figure: Figure, tmp_path: Path
+) -> None:
+    for name, alt in (("b", "first"), ("a", "other"), ("b", "second")):
+        plots.save(figure, tmp_path, name, alt)
+    entries = json.loads((tmp_path / "figures.json").read_text("utf-8"))
+    assert {name: entry["alt"] for name, entry in entries.items()} == {"a": "other", "b": "second"}
+    left = {path.name for path in tmp_path.iterdir() if not path.name.endswith(".lock")}
+    assert left == {"a.png", "b.png", "figures.json"}
+
+
+def test_saving_from_several_threads_loses_no_entry(tmp_path: Path) -> None:
+    figures = [plots.learning_curves(toy_history(), TITLE) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda i: plots.save(figures[i], tmp_path, f"f{i}", "alt"), range(4)))
+    assert len(json.loads((tmp_path / "figures.json").read_text("utf-8"))) == 4
+
+
+def test_the_same_figure_is_saved_as_the_same_bytes(figure: Figure, tmp_path: Path) -> None:
+    first = plots.save(figure, tmp_path, "a", "alt").read_bytes()
+    again = plots.learning_curves(toy_history(), TITLE)
+    assert plots.save(again, tmp_path, "b", "alt").read_bytes() == first
+
+
+@pytest.mark.parametrize("alt", ["", " \n"])
+def test_a_figure_without_alt_text_is_refused(figure: Figure, tmp_path: Path, alt: str) -> None:
+    for function in (plots.save, plots.show):
+        with pytest.raises(InputError, match="alt text"):
+            function(figure, tmp_path, "a", alt)
+    assert not list(tmp_path.glob("*.png"))
+
+
+@pytest.mark.parametrize("name", ["", "../a", "a/b", ".hidden", "a.png"])
+def test_a_name_that_is_no_plain_file_name_is_refused(
+    figure: Figure, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(InputError, match="cannot name a figure"):
+        plots.save(figure, tmp_path, name, "alt")
+
+
+def test_a_broken_listing_is_named(figure: Figure, tmp_path: Path) -> None:
+    (tmp_path / "figures.json").write_text("{", "utf-8")
+    with pytest.raises(InputError, match=r"figures\.json"):
+        plots.save(figure, tmp_path, "a", "alt")
+
+
+def test_show_sends_picture_and_alt_text(
+    figure: Figure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[Any, Any]] = []
+    monkeypatch.setattr(
+        "IPython.display.display", lambda data, raw, metadata: sent.append((data, metadata))
+    )
+    plots.show(figure, tmp_path, "a", "Loss falls.")
+    ((data, metadata),) = sent
+    assert base64.b64decode(data["image/png"]) == (tmp_path / "a.png").read_bytes()
+    assert data["text/plain"] == "Loss falls."
+    assert metadata == {"image/png": {"alt": "Loss falls."}}
+
+
+# ---------------------------------------------------------------- errors
+
+
+def test_bad_input_is_refused_with_a_sentence() -> None:
+    cells, table = toy_cells(2), toy_predictions(2)
+    bad: list[Callable[[], Figure]] = [
+        lambda: plots.montage(cells, ["only one"], 2, TITLE),
+        lambda: plots.montage(cells[:0], [], 2, TITLE),
+        lambda: plots.attribution_grid(cells, {"SHAP": signed_maps(1)}, ["a", "b"], TITLE),
+        lambda: plots.attribution_grid(cells, {}, ["a", "b"], TITLE),
+        lambda: plots.learning_curves(toy_history().drop(columns="val_loss"), TITLE),
+        lambda: plots.learning_curves(toy_history().iloc[:0], TITLE),
+        lambda: plots.confusion_matrix(pd.DataFrame([[1]]), TITLE),
+        lambda: plots.roc_curves([1, 1], {"cnn": [0.1, 0.2]}, TITLE),
+        lambda: plots.metric_bars({}, TITLE),
+        lambda: plots.split_leak({}, TITLE),
+        lambda: plots.split_leak({"SVM": {"by group": [0.9]}}, TITLE),
+        lambda: plots.split_leak({"SVM": {"by group": 0.8, "by image": 0.9}}, TITLE),
+        lambda: plots.split_leak({"SVM": {"by group": [], "by image": [0.9]}}, TITLE),
+        lambda: plots.split_leak({"SVM": {"by group": [np.nan], "by image": [0.9]}}, TITLE),
+        lambda: plots.scatter_by_subject([1], [1, 2], ["a"], ["a"], ("x", "y"), TITLE),
+        lambda: plots.scatter_by_subject([1], [np.nan], ["a"], ["a"], ("x", "y"), TITLE),
+        lambda: plots.scatter_by_subject([1], [1], ["a"], ["b"], ("x", "y"), TITLE),
+        lambda: plots.scatter_by_subject([1], [1], ["a"], ["a", "a"], ("x", "y"), TITLE),
+        lambda: plots.scatter_by_subject([1], [1], ["a"], [], ("x", "y"), TITLE),
+        lambda: plots.scatter_by_subject(
+            [1] * 9, [1] * 9, [*"abcdefghi"], [*"abcdefghi"], ("x", "y"), TITLE
+        ),
+        lambda: plots.by_subject_bars(pd.DataFrame({"subject": []}), TITLE),
+        lambda: plots.distribution_by_class([1.0, np.nan], [0, 1], "x", TITLE),
+        lambda: plots.distribution_by_class([1.0], [0, 1], "x", TITLE),
+        lambda: plots.values_by_subject([1.0], table, "x", TITLE),
+    ]
+    for call in bad:
+        with pytest.raises(InputError, match=r"\w+ .*\.$"):
+            call()

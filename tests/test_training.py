@@ -1,0 +1,207 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+
+from leukhelpers.cells import ALL, HEM, InputError
+from leukhelpers.models import build_cnn
+from leukhelpers.training import (
+    Settings,
+    class_weights,
+    fit,
+    fit_area,
+    predict,
+    predict_area,
+)
+
+
+def discs(n=160, size=32, seed=0):
+    """Dark discs are HEM, bright ones ALL; sizes do not tell."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 2
+    y, x = np.mgrid[:size, :size] - (size - 1) / 2
+    radius = rng.uniform(8, 12, (n, 1, 1))
+    inside = (x**2 + y**2 < radius**2)[..., None]
+    light = np.where(labels == ALL, 180, 90)[:, None, None, None]
+    return ((light + rng.normal(0, 15, (n, size, size, 3))) * inside).astype(np.uint8), labels
+
+
+SPLIT = SimpleNamespace(
+    train=np.arange(96), validation=np.arange(96, 128), test=np.arange(128, 160)
+)
+SETTINGS = Settings(epochs=4, batch_size=16, learning_rate=3e-3, patience=4, augment=True)
+
+
+class Guarded:
+    """Pixels that may not be asked for the rows of the test part."""
+
+    def __init__(self, array, forbidden):
+        self.array, self.shape, self.forbidden = array, array.shape, set(forbidden.tolist())
+
+    def __getitem__(self, rows):
+        assert not self.forbidden & set(np.asarray(rows).tolist()), "test rows were read"
+        return self.array[rows]
+
+
+@pytest.fixture(scope="module")
+def trained():
+    pixels, labels = discs()
+    model = build_cnn(32, seed=0)
+    history = fit(model, Guarded(pixels, SPLIT.test), labels, SPLIT, SETTINGS, seed=0)
+    return model, history
+
+
+def test_network_learns_bright_from_dark(trained):
+    pixels, labels = discs()
+    probabilities = predict(trained[0], pixels, SPLIT.test)
+    assert np.mean((probabilities > 0.5) == labels[SPLIT.test]) > 0.9
+
+
+def test_history_has_one_row_an_epoch_and_the_columns_of_the_contract(trained):
+    history = trained[1]
+    assert history.columns.tolist() == [
+        "epoch", "loss", "accuracy", "auroc", "val_loss", "val_accuracy", "val_auroc",
+        "learning_rate", "seconds",
+    ]  # fmt: skip
+    assert history["epoch"].tolist() == [1, 2, 3, 4]
+    assert history.notna().all(axis=None)
+    assert (history["seconds"] > 0).all()
+    assert history["learning_rate"].iloc[0] == pytest.approx(3e-3)
+
+
+def test_model_ends_with_the_weights_of_its_best_epoch(trained):
+    pixels, labels = discs()
+    model, history = trained
+    probabilities = predict(model, pixels, SPLIT.validation)
+    truth = labels[SPLIT.validation]
+    loss = -np.log(np.where(truth == ALL, probabilities, 1 - probabilities)).mean()
+    assert loss == pytest.approx(history["val_loss"].min(), rel=1e-3)
+
+
+def test_prediction_depends_on_the_row_alone(trained):
+    pixels, _ = discs()
+    everything = predict(trained[0], pixels)
+    assert everything.shape == (160,)
+    rows = np.array([140, 3, 77])
+    some = predict(trained[0], pixels, rows, batch_size=2)
+    np.testing.assert_allclose(some, everything[rows], rtol=1e-4)
+    assert predict(trained[0], pixels, np.array([], int)).shape == (0,)
+
+
+def test_prediction_takes_bytes_and_floats_alike(trained):
+    pixels, _ = discs(8)
+    as_floats = predict(trained[0], pixels.astype(np.float32))
+    np.testing.assert_array_equal(predict(trained[0], pixels), as_floats)
+
+
+class Worsening(keras.callbacks.Callback):
+    """Spoil the model a little more after each validation."""
+
+    def on_test_end(self, logs=None):
+        self.model.get_layer("logit").bias.assign_add([5.0])
+
+
+def test_training_stops_after_patience_and_slows_down_before():
+    pixels, labels = discs(64)
+    split = SimpleNamespace(train=np.arange(32), validation=np.arange(32, 64), test=np.array([]))
+    settings = Settings(epochs=20, batch_size=16, learning_rate=1e-5, patience=2, augment=False)
+    model = build_cnn(32)
+    history = fit(model, pixels, labels, split, settings, seed=0, callbacks=[Worsening()])
+    assert len(history) == 1 + settings.patience
+    assert history["val_loss"].is_monotonic_increasing
+    assert history["learning_rate"].iloc[-1] == pytest.approx(0.5e-5)
+
+
+def test_class_weights_of_a_worked_example():
+    # 3 of 4 cells are ALL: each weighs 4 / (2 * 3), the only HEM 4 / (2 * 1)
+    assert class_weights(np.array([1, 1, 0, 1])) == {HEM: 2.0, ALL: pytest.approx(2 / 3)}
+
+
+def test_class_weights_make_both_classes_weigh_the_same():
+    labels = np.repeat([HEM, ALL], [31, 69])
+    weights = class_weights(labels)
+    assert 31 * weights[HEM] == pytest.approx(69 * weights[ALL])
+    assert 31 * weights[HEM] + 69 * weights[ALL] == pytest.approx(100)
+
+
+@pytest.mark.parametrize("labels", [[], [1, 1], [0, 0], [0, 1, -1]])
+def test_class_weights_refuse_a_missing_class_or_an_unknown_label(labels):
+    with pytest.raises(InputError, match="Both classes"):
+        class_weights(np.array(labels))
+
+
+@pytest.mark.parametrize("part", ["train", "validation"])
+@pytest.mark.parametrize("rows", [[], [0, 2, 4]])
+def test_fit_refuses_a_part_without_both_classes(part, rows):
+    pixels, labels = discs(16)
+    parts = {"train": np.arange(8), "validation": np.arange(8, 16), "test": np.array([], int)}
+    split = SimpleNamespace(**{**parts, part: np.array(rows, int)})
+    with pytest.raises(InputError, match=part):
+        fit(build_cnn(32), pixels, labels, split, SETTINGS, seed=0)
+
+
+SCRIPT = """
+import hashlib, sys
+from dataclasses import replace
+import numpy as np
+from test_training import SETTINGS, SPLIT, discs
+from leukhelpers.models import build_cnn
+from leukhelpers.training import fit, make_deterministic, predict
+
+make_deterministic(1)
+pixels, labels = discs()
+shown = pixels.copy()
+if sys.argv[1] == "poisoned":
+    shown[SPLIT.test] = 255
+    labels[SPLIT.test] = -99
+model = build_cnn(32, seed=1)
+history = fit(model, shown, labels, SPLIT, replace(SETTINGS, epochs=2), seed=1)
+numbers = [predict(model, pixels), history.drop(columns="seconds").to_numpy()]
+print(hashlib.sha256(b"".join(x.tobytes() for x in numbers)).hexdigest())
+"""
+
+
+def digest(argument):
+    tests = Path(__file__).parent
+    environment = {**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"}
+    command = [sys.executable, "-c", SCRIPT, argument]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_training_repeats_bit_for_bit_in_a_fresh_process_whatever_the_test_rows_hold():
+    plain = digest("plain")
+    assert len(plain.strip()) == 64
+    assert plain == digest("poisoned")
+
+
+def grown(n=80):
+    """ALL cells are larger: 12 pixels square against 6."""
+    labels = np.arange(n) % 2
+    pixels = np.zeros((n, 32, 32, 3), np.uint8)
+    for row, label in enumerate(labels):
+        edge = 12 if label == ALL else 6
+        pixels[row, : edge + row % 3, :edge] = 100
+    return pixels, labels
+
+
+def test_area_model_ranks_cells_by_size_and_ignores_the_test_rows():
+    pixels, labels = grown()
+    poisoned = np.where(np.arange(80) < 40, labels, -99)
+    split = SimpleNamespace(train=np.arange(40), validation=np.array([], int), test=None)
+    pipeline = fit_area(Guarded(pixels, np.arange(40, 80)), poisoned, split, crop=384)
+    probabilities = predict_area(pipeline, pixels, np.arange(40, 80), crop=384)
+    np.testing.assert_array_equal(probabilities > 0.5, labels[40:] == ALL)
+    assert predict_area(pipeline, pixels, np.array([], int), crop=384).shape == (0,)
+
+
+def test_area_model_refuses_training_rows_of_one_class():
+    pixels, labels = grown()
+    split = SimpleNamespace(train=np.array([0, 2, 4]))
+    with pytest.raises(InputError, match="training rows"):
+        fit_area(pixels, labels, split, crop=384)
