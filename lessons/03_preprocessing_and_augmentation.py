@@ -112,7 +112,9 @@ figure = plots.montage(
     title="np.resize does not resize a picture",
     note=note,
 )
-here.show(figure, "np-resize", "Left the cell made smaller; right what np.resize makes of it: black.")
+here.show(
+    figure, "np-resize", "Left the cell made smaller; right, from np.resize, all black."
+)
 
 # %% [markdown]
 # It fills the new array with the first numbers of the old one: here, the black of the upper edge.

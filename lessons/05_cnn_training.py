@@ -30,7 +30,6 @@ run: str = ""  # folder for results; empty for one named after the three above
 # %%
 import inspect
 
-import keras
 import numpy as np
 import pandas as pd
 
@@ -94,16 +93,8 @@ print({name: round(weights[label], 2) for label, name in enumerate(("HEM", "ALL"
 settings = runs.training_settings(prepared.profile)
 settings
 
-
 # %%
-class OneLine(keras.callbacks.Callback):
-    """Print a line an epoch."""
-
-    def on_epoch_end(self, epoch, logs=None):
-        print(f"epoch {epoch + 1:2d}: loss {logs['loss']:.3f}, validation {logs['val_loss']:.3f}")
-
-
-model, history = runs.train(prepared, callbacks=(OneLine(),))
+model, history = runs.train(prepared, callbacks=[training.print_epochs()])
 
 # %% [markdown]
 # The seed fixes the first weights, the order of the cells and every augmentation: on one machine,

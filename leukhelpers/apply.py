@@ -221,7 +221,7 @@ def crossvalidate(prepared: runs.Prepared, n_splits: int = 4, say: Any = print) 
         ``folds``, a summary a fold; ``mean`` and ``sd`` of each metric over the folds
         by model; ``together``, the summary of all cells, each predicted once.
     """
-    import keras
+    from leukhelpers.backend import keras
 
     predictions, folds = [], []
     splits = groups.grouped_folds(prepared.table, n_splits, prepared.seed)

@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-import tensorflow as tf
 
+from leukhelpers.backend import tf
 from leukhelpers.cells import InputError
 
 ZOOM = 1.1  # between 1/1.1 and 1.1 times as large

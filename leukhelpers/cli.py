@@ -126,7 +126,7 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train one model on all subjects, or on all but those of one fold."""
-    from leukhelpers import apply, runs
+    from leukhelpers import apply
 
     _known_model(model)
     _unused(out)
@@ -195,20 +195,29 @@ def main() -> None:
     from leukhelpers.batch import LessonError
 
     try:
-        app(standalone_mode=False)
+        status = app(standalone_mode=False)
     except (InputError, LessonError) as error:
-        errors.print(f"leuk: {error}", markup=False, soft_wrap=True)
+        _complain(str(error))
         raise SystemExit(2 if isinstance(error, InputError) else 1) from None
-    except KeyboardInterrupt:
-        errors.print("leuk: interrupted; what was finished is kept.")
-        raise SystemExit(130) from None
     except Exception as error:
-        # Typer's own errors about options know their sentence and their status; which
-        # class they have depends on typer's release.
-        if not hasattr(error, "format_message"):
+        # Typer's own errors about options know their sentence, and an interruption may
+        # come as Abort; which classes these are depends on typer's release.
+        if type(error).__name__ == "Abort":
+            status = 130
+        elif hasattr(error, "format_message"):
+            _complain(f"{error.format_message().rstrip('.')}. See 'leuk --help'.")
+            raise SystemExit(2) from None
+        else:
             raise
-        errors.print(f"leuk: {error.format_message()} See 'leuk --help'.", markup=False)
-        raise SystemExit(2) from None
+    if status == 130:
+        _complain("interrupted; what was finished is kept.")
+    if status:
+        raise SystemExit(status)
+
+
+def _complain(message: str) -> None:
+    """Say what is wrong in one line, however narrow the terminal."""
+    errors.print(f"leuk: {message}", markup=False, soft_wrap=True)
 
 
 def _prepare(dataset: str, profile: str, seed: int) -> Any:

@@ -11,11 +11,10 @@ import logging
 import warnings
 from collections.abc import Iterator
 
-import keras
 import numpy as np
-import tensorflow as tf
 from scipy.stats import rankdata
 
+from leukhelpers.backend import keras, tf
 from leukhelpers.cells import InputError
 from leukhelpers.features import cell_mask
 from leukhelpers.models import logit_model

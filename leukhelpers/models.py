@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import keras
-from keras import layers
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from leukhelpers.backend import keras
 from leukhelpers.cells import InputError
 
 MODEL_NAMES = ("cnn", "area")
@@ -44,9 +43,9 @@ def build_cnn(image_size: int = 96, seed: int = 0) -> keras.Model:
     if image_size < 2 ** len(FILTERS):
         raise InputError(f"image_size must be at least {2 ** len(FILTERS)}, not {image_size}.")
     inputs = keras.Input((image_size, image_size, 3), name="pixels")
-    x = layers.Rescaling(1 / 255, name="rescaling")(inputs)
+    x = keras.layers.Rescaling(1 / 255, name="rescaling")(inputs)
     for block, filters in enumerate(FILTERS, start=1):
-        x = layers.Conv2D(
+        x = keras.layers.Conv2D(
             filters,
             kernel_size=3,
             padding="same",
@@ -56,16 +55,16 @@ def build_cnn(image_size: int = 96, seed: int = 0) -> keras.Model:
         )(x)
         # Keras' own momentum of 0.99 needs hundreds of steps to learn means and
         # variances; a short training has not that many.
-        x = layers.BatchNormalization(momentum=0.9, name=f"norm{block}")(x)
-        x = layers.ReLU(name=f"relu{block}")(x)
-        x = layers.MaxPooling2D(name=f"pool{block}")(x)
+        x = keras.layers.BatchNormalization(momentum=0.9, name=f"norm{block}")(x)
+        x = keras.layers.ReLU(name=f"relu{block}")(x)
+        x = keras.layers.MaxPooling2D(name=f"pool{block}")(x)
     # The mean over all places: where in the image a feature lies does not matter.
-    x = layers.GlobalAveragePooling2D(name="mean")(x)
-    x = layers.Dropout(0.3, seed=seed, name="dropout")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="mean")(x)
+    x = keras.layers.Dropout(0.3, seed=seed, name="dropout")(x)
     # Logit and sigmoid are separate layers because explanations start at the logit.
     initializer = keras.initializers.GlorotUniform(seed=seed)
-    x = layers.Dense(1, kernel_initializer=initializer, name="logit")(x)
-    outputs = layers.Activation("sigmoid", name="probability")(x)
+    x = keras.layers.Dense(1, kernel_initializer=initializer, name="logit")(x)
+    outputs = keras.layers.Activation("sigmoid", name="probability")(x)
     return keras.Model(inputs, outputs, name="cnn")
 
 

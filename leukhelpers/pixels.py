@@ -121,7 +121,8 @@ def build_pixels(
     if size < 8 or crop < size:
         raise InputError("size must be at least 8 pixels, and crop at least size.")
     Path(cache).mkdir(parents=True, exist_ok=True)
-    table, aside = dataset.table, []
+    table = dataset.table
+    aside: list[tuple[str, str]] = []
     while not table.empty:
         file = Path(cache) / f"pixels-{_key(table, size, crop)}.npy"
         shape = (len(table), size, size, 3)
@@ -178,7 +179,7 @@ def _read_into(
         try:
             image = read_image(root / path)
         except (InputError, OSError) as error:
-            return path, str(error)
+            return path, getattr(error, "strerror", None) or str(error)
         if pixel_digest(image) != sha256:
             return path, "the file was changed after the table was made"
         array[row] = crop_and_resize(image, array.shape[1], crop)

@@ -21,7 +21,7 @@ import datetime
 import hashlib
 import os
 import platform
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -138,7 +138,7 @@ def prepare(dataset: Dataset, profile: Profile, seed: int, data: Path) -> Prepar
 
 
 def train(
-    prepared: Prepared, split: groups.Split | None = None, callbacks: tuple[Any, ...] = ()
+    prepared: Prepared, split: groups.Split | None = None, callbacks: Sequence[Any] = ()
 ) -> tuple[keras.Model, pd.DataFrame]:
     """Train the course's CNN on the training rows of a split, from a fixed seed.
 
@@ -399,7 +399,7 @@ def read_run(folder: Path | str) -> Run:
 
 def load_model(folder: Path | str) -> keras.Model:
     """Load a run's network in Keras' safe mode: a model file may not bring code."""
-    import keras
+    from leukhelpers.backend import keras
 
     return keras.saving.load_model(Path(folder) / "model.keras", safe_mode=True)
 

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 from sklearn.pipeline import Pipeline
 from sklearn.utils.class_weight import compute_class_weight
 
 from leukhelpers.augment import ordered_batches, steps_per_epoch, training_batches
+from leukhelpers.backend import keras, tf
 from leukhelpers.cells import ALL, CLASS_NAMES, HEM, InputError
 from leukhelpers.features import CHUNK, cell_area
 from leukhelpers.models import build_area
@@ -182,6 +181,15 @@ def fit(
     measures = ["loss", "accuracy", "auroc"]
     columns = ["epoch", *measures, *(f"val_{name}" for name in measures)]
     return history[[*columns, "learning_rate", "seconds"]]
+
+
+def print_epochs() -> keras.callbacks.Callback:
+    """Make a callback that prints a line an epoch."""
+
+    def line(epoch: int, logs: dict[str, float]) -> None:
+        print(f"epoch {epoch + 1:2d}: loss {logs['loss']:.3f}, validation {logs['val_loss']:.3f}")
+
+    return keras.callbacks.LambdaCallback(on_epoch_end=line)
 
 
 def predict(

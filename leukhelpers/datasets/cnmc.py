@@ -98,12 +98,12 @@ def _training(root: Path, rows: list[Row], aside: list[tuple[str, str]]) -> None
     """Read the names below ``training_data``; label from the name, checked by the folder."""
     for file, path in _files(root, _TRAINING):
         place = re.fullmatch(r"training_data/fold_([0-9])/(all|hem)/[^/]+", path, re.IGNORECASE)
-        if place is None:
-            aside.append((path, "not inside training_data/fold_<0-2>/<all|hem>"))
-            continue
         reason = not_a_picture(file)
         if reason:
             aside.append((path, reason))
+            continue
+        if place is None:
+            aside.append((path, "not inside training_data/fold_<0-2>/<all|hem>"))
             continue
         try:
             cell = parse_name(file.stem)

@@ -30,6 +30,7 @@ _DEBRIS = (92.0, 72.0, 96.0)
 _STAIN = (0.69, 0.41, 0.60)  # how cells differ: lighter or darker
 _HUE = (-0.50, 0.10, 0.70)  # how cells differ: bluer or redder
 _CHROMATIN = (0.83, 0.43, 0.36)  # how pixels within a nucleus differ: pink on indigo
+_NUCLEOLUS = (0.62, 0.52, 0.58)  # a nucleolus is paler than its chromatin
 
 _Array = np.ndarray
 
@@ -63,7 +64,7 @@ def noise_tiles(seed: int) -> dict[str, _Array]:
     fine = unit(smooth(2.8) + 0.5 * smooth(4.0) * smooth(9.0))
     clumped = unit(np.tanh(1.3 * smooth(7.5) + 0.3 * smooth(4.0) - 0.3))
     patches = np.logaddexp(0.0, 3.0 * (smooth(6.5) - 0.8))  # softly cut off below
-    broad = unit(smooth(15.0) + 0.75 * unit(patches))
+    broad = unit(smooth(15.0) + 0.5 * unit(patches))
     return {
         "fine": fine,
         "clumped": clumped,
@@ -116,8 +117,9 @@ def draw(row: Mapping[Any, Any], seed: int) -> tuple[_Array, dict[str, _Array]]:
     depth = cell[angle] - radius
     texture = _texture(row, seed, shape, rng)
     spots, light = _nucleoli(row, nucleus, nuclear_depth, (up, left), rng)
-    texture += light
     colours = _colours(row, nuclear_depth, texture, rng)
+    for channel, share in zip(colours, _NUCLEOLUS, strict=True):
+        channel += np.float32(share) * light
     if row["cut"]:
         depth = np.minimum(depth, _straight_cut(depth, rng))
     cover = np.clip(depth, 0.0, 1.0)
@@ -233,7 +235,7 @@ def _texture(
     tiles = noise_tiles(seed)
     clumping, focus = float(row["clumping"]), float(row["focus"])
     mixed = np.zeros(shape, dtype=np.float32)
-    for name, amount in (("fine", 0.6 * (1.0 - clumping)), ("clumped", 1.15 * clumping)):
+    for name, amount in (("fine", 0.6 * (1.0 - clumping)), ("clumped", 1.3 * clumping)):
         state = rng.bit_generator.state
         sharp = _piece(tiles[name], shape, rng)
         rng.bit_generator.state = state  # the same piece, out of focus

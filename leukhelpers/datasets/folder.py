@@ -87,15 +87,14 @@ def _from_class_folders(place: Path) -> tuple[pd.DataFrame, list[tuple[str, str]
     aside: list[tuple[str, str]] = []
     for file in list_files(place):
         path = file.relative_to(place)
+        reason = not_a_picture(file)
+        if reason is None and len(path.parts) != 3:
+            reason = "not at <class>/<subject>/<picture>"
         try:
             label = label_of(path.parts[0])
         except InputError:
-            aside.append((path.as_posix(), "not inside a folder named ALL or HEM"))
-            continue
-        reason = not_a_picture(file)
-        if len(path.parts) != 3:
-            aside.append((path.as_posix(), "not at <class>/<subject>/<picture>"))
-        elif reason:
+            reason = reason or "not inside a folder named ALL or HEM"
+        if reason:
             aside.append((path.as_posix(), reason))
         else:
             rows.append((path.as_posix(), label, path.parts[1]))

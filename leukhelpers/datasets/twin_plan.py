@@ -233,15 +233,15 @@ def plan_pictures(names: pd.DataFrame, seed: int) -> pd.DataFrame:
     rate = np.where(leukemic, 1.9, 0.45) * np.exp(0.35 * subject_wise())
     prominence = np.where(leukemic, 0.5, -0.5) + 0.4 * subject_wise() + 0.9 * cell_wise()
     rough = np.where(leukemic, 0.30, -0.30) + 0.25 * subject_wise() + 0.45 * cell_wise()
-    cleft = rng.random(n) < np.where(leukemic, 0.35, 0.12)
+    cleft = rng.random(n) < np.where(leukemic, 0.42, 0.12)
     odd = subject_wise()
     size = np.log(diameter / 200.0)
     plan = {
         "diameter": diameter,
         "clumping": np.clip(clumping, 0.02, 0.98),
         "nucleoli": np.minimum(rng.poisson(rate), 4),
-        "nucleolus_size": np.clip((9.0 + 1.3 * prominence) * diameter / 200.0, 4.0, 14.0),
-        "nucleolus_contrast": np.clip(21.0 + 4.0 * prominence, 9.0, 34.0),
+        "nucleolus_size": np.clip((10.0 + 1.4 * prominence) * diameter / 200.0, 4.5, 15.5),
+        "nucleolus_contrast": np.clip(28.0 + 5.0 * prominence, 10.0, 42.0),
         "irregularity": np.clip(0.020 * np.exp(rough), 0.004, 0.06),
         "cleft": np.where(cleft, rng.uniform(0.06, 0.24, n), 0.0),
         "elongation": np.clip(rng.rayleigh(0.062, n) * np.exp(0.3 * cell_wise()), 0.0, 0.3),

@@ -1,0 +1,39 @@
+"""TensorFlow and Keras, imported without their start-up messages.
+
+On a machine without a GPU TensorFlow greets with a dozen lines about what is missing,
+written by its C++ code past Python's ``sys.stderr``. In a lesson they would stand in
+red above the first result. Errors raise all the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+__all__ = ["keras", "tf"]
+
+
+@contextlib.contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Point the process's error stream to nowhere."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)
+
+
+with _quiet_stderr():
+    import keras
+    import tensorflow as tf
+
+    tf.config.list_physical_devices()  # looks for a GPU, and says so if there is none
+    tf.constant(0)

@@ -1,0 +1,96 @@
+"""What several test modules share: real cells where they are, and drawn ones anywhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def draw_disc(seed: int, radius: int = 60, side: int = 450) -> np.ndarray:
+    """Draw a noisy disc on black; no two seeds give the same pixels."""
+    rng = np.random.default_rng(seed)
+    cell = np.zeros((side, side, 3), np.uint8)
+    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+    disc = (x**2 + y**2 <= radius**2)[..., None]
+    noise = rng.integers(90, 200, (2 * radius + 1, 2 * radius + 1, 3), dtype=np.uint8)
+    middle = slice(side // 2 - radius, side // 2 + radius + 1)
+    cell[middle, middle] = noise * disc
+    return cell
+
+
+def make_tree(folder: Path, n_all: int = 8, n_hem: int = 6, cells: int | None = None) -> Path:
+    """Write a C-NMC tree of drawn cells: `cells` (or 3 to 6) a subject, folds 0, 1, 2 in turn."""
+    root = folder / "C-NMC_Leukemia"
+    subjects = [(str(number), "all") for number in range(1, n_all + 1)]
+    subjects += [(f"H{number}", "hem") for number in range(1, n_hem + 1)]
+    seed = 0
+    for order, (subject, ending) in enumerate(subjects):
+        place = root / "training_data" / f"fold_{order % 3}" / ending
+        place.mkdir(parents=True, exist_ok=True)
+        for cell in range(cells or 3 + order % 4):
+            radius = (50 if ending == "all" else 40) + seed % 7
+            picture = Image.fromarray(draw_disc(seed, radius))
+            picture.save(place / f"UID_{subject}_{cell + 1}_1_{ending}.bmp")
+            seed += 1
+    return root
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real cells, which only developers have."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("LEUK_SHARED_DATA") or beside)
+    if not folder.is_dir():
+        pytest.skip("the real cells are not here (LEUK_SHARED_DATA, or ../shared/data)")
+    return folder
+
+
+@pytest.fixture
+def tiny_cnmc(tmp_path: Path) -> Path:
+    """A C-NMC tree of 8 leukemic and 6 healthy subjects with 3 to 6 drawn cells each."""
+    return make_tree(tmp_path / "tiny")
+
+
+@pytest.fixture
+def small_cnmc(tmp_path: Path) -> Path:
+    """A C-NMC tree of 2 + 1 subjects with 2 drawn cells each: UID_1, UID_2, UID_H1."""
+    return make_tree(tmp_path / "small", 2, 1, 2)
+
+
+@pytest.fixture(scope="session")
+def disc() -> Callable[..., np.ndarray]:
+    """Return the function that draws one cell."""
+    return draw_disc
+
+
+@pytest.fixture(scope="session")
+def slow_reader() -> str:
+    """Return code for a process that fills a cache slowly and tells each picture it reads."""
+    return """
+import sys, time
+from leukhelpers import pixels
+from leukhelpers.datasets.cnmc import read_cnmc
+
+dataset = read_cnmc(sys.argv[1])
+read = pixels.read_image
+
+def slow(path):
+    print("read", path, flush=True)
+    time.sleep(float(sys.argv[3]))
+    return read(path)
+
+pixels.read_image = slow
+array = pixels.build_pixels(dataset, sys.argv[2], size=16, crop=128, n_jobs=1).array
+print("sum", int(array.sum()), flush=True)
+"""
+
+
+@pytest.fixture(scope="session")
+def tiny_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tree of `tiny_cnmc`, drawn once for all; not to be changed."""
+    return make_tree(tmp_path_factory.mktemp("session"))

@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from leukhelpers import batch, cli, runs
+
+TINY = runs.Profile("fast", 60, 14, epochs=1, patience=1, size=32, batch_size=16)
+METRICS = '{"auroc": {"value": 0.8, "low": 0.7, "high": 0.9}}'
+LESSON = f"""
+import json
+from leukhelpers import files
+entry = {METRICS}
+models = dict(cnn=entry, area=entry, majority=entry)
+for metric in ("weighted_f1", "balanced_accuracy", "accuracy"):
+    entry[metric] = entry["auroc"]
+told = dict(cells=4, subjects=2, groups=2, synthetic=True, notes=[], models=models)
+files.write_json(run + "/metrics.json", told)
+"""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("LEUK_HOME", str(tmp_path / "home"))
+    monkeypatch.setitem(runs.PROFILES, "fast", TINY)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def leuk(monkeypatch, capsys):
+    """Call the command line in this process: status, standard output, standard error."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["leuk", *map(str, arguments)])
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            status = int(end.code or 0)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def one_lesson(tmp_path, monkeypatch):
+    folder = tmp_path / "lessons"
+    folder.mkdir()
+    parameters = 'dataset: str = "twin"\nprofile: str = "fast"\nseed: int = 0\nrun: str = ""'
+    cells = [new_code_cell(parameters, metadata={"tags": ["parameters"]}), new_code_cell(LESSON)]
+    notebook = new_notebook(cells=cells)
+    notebook.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
+    nbformat.write(notebook, folder / "06_evaluation.ipynb")
+    monkeypatch.setattr(batch, "lesson_folder", lambda: folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_tree, tmp_path_factory):
+    from leukhelpers import apply
+    from leukhelpers.datasets.cnmc import read_cnmc
+
+    folder = tmp_path_factory.mktemp("cli")
+    prepared = runs.prepare(read_cnmc(tiny_tree), TINY, 0, folder / "data")
+    return apply.train_run(folder / "run", prepared, fold=0).folder
+
+
+def one_sentence(error: str) -> bool:
+    return error.startswith("leuk: ") and error.count("\n") == 1 and "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["data", "info", "--dataset", "nowhere"], "neither twin nor cnmc"),
+        (["data", "info", "--dataset", "cnmc"], "Kaggle"),
+        (["data", "info", "--profile", "quick"], "choose from fast, full"),
+        (["data", "info", "--seed", "-1"], "seed"),
+        (["data", "info", "--sede", "1"], "--sede"),
+        (["data", "twin"], "--out"),
+        (["data", "twin", "--out", "x", "--images", "many"], "--images"),
+        (["run", "--only", "99"], "no lesson 99"),
+        (["run", "--dataset", "nowhere"], "neither twin nor cnmc"),
+        (["train", "--out", "x", "--model", "resnet"], "choose cnn"),
+        (["train", "--out", "x", "--fold", "4"], "fold"),
+        (["crossval", "--folds", "1"], "folds"),
+        (["crossval", "--model", "svm"], "choose cnn"),
+        (["evaluate", "--run", "nowhere"], "no finished run"),
+        (["predict", "--run", "nowhere", "a.png"], "no finished run"),
+        (["explain", "--run", "nowhere", "--out", "x", "a.png"], "no finished run"),
+        (["nonsense"], "nonsense"),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_status_2(leuk, arguments, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, output, error = leuk(*arguments)
+    assert status == 2
+    assert output == ""
+    assert one_sentence(error), error
+    assert words in error
+    assert not (tmp_path / "x").exists()
+
+
+def test_help_names_every_command(leuk):
+    status, output, _ = leuk("--help")
+    assert status == 0
+    for command in ("run", "train", "crossval", "evaluate", "predict", "explain", "data"):
+        assert command in output
+
+
+def test_command_line_starts_without_tensorflow():
+    program = "import sys, leukhelpers.cli; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.call([sys.executable, "-c", program]) == 0
+
+
+def test_info_is_one_json_document(leuk, tiny_tree):
+    status, output, _ = leuk("data", "info", "--dataset", tiny_tree, "--json")
+    found = json.loads(output)
+    assert status == 0
+    assert found["subjects"] == 14
+    assert found["images"] == sum(found["classes"].values())
+    assert found["set_aside"] == []
+
+
+def test_info_lists_what_was_set_aside(leuk, tiny_tree, tmp_path):
+    import shutil
+
+    tree = tmp_path / "copy"
+    shutil.copytree(tiny_tree, tree)
+    bad = next(tree.rglob("*_all.bmp")).with_name("UID_1_99_9_all.bmp")
+    bad.write_bytes(b"BM cut short")
+    found = json.loads(leuk("data", "info", "--dataset", tree, "--json")[1])
+    (entry,) = found["set_aside"]
+    assert entry["path"].endswith("UID_1_99_9_all.bmp")
+    assert bad.name not in json.dumps(found["folds"])
+
+
+def test_twin_is_drawn_once_and_a_foreign_folder_is_refused(leuk, tmp_path):
+    arguments = ("data", "twin", "--images", 20, "--subjects", 10)
+    status, output, _ = leuk(*arguments, "--out", tmp_path / "twin", "--json")
+    assert status == 0
+    assert json.loads(output)["synthetic"] is True
+    assert len(list((tmp_path / "twin").rglob("*.bmp"))) == 20
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years")
+    status, _, error = leuk(*arguments, "--out", tmp_path / "mine")
+    assert status == 2
+    assert one_sentence(error)
+
+
+def test_run_prints_lessons_and_scores_beside_the_majority_answer(leuk, one_lesson, home):
+    status, output, error = leuk("run")
+    assert status == 0
+    assert "06_evaluation" in output
+    assert "Majority answer" in output.replace("\n", " ") or "Majority" in output
+    assert "0.800 (0.700 to 0.900)" in " ".join(output.split()) or "0.800" in output
+    assert "[1/1] 06_evaluation" in error
+    run = home / "runs" / "twin-fast-seed0"
+    assert (run / "report.html").is_file()
+    assert (run / "notebooks" / "06_evaluation.ipynb").is_file()
+
+
+def test_second_run_takes_a_new_folder_and_resume_the_latest(leuk, one_lesson, home):
+    leuk("run")
+    leuk("run")
+    assert {path.name for path in (home / "runs").iterdir()} == {
+        "twin-fast-seed0",
+        "twin-fast-seed0-2",
+    }
+    status, _, error = leuk("run", "--resume")
+    assert status == 0
+    assert "done before" in error
+    assert len(list((home / "runs").iterdir())) == 2
+
+
+def test_run_json_is_one_document(leuk, one_lesson, tmp_path):
+    status, output, _ = leuk("run", "--out", tmp_path / "run", "--json")
+    found = json.loads(output)
+    assert status == 0
+    assert found["metrics"]["models"]["majority"]["auroc"]["value"] == 0.8
+    assert list(found["lessons"]) == ["06_evaluation"]
+
+
+def test_failing_lesson_ends_with_status_1_and_its_error(leuk, one_lesson, tmp_path):
+    path = one_lesson / "06_evaluation.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(new_code_cell("1 / 0"))
+    nbformat.write(notebook, path)
+    status, _, error = leuk("run", "--out", tmp_path / "run")
+    assert status == 1
+    assert "06_evaluation failed in code cell 3 of 3, '1 / 0'" in error
+    assert "ZeroDivisionError" in error
+
+
+def test_evaluate_predict_and_explain_a_trained_run(leuk, trained, tiny_tree, tmp_path):
+    status, output, _ = leuk("evaluate", "--run", trained, "--dataset", tiny_tree, "--json")
+    assert status == 0
+    assert set(json.loads(output)["models"]) == {"cnn", "area", "majority"}
+
+    picture = next(tiny_tree.rglob("*_hem.bmp"))
+    status, output, _ = leuk("predict", "--run", trained, picture, tmp_path / "none.bmp")
+    lines = [json.loads(line) for line in output.splitlines()]
+    assert status == 1
+    assert lines[0]["answer"] in ("ALL", "HEM")
+    assert "error" in lines[1]
+
+    status, output, _ = leuk("explain", "--run", trained, "--out", tmp_path / "maps", picture)
+    assert status == 0
+    assert json.loads(output)["figure"].endswith(".png")
+
+
+def test_evaluate_without_json_prints_a_table(leuk, trained, tiny_tree):
+    status, output, _ = leuk("evaluate", "--run", trained, "--dataset", tiny_tree)
+    assert status == 0
+    assert "held-out subjects" in output
+    assert "notice: For teaching, not for diagnosis." in output
+
+
+def test_train_and_crossval_leave_a_run_and_a_report(leuk, tiny_tree, tmp_path):
+    out = tmp_path / "run"
+    status, output, _ = leuk("train", "--dataset", tiny_tree, "--out", out, "--json")
+    assert status == 0
+    assert json.loads(output)["cells"] == 0
+    assert (out / "run.json").is_file()
+    status, _, error = leuk("train", "--dataset", tiny_tree, "--out", out)
+    assert status == 2
+    assert one_sentence(error)
+
+    status, output, error = leuk("crossval", "--dataset", tiny_tree, "--folds", 2, "--json")
+    assert status == 0
+    assert len(json.loads(output)["folds"]) == 2
+    assert "Fold 1" in error
+
+
+def test_interruption_is_told_in_one_line(leuk, monkeypatch):
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_prepare", interrupted)
+    status, _, error = leuk("crossval")
+    assert status == 130
+    assert one_sentence(error)

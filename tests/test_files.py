@@ -1,0 +1,80 @@
+"""A file is the old one or the new one, never half of one."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from leukhelpers import files
+
+
+def test_file_appears_whole_and_the_part_is_gone(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "model.keras"
+    with files.whole_file(target) as part:
+        assert part.parent == target.parent
+        assert part.suffix == ".keras"
+        part.write_text("all of it")
+        assert not target.exists()
+    assert target.read_text() == "all of it"
+    assert [path.name for path in target.parent.iterdir()] == ["model.keras"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_failed_writing_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+
+    def fail() -> None:
+        with files.whole_file(target) as part:
+            part.write_text("ne")
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.txt": "old"}
+
+
+def test_killed_writing_leaves_the_old_file(tmp_path: Path) -> None:
+    target = tmp_path / "a.json"
+    files.write_json(target, {"old": True})
+    code = f"""
+import time
+from leukhelpers.files import whole_file
+with whole_file({str(target)!r}) as part:
+    part.write_text('{{"new": ')
+    print("half", flush=True)
+    time.sleep(60)
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "half\n"
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    process.stdout.close()
+    assert files.read_json(target) == {"old": True}
+    left = [path.name for path in tmp_path.iterdir() if path != target]
+    assert all(name.startswith(".part-") for name in left)
+
+
+def test_json_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    content = {"Größe": [1, 2.5, None, "ſ\n"], "nested": {"a": True}}
+    files.write_json(tmp_path / "a.json", content)
+    assert files.read_json(tmp_path / "a.json") == content
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_json_never_holds_what_json_has_not(tmp_path: Path, number: float) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.write_json(tmp_path / "a.json", {"auroc": number})
+    assert not list(tmp_path.iterdir())
+
+
+def test_others_may_read_the_file(tmp_path: Path) -> None:
+    files.write_text(tmp_path / "a.txt", "for all")
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o644

@@ -1,0 +1,234 @@
+"""Cells of one's own: what is clear is read, what is not is refused with its line."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from leukhelpers.cells import ALL, COLUMNS, HEM, InputError
+from leukhelpers.datasets.base import Dataset
+from leukhelpers.datasets.folder import read_own
+from leukhelpers.groups import group_ids
+
+
+def picture(file: Path, seed: int = 0) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(file)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """Four pictures of four subjects, ``a.png`` to ``d.png``."""
+    for seed, name in enumerate("abcd"):
+        picture(tmp_path / "own" / f"{name}.png", seed)
+    return tmp_path / "own"
+
+
+HEAD = "path,label,subject\n"
+ROWS = "a.png,ALL,s1\nb.png,ALL,s2\nc.png,HEM,s3\nd.png,HEM,s4\n"
+
+
+def read(own: Path, text: str | bytes) -> Dataset:
+    content = text.encode() if isinstance(text, str) else text
+    (own / "cells.csv").write_bytes(content)
+    return read_own(own / "cells.csv")
+
+
+def test_csv_becomes_a_table(own: Path) -> None:
+    found = read(own, HEAD + ROWS)
+    assert tuple(found.table.columns) == COLUMNS
+    assert found.table["cell_id"].tolist() == ["a", "b", "c", "d"]
+    assert found.table["label"].tolist() == [ALL, ALL, HEM, HEM]
+    assert found.table["subject"].tolist() == ["s1", "s2", "s3", "s4"]
+    assert set(found.table["fold"]) == {""}
+    assert found.set_aside.empty
+    assert found.name == "cells"
+    assert not found.synthetic
+
+
+def test_folder_with_cells_csv_is_read_by_it(own: Path) -> None:
+    inside = read(own, HEAD + ROWS)
+    by_folder = read_own(own)
+    assert by_folder.table.equals(inside.table)
+    assert by_folder.name == "own"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        (HEAD + ROWS).replace("\n", "\r\n").encode(),
+        b"\xef\xbb\xbf" + (HEAD + ROWS).encode(),
+        (HEAD + ROWS).replace(",", " , ").encode(),
+        (HEAD + ROWS).replace("\n", "\n\n").encode(),
+        (HEAD + ROWS).replace("ALL", "all").encode(),
+        ("subject,note,label,path\n" + "s1,x,ALL,a.png\ns2,,ALL,b.png\n").encode()
+        + b"s3,,HEM,c.png\ns4,,HEM,d.png",
+        (HEAD + ROWS.replace("\n", ",\n")).encode(),
+    ],
+    ids=["windows", "bom", "spaces", "blank lines", "lower case", "other columns", "last comma"],
+)
+def test_csv_means_the_same_however_it_is_written(own: Path, text: bytes) -> None:
+    expected = read(own, HEAD + ROWS).table
+    assert read(own, text).table.equals(expected)
+
+
+def test_values_that_look_like_nothing_or_numbers_stay_text(own: Path) -> None:
+    picture(own / "NA.png", 9)
+    found = read(own, HEAD + "a.png,ALL,007\nb.png,ALL,NA\nNA.png,HEM,1e3\n")
+    assert found.table["subject"].tolist() == ["007", "NA", "1e3"]
+    assert found.table["cell_id"].tolist() == ["a", "b", "NA"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no readable CSV"),
+        (b"\xff\xfep\0a\0", "no readable CSV"),
+        (b"BM\x9a\xff\0\0\0\0", "no readable CSV"),
+        (HEAD + '"a.png,ALL', "no readable CSV"),
+        (HEAD, "no readable cell"),
+        (ROWS, r"lacks the column\(s\) path, label, subject"),
+        (HEAD.replace("subject", "patient") + ROWS, r"lacks the column\(s\) subject"),
+        ((HEAD + ROWS).replace(",", ";"), "lacks the column"),
+        (HEAD + "a.png,1,s1\n", "line 2: label '1' is not known"),
+        (HEAD + "a.png,ALL,s1\nb.png,0,s2\n", "line 3: label '0' is not known"),
+        (HEAD + "\n\na.png,leukemic,s1\n", "line 4: label 'leukemic'"),
+        (HEAD + "a.png,,s1\n", "line 2: label ''"),
+        (HEAD + "a.png,ALL,s1\nb.png,ALL, \n", "line 3: no subject"),
+        (HEAD + "a.png,ALL\n", "line 2: no subject"),
+        (HEAD + "a.png,ALL,s1\nb.png,ALL,s1\na.png,ALL,s1\n", "line 4: .* stands there twice"),
+        (HEAD + "a.png,ALL,s1\n./a.png,ALL,s1\n", "line 3: .* stands there twice"),
+        (HEAD + "a.png,ALL,s1\n../own/a.png,ALL,s1\n", "line 3: .* stands there twice"),
+        (HEAD + "a.png,ALL,s1\nb.png,HEM,s1\n", "both labels: s1"),
+        (HEAD + "a.png,ALL,s1+s2\n", r"must not contain a \+"),
+        (HEAD + "a.png,ALL,s1\nb.png,ALL,s2,HEM,s3\n", "no readable CSV|line 3"),
+    ],
+)
+def test_wrong_csv_is_refused_with_its_line(own: Path, text: str | bytes, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read(own, text)
+
+
+def test_absolute_paths_and_paths_above_are_followed(own: Path) -> None:
+    picture(own.parent / "elsewhere" / "e.png", 7)
+    found = read(own, HEAD + f"{own / 'a.png'},ALL,s1\n../elsewhere/e.png,HEM,s2\n")
+    assert found.set_aside.empty
+    assert found.table["cell_id"].tolist() == [str(own / "a"), "../elsewhere/e"]
+    assert found.table["sha256"].nunique() == 2
+
+
+def test_the_same_file_written_absolutely_is_found_out(own: Path) -> None:
+    with pytest.raises(InputError, match="line 3: .* stands there twice"):
+        read(own, HEAD + f"a.png,ALL,s1\n{own / 'a.png'},ALL,s2\n")
+
+
+def test_relative_paths_start_at_the_csv_not_at_the_current_folder(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = read(own, HEAD + ROWS).table
+    monkeypatch.chdir(own.parent)
+    assert read_own(Path("own/cells.csv")).table.equals(expected)
+    monkeypatch.chdir(own)
+    assert read_own(Path("cells.csv")).table.equals(expected)
+
+
+def test_missing_and_bad_files_are_set_aside(own: Path) -> None:
+    (own / "empty.png").write_bytes(b"")
+    (own / "text.bmp").write_text("no pixels")
+    (own / "folder.png").mkdir()
+    (own / "lost.png").symlink_to(own / "nowhere.png")
+    os.mkfifo(own / "pipe.png")  # reading it would wait for ever
+    (own / "notes.txt").write_text("no pixels")
+    names = ["gone.png", "empty.png", "text.bmp", "folder.png", "lost.png", "pipe.png"]
+    names += ["n" * 300 + ".png", "zero\0byte.png", "notes.txt", ""]
+    listed = "".join(f"{name},HEM,s9\n" for name in names)
+    found = read(own, HEAD + listed + ROWS)
+    assert found.table["cell_id"].tolist() == ["a", "b", "c", "d"]
+    aside = dict(found.set_aside.itertuples(index=False))
+    assert len(aside) == len(names)
+    assert aside["gone.png"] == "the file is missing"
+    assert aside["empty.png"] == "the file is empty"
+    assert "not a picture" in aside["text.bmp"]
+    assert all(aside.values())
+
+
+def test_nothing_readable_is_one_sentence(own: Path) -> None:
+    with pytest.raises(InputError, match=r"1 set aside; the first is gone.png: the file is miss"):
+        read(own, HEAD + "gone.png,ALL,s1\n")
+
+
+def test_the_same_name_as_bmp_and_png_is_one_row(own: Path) -> None:
+    picture(own / "a.bmp", 8)
+    found = read(own, HEAD + ROWS + "a.bmp,ALL,s1\n")
+    assert found.table["path"].tolist() == ["a.png", "b.png", "c.png", "d.png"]
+    assert found.set_aside["path"].tolist() == ["a.bmp"]
+
+
+def test_the_same_picture_under_two_subjects_joins_them(own: Path) -> None:
+    picture(own / "b.png", 0)  # the pixels of a.png
+    found = read(own, HEAD + ROWS)
+    assert group_ids(found.table).tolist() == ["s1+s2", "s1+s2", "s3", "s4"]
+
+
+@pytest.fixture
+def classes(tmp_path: Path) -> Path:
+    for seed, name in enumerate(("ALL/p1/1.png", "ALL/p1/2.bmp", "HEM/p2/1.jpg", "hem/p3/1.tif")):
+        picture(tmp_path / "classes" / name, seed)
+    return tmp_path / "classes"
+
+
+def test_class_folders_become_a_table(classes: Path) -> None:
+    found = read_own(classes)
+    assert found.set_aside.empty
+    assert found.table["subject"].tolist() == ["p1", "p1", "p2", "p3"]
+    assert found.table["label"].tolist() == [ALL, ALL, HEM, HEM]
+    assert found.table["cell_id"].tolist() == ["ALL/p1/1", "ALL/p1/2", "HEM/p2/1", "hem/p3/1"]
+
+
+def test_every_other_file_in_class_folders_is_set_aside(classes: Path) -> None:
+    bad = {
+        "loose.png": "not at",
+        "ALL/loose.png": "not at",
+        "ALL/p1/deeper/1.png": "not at",
+        "other/p1/1.png": "not inside a folder named ALL or HEM",
+        "0/p1/1.png": "not inside a folder named ALL or HEM",
+    }
+    for name in bad:
+        picture(classes / name, 5)
+    (classes / "ALL/p1/1.bmp").write_bytes((classes / "ALL/p1/2.bmp").read_bytes())
+    for name in ("Thumbs.db", "ALL/.DS_Store", "ALL/p1/notes.txt", "ALL/p1/3.png"):
+        (classes / name).write_bytes(b"")
+    (classes / "ALL/p9").symlink_to(classes / "HEM/p2", target_is_directory=True)
+    bad |= {
+        "ALL/p1/1.png": "read already",
+        "Thumbs.db": ".db is no picture format",
+        "ALL/.DS_Store": "no picture format",
+        "ALL/p1/notes.txt": ".txt is no picture format",
+        "ALL/p1/3.png": "empty",
+        "ALL/p9": "links to folders are not followed",
+    }
+    found = read_own(classes)
+    aside = dict(found.set_aside.itertuples(index=False))
+    assert set(aside) == set(bad)
+    for name, reason in bad.items():
+        assert reason in aside[name], name
+    assert len(found.table) == 4
+
+
+def test_subject_in_both_class_folders_is_refused(classes: Path) -> None:
+    picture(classes / "HEM/p1/9.png", 9)
+    with pytest.raises(InputError, match="both labels: p1"):
+        read_own(classes)
+
+
+def test_folder_that_is_nothing_of_all_this_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nor has it a cells.csv"):
+        read_own(tmp_path)
+    picture(tmp_path / "ALL" / "1.png")  # the paper's two folders: who is the patient?
+    with pytest.raises(InputError, match="ALL/<subject>/"):
+        read_own(tmp_path)

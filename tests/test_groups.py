@@ -1,0 +1,275 @@
+"""Groups are what belongs together, and no split ever cuts one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedGroupKFold
+
+from leukhelpers import groups
+from leukhelpers.cells import ALL, HEM, UNLABELLED, InputError, validate
+from leukhelpers.groups import SharedGroupError, Split, group_ids, grouped_folds
+
+
+def table(cells: list[tuple[str, str]]) -> pd.DataFrame:
+    """Make a cell table of (subject, picture) pairs; subjects with an H are healthy."""
+    subjects = [subject for subject, _ in cells]
+    return pd.DataFrame(
+        {
+            "cell_id": [f"c{row}" for row in range(len(cells))],
+            "path": [f"c{row}.bmp" for row in range(len(cells))],
+            "label": [HEM if subject.startswith("H") else ALL for subject in subjects],
+            "subject": subjects,
+            "fold": "0",
+            "sha256": [picture for _, picture in cells],
+        }
+    )
+
+
+# Few subjects and few pictures, so that many are shared and chains arise.
+ANY = st.lists(
+    st.tuples(
+        st.sampled_from([str(number) for number in range(1, 30)] + [f"H{n}" for n in range(1, 30)]),
+        st.integers(0, 60).map(str),
+    ),
+    min_size=1,
+    max_size=80,
+).map(table)
+
+
+@st.composite
+def splittable(draw: st.DrawFn) -> pd.DataFrame:
+    """Draw a table of 6 to 14 subjects of each class, some of which share pictures."""
+    cells = []
+    for sign, lowest in (("", 8), ("H", 6)):
+        for number in range(draw(st.integers(lowest, 14))):
+            subject = f"{sign}{number}"
+            own = draw(st.integers(1, 6))
+            cells += [(subject, f"{subject}-{picture}") for picture in range(own)]
+            if draw(st.integers(0, 5)) == 0:
+                cells.append((subject, f"{sign}0-0"))
+    return table(draw(st.permutations(cells)))
+
+
+def connected(cells: pd.DataFrame, row: int) -> set[int]:
+    """Walk from cell to cell over equal subjects and equal pictures."""
+    beside: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for column in ("subject", "sha256"):
+        for other, value in enumerate(cells[column]):
+            beside[column, value].append(other)
+    reached, ahead = {row}, [row]
+    while ahead:
+        here = ahead.pop()
+        for column in ("subject", "sha256"):
+            for other in beside[column, cells[column].iloc[here]]:
+                if other not in reached:
+                    reached.add(other)
+                    ahead.append(other)
+    return reached
+
+
+@given(ANY)
+def test_groups_are_the_connected_components(cells: pd.DataFrame) -> None:
+    ids = group_ids(cells)
+    assert ids.shape == (len(cells),)
+    for row in range(len(cells)):
+        assert set(np.flatnonzero(ids == ids[row])) == connected(cells, row)
+
+
+@given(ANY)
+def test_group_is_named_after_exactly_its_subjects(cells: pd.DataFrame) -> None:
+    ids = group_ids(cells)
+    for name in np.unique(ids):
+        members = str(name).split("+")
+        assert len(members) == len(set(members))
+        assert set(members) == set(cells.loc[ids == name, "subject"])
+
+
+@given(ANY, st.randoms())
+def test_groups_do_not_depend_on_order_or_index(cells: pd.DataFrame, random: object) -> None:
+    order = list(range(len(cells)))
+    random.shuffle(order)  # type: ignore[attr-defined]
+    shuffled = cells.iloc[order].set_axis([7] * len(cells))
+    assert np.array_equal(group_ids(shuffled), group_ids(cells)[order])
+
+
+def test_group_names_count_as_people_do() -> None:
+    ids = group_ids(table([("21", "a"), ("8", "a"), ("H10", "b"), ("H3", "b"), ("20", "c")]))
+    assert ids.tolist() == ["8+21", "8+21", "H3+H10", "H3+H10", "20"]
+
+
+def test_chain_of_pictures_joins_its_two_ends() -> None:
+    ids = group_ids(table([("1", "a"), ("2", "a"), ("2", "b"), ("3", "b"), ("4", "c")]))
+    assert ids.tolist() == ["1+2+3"] * 4 + ["4"]
+
+
+def test_two_groups_never_have_one_name() -> None:
+    with pytest.raises(InputError, match="must not contain"):
+        validate(table([("20", "a"), ("21", "a"), ("20+21", "b")]))
+
+
+def test_66_groups_remain_of_the_73_subjects() -> None:
+    shared = ["20=21", "51=78", "51=75", "H10=H10", "H2=H4", "H2=H5", "H2=H6", "H10=H3"]
+    numbers = ["20", "21", "51", "75", "78", *map(str, range(100, 142))]
+    healthy = [f"H{number}" for number in range(2, 28)]
+    cells = [(subject, subject) for subject in numbers + healthy]
+    cells += [(subject, pair) for pair in shared for subject in pair.split("=")]
+    ids = np.unique(group_ids(table(cells)))
+    assert len({subject for subject, _ in cells}) == 73
+    assert len(ids) == 66
+    assert {name for name in ids if "+" in name} == {"20+21", "51+75+78", "H2+H4+H5+H6", "H3+H10"}
+
+
+@given(ANY)
+def test_shared_pictures_lists_every_pair_once(cells: pd.DataFrame) -> None:
+    pairs = groups.shared_pictures(cells)
+    found = list(zip(pairs["cell_a"], pairs["cell_b"], strict=True))
+    picture = cells["sha256"].tolist()
+    expected = [
+        (f"c{a}", f"c{b}")
+        for a in range(len(cells))
+        for b in range(a + 1, len(cells))
+        if picture[a] == picture[b]
+    ]
+    assert sorted(found) == sorted(expected)
+    subject_of = cells.set_index("cell_id")["subject"]
+    assert pairs["subject_a"].tolist() == subject_of[pairs["cell_a"]].tolist()
+    assert pairs["subject_b"].tolist() == subject_of[pairs["cell_b"]].tolist()
+
+
+@given(ANY, st.lists(st.sampled_from(["train", "validation", "test", None]), min_size=80))
+def test_split_never_shares_a_group(cells: pd.DataFrame, sides: list[str | None]) -> None:
+    ids = group_ids(cells)
+    side = np.array(sides[: len(cells)], dtype=object)
+    rows = [np.flatnonzero(side == name) for name in ("train", "validation", "test")]
+    shares = any(
+        len({side[row] for row in np.flatnonzero(ids == name) if side[row] is not None}) > 1
+        for name in ids
+    )
+    if shares:
+        with pytest.raises(SharedGroupError, match="share the group"):
+            Split(ids, *rows)
+    else:
+        assert Split(ids, *rows).groups is ids
+
+
+@pytest.mark.parametrize("sides", [("train", "validation"), ("train", "test")])
+def test_refused_split_names_the_group_and_the_sides(sides: tuple[str, str]) -> None:
+    ids = group_ids(table([("20", "a"), ("21", "a"), ("3", "b")]))
+    rows = {"train": [2], "validation": [], "test": []} | {sides[0]: [0], sides[1]: [1]}
+    parts = {name: np.array(row, dtype=int) for name, row in rows.items()}
+    with pytest.raises(InputError, match=rf"{sides[0]} and {sides[1]} share .* 20\+21;"):
+        Split(ids, **parts)
+
+
+@settings(max_examples=60, deadline=None)
+@given(splittable(), st.integers(0, 2**32 - 1))
+def test_test_parts_partition_the_rows_as_scikit_learn_does(cells: pd.DataFrame, seed: int) -> None:
+    try:
+        splits = list(grouped_folds(cells, 4, seed))
+    except InputError:
+        assume(False)
+    ids, labels = group_ids(cells), cells["label"].to_numpy()
+    reference = StratifiedGroupKFold(4, shuffle=True, random_state=seed)
+    for split, (rest, test) in zip(splits, reference.split(labels, labels, ids), strict=True):
+        assert np.array_equal(split.test, test)
+        assert np.array_equal(np.sort(np.concatenate([split.train, split.validation])), rest)
+    everything = np.concatenate([split.test for split in splits])
+    assert np.array_equal(np.sort(everything), np.arange(len(cells)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(splittable(), st.integers(2, 5), st.integers(0, 1000))
+def test_every_part_of_every_fold_is_honest(cells: pd.DataFrame, n_splits: int, seed: int) -> None:
+    try:
+        splits = list(grouped_folds(cells, n_splits, seed))
+    except InputError:
+        assume(False)
+    assert len(splits) == n_splits
+    for split in splits:
+        parts = [split.train, split.validation, split.test]
+        assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(len(cells)))
+        seen = [set(split.groups[part]) for part in parts]
+        assert not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
+        for part in parts:
+            assert set(cells["label"].iloc[part]) == {HEM, ALL}
+
+
+def many(n_all: int = 12, n_hem: int = 8, all_cells: int = 4, hem_cells: int = 4) -> pd.DataFrame:
+    cells = [(str(s), f"{s}-{c}") for s in range(n_all) for c in range(all_cells)]
+    return table(cells + [(f"H{s}", f"H{s}-{c}") for s in range(n_hem) for c in range(hem_cells)])
+
+
+def test_the_same_seed_gives_the_same_folds_and_another_gives_others() -> None:
+    one, again = (list(grouped_folds(many(), seed=3)) for _ in range(2))
+    for a, b in zip(one, again, strict=True):
+        for part in ("train", "validation", "test"):
+            assert np.array_equal(getattr(a, part), getattr(b, part))
+    other = next(grouped_folds(many(), seed=4))
+    assert not np.array_equal(one[0].test, other.test)
+
+
+def test_holdout_is_the_first_fold_and_everything_keeps_none() -> None:
+    first = next(grouped_folds(many(), seed=5))
+    held = groups.holdout_split(many(), seed=5)
+    assert np.array_equal(held.test, first.test)
+    whole = groups.everything_split(many(), seed=5)
+    assert len(whole.test) == 0
+    assert np.array_equal(whole.validation, first.test)
+    both = np.concatenate([whole.train, whole.validation])
+    assert np.array_equal(np.sort(both), np.arange(len(many())))
+
+
+def test_validation_never_lacks_a_class_where_it_could_have_it() -> None:
+    # So few healthy cells that a part without any has nearly the share of the whole.
+    for seed in range(20):
+        cells = many(n_all=40, n_hem=4, all_cells=10, hem_cells=1)
+        for split in grouped_folds(cells, 2, seed, validation_splits=4):
+            assert set(cells["label"].iloc[split.validation]) == {HEM, ALL}
+
+
+@pytest.mark.parametrize(
+    ("cells", "n_splits", "message"),
+    [
+        (many(n_hem=3), 4, "4 groups of HEM; there are 3"),
+        (many(n_all=3), 4, "4 groups of ALL; there are 3"),
+        (many(n_all=0), 2, "groups of ALL; there are 0"),
+        (many(), 1, "At least 2 folds"),
+        (many(n_all=2, n_hem=2), 2, "would hold one class only"),
+        (many().assign(label=UNLABELLED), 4, "without a label cannot be split"),
+    ],
+)
+def test_what_cannot_be_split_is_refused(cells: pd.DataFrame, n_splits: int, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        list(grouped_folds(cells, n_splits))
+
+
+def test_joined_subjects_count_as_one_group() -> None:
+    cells = many(n_hem=4)
+    cells.loc[cells["subject"] == "H1", "sha256"] = "H0-0"
+    with pytest.raises(InputError, match="4 groups of HEM; there are 3"):
+        next(grouped_folds(cells, 4))
+
+
+def test_test_part_of_one_class_is_refused() -> None:
+    # One healthy subject outweighs all, so that some fold has none.
+    cells = [(str(s), f"{s}-{c}") for s in range(4) for c in range(3)]
+    joined = [("H0", f"{s}-0") for s in range(4)] + [(f"H{s}", f"H{s}") for s in range(1, 4)]
+    with pytest.raises(InputError, match=r"one class only|groups of ALL"):
+        list(grouped_folds(table(cells + joined), 4))
+
+
+def test_the_lie_makes_every_cell_its_own_patient() -> None:
+    cells = many().assign(sha256="all alike")
+    lie = groups.pretend_images_are_subjects(cells)
+    assert len(np.unique(group_ids(lie))) == len(cells)
+    assert lie[["label", "path"]].equals(cells[["label", "path"]])
+    assert len(np.unique(group_ids(cells))) == 1  # and the table itself is not changed
+    split = next(grouped_folds(lie))
+    test_subjects = set(cells["subject"].iloc[split.test])
+    assert test_subjects & set(cells["subject"].iloc[split.train])

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from leukhelpers import groups, quiz
+from leukhelpers.cells import InputError
+
+TABLE = pd.DataFrame(
+    {
+        "cell_id": ["UID_1_1_1_all", "UID_H3_1_1_hem", "UID_h3_1_2_hem", "UID_H4_1_1_hem"],
+        "subject": ["1", "H3", "H3", "H4"],
+        "label": [1, 0, 0, 0],
+    }
+)
+AREA = pd.Series([900.0, 100.0, 120.0, 300.0])
+HISTORY = pd.DataFrame({"epoch": [1, 2, 3], "loss": [3.0, 2.0, 1.0], "val_loss": [2.0, 1.0, 4.0]})
+PREDICTIONS = pd.DataFrame(
+    {
+        "subject": ["1", "1", "1", "H3", "H3", "H4"],
+        "label": [1, 1, 1, 0, 0, 0],
+        "probability": [0.9, 0.2, 0.8, 0.9, 0.7, 0.1],
+    }
+)
+GROUPS = np.array(["a", "b", "c", "d", "e", "f"])
+LABELS = np.array([1, 1, 1, 0, 0, 0])
+NONE = np.zeros(0, dtype=int)
+
+
+def split(train: list[int], test: list[int]) -> groups.Split:
+    return groups.Split(GROUPS, np.array(train, dtype=int), NONE, np.array(test, dtype=int))
+
+
+def scale(image):
+    if 0 < image.max() <= 1:
+        raise ValueError("scaled already")
+    return image / 255
+
+
+# For each exercise: what the check needs, a right answer, and wrong ones with a word of
+# the hint that each should bring.
+CASES = {
+    "00.1": (
+        {},
+        0.68,
+        {0.5: "balanced", 0.32: "smaller", 1.0: "one of", 68: "between", 0.1: "div"},
+    ),
+    "00.2": ({}, 0.5, {0.68: "accuracy", 1.0: "counts as much", 0.2: "mean"}),
+    "01.1": ({"table": TABLE}, 4, {3: "folding", 7: "underscores"}),
+    "01.2": (
+        {"table": TABLE, "area": AREA},
+        "H4",
+        {"H3": "smallest", "1": "healthy subjects only"},
+    ),
+    "02.1": ({}, 2, {4: "connect", 3: "B", 1: "D", 9: "islands"}),
+    "02.2": (
+        {"labels": LABELS},
+        split([2, 5], [0, 1, 3, 4]),
+        [
+            ("x", "groups.Split"),
+            (split([1, 2, 4, 5], [0, 3]), "fewer"),
+            (split([2], [0, 1, 3, 4]), "Some"),
+        ],
+    ),
+    "02.3": (
+        {},
+        "group",
+        {"subject": "Nearly", "cell_id": "halves", "fold": "many", "x": "choices"},
+    ),
+    "03.1": (
+        {"reaches": np.arange(250, 350)},
+        350,
+        {300: "larger", 360: "smaller", 345: "steps", 190: "steps"},
+    ),
+    "03.2": ({}, "exchange red and blue", {"turn": "direction", "mirror": "plausible"}),
+    "03.3": (
+        {},
+        scale,
+        {
+            (lambda image: image / 255): "ValueError",
+            (lambda image: image / 127): "once",
+            3: "cannot be read",
+        },
+    ),
+    "05.1": ({}, 3.0, {1 / 3: "rarer", 0.75: "share", 1.0: "against", 7: "count"}),
+    "05.2": ({"history": HISTORY}, 3, {2: "validation", 1: "smallest"}),
+    "05.3": ({}, "the test score becomes too good", {"nothing": "best of many", 1: "choices"}),
+    "06.1": ({}, 0.6, {0.75: "precision", 0.9: "ALL", 0.8: "accuracy", 60: "between", 0.1: "row"}),
+    "06.2": ({"predictions": PREDICTIONS}, 1, {2: "right", 6: "share"}),
+    "06.3": (
+        {},
+        "works for people like these, within the interval",
+        {"works in any hospital": "one place", "is better than a doctor": "doctor"},
+    ),
+    "07.1": ({}, 2.0, {0.4: "minus", 1.2: "background", -2.0: "other way", 5: "add up"}),
+    "07.2": (
+        {},
+        "What does the map of an untrained network look like?",
+        {"How many layers has it?": "learnt"},
+    ),
+    "07.3": ({"shares": pd.Series([0.1, 0.9, 0.3], index=["a", "b", "c"])}, 1, {0: "largest"}),
+}
+
+
+def test_every_exercise_has_a_case():
+    assert set(CASES) == set(quiz.CHECKS)
+
+
+@pytest.mark.parametrize("number", CASES)
+def test_right_answer_gets_a_tick(number, capsys):
+    known, right, _ = CASES[number]
+    assert quiz.check(number, right, **known)
+    assert capsys.readouterr().out == f"✓ Exercise {number}: right.\n"
+
+
+@pytest.mark.parametrize("number", CASES)
+def test_each_mistake_gets_the_hint_that_fits(number, capsys):
+    known, _, mistakes = CASES[number]
+    for wrong, word in mistakes.items() if isinstance(mistakes, dict) else mistakes:
+        assert not quiz.check(number, wrong, **known)
+        assert word in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", CASES)
+def test_any_kind_of_answer_gets_a_hint_and_never_an_error(number, capsys):
+    known, _, _ = CASES[number]
+    for odd in (None, "", "nonsense", [], {}, object(), np.array([1, 2]), float("nan")):
+        assert not quiz.check(number, odd, **known)
+        assert capsys.readouterr().out.startswith(f"✗ Exercise {number}")
+
+
+def test_dots_ask_for_an_answer(capsys):
+    assert not quiz.check("00.1", ...)
+    assert "in place of the three dots" in capsys.readouterr().out
+
+
+def test_unknown_exercise_is_refused():
+    with pytest.raises(InputError, match=r"no exercise 99\.9"):
+        quiz.check("99.9", 1)

@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from leukhelpers import apply, evaluation, files, groups, runs
+from leukhelpers.cells import InputError
+from leukhelpers.datasets.cnmc import read_cnmc
+
+TINY = runs.Profile("tiny", 1200, 28, epochs=2, patience=2, size=32, batch_size=16)
+
+
+@pytest.fixture(scope="module")
+def prepared(tiny_tree, tmp_path_factory):
+    return runs.prepare(read_cnmc(tiny_tree), TINY, 0, tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def trained(prepared):
+    return runs.train(prepared)
+
+
+@pytest.fixture(scope="module")
+def run(prepared, trained, tmp_path_factory):
+    return runs.save_run(tmp_path_factory.mktemp("runs") / "run", prepared, *trained)
+
+
+def test_run_tells_of_which_cells_and_where_it_was_made(run, prepared):
+    about = run.about
+    assert about["images"] == len(prepared.table)
+    assert about["classes"]["ALL"] + about["classes"]["HEM"] == about["images"]
+    assert about["seed"] == 0
+    assert about["profile"]["name"] == "tiny"
+    assert about["machine"]["cores"] == os.cpu_count()
+    assert about["date"].endswith("UTC")
+    assert not any(str(value).startswith("/") for value in about.values())
+
+
+def test_predictions_are_of_the_test_rows_and_of_no_other(run, prepared):
+    wanted = prepared.table["cell_id"].iloc[prepared.split.test]
+    assert run.predictions["cell_id"].tolist() == wanted.tolist()
+    parts = runs.read_parts(run.folder)
+    assert parts["cell_id"].tolist() == prepared.table["cell_id"].tolist()
+    assert set(parts.loc[parts["part"] == "test", "cell_id"]) == set(wanted)
+    assert not set(parts.loc[parts["part"] == "test", "group"]) & set(
+        parts.loc[parts["part"] != "test", "group"]
+    )
+
+
+def test_metrics_are_those_of_the_predictions_file(run):
+    again = evaluation.summary(runs.read_predictions(run.folder))
+    for key, value in again.items():
+        assert run.metrics[key] == value
+
+
+def test_majority_answer_predicts_the_larger_class_of_training(run, prepared):
+    labels = prepared.table["label"].to_numpy()
+    share = labels[prepared.split.train].mean()
+    assert run.predictions["majority_probability"].unique() == pytest.approx([share])
+
+
+def test_baselines_file_repeats_the_fitted_area_model(run, prepared):
+    from leukhelpers import training
+
+    labels = prepared.table["label"].to_numpy()
+    fitted = training.fit_area(prepared.pixels, labels, prepared.split, TINY.crop)
+    wanted = training.predict_area(fitted, prepared.pixels, prepared.split.test, TINY.crop)
+    assert run.predictions["area_probability"].to_numpy() == pytest.approx(wanted)
+
+
+def test_saved_network_answers_as_the_trained_one(run, prepared, trained):
+    from leukhelpers import training
+
+    loaded = runs.load_model(run.folder)
+    rows = prepared.split.test
+    assert np.array_equal(
+        training.predict(loaded, prepared.pixels, rows),
+        training.predict(trained[0], prepared.pixels, rows),
+    )
+
+
+def test_two_runs_of_one_seed_give_the_same_predictions_file(prepared, run, tmp_path):
+    again = runs.save_run(tmp_path / "again", prepared, *runs.train(prepared))
+    assert (again.folder / "predictions.csv").read_bytes() == (
+        run.folder / "predictions.csv"
+    ).read_bytes()
+
+
+def test_background_holds_training_cells_of_both_classes(run, prepared):
+    background = np.load(run.folder / "background.npy")
+    train = {prepared.pixels[row].tobytes() for row in prepared.split.train}
+    assert {cell.tobytes() for cell in background} <= train
+    assert len(background) >= 4
+
+
+def test_ensure_run_reads_what_is_there_and_refuses_another(run, prepared):
+    said: list[str] = []
+    found = runs.ensure_run(run.folder, prepared, said.append)
+    assert "Reading" in said[0]
+    assert found.about == run.about
+    with pytest.raises(InputError, match="other cells, profile or seed"):
+        runs.ensure_run(run.folder, prepared._replace(seed=1))
+
+
+def test_ensure_run_trains_where_nothing_is_and_says_so(prepared, tmp_path):
+    said: list[str] = []
+    made = runs.ensure_run(tmp_path / "new", prepared, said.append)
+    assert "training one" in said[0]
+    assert (made.folder / "run.json").is_file()
+
+
+def test_folder_without_run_json_is_no_run(run, tmp_path):
+    with pytest.raises(InputError, match="no finished run"):
+        runs.read_run(tmp_path)
+
+
+def test_save_that_is_killed_leaves_no_run(run, prepared, tmp_path, monkeypatch):
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    folder = tmp_path / "run"
+    runs.save_run(folder, prepared, runs.load_model(run.folder), run.history)
+    monkeypatch.setattr(evaluation, "summary", die)
+    with pytest.raises(KeyboardInterrupt):
+        runs.save_run(folder, prepared, runs.load_model(run.folder), run.history)
+    with pytest.raises(InputError, match="no finished run"):
+        runs.read_run(folder)
+    assert not list(folder.glob(".part-*"))
+
+
+def test_unknown_profile_is_refused():
+    with pytest.raises(InputError, match="choose from fast, full"):
+        runs.profile_of("quick")
+
+
+def test_workspace_is_the_checkout_the_variable_or_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.delenv("LEUK_HOME", raising=False)
+    (tmp_path / "course" / "lessons").mkdir(parents=True)
+    (tmp_path / "course" / "leukhelpers").mkdir()
+    (tmp_path / "course" / "notebooks").mkdir()
+    assert runs.workspace(tmp_path / "course" / "notebooks") == tmp_path / "course"
+    assert runs.workspace(tmp_path) == tmp_path
+    monkeypatch.setenv("LEUK_HOME", str(tmp_path / "elsewhere"))
+    assert runs.workspace(tmp_path) == tmp_path / "elsewhere"
+
+
+def test_fingerprint_heeds_cells_labels_and_pixels(prepared):
+    table = prepared.table
+    base = runs.fingerprint(table)
+    assert base == runs.fingerprint(table.copy())
+    for column, value in (("cell_id", "other"), ("label", 1 - table["label"][0]), ("sha256", "x")):
+        changed = table.copy()
+        changed.loc[0, column] = value
+        assert runs.fingerprint(changed) != base
+
+
+# ------------------------------------------------------------------ a run, applied
+
+
+def test_evaluate_leaves_out_every_group_the_run_has_learnt_from(run, prepared, tmp_path):
+    found = apply.evaluate_run(run.folder, prepared.dataset, tmp_path)
+    assert found["cells"] == len(prepared.split.test)
+    assert found["left_out"] == len(prepared.table) - len(prepared.split.test)
+    assert found["models"]["cnn"] == run.metrics["models"]["cnn"]
+
+
+def test_cell_that_shares_a_picture_with_training_counts_as_seen(run, prepared):
+    learnt = prepared.table.iloc[prepared.split.train[:1]]
+    table = pd.DataFrame(
+        {
+            "cell_id": ["a", "b", "c"],
+            "subject": ["900", "900", "901"],
+            "sha256": [learnt["sha256"].iloc[0], "new", "newer"],
+        }
+    )
+    assert apply.unseen(run.folder, table).tolist() == [False, False, True]
+
+
+def test_run_on_all_subjects_holds_nothing_out_and_cannot_be_evaluated_on_them(prepared, tmp_path):
+    run = apply.train_run(tmp_path / "all", prepared)
+    assert len(run.predictions) == 0
+    assert run.metrics["cells"] == 0
+    assert "models" not in run.metrics
+    with pytest.raises(InputError, match="learnt from every subject"):
+        apply.evaluate_run(run.folder, prepared.dataset, tmp_path)
+
+
+def test_run_of_one_fold_holds_out_the_groups_of_that_fold(prepared, tmp_path):
+    run = apply.train_run(tmp_path / "fold", prepared, fold=2)
+    split = list(groups.grouped_folds(prepared.table, 4, 0))[2]
+    assert set(run.predictions["group"]) == set(split.groups[split.test])
+
+
+def test_predict_answers_good_files_and_names_bad_ones(run, prepared, tmp_path):
+    good = prepared.dataset.root / prepared.table["path"].iloc[0]
+    (tmp_path / "empty.png").write_bytes(b"")
+    told = apply.predict_files(run.folder, [good, tmp_path / "empty.png", tmp_path / "none.png"])
+    assert told[0]["answer"] in ("ALL", "HEM")
+    assert 0 <= told[0]["probability_all"] <= 1
+    assert told[0]["notice"] == apply.NOTICE
+    assert told[1]["error"] == "the file is empty"
+    assert "No such file" in told[2]["error"]
+
+
+def test_predict_gives_the_probability_of_the_pipeline(run, prepared):
+    row = prepared.split.test[0]
+    (told,) = apply.predict_files(
+        run.folder, [prepared.dataset.root / prepared.table["path"].iloc[row]]
+    )
+    assert told["probability_all"] == pytest.approx(run.predictions["probability"][0], abs=2e-6)
+
+
+def test_explain_draws_one_figure_for_each_readable_file(run, prepared, tmp_path):
+    paths = [prepared.dataset.root / path for path in prepared.table["path"].iloc[:2]]
+    twin = tmp_path / paths[0].name
+    twin.write_bytes(paths[1].read_bytes())
+    (tmp_path / "text.png").write_text("no picture")
+    told = apply.explain_files(
+        run.folder, [paths[0], tmp_path / "text.png", twin], tmp_path / "maps"
+    )
+    assert "error" in told[1]
+    assert told[0]["figure"] != told[2]["figure"]  # the same name must not overwrite
+    assert len(list((tmp_path / "maps").glob("*.png"))) == 2
+    assert len(files.read_json(tmp_path / "maps" / "figures.json")) == 2
+
+
+def test_explain_of_no_readable_file_draws_nothing(run, tmp_path):
+    (told,) = apply.explain_files(run.folder, [tmp_path / "none.png"], tmp_path / "maps")
+    assert "error" in told
+    assert not (tmp_path / "maps").exists()
+
+
+def test_crossvalidation_predicts_each_cell_once(prepared):
+    said: list[str] = []
+    found = apply.crossvalidate(prepared, n_splits=3, say=said.append)
+    assert found["together"]["cells"] == len(prepared.table)
+    assert sum(fold["cells"] for fold in found["folds"]) == len(prepared.table)
+    assert len(said) == 3
+    aurocs = [fold["models"]["cnn"]["auroc"]["value"] for fold in found["folds"]]
+    assert found["over_folds"]["cnn"]["auroc"]["mean"] == pytest.approx(np.mean(aurocs))
+    assert found["over_folds"]["majority"]["auroc"]["mean"] == 0.5
+
+
+def test_training_that_is_killed_leaves_no_run(tiny_tree, tmp_path):
+    program = (
+        "import sys; from pathlib import Path; from leukhelpers import runs, apply; "
+        "from leukhelpers.datasets.cnmc import read_cnmc; "
+        "p = runs.Profile('tiny', 1, 1, epochs=500, patience=500, size=32); "
+        "d = Path(sys.argv[2]); q = runs.prepare(read_cnmc(sys.argv[1]), p, 0, d / 'data'); "
+        "print('ready', flush=True); apply.train_run(d / 'run', q)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tiny_tree), str(tmp_path)], stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        time.sleep(2)
+        assert process.poll() is None
+        process.send_signal(signal.SIGKILL)
+    with pytest.raises(InputError, match="no finished run"):
+        runs.read_run(tmp_path / "run")
