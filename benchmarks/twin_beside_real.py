@@ -16,6 +16,7 @@ import datetime as dt
 import json
 import os
 import platform
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,7 @@ def measure(rgb: np.ndarray) -> dict[str, float]:
         ``FEATURES`` and what only the comparison shows: the rim's brightness, the
         texture at full resolution, whether the cell reaches beyond a 300 crop.
     """
-    mask = rgb.any(axis=2)
+    mask = rgb.max(axis=2) > 0
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     inside = rgb[mask].astype(np.float32)
@@ -89,7 +90,7 @@ def _small_texture(rgb: np.ndarray) -> dict[str, float]:
     if inside.sum() < 50:
         return dict.fromkeys(TEXTURE, 0.0)
     blurred = [grey] + [ndimage.gaussian_filter(grey, sigma) for sigma in (1, 2, 4)]
-    bands = [float((a - b)[inside].std()) for a, b in zip(blurred, blurred[1:], strict=False)]
+    bands = [float((a - b)[inside].std()) for a, b in pairwise(blurred)]
     gradient = np.hypot(ndimage.sobel(grey, 0), ndimage.sobel(grey, 1))[inside].mean()
     codes = local_binary_pattern(np.asarray(small), 8, 1, method="uniform")[inside]
     share = np.bincount(codes.astype(int), minlength=10) / len(codes)
@@ -127,7 +128,7 @@ def real_cells(folder: Path, n_jobs: int) -> pd.DataFrame:
     """Measure every image file under the folders ``all`` and ``hem``."""
     paths = sorted(path for name in ("all", "hem") for path in (folder / name).iterdir())
 
-    def one(path: Path) -> dict[str, float | str]:
+    def one(path: Path) -> dict:
         name = parse_name(path.stem)
         with Image.open(path) as image:
             pixels = np.asarray(image.convert("RGB"))

@@ -110,8 +110,11 @@ here.show(
 )
 
 # %% [markdown]
-# It is tempting to tell a story now: "it looks at the nucleus", "it has found the nucleoli". Hold
-# it back for a moment.
+# Orange speaks for ALL, blue for HEM. It is tempting to tell a story now: "it looks at the
+# nucleus", "it has found the nucleoli". But see where SHAP puts its weight: along the **edge**, and
+# on the black around it. What is not there counts as well: black where a larger cell would be
+# speaks for HEM. That looks like a network that measures *size*, the ruler of lesson 01. Hold the
+# story back for a moment, though.
 #
 # ## The surprise: an untrained network draws handsome maps, too
 #
@@ -126,16 +129,19 @@ figure = plots.attribution_grid(
     images,
     {"SHAP, untrained": ignorant_shap, "Grad-CAM, untrained": ignorant_cam},
     ["" for _ in titles],
-    title="A network that knows nothing: its maps follow the cell, too",
+    title="A network that knows nothing explains itself just as neatly",
     note=note,
 )
 here.show(figure, "untrained", "The same six cells explained by a network with random weights.")
 
 # %% [markdown]
-# Both kinds of map lie on the cell, because the cell is all there is on the black. That a map
-# covers the cell, or even its nucleus, proves nothing. What counts is the **difference** between
-# the two networks. We compare the order of the pixels by a rank correlation: 1 means the same
-# map, 0 means nothing in common.
+# Look at the SHAP column. It traces the edge of the cell again, now for a network that has never
+# learnt anything: the edge is simply where there is something to see. Grad-CAM draws its warm,
+# round spots again, wherever they fall. Either would pass in a publication.
+#
+# So a handsome map proves nothing. What counts is the **difference** between the two networks. We
+# compare the order of the pixels by a rank correlation: 1 means the same map, 0 means nothing in
+# common, and below 0 what was for is now against.
 
 # %%
 similarity = pd.DataFrame(

@@ -31,6 +31,11 @@ METRICS = (
     "specificity",
     "mcc",
 )
+MODEL_NAMES: Mapping[str, str] = {
+    "cnn": "CNN",
+    "area": "area alone",
+    "majority": "majority answer",
+}
 MODEL_COLUMNS: Mapping[str, str] = {
     "cnn": "probability",
     "area": "area_probability",

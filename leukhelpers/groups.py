@@ -136,7 +136,8 @@ def grouped_folds(table: pd.DataFrame, n_splits: int = 4, seed: int = 0) -> Iter
     Raises
     ------
     InputError
-        If a class has too few groups for each part to hold both classes.
+        If a cell has no label, or a class has too few groups for each part to hold
+        both classes.
     """
     labels, groups = _labels_and_groups(table, n_splits)
     folds = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
@@ -209,6 +210,8 @@ def _labels_and_groups(table: pd.DataFrame, n_splits: int) -> tuple[np.ndarray, 
     if n_splits < 2:
         raise InputError("At least 2 folds are needed.")
     labels, groups = table["label"].to_numpy(), group_ids(table)
+    if not np.isin(labels, (HEM, ALL)).all():
+        raise InputError("Cells without a label cannot be split; leave the final test part out.")
     for label, name in ((HEM, "HEM"), (ALL, "ALL")):
         count = len(np.unique(groups[labels == label]))
         if count < n_splits:

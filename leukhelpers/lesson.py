@@ -30,7 +30,9 @@ class Lesson:
 
     def prepare(self) -> runs.Prepared:
         """Read the cells, make them small, and hold out a quarter of the groups."""
-        return runs.prepare(self.load(), self.profile, self.seed, self.data)
+        prepared = runs.prepare(self.load(), self.profile, self.seed, self.data)
+        runs.write_table(self.run / "set_aside.csv", prepared.set_aside)  # for the report
+        return prepared
 
     def show(self, figure: Figure, name: str, alt: str) -> None:
         """Show a figure, and keep it in the run's folder under the lesson's number."""

@@ -12,6 +12,7 @@ import jinja2
 import pandas as pd
 
 from leukhelpers import files
+from leukhelpers.evaluation import MODEL_NAMES
 
 METRICS = {
     "auroc": "AUROC",
@@ -19,17 +20,16 @@ METRICS = {
     "balanced_accuracy": "Balanced accuracy",
     "accuracy": "Accuracy",
 }
-MODELS = {"cnn": "CNN", "area": "Area alone", "majority": "Majority answer"}
 
 
 def headline(metrics: dict[str, Any]) -> pd.DataFrame:
     """Arrange the headline metrics as text: a row a model, ``value (low to high)``."""
     return pd.DataFrame(
         {
-            title: [told(metrics["models"][model].get(metric)) for model in MODELS]
+            title: [told(metrics["models"][model].get(metric)) for model in MODEL_NAMES]
             for metric, title in METRICS.items()
         },
-        index=pd.Index(MODELS.values(), name="model"),
+        index=pd.Index(MODEL_NAMES.values(), name="model"),
     )
 
 
@@ -62,7 +62,7 @@ def write_report(folder: Path | str) -> Path:
         name=folder.name,
         about=_json(folder / "run.json"),
         metrics=_json(folder / "metrics.json"),
-        models=MODELS,
+        models=MODEL_NAMES,
         titles=METRICS,
         told=told,
         lessons=_lessons(folder),
@@ -103,7 +103,7 @@ def _json(path: Path) -> Any:
     return files.read_json(path) if path.is_file() else None
 
 
-def _table(path: Path) -> list[dict[Hashable, str]]:
+def _table(path: Path) -> list[dict[Hashable, str]] | None:
     if not path.is_file():
-        return []
+        return None
     return pd.read_csv(path, dtype=str, keep_default_na=False).to_dict("records")

@@ -318,8 +318,7 @@ def save_run(
         ("predictions.csv", predictions_of(model, baselines, prepared, split.test)),
         ("set_aside.csv", prepared.set_aside),
     ):
-        with files.whole_file(folder / name) as part:
-            table.to_csv(part, index=False)
+        write_table(folder / name, table)
     about = describe(prepared)
     told = {key: about[key] for key in ("dataset", "synthetic", "seed", "date", "machine")}
     # Metrics are made from the file, so that the file can always make them again.
@@ -360,6 +359,12 @@ def _parts(prepared: Prepared, split: groups.Split) -> pd.DataFrame:
         part[getattr(split, name)] = name
     cells = prepared.table[["cell_id", "label", "subject", "sha256"]]
     return cells.assign(group=split.groups, part=part)
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a CSV file whole."""
+    with files.whole_file(path) as part:
+        table.to_csv(part, index=False)
 
 
 def read_predictions(folder: Path | str) -> pd.DataFrame:

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
+
+# A busy machine is slow, not wrong.
+settings.register_profile("course", deadline=None)
+settings.load_profile("course")
 
 
 def draw_disc(seed: int, radius: int = 60, side: int = 450) -> np.ndarray:

@@ -162,8 +162,8 @@ def test_run_prints_lessons_and_scores_beside_the_majority_answer(leuk, one_less
     status, output, error = leuk("run")
     assert status == 0
     assert "06_evaluation" in output
-    assert "Majority answer" in output.replace("\n", " ") or "Majority" in output
-    assert "0.800 (0.700 to 0.900)" in " ".join(output.split()) or "0.800" in output
+    assert "majority" in output
+    assert "0.800" in output
     assert "[1/1] 06_evaluation" in error
     run = home / "runs" / "twin-fast-seed0"
     assert (run / "report.html").is_file()

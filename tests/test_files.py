@@ -23,6 +23,15 @@ def test_file_appears_whole_and_the_part_is_gone(tmp_path: Path) -> None:
     assert [path.name for path in target.parent.iterdir()] == ["model.keras"]
 
 
+def test_reader_never_sees_a_file_change_under_its_eyes(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    files.write_text(target, "old")
+    with target.open() as reader:
+        files.write_text(target, "new")
+        assert reader.read() == "old"
+    assert target.read_text() == "new"
+
+
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_failed_writing_leaves_the_old_file_and_nothing_else(
     tmp_path: Path, error: type[BaseException]

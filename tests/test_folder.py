@@ -123,7 +123,7 @@ def test_absolute_paths_and_paths_above_are_followed(own: Path) -> None:
 
 
 def test_the_same_file_written_absolutely_is_found_out(own: Path) -> None:
-    with pytest.raises(InputError, match="line 3: .* stands there twice"):
+    with pytest.raises(InputError, match=r"line 3: .* stands there twice"):
         read(own, HEAD + f"a.png,ALL,s1\n{own / 'a.png'},ALL,s2\n")
 
 
@@ -227,7 +227,7 @@ def test_subject_in_both_class_folders_is_refused(classes: Path) -> None:
 
 
 def test_folder_that_is_nothing_of_all_this_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nor has it a cells.csv"):
+    with pytest.raises(InputError, match=r"nor has it a cells\.csv"):
         read_own(tmp_path)
     picture(tmp_path / "ALL" / "1.png")  # the paper's two folders: who is the patient?
     with pytest.raises(InputError, match="ALL/<subject>/"):

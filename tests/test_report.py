@@ -53,9 +53,9 @@ def test_report_is_one_file_with_every_figure_inside(folder):
 
 def test_report_shows_each_model_beside_the_majority_answer(folder, metrics):
     page = report.write_report(folder).read_text("utf-8")
-    for title in report.MODELS.values():
+    for title in evaluation.MODEL_NAMES.values():
         assert title in page
-    for model in report.MODELS:
+    for model in evaluation.MODEL_NAMES:
         assert f"{metrics['models'][model]['auroc']['value']:.3f}" in page
 
 
@@ -65,6 +65,8 @@ def test_report_says_first_that_it_is_not_for_diagnosis(folder):
 
 
 def test_report_lists_files_that_were_set_aside(folder):
+    assert "No lesson of this run has read" in report.write_report(folder).read_text("utf-8")
+    (folder / "set_aside.csv").write_text("path,reason\n")
     assert "None: every file" in report.write_report(folder).read_text("utf-8")
     (folder / "set_aside.csv").write_text("path,reason\na<b>.bmp,the file is empty\n")
     page = report.write_report(folder).read_text("utf-8")

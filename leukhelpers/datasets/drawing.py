@@ -139,7 +139,7 @@ def draw(row: Mapping[Any, Any], seed: int) -> tuple[_Array, dict[str, _Array]]:
         np.clip(channel, 4.0, 255.0, out=channel)
         channel *= cover
         box[..., index] = channel
-    seen = box.any(axis=2)
+    seen = box.max(axis=2) > 0
     top, start = _centred(seen, up, left, rng)
     deep = nuclear_depth > 0
     layers = {

@@ -221,7 +221,7 @@ def plan_pictures(names: pd.DataFrame, seed: int) -> pd.DataFrame:
     small = ~leukemic & (names["fold"] == "0").to_numpy()
     medium = ~leukemic & (names["fold"] == "1").to_numpy()
     of_cell = cell_wise()
-    log_size = np.select([small, medium], [np.log(176.5), np.log(184.0)], np.log(208.0))
+    log_size = np.select([small, medium], [np.log(176.5), np.log(181.0)], np.log(208.0))
     log_size += np.where(leukemic, 0.042, 0.055) * subject_wise()
     log_size += np.where(
         leukemic,
@@ -229,8 +229,8 @@ def plan_pictures(names: pd.DataFrame, seed: int) -> pd.DataFrame:
         0.110 * (of_cell + 0.22 * (of_cell**2 - 1)),
     )
     diameter = np.clip(np.exp(log_size), 125.0, 275.0)
-    clumping = np.where(leukemic, 0.36, 0.64) + 0.10 * subject_wise() + 0.15 * cell_wise()
-    rate = np.where(leukemic, 1.9, 0.45) * np.exp(0.35 * subject_wise())
+    clumping = np.where(leukemic, 0.36, 0.64) + 0.09 * subject_wise() + 0.15 * cell_wise()
+    rate = np.where(leukemic, 2.3, 0.40) * np.exp(0.35 * subject_wise())
     prominence = np.where(leukemic, 0.5, -0.5) + 0.4 * subject_wise() + 0.9 * cell_wise()
     rough = np.where(leukemic, 0.30, -0.30) + 0.25 * subject_wise() + 0.45 * cell_wise()
     cleft = rng.random(n) < np.where(leukemic, 0.42, 0.12)
@@ -241,7 +241,7 @@ def plan_pictures(names: pd.DataFrame, seed: int) -> pd.DataFrame:
         "clumping": np.clip(clumping, 0.02, 0.98),
         "nucleoli": np.minimum(rng.poisson(rate), 4),
         "nucleolus_size": np.clip((10.0 + 1.4 * prominence) * diameter / 200.0, 4.5, 15.5),
-        "nucleolus_contrast": np.clip(28.0 + 5.0 * prominence, 10.0, 42.0),
+        "nucleolus_contrast": np.clip(31.0 + 5.0 * prominence, 10.0, 42.0),
         "irregularity": np.clip(0.020 * np.exp(rough), 0.004, 0.06),
         "cleft": np.where(cleft, rng.uniform(0.06, 0.24, n), 0.0),
         "elongation": np.clip(rng.rayleigh(0.062, n) * np.exp(0.3 * cell_wise()), 0.0, 0.3),

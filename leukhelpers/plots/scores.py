@@ -15,13 +15,13 @@ from matplotlib.ticker import MaxNLocator
 from sklearn import metrics as sk
 
 from leukhelpers.cells import ALL, CLASS_NAMES, HEM, InputError
+from leukhelpers.evaluation import MODEL_NAMES
 from leukhelpers.plots.style import (
     CLASS_COLOURS,
     FAINT,
     INK,
     METRIC_NAMES,
     MODEL_COLOURS,
-    MODEL_NAMES,
     RULE,
     SPARE_COLOURS,
     colour_key,

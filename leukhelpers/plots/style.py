@@ -22,7 +22,6 @@ from leukhelpers.cells import InputError
 # Blue, vermillion, green, purple and grey of seaborn's "colorblind" palette.
 CLASS_COLOURS = ("#0173b2", "#d55e00")
 MODEL_COLOURS: Mapping[str, str] = {"cnn": "#029e73", "area": "#cc78bc", "majority": "#949494"}
-MODEL_NAMES: Mapping[str, str] = {"cnn": "CNN", "area": "cell area", "majority": "majority class"}
 METRIC_NAMES: Mapping[str, str] = {
     "auroc": "AUROC",
     "average_precision": "average precision",

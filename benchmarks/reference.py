@@ -1,0 +1,103 @@
+"""Keep what the reference runs measured, and write it into the README.
+
+    python benchmarks/reference.py --twin runs/twin-fast-seed0 --real runs/real
+    python benchmarks/reference.py            (only writes the README again)
+
+Metrics and times go to ``benchmarks/results/``, figures of the twin to ``figures/``; a
+run on real cells leaves numbers only, never a figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+from typing import Any
+
+from leukhelpers import files
+from leukhelpers.evaluation import MODEL_NAMES
+from leukhelpers.report import METRICS, told
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+BEGIN, END = "<!-- results:begin -->\n", "<!-- results:end -->"
+KINDS = {
+    "twin": "The embedded twin (**synthetic** cells)",
+    "real": "Real cells: fold 0 of the training set of C-NMC 2019",
+}
+COMMANDS = {
+    "twin": "make course",
+    "real": "leuk run --dataset PATH --profile fast --out runs/real",
+}
+
+
+def keep(kind: str, run: Path) -> None:
+    """Copy what a run measured into ``benchmarks/results/``."""
+    metrics = files.read_json(run / "metrics.json")
+    about = files.read_json(run / "run.json")
+    if metrics["synthetic"] != (kind == "twin"):
+        raise SystemExit(f"{run} is not a run on {KINDS[kind]}.")
+    lessons = files.read_json(run / "course.json")["lessons"]
+    kept = {
+        **metrics,
+        "images": about["images"],
+        "all_subjects": about["subjects"],
+        "python": about["python"],
+        "versions": about["versions"],
+        "lesson_seconds": {name: entry["seconds"] for name, entry in lessons.items()},
+    }
+    files.write_json(RESULTS / f"reference_{kind}.json", kept)
+    if kind == "twin":
+        figures = ROOT / "figures"
+        shutil.rmtree(figures, ignore_errors=True)
+        ignored = shutil.ignore_patterns(".*")
+        shutil.copytree(run / "figures", figures, ignore=ignored)
+
+
+def render() -> str:
+    """Write the kept results as Markdown."""
+    parts = []
+    for kind, title in KINDS.items():
+        path = RESULTS / f"reference_{kind}.json"
+        if path.is_file():
+            parts.append(_table(title, COMMANDS[kind], files.read_json(path)))
+    return "\n".join(parts)
+
+
+def _table(title: str, command: str, kept: dict[str, Any]) -> str:
+    machine = kept["machine"]
+    seconds = sum(kept["lesson_seconds"].values())
+    head = (
+        f"{title}: {kept['images']} cells of {kept['all_subjects']} subjects; measured on "
+        f"{kept['cells']} cells of {kept['subjects']} held-out subjects. `{command}`, "
+        f"{kept['profile']} profile, seed {kept['seed']}, {kept['date'][:10]}, "
+        f"{machine['cores']} cores, {machine['memory_gb']} GB; all lessons took "
+        f"{seconds / 60:.1f} minutes. In brackets 95 % intervals, by bootstrap over groups of "
+        "subjects.\n\n"
+    )
+    rows = ["| model | " + " | ".join(METRICS.values()) + " |"]
+    rows.append("| --- |" + " --- |" * len(METRICS))
+    for model, name in MODEL_NAMES.items():
+        scores = [told(kept["models"][model][metric]) for metric in METRICS]
+        rows.append(f"| {name} | " + " | ".join(scores) + " |")
+    return head + "\n".join(rows) + "\n"
+
+
+def write_readme() -> None:
+    """Put the results between their marks in the README."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    before, rest = readme.split(BEGIN)
+    after = rest.split(END)[1]
+    files.write_text(ROOT / "README.md", before + BEGIN + render() + END + after)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--twin", type=Path)
+    parser.add_argument("--real", type=Path)
+    given = parser.parse_args()
+    for name in KINDS:
+        folder = getattr(given, name)
+        if folder is not None:
+            keep(name, folder)
+    write_readme()

@@ -1,0 +1,95 @@
+"""The counts that are told are the counts of the files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from leukhelpers import runs
+from leukhelpers.cells import UNLABELLED
+from leukhelpers.datasets.cnmc import FOLDERS, read_cnmc
+from leukhelpers.inspection import count, inspect
+
+FAST = runs.profile_of("fast")
+
+
+def test_counts_are_those_of_the_tree(tiny_cnmc: Path) -> None:
+    found = count(read_cnmc(tiny_cnmc).table)
+    files = [path for path in tiny_cnmc.rglob("*.bmp")]
+    assert found["images"] == len(files)
+    assert found["subjects"] == found["groups"] == 14
+    assert found["classes"] == {
+        "ALL": sum(file.stem.endswith("all") for file in files),
+        "HEM": sum(file.stem.endswith("hem") for file in files),
+    }
+    assert found["folds"] == {
+        fold: sum(f"fold_{fold}" in str(file) for file in files) for fold in "012"
+    }
+    assert found["duplicate_pairs"] == 0
+    assert found["shared_groups"] == []
+
+
+def test_duplicates_join_groups_and_are_counted(small_cnmc: Path) -> None:
+    first, second = (small_cnmc / path for path in sorted(read_cnmc(small_cnmc).table["path"])[::3])
+    shutil.copy(first, second)
+    found = count(read_cnmc(small_cnmc).table)
+    assert found["duplicate_pairs"] == 1
+    assert found["subjects"] == 3
+    assert found["groups"] == 2
+    assert found["shared_groups"] == ["1+2"]
+
+
+def test_unlabelled_cells_are_images_but_neither_class_nor_subject(small_cnmc: Path) -> None:
+    table = read_cnmc(small_cnmc).table
+    unlabelled = table.assign(label=UNLABELLED, subject="", fold="final")
+    found = count(pd.concat([table, unlabelled.assign(cell_id="f" + table["cell_id"])]))
+    assert found["images"] == 12
+    assert found["subjects"] == found["groups"] == 3
+    assert sum(found["classes"].values()) == 6
+    assert found["folds"] == {"0": 2, "1": 2, "2": 2, "final": 6}
+    alone = count(unlabelled)
+    assert (alone["subjects"], alone["groups"], alone["classes"]) == (0, 0, {"ALL": 0, "HEM": 0})
+
+
+def test_report_names_what_was_set_aside_and_is_json(small_cnmc: Path, tmp_path: Path) -> None:
+    (small_cnmc / "training_data" / "Thumbs.db").write_bytes(b"\0")
+    next(small_cnmc.rglob("*_all.bmp")).write_bytes(b"")
+    found = inspect(str(small_cnmc), FAST, 0, tmp_path)
+    assert found["images"] == 5
+    assert len(found["set_aside"]) == 2
+    assert all(set(row) == {"path", "reason"} for row in found["set_aside"])
+    assert found["parts"] == {}
+    assert found["synthetic"] is False
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_test_parts_are_counted_and_a_broken_one_has_its_problem_told(
+    small_cnmc: Path, tmp_path: Path
+) -> None:
+    final, preliminary = (small_cnmc / FOLDERS[part] for part in ("final", "preliminary"))
+    for number, folder in enumerate((final, preliminary)):
+        folder.mkdir(parents=True)
+        Image.fromarray(np.full((9, 9, 3), number, np.uint8)).save(folder / "1.bmp")
+    (final / "2.bmp").write_bytes(b"")
+    parts = inspect(str(small_cnmc), FAST, 0, tmp_path)["parts"]
+    assert parts["final"]["images"] == 1
+    assert [row["reason"] for row in parts["final"]["set_aside"]] == ["the file is empty"]
+    assert "labels.csv is missing" in parts["preliminary"]["problem"]
+
+    csv = preliminary.with_name(f"{preliminary.name}_labels.csv")
+    csv.write_text("Patient_ID,new_names,labels\nUID_57_29_1_all.bmp,1.bmp,1\n")
+    parts = inspect(str(small_cnmc), FAST, 0, tmp_path)["parts"]
+    assert parts["preliminary"]["classes"] == {"ALL": 1, "HEM": 0}
+
+
+def test_cells_of_ones_own_have_no_test_parts(tmp_path: Path) -> None:
+    (tmp_path / "own" / "ALL" / "p1").mkdir(parents=True)
+    Image.new("RGB", (9, 9)).save(tmp_path / "own" / "ALL" / "p1" / "1.png")
+    found = inspect(str(tmp_path / "own"), FAST, 0, tmp_path / "data")
+    assert found["parts"] == {}
+    assert found["folds"] == {"": 1}

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from benchmarks import reference
+from leukhelpers import files
+
+
+def test_readme_states_exactly_what_the_kept_results_say():
+    readme = (reference.ROOT / "README.md").read_text("utf-8")
+    shown = readme.split(reference.BEGIN)[1].split(reference.END)[0]
+    assert shown == reference.render()
+    assert "synthetic" in shown
+    assert "majority answer" in shown
+
+
+def test_figures_folder_holds_what_the_reference_run_recorded():
+    told = files.read_json(reference.ROOT / "figures" / "figures.json")
+    assert {f"{name}.png" for name in told} == {
+        path.name for path in (reference.ROOT / "figures").glob("*.png")
+    }
+
+
+def test_run_on_real_cells_cannot_be_kept_as_synthetic(tmp_path, monkeypatch):
+    monkeypatch.setattr(reference, "RESULTS", tmp_path / "results")
+    files.write_json(tmp_path / "metrics.json", {"synthetic": False})
+    files.write_json(tmp_path / "run.json", {})
+    with pytest.raises(SystemExit, match="synthetic"):
+        reference.keep("twin", tmp_path)
+    assert not (tmp_path / "results").exists()
+
+
+def test_no_figure_of_real_cells_is_tracked():
+    told = files.read_json(reference.RESULTS / "reference_twin.json")
+    assert told["synthetic"] is True
+    assert re.match(r"\d{4}-\d\d-\d\d", told["date"])
