@@ -230,12 +230,11 @@ def _prepare(dataset: str, profile: str, seed: int) -> Any:
 
 def _absolute(dataset: str) -> str:
     """Make a place on disk absolute, since each lesson's kernel may stand elsewhere."""
+    from leukhelpers.datasets.loading import existing_place
+
     if dataset in ("twin", "cnmc"):
         return dataset
-    place = Path(dataset).expanduser()
-    if not place.exists():
-        raise InputError(f"Data set {dataset!r} is neither twin nor cnmc, nor a place that exists.")
-    return str(place.resolve())
+    return str(existing_place(dataset).resolve())
 
 
 def _new_folder(runs_folder: Path, dataset: str, profile: str, seed: int, resume: bool) -> Path:

@@ -57,11 +57,11 @@ class Profile:
     size: int = 96
     crop: int = 384
     batch_size: int = 32
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
 
 
 PROFILES = {
-    "fast": Profile("fast", twin_images=1200, twin_subjects=28, epochs=12, patience=6),
+    "fast": Profile("fast", twin_images=1200, twin_subjects=28, epochs=14, patience=8),
     "full": Profile("full", twin_images=10661, twin_subjects=73, epochs=40, patience=10),
 }
 

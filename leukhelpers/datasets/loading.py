@@ -56,11 +56,7 @@ def load_dataset(
             )
         return read_cnmc(data / "cnmc", parts, cache, name="cnmc")
     # os.path refuses nothing: not a user that is unknown, not a name that is too long.
-    place = Path(os.path.expanduser(str(dataset)))
-    if not str(dataset).strip() or not os.path.exists(place):
-        raise InputError(
-            f"Data set {str(dataset)!r} is neither twin nor cnmc, nor a place that exists."
-        )
+    place = existing_place(dataset)
     if place.is_dir() and find_root(place) is not None:
         home = find_root(place)
         # A twin that the user drew elsewhere stays synthetic wherever it is read from.
@@ -69,3 +65,13 @@ def load_dataset(
     if list(parts) != ["training"]:
         raise InputError(f"{dataset} is no C-NMC tree, so it has no part {', '.join(parts)}.")
     return read_own(place, cache)
+
+
+def existing_place(dataset: str | Path) -> Path:
+    """Find the file or folder that a user names; ``~`` stands for the home folder."""
+    place = Path(os.path.expanduser(str(dataset)))
+    if not str(dataset).strip() or not os.path.exists(place):
+        raise InputError(
+            f"Data set {str(dataset)!r} is neither twin nor cnmc, nor a place that exists."
+        )
+    return place

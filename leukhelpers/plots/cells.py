@@ -61,11 +61,13 @@ def montage(
     figure = new_figure(rows * (side + 0.16 * lines), title, note)
     layout: Any = figure.get_layout_engine()
     layout.set(w_pad=0.02, h_pad=0.03, wspace=0, hspace=0)
-    grid = figure.subplots(rows, columns, squeeze=False)
+    # Few cells stand side by side at the left; empty places keep them from drifting apart.
+    places = max(columns, int(WIDTH / side))
+    grid = figure.subplots(rows, places, squeeze=False)
     for axes in grid.ravel():
         axes.set_axis_off()
         axes.set_anchor("SW")
-    for axes, image, text in zip(grid.ravel(), pixels, wrapped, strict=False):
+    for axes, image, text in zip(grid[:, :columns].ravel(), pixels, wrapped, strict=False):
         axes.imshow(image)
         axes.set_title(text, size=size, pad=3)
     return figure
