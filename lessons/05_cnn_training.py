@@ -69,7 +69,7 @@ print(
 )
 
 # %% [markdown]
-# Many hundred times more numbers than people. Such a network *can* learn every person by heart; it
+# Thousands of times more numbers than people. Such a network *can* learn every person by heart; it
 # is up to us to notice.
 #
 # ## Weighing the classes
@@ -152,8 +152,8 @@ compared[["accuracy", "balanced_accuracy", "auroc"]].astype(float).round(3)
 
 # %% [markdown]
 # The network chose its epoch on these very people, so its row is a little flattered. Even so, the
-# distance between the first two rows is all that three hundred thousand numbers have bought over
-# one. Whether it holds on people who had no part in any choice is the question of lesson 06.
+# distance between the first two rows is all that some two hundred thousand numbers have bought
+# over one. Whether it holds on people who had no part in any choice is the question of lesson 06.
 
 # %%
 saved = runs.save_run(here.run, prepared, model, history)

@@ -121,15 +121,11 @@ report.headline(summary)
 # models answered the *same* cells, so one asks for the interval of the **difference**:
 
 # %%
-difference = evaluation.compare(
+found = evaluation.compare(
     labels, probability, predictions["area_probability"], predictions["group"]
 )
-print(
-    {
-        key: round(value, 3) if isinstance(value, float) else value
-        for key, value in difference.items()
-    }
-)
+print(f"AUROC, network minus area: {found['difference']:+.3f}")
+print("95 % interval:", [found[end] and round(found[end], 3) for end in ("low", "high")])
 
 # %% [markdown]
 # If the interval contains 0, these people cannot tell the two models apart. That is not a failure
@@ -152,9 +148,9 @@ here.show(figure, "by-subject", "Share of rightly answered cells for each held-o
 people.round(2)
 
 # %% [markdown]
-# A doctor does not meet the average cell. For the person in the first row this network is no help
-# at all, whatever the number at the top of the page. **On which people does it fail?** is the
-# question to ask of every such paper.
+# A doctor does not meet the average cell. For the person in the first row the number at the top of
+# the page was an empty promise. **On which people does it fail?** is the question to ask of every
+# such paper.
 
 # %%
 here.record(

@@ -70,7 +70,7 @@ titles = [
 
 # %%
 background = np.load(trained.folder / "background.npy")
-shap_values = explain.shap_gradient(model, images, background, n_samples=100, seed=seed)
+shap_values = explain.shap_gradient(model, images, background, n_samples=400, seed=seed)
 by_pixel = shap_values.sum(axis=-1)
 print("one number for each pixel and colour:", shap_values.shape)
 
@@ -124,7 +124,7 @@ here.show(
 # %% tags=["nbval-check-output"]
 ignorant = explain.randomise_weights(model, seed=seed + 1)
 ignorant_cam = explain.grad_cam(ignorant, images)
-ignorant_shap = explain.shap_gradient(ignorant, images, background, 100, seed).sum(axis=-1)
+ignorant_shap = explain.shap_gradient(ignorant, images, background, 200, seed).sum(axis=-1)
 figure = plots.attribution_grid(
     images,
     {"SHAP, untrained": ignorant_shap, "Grad-CAM, untrained": ignorant_cam},

@@ -19,8 +19,8 @@ from leukhelpers.cells import CLASS_NAMES, InputError
 Check = Callable[..., str | None]
 
 
-def check(number: str, answer: Any, **known: Any) -> bool:
-    """Print a tick, or a hint.
+def check(number: str, answer: Any, **known: Any) -> None:
+    """Print a tick, or the hint that fits the mistake.
 
     Parameters
     ----------
@@ -31,27 +31,26 @@ def check(number: str, answer: Any, **known: Any) -> bool:
     **known
         What the lesson knows and the check needs (a table, a split, predictions).
 
-    Returns
-    -------
-    bool
-        Whether the answer is right.
-
     Raises
     ------
     InputError
         If there is no such exercise.
     """
+    if answer is ... and number in CHECKS:
+        print(f"○ Exercise {number}: put your answer in place of the three dots.")
+        return
+    hint = hint_for(number, answer, **known)
+    print(f"✓ Exercise {number}: right." if hint is None else f"✗ Exercise {number}: {hint}")
+
+
+def hint_for(number: str, answer: Any, **known: Any) -> str | None:
+    """Give the hint that an answer deserves, or None for a right one; see :func:`check`."""
     if number not in CHECKS:
         raise InputError(f"There is no exercise {number}; there are {', '.join(CHECKS)}.")
-    if answer is ...:
-        print(f"○ Exercise {number}: put your answer in place of the three dots.")
-        return False
     try:
-        hint = CHECKS[number](answer, **known)
+        return CHECKS[number](answer, **known)
     except Exception as error:  # a learner's answer may be anything at all
-        hint = f"This kind of answer cannot be read ({type(error).__name__}: {error})."
-    print(f"✓ Exercise {number}: right." if hint is None else f"✗ Exercise {number}: {hint}")
-    return hint is None
+        return f"This kind of answer cannot be read ({type(error).__name__}: {error})."
 
 
 def _number(expected: float, hints: dict[float, str], otherwise: str) -> Check:
