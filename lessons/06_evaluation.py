@@ -76,7 +76,7 @@ evaluation.classification_report(labels, probability).round(2)
 # %% [markdown]
 # Read a row of the matrix: of the truly healthy cells, how many were called what? That is
 # **recall** (for ALL also *sensitivity*, for HEM *specificity*). Read a column: of the cells that
-# were *called* healthy, how many are? That is **precision**, and it depends on how many healthy cells
+# were *called* healthy, how many are? That is **precision**. It depends on how many healthy cells
 # there are in the test, so it does not carry over to another clinic.
 
 # %% tags=["nbval-check-output"]
