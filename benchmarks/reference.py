@@ -61,6 +61,15 @@ def render() -> str:
         path = RESULTS / f"reference_{kind}.json"
         if path.is_file():
             parts.append(_table(title, COMMANDS[kind], files.read_json(path)))
+    cost = RESULTS / "course_cost.json"
+    if cost.is_file():
+        found = files.read_json(cost)
+        parts.append(
+            f"From nothing but the installed package, `make course` took {found['seconds']:.0f} "
+            f"seconds and at most {found['peak_memory_gb']:.1f} GB of memory "
+            f"({found['date'][:10]}, {found['machine']['cores']} cores; "
+            "`benchmarks/course_cost.py`).\n"
+        )
     return "\n".join(parts)
 
 

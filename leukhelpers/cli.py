@@ -283,9 +283,17 @@ def _metrics_table(metrics: dict[str, Any]) -> Table | str:
     shown = report.headline(metrics)
     subjects = f"{metrics['cells']} cells of {metrics['subjects']} held-out subjects"
     synthetic = ", synthetic" if metrics.get("synthetic") else ""
-    table = Table("Model", *shown.columns, title=f"{subjects}{synthetic} (95 % interval)")
+    table = Table(
+        "Model",
+        *shown.columns,
+        title=f"{subjects}{synthetic}",
+        caption="below each value its 95 % interval",
+    )
     for name, row in shown.iterrows():
-        table.add_row(str(name), *row)
+        # The interval below its value: four of them side by side fill a terminal.
+        table.add_row(
+            str(name), *(cell.replace(" (", "\n").replace(" to ", "–").rstrip(")") for cell in row)
+        )
     return table
 
 

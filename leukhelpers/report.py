@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import nbformat
 import pandas as pd
 
 from leukhelpers import files
@@ -81,18 +82,24 @@ def _lessons(folder: Path) -> list[dict[str, Any]]:
         lessons.append(
             {
                 "number": number,
-                "title": name[3:].replace("_", " "),
+                "title": _title(folder / "notebooks" / f"{name}.ipynb"),
                 "seconds": entry["seconds"],
                 "notebook": f"notebooks/{name}.ipynb",
                 "facts": _json(folder / "facts" / f"{number}.json") or {},
                 "figures": [
                     {**about, "source": _embedded(folder / "figures" / f"{figure}.png")}
-                    for figure, about in sorted(figures.items())
+                    for figure, about in figures.items()  # in the order in which they were made
                     if figure.startswith(f"{number}-")
                 ],
             }
         )
     return lessons
+
+
+def _title(notebook: Path) -> str:
+    """Read a lesson's title from its first line, ``# 05 · Training the network``."""
+    first = nbformat.read(notebook, as_version=4).cells[0].source.splitlines()[0]
+    return first.split("·", 1)[-1].strip("# ")
 
 
 def _embedded(picture: Path) -> str:

@@ -6,7 +6,7 @@ import sys
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from leukhelpers import batch, cli, runs
 
@@ -53,7 +53,11 @@ def one_lesson(tmp_path, monkeypatch):
     folder = tmp_path / "lessons"
     folder.mkdir()
     parameters = 'dataset: str = "twin"\nprofile: str = "fast"\nseed: int = 0\nrun: str = ""'
-    cells = [new_code_cell(parameters, metadata={"tags": ["parameters"]}), new_code_cell(LESSON)]
+    cells = [
+        new_markdown_cell("# 06 · Evaluation"),
+        new_code_cell(parameters, metadata={"tags": ["parameters"]}),
+        new_code_cell(LESSON),
+    ]
     notebook = new_notebook(cells=cells)
     notebook.metadata["kernelspec"] = {
         "name": "python3",

@@ -351,7 +351,7 @@ def test_signed_maps_say_their_direction_and_positive_ones_start_at_zero() -> No
     assert "0" in texts_of(figure)
 
 
-def test_overlay_is_blue_towards_hem_vermillion_towards_all_and_clear_at_zero() -> None:
+def test_overlay_is_blue_towards_hem_vermilion_towards_all_and_clear_at_zero() -> None:
     towards_hem, nothing, towards_all = _overlay(np.array([-9.0, 0, 9]), 1.0, signed=True)
     assert mcolors.to_hex(towards_hem) == CLASS_COLOURS[HEM]
     assert mcolors.to_hex(towards_all) == CLASS_COLOURS[ALL]

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import re
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from nbformat.v4 import new_markdown_cell, new_notebook
 
 from leukhelpers import evaluation, files, lesson, plots, report
 from leukhelpers.cells import InputError
@@ -36,6 +38,9 @@ def folder(tmp_path, metrics):
         tmp_path / "course.json",
         {"parameters": {}, "lessons": {"01_exploration": {"seconds": 3.2}}},
     )
+    notebook = new_notebook(cells=[new_markdown_cell("# 01 · Looking & measuring\n\nText.")])
+    (tmp_path / "notebooks").mkdir()
+    nbformat.write(notebook, tmp_path / "notebooks" / "01_exploration.ipynb")
     files.write_json(tmp_path / "metrics.json", {"synthetic": True, **metrics})
     files.write_json(tmp_path / "facts" / "01.json", {"auroc_of_area_alone": 0.81})
     axes_figure = Figure()
@@ -78,7 +83,7 @@ def test_report_of_lessons_without_a_network_has_no_table(folder):
     (folder / "metrics.json").unlink()
     page = report.write_report(folder).read_text("utf-8")
     assert "held-out" not in page
-    assert "exploration" in page
+    assert "Looking &amp; measuring" in page
 
 
 def test_undefined_metric_is_a_dash_and_never_nan():

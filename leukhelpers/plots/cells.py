@@ -94,7 +94,7 @@ def attribution_grid(
     maps : mapping of str to numpy.ndarray
         For each method its maps, (n, height, width), or (n, height, width, 3), which
         is summed over colours. A method with negative values is drawn as signed:
-        blue towards HEM, vermillion towards ALL, in logits.
+        blue towards HEM, vermilion towards ALL, in logits.
     titles : sequence of str, length n
         What stands above each row.
     title : str

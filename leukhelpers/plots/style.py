@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 
 from leukhelpers.cells import InputError
 
-# Blue, vermillion, green, purple and grey of seaborn's "colorblind" palette.
+# Blue, vermilion, green, purple and grey of seaborn's "colorblind" palette.
 CLASS_COLOURS = ("#0173b2", "#d55e00")
 MODEL_COLOURS: Mapping[str, str] = {"cnn": "#029e73", "area": "#cc78bc", "majority": "#949494"}
 METRIC_NAMES: Mapping[str, str] = {
