@@ -59,15 +59,13 @@ def main(task: str) -> int:
 
 def install() -> None:
     """Make ``.venv`` and fill it from the lock, unless that is done already."""
-    wanted = hashlib.sha256(
-        LOCK.read_bytes() + (ROOT / "pyproject.toml").read_bytes() + str(ROOT).encode()
-    ).hexdigest()
+    basis = [LOCK.read_bytes(), (ROOT / "pyproject.toml").read_bytes(), os.fsencode(ROOT)]
+    wanted = hashlib.sha256(b"\0".join(basis)).hexdigest()
     if STAMP.is_file() and STAMP.read_text() == wanted and PYTHON.exists():
         return
     print("Installing into .venv (once; a few minutes) …", file=sys.stderr)
     # Another folder, another Python or an interrupted installation: begin anew.
-    venv.create(VENV, with_pip=True, clear=not STAMP.is_file())
-    STAMP.unlink(missing_ok=True)
+    venv.create(VENV, with_pip=True, clear=True)
     run = [str(PYTHON), "-m", *PIP]
     subprocess.check_call([*run, "--require-hashes", "-r", str(LOCK)])
     subprocess.check_call([*run, "--no-deps", "--no-build-isolation", "-e", str(ROOT)])
@@ -77,8 +75,12 @@ def install() -> None:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1] if len(sys.argv) == 2 else ""))
-    except subprocess.CalledProcessError as failed:
-        print(f"The installation failed (status {failed.returncode}); see above.", file=sys.stderr)
+    except (subprocess.CalledProcessError, OSError) as failed:
+        print(
+            f"The installation failed: {failed}\n"
+            "(On Debian and Ubuntu the package python3-venv is needed.)",
+            file=sys.stderr,
+        )
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

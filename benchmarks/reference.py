@@ -25,6 +25,12 @@ KINDS = {
     "twin": "The embedded twin (**synthetic** cells)",
     "real": "Real cells: fold 0 of the training set of C-NMC 2019",
 }
+IMAGES = {"twin": (True, 1200), "real": (False, 3527)}  # synthetic or not, cells
+COLOUR_ROWS = {
+    "mean": "mean (0 to 255)",
+    "sd_within_cells": "spread within a cell",
+    "sd_between_cells": "spread between cells",
+}
 COMMANDS = {
     "twin": "make course",
     "real": "leuk run --dataset PATH --profile fast --out runs/real",
@@ -35,7 +41,7 @@ def keep(kind: str, run: Path) -> None:
     """Copy what a run measured into ``benchmarks/results/``."""
     metrics = files.read_json(run / "metrics.json")
     about = files.read_json(run / "run.json")
-    if metrics["synthetic"] != (kind == "twin"):
+    if (metrics["synthetic"], about["images"]) != IMAGES[kind]:
         raise SystemExit(f"{run} is not a run on {KINDS[kind]}.")
     lessons = files.read_json(run / "course.json")["lessons"]
     kept = {
@@ -92,6 +98,55 @@ def _table(title: str, command: str, kept: dict[str, Any]) -> str:
     return head + "\n".join(rows) + "\n"
 
 
+def write_twin_page() -> None:
+    """Write ``docs/twin.md``: the twin beside the real cells that it imitates."""
+    found = files.read_json(RESULTS / "twin_beside_real.json")
+    speed = files.read_json(RESULTS / "twin_speed.json")
+    real, twin = found["real"], found["twin"]
+    rows = []
+    for label in ("ALL", "HEM"):
+        for share in ("0.05", "0.25", "0.5", "0.75", "0.95"):
+            values = [side[label]["area_quantiles"][share] for side in (real, twin)]
+            name = f"{label}, area of a cell, {float(share):.0%} quantile (pixels)"
+            rows.append((name, *(f"{value:,.0f}" for value in values)))
+        for channel, colour in zip("rgb", ("red", "green", "blue"), strict=True):
+            for key, title in COLOUR_ROWS.items():
+                values = [side[label]["colour"][channel][key] for side in (real, twin)]
+                rows.append((f"{label}, {colour}, {title}", *(f"{value:.1f}" for value in values)))
+    beyond = [f"{side['beyond_300']:.1%}" for side in (real, twin)]
+    rows.append(("cells that reach beyond a crop of 300×300", *beyond))
+    for name in real["auroc"]:
+        scores = [side["auroc"][name] for side in (real, twin)]
+        rows.append((f"AUROC, {name}", *(f"{s['mean']:.3f} ± {s['sd']:.3f}" for s in scores)))
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    head = f"""# The twin beside the real cells
+
+The twin is **synthetic**: its cells are drawn by code. It imitates fold 0 of the training set of
+C-NMC 2019 ({real["cells"]} cells of {real["subjects"]} subjects), to which its numbers were
+fitted by hand, with the seed {found["seed"]}; other seeds draw other cells of the same kind.
+AUROC: mean ± standard deviation over four folds; 0.5 is what the majority answer reaches. Measured
+{found["date"]} on {found["machine"]["cores"]} cores by
+`python benchmarks/twin_beside_real.py --real PATH --out benchmarks/results/twin_beside_real.json`.
+
+| | real | twin |
+| --- | --- | --- |
+"""
+    tail = f"""
+Drawing {speed["images"]} files of 450×450 pixels took {speed["seconds"]:.1f} seconds, that is
+{speed["images_per_second"]:.0f} images a second on {speed["machine"]["cores"]} cores
+({speed["date"][:10]}, `python benchmarks/twin_speed.py`).
+
+## What is still unlike
+
+On real cells a support vector machine beats the area alone by a little; on the twin it does not,
+and its folds scatter more. The recorded causes of the twin separate the classes far better than
+anything that is known of real cells, and its nucleoli are larger and more distinct, so that a small
+network can learn them in minutes. Texture of four to sixteen pixels is stronger than in real cells.
+A result on the twin shows *how* something is done. What it is worth shows on real cells only.
+"""
+    files.write_text(ROOT / "docs" / "twin.md", head + table + "\n" + tail)
+
+
 def write_readme() -> None:
     """Put the results between their marks in the README."""
     readme = (ROOT / "README.md").read_text("utf-8")
@@ -110,3 +165,4 @@ if __name__ == "__main__":
         if folder is not None:
             keep(name, folder)
     write_readme()
+    write_twin_page()

@@ -84,8 +84,9 @@ here.show(figure, "classes", "Six healthy cells above six leukemic ones; they lo
 # %% [markdown]
 # ## What one can measure
 #
-# Eight plain numbers for each cell: its area, the mean and the spread of each colour inside it, and
-# how sharp its texture is. None of them knows anything about medicine.
+# Eight plain numbers for each cell: its area (in pixels of the original), the mean and the spread
+# of each colour inside it (0 to 255), and its sharpness (the mean step between neighbouring
+# pixels). None of them knows anything about medicine.
 
 # %%
 measured = features.simple_features(pixels, prepared.profile.crop)
@@ -105,8 +106,9 @@ here.show(figure, "area", "Distributions of cell area, HEM and ALL; ALL lies to 
 
 # %% [markdown]
 # The share in that title has a name, **AUROC**: take one leukemic and one healthy cell at random;
-# how often does the leukemic one have the higher score? One half is chance, one is perfect. The
-# majority answer gives every cell the same score, and so has an AUROC of 0.50.
+# how often does the leukemic one have the higher score (a tie counts one half)? One half is
+# chance, one is perfect. The majority answer gives every cell the same score, and so has an AUROC
+# of 0.50.
 #
 # So a single number that any ruler can measure says a good deal. Is that the disease? Let us look
 # again, person by person.
@@ -116,24 +118,25 @@ figure = plots.values_by_subject(
     measured["area"] / 1000,
     table,
     ylabel="area of the cell (thousand pixels)",
-    title="Each person's cells have a size of their own",
+    title="The median area differs from person to person, within a class too",
     note=note,
 )
 here.show(figure, "area-by-subject", "Box of cell area for each subject, coloured by class.")
 
 # %% [markdown]
-# ## The surprise: the person weighs more than the disease
+# ## The surprise: the stain belongs to the person, not to the disease
 #
 # Of all the variation of a measure, which share goes with the class, and which with the person?
-# The share that group means explain is called *eta squared*.
+# The share that the means of the groups explain is called *eta squared*. Since each person has one
+# class, the share by person contains the share by class; what is left belongs to the person alone.
 
 
 # %%
 def explained(values, groups):
     """Share of the variance that the means of the groups explain (eta squared)."""
-    overall = values.mean()
+    variation = ((values - values.mean()) ** 2).sum()
     means = values.groupby(groups).transform("mean")
-    return ((means - overall) ** 2).sum() / ((values - overall) ** 2).sum()
+    return ((means - values.mean()) ** 2).sum() / variation if variation else 0.0
 
 
 shares = measured.apply(
@@ -143,26 +146,28 @@ shares = measured.apply(
     },
     result_type="expand",
 ).T.astype(float)
-shares.round(2)
+shares["person beyond class"] = shares["by subject"] - shares["by class"]
+shares.sort_values("person beyond class", ascending=False).round(2)
 
 # %% [markdown]
-# Since each person has one class, the second column can never be smaller than the first. The
-# question is by how much it is larger. A difference there is information about *who* it is.
-# A network that is trained and tested on the same people can use all of it.
+# The last column is information about *who* it is, and says nothing about the disease. A network
+# that is trained and tested on the same people can use all of it: it recognises the person, and
+# remembers the label.
 
 # %%
-by_subject = shares["by subject"].sort_values(ascending=False)
+beyond = shares["person beyond class"]
 here.record(
     auroc_of_area_alone=round(float(auroc_area), 3),
-    variance_of_area_by_class=round(float(shares.loc["area", "by class"]), 3),
-    variance_of_area_by_subject=round(float(shares.loc["area", "by subject"]), 3),
-    most_personal_measure=f"{by_subject.index[0]} ({by_subject.iloc[0]:.2f})",
+    area_variation_by_class=round(float(shares.loc["area", "by class"]), 3),
+    area_variation_of_person_beyond_class=round(float(beyond["area"]), 3),
+    most_personal_measure=f"{beyond.idxmax()} ({beyond.max():.2f} beyond the class)",
 )
-print(f"Most of the person, least of chance: {by_subject.index[0]} ({by_subject.iloc[0]:.0%}).")
+print(f"Most personal, beyond the class: {beyond.idxmax()} ({beyond.max():.0%} of its variation).")
 
 # %% [markdown]
-# Could one tell the person from the stain alone? Each point below is a cell; each colour is one
-# of six healthy people. All of them have the same label.
+# What does that look like? Each point below is a cell; each colour and shape is one of six healthy
+# people; the large marks are their middles. All these cells have the same label. Could you name the
+# person from one cell? Rarely. From twenty? Often.
 
 # %% tags=["nbval-check-output"]
 healthy = table.loc[table["label"] == HEM, "subject"].value_counts().index[:6]
@@ -172,7 +177,7 @@ figure = plots.scatter_by_subject(
     table["subject"],
     subjects=list(healthy),
     labels=("mean red (0 to 255)", "mean blue (0 to 255)"),
-    title="Same label, and yet the stain tells people apart",
+    title="Same label, another average stain for each person",
     note=note,
 )
 here.show(figure, "stain", "Mean red against mean blue of the cells of six healthy subjects.")
@@ -180,20 +185,21 @@ here.show(figure, "stain", "Mean red against mean blue of the cells of six healt
 # %% [markdown]
 # ## Exercises
 #
-# **01.1** How many subjects would you count if you did not fold the letter case? Use the names in
-# `table["cell_id"]`; the subject is the second part between the underscores.
+# **01.1** How many cells have a name that writes its subject with a small h? Use
+# `table["cell_id"]`, and mind that every healthy cell's name ends in `_hem`.
 
 # %% tags=["nbval-check-output"]
-answer = table["cell_id"].str.split("_").str[1].nunique()  # solution
+answer = int(table["cell_id"].str.startswith("UID_h").sum())  # solution
 check("01.1", answer, table=table)
 
 # %% [markdown]
-# **01.2** Which healthy subject has the largest cells (by the median area)? Would the area alone
-# call that person healthy?
+# **01.2** Which healthy subject has the largest cells (by the median area)? Find it in the figure
+# of areas by subject: among whom does it stand?
 
 # %% tags=["nbval-check-output"]
 medians = measured["area"].groupby(table["subject"]).median()  # solution
-answer = medians[medians.index.str.startswith("H")].idxmax()  # solution
+label_of = table.groupby("subject")["label"].first()  # solution
+answer = medians[label_of == HEM].idxmax()  # solution
 check("01.2", answer, table=table, area=measured["area"])
 
 # %% [markdown]

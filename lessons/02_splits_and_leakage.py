@@ -61,14 +61,14 @@ print("subjects in more than one fold:", int((folds_of_subject > 1).sum()))
 
 # %% tags=["nbval-check-output"]
 pairs = groups.shared_pictures(table)
-print("pairs of identical pictures:", len(pairs))
 two_names = pairs[pairs["subject_a"] != pairs["subject_b"]]
+print("pairs of identical pictures:", len(pairs), " under two names:", len(two_names))
 two_names.groupby(["subject_a", "fold_a", "subject_b", "fold_b"]).size().rename("pairs").to_frame()
 
 # %% [markdown]
 # In the published set there are 104 such pairs among 10,661 files, nearly all of them under two
 # patient numbers; 71 of them join patient 20 with patient 21. The twin repeats this on a smaller
-# scale. Data of one fold only, or of your own, may have none: then the next figure is left out.
+# scale. One fold alone, or data of your own, may have none: then the next figure is left out.
 
 # %% tags=["nbval-check-output"]
 if len(two_names):
@@ -84,8 +84,7 @@ if len(two_names):
     here.show(figure, "pair", "Twice the same cell, under the names of two subjects.")
 
 # %% [markdown]
-# If a network learns from the left picture and is tested on the right one, the test asks what it
-# has been told.
+# If a network learns from one copy and is tested on the other, the test asks what it has been told.
 #
 # ## Groups instead of subjects
 #
@@ -101,8 +100,8 @@ print("subjects:", table["subject"].nunique(), "  groups:", len(np.unique(group)
 print("joined:", sorted({str(name) for name in group if "+" in name}))
 
 # %% [markdown]
-# A split that shares a group cannot be built with this package. There is no option that allows it.
-# Let us try to use the folds as they were published.
+# A split that shares a group cannot be built with this package: it is an error, not a warning. Let
+# us try to use the folds as they were published, the last one for the test.
 
 # %%
 rows = np.arange(len(table))
@@ -110,17 +109,18 @@ fold = table["fold"].to_numpy()
 last = fold == np.unique(fold)[-1]
 try:
     groups.Split(group, train=rows[~last], validation=rows[:0], test=rows[last])
-    print("This split shares no group.")
+    print("One fold only: nothing to share." if last.all() else "This split shares no group.")
 except groups.SharedGroupError as error:
     print("Refused:", error)
 
 # %% [markdown]
 # ## What a leak is worth
 #
-# A classifier of the nineties, a *support vector machine*, learns from the eight plain numbers of
-# lesson 01. Twice: once with a test set of people that it has never met, once with a test set
-# drawn at random by image. For the second we have to lie on purpose: we tell the package that
-# every picture is a person of its own.
+# A classifier of the nineties, a *support vector machine* (SVM), learns from the eight plain
+# numbers of lesson 01. It draws a border between the classes; its `decision_function` says how far
+# on the side of ALL a cell lies. It learns twice: once it is tested on people that it has never
+# met, once on a test set drawn at random by image. Since the package refuses the second, we have to
+# lie to it: we say that every picture is a person of its own.
 
 
 # %%
@@ -148,12 +148,10 @@ flattered = np.concatenate([fold_scores(lied, seed + repeat) for repeat in range
 gap = flattered.mean() - honest.mean()
 figure = plots.split_leak(
     {"SVM": {"split by patient group": honest, "split by image": flattered}},
-    title=f"Known patients in the test set add {gap:+.2f} AUROC, and teach nothing",
+    title=f"Split by image instead of by patient: AUROC {gap:+.2f}, and nothing learnt",
     note=note,
 )
-here.show(
-    figure, "leak", "AUROC on twelve folds, split by group and by image; the latter is higher."
-)
+here.show(figure, "leak", "AUROC of the SVM on twelve folds, split by patient group and by image.")
 
 # %%
 for name, scores in (("split by patient group", honest), ("split by image", flattered)):
@@ -168,10 +166,10 @@ here.record(
 )
 
 # %% [markdown]
-# Two things are to be seen. The split by image is **higher**, by an amount that often exceeds the
-# difference between two published models. And its folds **agree** with each other, while the
-# honest ones scatter: with so few people in each test set, one difficult patient moves the score.
-# The scatter is the truth about how much we know.
+# Two things to look for. Which mean is **higher**, and by how much? On these cells it is the split
+# by image, by an amount that often exceeds the difference between two published models. And which
+# folds **agree** with each other? The honest ones scatter: with so few people in each test set, one
+# difficult patient moves the score. The scatter is the truth about how much we know.
 #
 # ## The split that this course uses
 #
@@ -198,7 +196,8 @@ check("02.1", answer)
 
 # %% [markdown]
 # **02.2** Build a split of your own: put two or more groups of each class into the test rows, and
-# all others into the training rows (leave the validation rows empty).
+# all others into the training rows. `np.flatnonzero(np.isin(group, ["A", "B"]))` gives the rows of
+# the groups A and B; `rows[:0]` is an empty selection, for the validation rows.
 
 # %% tags=["nbval-check-output"]
 
@@ -211,8 +210,7 @@ check("02.2", answer, labels=labels)
 # %% [markdown]
 # **02.3** A colleague cuts each picture into two halves, to have twice as many, and then splits at
 # random *by picture*: both halves of a cell may land on different sides. What should be kept
-# together? Answer with one word of the cell table: `"cell_id"`, `"subject"`, `"group"` or
-# `"fold"`.
+# together? Answer with one of `"cell_id"`, `"subject"`, `"group"`, `"fold"`.
 
 # %% tags=["nbval-check-output"]
 answer = "group"  # solution

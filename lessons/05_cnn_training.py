@@ -17,7 +17,7 @@
 #
 # 1. name the purpose of each kind of layer;
 # 2. weigh the classes, and say what for;
-# 3. read from the curves where learning becomes learning by heart.
+# 3. say from the curves which epoch is kept, and how far to trust that.
 
 # %% tags=["setup"]
 
@@ -45,9 +45,10 @@ labels = table["label"].to_numpy()
 # ## The network
 #
 # The paper describes a network of convolutions, batch normalisation, ReLU, max pooling, dropout
-# and a sigmoid. Here it is, with nothing hidden.
+# and a sigmoid. Here is one of these parts, with nothing hidden.
 
 # %%
+print("FILTERS =", models.FILTERS)
 print(inspect.getsource(models.build_cnn).split('"""')[2])
 
 # %% [markdown]
@@ -59,14 +60,14 @@ print(inspect.getsource(models.build_cnn).split('"""')[2])
 # | max pooling | halves the picture, keeps the strongest answer |
 # | global average | asks *how much* of a pattern there is, not where |
 # | dropout | makes the network answer without a random part of what it knows |
-# | sigmoid | turns a number into a probability of ALL |
+# | dense, here `logit` | adds up the evidence into one number, positive for ALL |
+# | sigmoid | turns that number into a probability of ALL |
 
 # %% tags=["nbval-check-output"]
 untrained = models.build_cnn(prepared.profile.size, seed=seed)
-print(
-    f"{untrained.count_params():,} numbers to learn, from {len(split.train):,} cells "
-    f"of {table['subject'].iloc[split.train].nunique()} people"
-)
+learnable = sum(int(np.prod(weights.shape)) for weights in untrained.trainable_weights)
+people = table["subject"].iloc[split.train].nunique()
+print(f"{learnable:,} numbers to learn, from {len(split.train):,} cells of {people} people")
 
 # %% [markdown]
 # Thousands of times more numbers than people. Such a network *can* learn every person by heart; it
@@ -84,10 +85,15 @@ print({name: round(weights[label], 2) for label, name in enumerate(("HEM", "ALL"
 # %% [markdown]
 # ## Training
 #
-# Three rules are at work. *Adaptive learning rate*: if the validation loss stops falling, the steps
-# become half as long. *Early stopping*: if it does not fall for some epochs, the training ends,
-# and the weights of the **best** epoch come back. And both look at **validation people**, of whom
-# the network has never seen a cell; the test people are not touched.
+# An *epoch* is one pass over the training cells. The *loss* (cross-entropy) is small when a high
+# probability is given to the right class; both classes weigh the same in it. The optimiser, *Adam*,
+# changes the numbers step by step so that the loss falls; the *learning rate* is the length of a
+# step.
+#
+# Two rules are at work, both watching **validation people**, of whom the network never learns a
+# cell; the test people are not touched. *Adaptive learning rate*: if the validation loss stops
+# falling, the steps become half as long. *Early stopping*: if it does not fall for some epochs, the
+# training ends, and the weights of the **best** epoch come back.
 
 # %%
 settings = runs.training_settings(prepared.profile)
@@ -107,7 +113,7 @@ best = history.loc[history["val_loss"].idxmin()]
 majority = max(np.mean(labels[split.validation]), 1 - np.mean(labels[split.validation]))
 figure = plots.learning_curves(
     history,
-    title=f"On people it has not met, the network is best after epoch {best['epoch']:.0f}",
+    title=f"The validation loss is lowest after epoch {best['epoch']:.0f}, whose weights are kept",
     majority=majority,
     note=note,
 )
@@ -121,12 +127,14 @@ here.show(
 # %% [markdown]
 # How to read them:
 #
-# - **Training loss falls** – the network learns something. It always does.
-# - **Validation loss falls with it** – what it learns holds for people it has not met.
-# - **Validation loss turns up** – from here on it learns *these* people. The mark shows the epoch
-#   whose weights are kept.
-# - **The validation curve jumps** – few people, each a large part of it.
-# - **Accuracy starts near the dashed line** – that line is the majority answer, not zero.
+# - **Training loss** falls over the epochs, though not in each: the network learns something. It
+#   always does.
+# - **Validation loss** should fall with it. If it *stays* above its lowest point while the training
+#   loss goes on falling, the network is learning the training people by heart.
+# - **A single jump** is no such sign. There are few validation people, and each is a large part of
+#   the curve. For the same reason the epoch that is kept is partly luck.
+# - **The dashed line** is the majority answer. An accuracy below it is worse than not looking.
+# - Training is measured on augmented cells and with dropout, so validation may well look better.
 
 # %% [markdown]
 # ## The surprise: the curves cannot tell whether it learnt the right thing
@@ -137,23 +145,20 @@ here.show(
 # %%
 baselines = runs.fit_baselines(prepared, split)
 validation = runs.predictions_of(model, baselines, prepared, split.validation)
-columns = {
-    "CNN": "probability",
-    "area alone": "area_probability",
-    "majority answer": "majority_probability",
-}
+labels_there = validation["label"]
 compared = pd.DataFrame(
     {
-        name: evaluation.metrics(validation["label"], validation[column])
-        for name, column in columns.items()
+        evaluation.MODEL_NAMES[model_name]: evaluation.metrics(labels_there, validation[column])
+        for model_name, column in evaluation.MODEL_COLUMNS.items()
     }
 ).T
 compared[["accuracy", "balanced_accuracy", "auroc"]].astype(float).round(3)
 
 # %% [markdown]
-# The network chose its epoch on these very people, so its row is a little flattered. Even so, the
-# distance between the first two rows is all that some two hundred thousand numbers have bought
-# over one. Whether it holds on people who had no part in any choice is the question of lesson 06.
+# The network chose its epoch on these very people, so its row is a little flattered. Compare the
+# first two rows. If the network is ahead, that distance is all that its many numbers have bought
+# over a single one. If it is not, they have bought nothing. Whether it holds on people who had no
+# part in any choice is the question of lesson 06.
 
 # %%
 saved = runs.save_run(here.run, prepared, model, history)

@@ -1,8 +1,7 @@
 # %% [markdown]
 # # 06 · Evaluation
 #
-# After this lesson you will be able to report a classifier so that a clinician could not be misled
-# by it.
+# After this lesson you will be able to report a classifier in a way that is hard to be misled by.
 #
 # **45 minutes to teach · about a minute to run (two, if the network must be trained first)**
 
@@ -32,6 +31,7 @@ import numpy as np
 import pandas as pd
 
 from leukhelpers import evaluation, lesson, plots, report, runs
+from leukhelpers.cells import CLASS_NAMES
 from leukhelpers.quiz import check
 
 here = lesson.begin("06", dataset, profile, seed, run)
@@ -42,9 +42,9 @@ predictions = trained.predictions
 
 # %% [markdown]
 # The file `predictions.csv` holds one row for each cell of the held-out people, with three answers
-# side by side. Everything in this lesson is made from it. It is opened here for the first time,
-# and nothing that follows may send us back to change the network: a test set that is used to
-# choose is no test set any more.
+# side by side. Everything in this lesson is made from it. The network's answers to these people are
+# opened here for the first time, and nothing that follows may send us back to change the network: a
+# test set that is used to choose is no test set any more.
 
 # %%
 predictions.drop(columns="fold").sample(5, random_state=2).round(3)
@@ -71,7 +71,7 @@ figure = plots.confusion_matrix(
 here.show(figure, "confusion", "Confusion matrix of the held-out cells, counts and row shares.")
 
 # %%
-evaluation.classification_report(labels, probability).round(2)
+evaluation.classification_report(labels, probability).round(2).fillna("")
 
 # %% [markdown]
 # Read a row of the matrix: of the truly healthy cells, how many were called what? That is
@@ -82,18 +82,22 @@ evaluation.classification_report(labels, probability).round(2)
 # %% tags=["nbval-check-output"]
 figure = plots.roc_curves(
     labels,
-    {"CNN": probability, "area alone": predictions["area_probability"]},
+    {"cnn": probability, "area": predictions["area_probability"]},
     title=f"The network's AUROC is {scores['auroc']:.2f}; chance is 0.50",
     note=note,
 )
 here.show(figure, "roc", "ROC curves of the network and of the area model, with the diagonal.")
 
 # %% [markdown]
+# The curve goes through all thresholds: upwards the share of ALL that is found, to the right the
+# share of HEM that is wrongly called ALL. The area under it is the AUROC of lesson 01.
+#
 # ## The surprise: what the average hides
 #
 # **It is not the cells that count, but the people.** Two hundred cells of one person go wrong
-# together. If one resamples *people* instead of cells, a thousand times, the score moves this
-# much:
+# together. So draw as many *groups* of people as there are, with repetition, two thousand times,
+# and compute the score each time (draws that lack a class are left out). The middle 95 % of these
+# scores is the **95 % interval**. For comparison, the same with single cells:
 
 # %%
 by_cell = evaluation.intervals(labels, probability, np.arange(len(labels)))["auroc"]
@@ -104,7 +108,12 @@ pd.DataFrame(
 
 # %% [markdown]
 # The first row is what most papers print, when they print an interval at all. The second is honest,
-# and with so few people even it is only rough.
+# and with so few people even it is only rough: with two or three groups of a class it rather
+# understates our doubt.
+#
+# The next figure has some measures more. *Weighted F1* averages, by class size, the harmonic mean
+# of precision and recall; *average precision* is the area under precision against recall; *MCC* is
+# the correlation of truth and answer, 0 for chance.
 
 # %% tags=["nbval-check-output"]
 summary = trained.metrics
@@ -138,7 +147,8 @@ people = evaluation.by_subject(predictions)
 worst = people.iloc[0]
 figure = plots.by_subject_bars(
     people,
-    title=f"Subject {worst['subject']}: {worst['correct']:.0%} of the cells right; the best: "
+    title=f"Subject {worst['subject']} ({CLASS_NAMES[worst['label']]}): "
+    f"{worst['correct']:.0%} of the cells right; the best: "
     f"{people['correct'].max():.0%}",
     note=note,
 )
@@ -148,9 +158,10 @@ here.show(figure, "by-subject", "Share of rightly answered cells for each held-o
 people.round(2)
 
 # %% [markdown]
-# A doctor does not meet the average cell. For the person in the first row the number at the top of
-# the page was an empty promise. **On which people does it fail?** is the question to ask of every
-# such paper.
+# A doctor does not meet the average cell. Compare the first rows with the accuracy that the report
+# above gives for all cells together. Are the worst people mostly of one class? Then it is the
+# threshold, or a whole class, that fails, not single persons. **On which people does it fail?** is
+# the question to ask of every such paper.
 
 # %%
 here.record(
@@ -213,7 +224,7 @@ check("06.3", answer)
 # ## Key points
 #
 # - A score stands beside the majority answer and the area model, and has an interval.
-# - The interval is made by resampling people, because cells of one person err together.
+# - The interval is made by resampling groups of people, because cells of one person err together.
 # - Show the people one by one, the worst first.
 #
 # **Read next:** lesson 07. On reporting: Collins et al., "TRIPOD+AI statement", *BMJ* 385 (2024).

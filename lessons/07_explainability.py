@@ -9,7 +9,7 @@
 # **Questions**
 #
 # - Which pixels moved the network towards ALL, and which towards HEM?
-# - Does a handsome heat map show that a network has learnt something?
+# - Does a convincing heat map show that a network has learnt something?
 # - What can one check when the truth is known?
 #
 # **Objectives** – you will
@@ -47,7 +47,7 @@ model = runs.load_model(trained.folder)
 # ## Six cells to explain
 #
 # Three leukemic and three healthy cells of people whom the network has not met: for each class
-# the answer of which it was surest, one in the middle, and the one that went most wrong.
+# the most right answer, one in the middle, and the most wrong one.
 
 # %%
 ranked = trained.predictions.sort_values("probability")
@@ -76,7 +76,7 @@ print("one number for each pixel and colour:", shap_values.shape)
 
 # %% [markdown]
 # Do they add up? That is the first test, **completeness**. SHAP's gradient explainer draws random
-# samples, so the sum is met nearly, not exactly.
+# samples, so the sum is met roughly; more samples bring it nearer.
 
 # %%
 logit = models.logit_model(model)
@@ -111,12 +111,12 @@ here.show(
 
 # %% [markdown]
 # Orange speaks for ALL, blue for HEM. It is tempting to tell a story now: "it looks at the
-# nucleus", "it has found the nucleoli". But see where SHAP puts its weight: along the **edge**, and
-# on the black around it. What is not there counts as well: black where a larger cell would be
-# speaks for HEM. That looks like a network that measures *size*, the ruler of lesson 01. Hold the
-# story back for a moment, though.
+# nucleus", "it has found the nucleoli". But look at the **edge** of the cells, too, and at the
+# black around the small ones. What is not there counts as well: black where a larger cell would be
+# may speak for HEM. Does this network read the nucleus, or does it measure *size*, the ruler of
+# lesson 01? Keep both stories in mind until the end of the lesson.
 #
-# ## The surprise: an untrained network draws handsome maps, too
+# ## The surprise: an untrained network draws maps, too
 #
 # We take the same network and replace what it has learnt by random numbers. It knows nothing. What
 # do its maps look like?
@@ -128,34 +128,41 @@ ignorant_shap = explain.shap_gradient(ignorant, images, background, 200, seed).s
 figure = plots.attribution_grid(
     images,
     {"SHAP, untrained": ignorant_shap, "Grad-CAM, untrained": ignorant_cam},
-    ["" for _ in titles],
-    title="A network that knows nothing explains itself just as neatly",
+    [f"trained: {told}" for told in titles],
+    title="SHAP traces the cell for a network that knows nothing, too",
     note=note,
 )
 here.show(figure, "untrained", "The same six cells explained by a network with random weights.")
 
 # %% [markdown]
-# Look at the SHAP column. It traces the edge of the cell again, now for a network that has never
-# learnt anything: the edge is simply where there is something to see. Grad-CAM draws its warm,
-# round spots again, wherever they fall. Either would pass in a publication.
+# Read the colour bars first: these values are far smaller than before, and each figure is stretched
+# to its own range. Then look at SHAP: it traces the edge of the cell again, now for a network that
+# has never learnt anything. The edge is simply where there is something to see. And Grad-CAM: is it
+# still on the cell, or somewhere else? A method whose maps change when the learning is taken away
+# passes this test; one whose maps do not is drawing the picture, not the network.
 #
-# So a handsome map proves nothing. What counts is the **difference** between the two networks. We
-# compare the order of the pixels by a rank correlation: 1 means the same map, 0 means nothing in
-# common, and below 0 what was for is now against.
+# The eye is easily fooled here, so we measure: the rank correlation of the pixels inside the cell
+# between the two networks' maps. 1 means the same order, 0 nothing in common. For SHAP we do it
+# twice. *Signed* compares direction, for ALL or for HEM. *Strength* leaves the sign out and
+# compares only *where* a map is strong, as the eye does.
 
 # %%
+inside = images.max(axis=-1) > 0
 similarity = pd.DataFrame(
     {
-        "SHAP": explain.rank_similarity(by_pixel, ignorant_shap),
-        "Grad-CAM": explain.rank_similarity(cam, ignorant_cam),
+        "SHAP, signed": explain.rank_similarity(by_pixel, ignorant_shap, inside),
+        "SHAP, strength": explain.rank_similarity(abs(by_pixel), abs(ignorant_shap), inside),
+        "Grad-CAM": explain.rank_similarity(cam, ignorant_cam, inside),
     },
     index=titles,
 )
-similarity.round(2)
+similarity.round(2).astype(object).where(similarity.notna(), "blank map")
 
 # %% [markdown]
-# The nearer to 0, the more of a map comes from what was learnt. A method whose maps stay alike is
-# drawing the picture, not the network.
+# A *blank map* has no order: one of the two networks shows nothing inside that cell. Where
+# *strength* is well above 0 while *signed* is near 0, the two networks mark the same places in
+# other colours. The places then come from the picture; only the colours can come from learning. And
+# mind that two *untrained* networks disagree in sign as well: a 0 alone proves nothing.
 #
 # **Second check: the background.** Nothing is to be seen on the black. Which share of an
 # explanation lies there?
@@ -172,8 +179,9 @@ shares = pd.DataFrame(
 shares.round(2)
 
 # %% [markdown]
-# Grad-CAM spills over the edge since its map has a coarse grid. It may also be that the network
-# measures the cell by its outline: then the black just outside *is* evidence.
+# Part of it is spill: Grad-CAM's map has a coarse grid. A map in a far corner is not. And it may be
+# that the network measures the cell by its outline: then the black just outside *is* evidence, most
+# of all around small cells.
 #
 # ## A truth to check against
 #
@@ -204,13 +212,13 @@ if prepared.dataset.synthetic:
     print(truth.round(2))
 
 # %% [markdown]
-# A share above "even spread" says that the network looks there more than elsewhere in the cell. A
-# share that the untrained network reaches as well says nothing about learning.
+# A share above "even spread" says that the map is denser there than elsewhere in the cell. A share
+# that the untrained network reaches as well says nothing about learning. So go back to your two
+# stories: which of these parts has a share above *both*? Only that is evidence.
 
 # %%
 here.record(
-    similarity_to_untrained_shap=round(float(similarity["SHAP"].mean()), 2),
-    similarity_to_untrained_grad_cam=round(float(similarity["Grad-CAM"].mean()), 2),
+    **{f"similarity to untrained, {name}": round(x, 2) for name, x in similarity.mean().items()},
     share_of_shap_on_black=round(float(shares["SHAP"].mean()), 2),
     share_of_grad_cam_on_black=round(float(shares["Grad-CAM"].mean()), 2),
 )
@@ -247,7 +255,7 @@ check("07.3", answer, shares=shares["SHAP"])
 # ## Key points
 #
 # - SHAP shares out the logit; its values add up. Grad-CAM is coarse and one-sided.
-# - A handsome map is no evidence. Compare it with the map of an untrained network.
+# - A convincing map is no evidence. Compare it with the map of an untrained network.
 # - Where the truth is known, measure. Where it is not, stay modest.
 #
 # **Read next:** Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018, from where the

@@ -10,6 +10,7 @@ becomes ``name = ...`` if it gives a name its value, and vanishes otherwise.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import tempfile
@@ -124,8 +125,15 @@ def main(arguments: list[str]) -> int:
         problems = [problem for lesson in lessons for problem in out_of_step(lesson)]
         print("\n".join(problems) or f"{len(lessons)} lessons are in step with their notebooks.")
         return bool(problems)
-    for lesson in lessons:
-        build(lesson)
+    unknown = [number for number in arguments if not sources([number])]
+    if unknown:
+        print(f"There is no lesson {', '.join(unknown)}.")
+        return 2
+    # In an empty place: a network that an older version left would show old numbers.
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["LEUK_HOME"] = home
+        for lesson in lessons:
+            build(lesson)
     return 0
 
 

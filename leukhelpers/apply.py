@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,19 +39,22 @@ def train_run(folder: Path | str, prepared: runs.Prepared, fold: int | None = No
     return runs.save_run(folder, prepared, model, history, split)
 
 
-def unseen(run_folder: Path | str, table: pd.DataFrame) -> np.ndarray:
+def unseen(run: runs.Run, dataset: Dataset, table: pd.DataFrame) -> np.ndarray:
     """Find the rows of a table that a run has not learnt from.
 
     A cell counts as seen if its group holds a picture, or bears the name of a
-    subject, that was in the run's training or validation part.
+    subject, that was in the run's training or validation part. Drawn subjects and
+    real ones are never the same, though the twin uses the names of C-NMC.
 
     Returns
     -------
     numpy.ndarray of bool, shape (n_cells,)
     """
-    parts = runs.read_parts(run_folder)
+    parts = runs.read_parts(run.folder)
     learnt = parts[parts["part"] != "test"]
-    known = table["sha256"].isin(learnt["sha256"]) | table["subject"].isin(learnt["subject"])
+    known = table["sha256"].isin(learnt["sha256"])
+    if run.about["synthetic"] == dataset.synthetic:
+        known |= table["subject"].isin(learnt["subject"])
     group = groups.group_ids(table)
     return ~np.isin(group, group[known.to_numpy()])
 
@@ -81,7 +85,7 @@ def evaluate_run(run_folder: Path | str, dataset: Dataset, data: Path) -> dict[s
     run = runs.read_run(run_folder)
     profile = runs.Profile(**run.about["profile"])
     array, table, unread = build_pixels(dataset, data / "cache", profile.size, profile.crop)
-    rows = np.flatnonzero(unseen(run_folder, table))
+    rows = np.flatnonzero(unseen(run, dataset, table))
     if len(rows) == 0:
         raise InputError(
             f"The run {run.folder.name} has learnt from every subject of {dataset.name}; "
@@ -196,10 +200,11 @@ def explain_files(
 
 def _free_name(stem: str, taken: set[str]) -> str:
     """Give each figure a name of its own, though two files may be called alike."""
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-_") or "cell"
     name, number = stem, 2
-    while name in taken:
+    while name.lower() in taken:  # some file systems do not heed the letter case
         name, number = f"{stem}-{number}", number + 1
-    taken.add(name)
+    taken.add(name.lower())
     return name
 
 

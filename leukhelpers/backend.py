@@ -18,9 +18,13 @@ __all__ = ["keras", "tf"]
 @contextlib.contextmanager
 def _quiet_stderr() -> Iterator[None]:
     """Point the process's error stream to nowhere."""
-    with contextlib.suppress(OSError, ValueError):
-        sys.stderr.flush()
-    kept = os.dup(2)
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+        kept = os.dup(2)
+    except (OSError, ValueError):  # there is no error stream: a program without a terminal
+        yield
+        return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)

@@ -204,6 +204,8 @@ def _open_course(folder: Path, parameters: dict[str, Any], resume: bool) -> dict
                 "give another --out."
             )
         return course
+    for left_over in folder.glob(".part-*"):  # of a run that was killed while it began
+        left_over.unlink()
     if any(entry.name != ".lock" for entry in folder.iterdir()):
         raise InputError(f"{folder} is not empty and holds no run; give another --out.")
     course = {"parameters": asked, "lessons": {}}

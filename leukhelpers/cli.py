@@ -36,7 +36,9 @@ DatasetOption = Annotated[
     str, typer.Option("--dataset", help="twin, cnmc, a C-NMC tree, or your own folder or CSV.")
 ]
 ProfileOption = Annotated[str, typer.Option(help="fast or full.")]
-SeedOption = Annotated[int, typer.Option(min=0, help="Seed of splits, weights and augmentation.")]
+SeedOption = Annotated[
+    int, typer.Option(min=0, max=2**31 - 1, help="Seed of splits, weights and augmentation.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 RunOption = Annotated[Path, typer.Option("--run", help="Folder of a finished run.")]
 
@@ -46,7 +48,7 @@ def data_twin(
     out: Annotated[Path, typer.Option(help="New folder to write into.")],
     images: Annotated[int, typer.Option(help="Number of images.")] = 1200,
     subjects: Annotated[int, typer.Option(help="Number of subjects.")] = 28,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Same seed, same bytes.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Draw synthetic cells in the layout of C-NMC."""
@@ -87,15 +89,16 @@ def run_course(
 
     runs.profile_of(profile)
     folder = out or _new_folder(runs.workspace() / "runs", dataset, profile, seed, resume)
-    numbers = [number.strip() for number in only.split(",") if number.strip()]
+    numbers = [number.strip().zfill(2) for number in only.split(",") if number.strip()]
     parameters = {"dataset": _absolute(dataset), "profile": profile, "seed": seed}
     names = [path.stem for path in batch.find_lessons(numbers)]
+    _prepare(dataset, profile, seed)  # what is wrong with the data is told before a lesson runs
     results = []
     with _progress() as listen:
         for result in batch.run_lessons(folder, parameters, numbers, resume, listen):
             results.append(result)
             done = f"{result.seconds:6.1f} s" if result.again else "done before"
-            errors.print(f"[{len(results)}/{len(names)}] {result.name}  {done}")
+            _tell(f"[{len(results)}/{len(names)}] {result.name}  {done}")
     page = report.write_report(folder)
     metrics_file = folder / "metrics.json"
     metrics = files.read_json(metrics_file) if metrics_file.is_file() else None
@@ -110,7 +113,7 @@ def run_course(
     output.print(table)
     if metrics is not None:
         output.print(_metrics_table(metrics))
-    output.print(f"Report: {page}", soft_wrap=True)
+    output.print(f"Report: {page}", markup=False)
 
 
 @app.command()
@@ -148,7 +151,7 @@ def crossval(
     from leukhelpers import apply
 
     _known_model(model)
-    found = apply.crossvalidate(_prepare(dataset, profile, seed), folds, say=errors.print)
+    found = apply.crossvalidate(_prepare(dataset, profile, seed), folds, say=_tell)
     _report(found, as_json)
 
 
@@ -156,6 +159,9 @@ def crossval(
 def evaluate(
     run: RunOption,
     dataset: DatasetOption = "twin",
+    part: Annotated[
+        str, typer.Option(help="Of a C-NMC tree: training or preliminary.")
+    ] = "training",
     as_json: JsonOption = False,
 ) -> None:
     """Measure a trained run on cells that it never saw."""
@@ -164,8 +170,12 @@ def evaluate(
     about = runs.read_run(run).about
     data = runs.workspace() / "data"
     profile = runs.Profile(**about["profile"])
-    found = apply.evaluate_run(run, runs.load(dataset, profile, about["seed"], data), data)
-    _report(found, as_json)
+    if part not in ("training", "preliminary"):
+        raise InputError(
+            f"Part {part!r} has no labels or is not known; choose training or preliminary."
+        )
+    cells = runs.load(dataset, profile, about["seed"], data, parts=(part,))
+    _report(apply.evaluate_run(run, cells, data), as_json)
 
 
 @app.command()
@@ -199,6 +209,9 @@ def main() -> None:
     except (InputError, LessonError) as error:
         _complain(str(error))
         raise SystemExit(2 if isinstance(error, InputError) else 1) from None
+    except PermissionError as error:
+        _complain(f"{error.filename} may not be written; LEUK_HOME can name another work folder.")
+        raise SystemExit(2) from None
     except Exception as error:
         # Typer's own errors about options know their sentence, and an interruption may
         # come as Abort; which classes these are depends on typer's release.
@@ -220,6 +233,11 @@ def _complain(message: str) -> None:
     errors.print(f"leuk: {message}", markup=False, soft_wrap=True)
 
 
+def _tell(message: str) -> None:
+    """Tell how far the work is, on standard error."""
+    errors.print(message, markup=False)
+
+
 def _prepare(dataset: str, profile: str, seed: int) -> Any:
     from leukhelpers import runs
 
@@ -239,7 +257,7 @@ def _absolute(dataset: str) -> str:
 
 def _new_folder(runs_folder: Path, dataset: str, profile: str, seed: int, resume: bool) -> Path:
     """Name a run after its parameters; a number follows where that name is taken."""
-    base = f"{Path(dataset).name}-{profile}-seed{seed}"
+    base = f"{Path(dataset).resolve().stem}-{profile}-seed{seed}"
     folder, number = runs_folder / base, 2
     latest = folder
     while folder.exists():
@@ -264,7 +282,7 @@ def _known_model(name: str) -> None:
 def _report(found: dict[str, Any], as_json: bool) -> None:
     """Print what was found, as JSON or as lines and tables."""
     if as_json:
-        print(json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False))
+        print(json.dumps(found, indent=2, allow_nan=False))
         return
     for key, value in found.items():
         if key == "models":
@@ -299,7 +317,7 @@ def _metrics_table(metrics: dict[str, Any]) -> Table | str:
 
 def _lines(entries: list[dict[str, Any]]) -> None:
     for entry in entries:
-        print(json.dumps(entry, ensure_ascii=False))
+        print(json.dumps(entry))
     if any("error" in entry for entry in entries):
         raise SystemExit(1)
 

@@ -159,31 +159,6 @@ def metrics(
     return values
 
 
-def majority_probabilities(train_labels: npt.ArrayLike, n: int) -> np.ndarray:
-    """Answer every cell with the share of ALL among the training cells.
-
-    At the threshold 0.5 this predicts the majority class of the training cells,
-    whatever the image; a model worth having must do better.
-
-    Parameters
-    ----------
-    train_labels : array_like of int, shape (m,)
-        Classes of the training cells, 0 (HEM) or 1 (ALL).
-    n : int
-        Number of cells to answer.
-
-    Returns
-    -------
-    numpy.ndarray of float, shape (n,)
-
-    Raises
-    ------
-    InputError
-        If ``train_labels`` is empty or holds anything but 0 and 1.
-    """
-    return np.full(n, _checked_labels(train_labels, "train_labels").mean())
-
-
 def by_subject(predictions: pd.DataFrame, threshold: float = 0.5) -> pd.DataFrame:
     """Score each subject on its own, the worst first.
 

@@ -189,13 +189,15 @@ def randomise_weights(model: keras.Model, seed: int) -> keras.Model:
     return fresh
 
 
-def rank_similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def rank_similarity(a: np.ndarray, b: np.ndarray, inside: np.ndarray | None = None) -> np.ndarray:
     """Correlate two sets of maps, pair by pair, by Spearman's rank correlation.
 
     Parameters
     ----------
     a, b : arrays of shape (n, ...)
         Maps of the same images.
+    inside : bool array of shape (n, ...), optional
+        The places that count, such as those of the cell; by default all.
 
     Returns
     -------
@@ -209,10 +211,16 @@ def rank_similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         If the shapes differ.
     """
     _same_shape(np.shape(a), np.shape(b))
-    ranks = [rankdata(np.reshape(x, (len(x), -1)), axis=1) for x in (a, b)]
-    first, second = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
-    covariance = (first * second).sum(axis=1)
-    return _ratio(covariance, np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1)))
+    inside = np.ones(np.shape(a), dtype=bool) if inside is None else inside
+    _same_shape(np.shape(a), np.shape(inside))
+    pairs = [
+        [rankdata(map_[where]) for map_ in maps]
+        for *maps, where in zip(np.asarray(a), np.asarray(b), inside, strict=True)
+    ]
+    centred = [[ranks - ranks.mean() for ranks in pair] for pair in pairs]
+    covariance = np.array([(first * second).sum() for first, second in centred])
+    norms = [np.sqrt((first**2).sum() * (second**2).sum()) for first, second in centred]
+    return _ratio(covariance, np.array(norms))
 
 
 def mask_share(attributions: np.ndarray, masks: np.ndarray) -> np.ndarray:

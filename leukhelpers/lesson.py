@@ -31,7 +31,9 @@ class Lesson:
     def prepare(self) -> runs.Prepared:
         """Read the cells, make them small, and hold out a quarter of the groups."""
         prepared = runs.prepare(self.load(), self.profile, self.seed, self.data)
-        runs.write_table(self.run / "set_aside.csv", prepared.set_aside)  # for the report
+        # For the report, whichever lessons the run has.
+        runs.write_table(self.run / "set_aside.csv", prepared.set_aside)
+        files.write_json(self.run / "cells.json", runs.describe(prepared))
         return prepared
 
     def show(self, figure: Figure, name: str, alt: str) -> None:
@@ -39,8 +41,9 @@ class Lesson:
         plots.show(figure, self.run / "figures", f"{self.number}-{name}", alt)
 
     def record(self, **facts: Any) -> None:
-        """Keep what the lesson measured, for the report."""
-        files.write_json(self.run / "facts" / f"{self.number}.json", facts)
+        """Keep what the lesson measured, for the report; a nan becomes "not defined"."""
+        told = {name: "not defined" if value != value else value for name, value in facts.items()}
+        files.write_json(self.run / "facts" / f"{self.number}.json", told)
 
 
 def begin(
@@ -62,8 +65,11 @@ def begin(
     InputError
         If a parameter is not of its kind.
     """
+    for name, value in (("dataset", dataset), ("profile", profile), ("run", run)):
+        if not isinstance(value, str):
+            raise InputError(f"{name} must be text in quotation marks, not {value!r}.")
     chosen = runs.profile_of(profile)
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
         raise InputError(f"seed must be a whole number from 0 up, not {seed!r}.")
     home = runs.workspace()
     name = Path(dataset).name or "cells"

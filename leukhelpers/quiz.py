@@ -78,12 +78,15 @@ def _choice(expected: str, hints: dict[str, str]) -> Check:
     return look
 
 
-def _spellings(answer: Any, table: pd.DataFrame) -> str | None:
-    if int(answer) == table["cell_id"].str.split("_").str[1].nunique():
+def _small_letters(answer: Any, table: pd.DataFrame) -> str | None:
+    if int(answer) == table["cell_id"].str.startswith("UID_h").sum():
         return None
-    if int(answer) == table["subject"].nunique():
-        return "That is the number after folding; take the names as they are written."
-    return "Split the names at the underscores and count the different second parts."
+    if int(answer) in (
+        table["cell_id"].str.contains("_h").sum(),
+        table["cell_id"].str.contains("_h", case=False).sum(),
+    ):
+        return "That counts every name that ends in _hem; look only where the subject stands."
+    return "The names begin with UID_ and the subject; how many begin with UID_h?"
 
 
 def _largest_healthy(answer: Any, table: pd.DataFrame, area: pd.Series) -> str | None:
@@ -114,7 +117,7 @@ def _crop(answer: Any, reaches: np.ndarray) -> str | None:
     side = int(answer)
     if side % 10 or not 200 <= side <= 450:
         return "Try crops from 200 to 450 in steps of 10."
-    if (reaches > side).mean() > 0.02:
+    if side < 450 and (reaches > side).mean() > 0.02:
         return "That crop cuts more than 2 % of the cells; it must be larger."
     if side > 200 and (reaches > side - 10).mean() <= 0.02:
         return "A smaller crop would do as well."
@@ -180,7 +183,7 @@ CHECKS: dict[str, Check] = {
         },
         "What is the recall of each class? Take their mean.",
     ),
-    "01.1": _spellings,
+    "01.1": _small_letters,
     "01.2": _largest_healthy,
     "02.1": _number(
         2,
@@ -197,7 +200,7 @@ CHECKS: dict[str, Check] = {
         {
             "cell_id": "That keeps the halves together, but not two cells of one person.",
             "subject": "Nearly: but two subjects may share a picture.",
-            "fold": "That would do no harm, but a fold holds many people; smaller will do.",
+            "fold": "The published folds share pictures, as you have seen in this lesson.",
         },
     ),
     "03.1": _crop,

@@ -61,11 +61,10 @@ def write_report(folder: Path | str) -> Path:
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     page = environment.from_string(template).render(
         name=folder.name,
-        about=_json(folder / "run.json"),
+        about=_json(folder / "cells.json"),
         metrics=_json(folder / "metrics.json"),
         models=MODEL_NAMES,
         titles=METRICS,
-        told=told,
         lessons=_lessons(folder),
         set_aside=_table(folder / "set_aside.csv"),
     )

@@ -30,7 +30,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 import psutil
-from scipy.special import expit
 
 from leukhelpers import evaluation, files, groups
 from leukhelpers.cells import InputError
@@ -110,10 +109,16 @@ def workspace(start: Path | None = None) -> Path:
     return start
 
 
-def load(dataset: str | Path, profile: Profile, seed: int, data: Path) -> Dataset:
+def load(
+    dataset: str | Path,
+    profile: Profile,
+    seed: int,
+    data: Path,
+    parts: Sequence[str] = ("training",),
+) -> Dataset:
     """Read the cells of a run; the twin has the size that the profile asks for."""
     return load_dataset(
-        dataset, data, n_images=profile.twin_images, n_subjects=profile.twin_subjects, seed=seed
+        dataset, data, profile.twin_images, profile.twin_subjects, seed=seed, parts=parts
     )
 
 
@@ -177,32 +182,26 @@ def training_settings(profile: Profile) -> Any:
     )
 
 
-def fit_baselines(prepared: Prepared, split: groups.Split) -> dict[str, float]:
+def fit_baselines(prepared: Prepared, split: groups.Split) -> dict[str, Any]:
     """Fit the two answers that stand beside every network: area alone, and majority.
 
     Returns
     -------
     dict
-        ``area_mean``, ``area_scale`` (pixels of the original), ``area_weight``,
-        ``area_bias`` of a logistic regression, and ``share_of_all`` in training.
+        ``area``, the numbers of :func:`leukhelpers.training.fit_area`, and
+        ``share_of_all`` in training.
     """
     from leukhelpers import training
 
     labels = prepared.table["label"].to_numpy()
-    scaler, regression = training.fit_area(
-        prepared.pixels, labels, split, prepared.profile.crop
-    ).named_steps.values()
     return {
-        "area_mean": float(scaler.mean_[0]),
-        "area_scale": float(scaler.scale_[0]),
-        "area_weight": float(regression.coef_[0, 0]),
-        "area_bias": float(regression.intercept_[0]),
+        "area": training.fit_area(prepared.pixels, labels, split, prepared.profile.crop),
         "share_of_all": float(labels[split.train].mean()),
     }
 
 
 def predictions_of(
-    model: keras.Model, baselines: dict[str, float], prepared: Prepared, rows: np.ndarray
+    model: keras.Model, baselines: dict[str, Any], prepared: Prepared, rows: np.ndarray
 ) -> pd.DataFrame:
     """Let the network, the area model and the majority answer the same cells.
 
@@ -223,10 +222,7 @@ def predictions_of(
         area_probability, majority_probability``; probabilities are of ALL.
     """
     from leukhelpers import training
-    from leukhelpers.features import cell_area
 
-    area = cell_area(prepared.pixels[rows], prepared.profile.crop)
-    logit = baselines["area_weight"] * (area - baselines["area_mean"]) / baselines["area_scale"]
     cells = prepared.table.iloc[rows]
     return pd.DataFrame(
         {
@@ -236,16 +232,18 @@ def predictions_of(
             "fold": cells["fold"].to_numpy(),
             "label": cells["label"].to_numpy(),
             "probability": training.predict(model, prepared.pixels, rows),
-            "area_probability": expit(logit + baselines["area_bias"]),
+            "area_probability": training.predict_area(
+                baselines["area"], prepared.pixels, rows, prepared.profile.crop
+            ),
             "majority_probability": np.full(len(rows), baselines["share_of_all"]),
         }
     )
 
 
 def fingerprint(table: pd.DataFrame) -> str:
-    """Name a set of cells by their ids, labels and pixels."""
+    """Name a set of cells by their ids, labels, subjects and pixels."""
     digest = hashlib.sha256()
-    for row in table[["cell_id", "label", "sha256"]].itertuples(index=False):
+    for row in table[["cell_id", "label", "subject", "sha256"]].itertuples(index=False):
         digest.update("\0".join(map(str, row)).encode() + b"\n")
     return digest.hexdigest()[:16]
 
@@ -393,20 +391,38 @@ def read_run(folder: Path | str) -> Run:
     folder = Path(folder)
     if not (folder / "run.json").is_file():
         raise InputError(f"{folder} is no finished run: it has no run.json.")
-    return Run(
-        folder,
-        files.read_json(folder / "run.json"),
-        pd.read_csv(folder / "history.csv"),
-        read_predictions(folder),
-        files.read_json(folder / "metrics.json"),
-    )
+    try:
+        return Run(
+            folder,
+            files.read_json(folder / "run.json"),
+            pd.read_csv(folder / "history.csv"),
+            read_predictions(folder),
+            files.read_json(folder / "metrics.json"),
+        )
+    except (OSError, ValueError) as error:
+        raise InputError(f"The run in {folder} is damaged ({error}); train it again.") from None
 
 
 def load_model(folder: Path | str) -> keras.Model:
     """Load a run's network in Keras' safe mode: a model file may not bring code."""
     from leukhelpers.backend import keras
 
-    return keras.saving.load_model(Path(folder) / "model.keras", safe_mode=True)
+    try:
+        return keras.saving.load_model(Path(folder) / "model.keras", safe_mode=True)
+    except (OSError, ValueError) as error:
+        told = str(error).splitlines()[0]
+        raise InputError(f"The network in {folder} cannot be loaded ({told}).") from None
+
+
+def refuse_other_run(run: Run, prepared: Prepared) -> None:
+    """Refuse a run that was not made from these cells, settings and split."""
+    asked = (fingerprint(prepared.table), asdict(prepared.profile), prepared.seed)
+    found = (run.about["fingerprint"], run.about["profile"], run.about["seed"])
+    wanted = _parts(prepared, prepared.split)["part"].tolist()
+    if asked != found or wanted != read_parts(run.folder)["part"].tolist():
+        raise InputError(
+            f"{run.folder} holds a run of other cells, profile, seed or split; name another folder."
+        )
 
 
 def ensure_run(folder: Path | str, prepared: Prepared, say: Callable[[str], None] = print) -> Run:
@@ -415,17 +431,12 @@ def ensure_run(folder: Path | str, prepared: Prepared, say: Callable[[str], None
     Raises
     ------
     InputError
-        If the folder holds a run of other cells, another profile or another seed.
+        If the folder holds a run of other cells, another profile, seed or split.
     """
     folder = Path(folder)
     if (folder / "run.json").is_file():
         run = read_run(folder)
-        asked = (fingerprint(prepared.table), prepared.profile.name, prepared.seed)
-        found = (run.about["fingerprint"], run.about["profile"]["name"], run.about["seed"])
-        if asked != found:
-            raise InputError(
-                f"{folder} holds a run of other cells, profile or seed; name another folder."
-            )
+        refuse_other_run(run, prepared)
         say(f"Reading the trained network of {folder.name}.")
         return run
     say(f"No trained network in {folder.name} yet: training one ({prepared.profile.name} profile).")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from sklearn.pipeline import Pipeline
+from scipy.special import expit
 from sklearn.utils.class_weight import compute_class_weight
 
 from leukhelpers.augment import ordered_batches, steps_per_epoch, training_batches
@@ -220,7 +220,7 @@ def predict(
     return model.predict(batches, verbose=0).ravel().astype(float)
 
 
-def fit_area(pixels: np.ndarray, labels: np.ndarray, split: Split, crop: int) -> Pipeline:
+def fit_area(pixels: np.ndarray, labels: np.ndarray, split: Split, crop: int) -> dict[str, float]:
     """Train the area baseline on the training rows.
 
     Parameters
@@ -236,8 +236,9 @@ def fit_area(pixels: np.ndarray, labels: np.ndarray, split: Split, crop: int) ->
 
     Returns
     -------
-    sklearn.pipeline.Pipeline
-        The trained model.
+    dict
+        All that the model has learnt: ``mean`` and ``scale`` of the area (pixels of
+        the original), ``weight`` and ``bias`` of the logistic regression.
 
     Raises
     ------
@@ -246,16 +247,25 @@ def fit_area(pixels: np.ndarray, labels: np.ndarray, split: Split, crop: int) ->
     """
     train_labels = np.asarray(labels)[split.train]
     _weights_of(train_labels, "training")
-    return build_area().fit(_areas(pixels, split.train, crop), train_labels)
+    fitted = build_area().fit(_areas(pixels, split.train, crop), train_labels)
+    scaler, regression = (step for _, step in fitted.steps)
+    return {
+        "mean": float(scaler.mean_[0]),
+        "scale": float(scaler.scale_[0]),
+        "weight": float(regression.coef_[0, 0]),
+        "bias": float(regression.intercept_[0]),
+    }
 
 
-def predict_area(pipeline: Pipeline, pixels: np.ndarray, rows: np.ndarray, crop: int) -> np.ndarray:
+def predict_area(
+    learnt: dict[str, float], pixels: np.ndarray, rows: np.ndarray, crop: int
+) -> np.ndarray:
     """Predict the probability of ALL from the cell's area alone.
 
     Parameters
     ----------
-    pipeline : sklearn.pipeline.Pipeline
-        Trained by :func:`fit_area`.
+    learnt : dict
+        From :func:`fit_area`.
     pixels : uint8 array of shape (n, size, size, 3)
         Cells on black; may be a memory map.
     rows : int array of shape (m,)
@@ -270,7 +280,8 @@ def predict_area(pipeline: Pipeline, pixels: np.ndarray, rows: np.ndarray, crop:
     """
     if len(rows) == 0:
         return np.zeros(0)
-    return pipeline.predict_proba(_areas(pixels, rows, crop))[:, ALL]
+    areas = _areas(pixels, rows, crop)[:, 0]
+    return expit(learnt["weight"] * (areas - learnt["mean"]) / learnt["scale"] + learnt["bias"])
 
 
 def _areas(pixels: np.ndarray, rows: np.ndarray, crop: int) -> np.ndarray:

@@ -100,6 +100,7 @@ def one_sentence(error: str) -> bool:
         (["crossval", "--folds", "1"], "folds"),
         (["crossval", "--model", "svm"], "choose cnn"),
         (["evaluate", "--run", "nowhere"], "no finished run"),
+        (["data", "info", "--seed", "5000000000"], "seed"),
         (["predict", "--run", "nowhere", "a.png"], "no finished run"),
         (["explain", "--run", "nowhere", "--out", "x", "a.png"], "no finished run"),
         (["nonsense"], "nonsense"),
@@ -187,8 +188,29 @@ def test_second_run_takes_a_new_folder_and_resume_the_latest(leuk, one_lesson, h
     assert len(list((home / "runs").iterdir())) == 2
 
 
+def test_too_few_subjects_are_told_before_any_lesson_runs(leuk, one_lesson, tiny_tree, tmp_path):
+    import shutil
+
+    tree = tmp_path / "few"
+    shutil.copytree(tiny_tree, tree)
+    for healthy in tree.rglob("UID_H[3-9]*"):
+        healthy.unlink()
+    status, output, error = leuk("run", "--dataset", tree, "--out", tmp_path / "run")
+    assert status == 2
+    assert output == ""
+    assert one_sentence(error)
+    assert "groups of HEM" in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_evaluate_takes_a_named_part_only(leuk, trained, tiny_tree):
+    status, _, error = leuk("evaluate", "--run", trained, "--dataset", tiny_tree, "--part", "final")
+    assert status == 2
+    assert "training or preliminary" in error
+
+
 def test_run_json_is_one_document(leuk, one_lesson, tmp_path):
-    status, output, _ = leuk("run", "--out", tmp_path / "run", "--json")
+    status, output, _ = leuk("run", "--out", tmp_path / "run [1]", "--json")
     found = json.loads(output)
     assert status == 0
     assert found["metrics"]["models"]["majority"]["auroc"]["value"] == 0.8

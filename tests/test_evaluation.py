@@ -85,14 +85,6 @@ def test_paper_metrics_show_what_accuracy_hides(paper: tuple[np.ndarray, np.ndar
     assert evaluation.confusion(*paper).to_numpy().tolist() == [[1455, 0], [678, 0]]
 
 
-def test_majority_probabilities_answer_the_majority_of_the_training_cells() -> None:
-    mostly_all = evaluation.majority_probabilities([1, 1, 0], 4)
-    np.testing.assert_allclose(mostly_all, [2 / 3] * 4)
-    assert evaluation.confusion([0, 1, 1, 1], mostly_all)["HEM"].sum() == 0
-    mostly_hem = evaluation.majority_probabilities([0, 0, 1], 4)
-    assert evaluation.confusion([0, 1, 1, 1], mostly_hem)["ALL"].sum() == 0
-
-
 # ---------------------------------------------------------------- agreement with scikit-learn
 
 
@@ -351,8 +343,6 @@ def test_other_bad_arguments_are_refused_by_name() -> None:
         evaluation.metrics([0, 1], [0.1, 0.2], threshold=float("nan"))
     with pytest.raises(InputError, match="n_resamples"):
         evaluation.intervals([0, 1], [0.1, 0.2], ["a", "b"], n_resamples=0)
-    with pytest.raises(InputError, match="train_labels"):
-        evaluation.majority_probabilities([], 3)
     with pytest.raises(InputError, match="b must be from 0 to 1"):
         evaluation.compare([0, 1], [0.1, 0.2], [0.1, 7], ["a", "b"])
     with pytest.raises(InputError, match="area_probability must be"):

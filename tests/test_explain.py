@@ -232,3 +232,11 @@ def test_black_share_counts_what_lies_off_the_cell():
     images[0, 0, 0, 1] = 1  # nearly black is cell
     attributions = np.array([[[1.0, 1], [1, -1]]])
     assert black_share(attributions, images).tolist() == [0.75]
+
+
+def test_rank_similarity_heeds_only_the_places_inside():
+    a = np.array([[1.0, 2.0, 3.0, 9.0, 9.0]])
+    b = np.array([[3.0, 2.0, 1.0, 9.0, 99.0]])
+    inside = np.array([[True, True, True, False, False]])
+    assert rank_similarity(a, b, inside) == pytest.approx([-1.0])
+    assert rank_similarity(a, b)[0] > -0.5

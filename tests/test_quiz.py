@@ -47,7 +47,7 @@ CASES = {
         {0.5: "balanced", 0.32: "smaller", 1.0: "one of", 68: "between", 0.1: "div"},
     ),
     "00.2": ({}, 0.5, {0.68: "accuracy", 1.0: "counts as much", 0.2: "mean"}),
-    "01.1": ({"table": TABLE}, 4, {3: "folding", 7: "underscores"}),
+    "01.1": ({"table": TABLE}, 1, {3: "_hem", 7: "UID_h"}),
     "01.2": (
         {"table": TABLE, "area": AREA},
         "H4",
@@ -66,7 +66,7 @@ CASES = {
     "02.3": (
         {},
         "group",
-        {"subject": "Nearly", "cell_id": "halves", "fold": "many", "x": "choices"},
+        {"subject": "Nearly", "cell_id": "halves", "fold": "share pictures", "x": "choices"},
     ),
     "03.1": (
         {"reaches": np.arange(250, 350)},

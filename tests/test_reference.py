@@ -26,7 +26,7 @@ def test_figures_folder_holds_what_the_reference_run_recorded():
 def test_run_on_real_cells_cannot_be_kept_as_synthetic(tmp_path, monkeypatch):
     monkeypatch.setattr(reference, "RESULTS", tmp_path / "results")
     files.write_json(tmp_path / "metrics.json", {"synthetic": False})
-    files.write_json(tmp_path / "run.json", {})
+    files.write_json(tmp_path / "run.json", {"images": 3527})
     with pytest.raises(SystemExit, match="synthetic"):
         reference.keep("twin", tmp_path)
     assert not (tmp_path / "results").exists()
@@ -36,3 +36,12 @@ def test_no_figure_of_real_cells_is_tracked():
     told = files.read_json(reference.RESULTS / "reference_twin.json")
     assert told["synthetic"] is True
     assert re.match(r"\d{4}-\d\d-\d\d", told["date"])
+
+
+def test_twin_page_states_what_the_kept_measurements_say(monkeypatch, tmp_path):
+    kept = (reference.ROOT / "docs" / "twin.md").read_text("utf-8")
+    (tmp_path / "docs").mkdir()
+    monkeypatch.setattr(reference, "ROOT", tmp_path)
+    reference.write_twin_page()
+    assert (tmp_path / "docs" / "twin.md").read_text("utf-8") == kept
+    assert "**synthetic**" in kept

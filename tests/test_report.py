@@ -105,9 +105,13 @@ def test_lesson_begins_with_versions_and_data_and_leaves_figures_and_facts(tmp_p
     here.record(answer=42)
     assert (tmp_path / "figures" / "03-shape.png").is_file()
     assert files.read_json(tmp_path / "facts" / "03.json") == {"answer": 42}
+    here.record(share=float("nan"))
+    assert files.read_json(tmp_path / "facts" / "03.json") == {"share": "not defined"}
+    with pytest.raises(InputError, match="run must be text"):
+        lesson.begin("03", run=tmp_path)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("seed", [-1, 1.5, "0", True])
+@pytest.mark.parametrize("seed", [-1, 1.5, "0", True, 2**31])
 def test_lesson_refuses_a_seed_that_is_none(seed):
     with pytest.raises(InputError, match="seed must be"):
         lesson.begin("03", seed=seed)

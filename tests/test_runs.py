@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -105,8 +106,14 @@ def test_ensure_run_reads_what_is_there_and_refuses_another(run, prepared):
     found = runs.ensure_run(run.folder, prepared, said.append)
     assert "Reading" in said[0]
     assert found.about == run.about
-    with pytest.raises(InputError, match="other cells, profile or seed"):
+    with pytest.raises(InputError, match="other cells, profile, seed or split"):
         runs.ensure_run(run.folder, prepared._replace(seed=1))
+    corrected = prepared.table.assign(subject=prepared.table["subject"].replace("1", "2"))
+    with pytest.raises(InputError, match="other cells"):
+        runs.ensure_run(run.folder, prepared._replace(table=corrected))
+    split = groups.everything_split(prepared.table, 0)
+    with pytest.raises(InputError, match="or split"):
+        runs.ensure_run(run.folder, prepared._replace(split=split))
 
 
 def test_ensure_run_trains_where_nothing_is_and_says_so(prepared, tmp_path):
@@ -119,6 +126,19 @@ def test_ensure_run_trains_where_nothing_is_and_says_so(prepared, tmp_path):
 def test_folder_without_run_json_is_no_run(run, tmp_path):
     with pytest.raises(InputError, match="no finished run"):
         runs.read_run(tmp_path)
+
+
+def test_damaged_run_is_named_in_one_sentence(run, tmp_path):
+    import shutil
+
+    broken = tmp_path / "broken"
+    shutil.copytree(run.folder, broken)
+    (broken / "run.json").write_text('{"dataset": ')
+    with pytest.raises(InputError, match="damaged"):
+        runs.read_run(broken)
+    (broken / "model.keras").write_bytes(b"PK no model")
+    with pytest.raises(InputError, match="cannot be loaded"):
+        runs.load_model(broken)
 
 
 def test_save_that_is_killed_leaves_no_run(run, prepared, tmp_path, monkeypatch):
@@ -180,7 +200,13 @@ def test_cell_that_shares_a_picture_with_training_counts_as_seen(run, prepared):
             "sha256": [learnt["sha256"].iloc[0], "new", "newer"],
         }
     )
-    assert apply.unseen(run.folder, table).tolist() == [False, False, True]
+    dataset = prepared.dataset
+    assert apply.unseen(run, dataset, table).tolist() == [False, False, True]
+    namesake = table.assign(subject=["900", "900", learnt["subject"].iloc[0]])
+    assert apply.unseen(run, dataset, namesake).tolist() == [False, False, False]
+    # Drawn cells under the names of real subjects are other subjects.
+    drawn = dataclasses.replace(dataset, synthetic=True)
+    assert apply.unseen(run, drawn, namesake).tolist() == [False, False, True]
 
 
 def test_run_on_all_subjects_holds_nothing_out_and_cannot_be_evaluated_on_them(prepared, tmp_path):
@@ -219,7 +245,7 @@ def test_predict_gives_the_probability_of_the_pipeline(run, prepared):
 
 def test_explain_draws_one_figure_for_each_readable_file(run, prepared, tmp_path):
     paths = [prepared.dataset.root / path for path in prepared.table["path"].iloc[:2]]
-    twin = tmp_path / paths[0].name
+    twin = tmp_path / "größe (1).b.bmp"
     twin.write_bytes(paths[1].read_bytes())
     (tmp_path / "text.png").write_text("no picture")
     told = apply.explain_files(

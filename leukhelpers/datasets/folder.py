@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from leukhelpers.cells import InputError, label_of
+from leukhelpers.cells import CLASS_NAMES, InputError, label_of, parse_name
 from leukhelpers.datasets.base import Dataset, read_table, set_aside_frame
 from leukhelpers.datasets.images import list_files, not_a_picture, readable_cells
 
@@ -74,11 +74,22 @@ def _from_csv(csv: Path) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
             labels.append(label_of(name))
         except InputError as error:
             raise InputError(f"{csv.name}, line {line}: {error}") from None
+        told = _label_in_name(table.at[line, "path"])
+        if told not in (None, labels[-1]):
+            raise InputError(f"{csv.name}, line {line}: the file's name says {CLASS_NAMES[told]}.")
     table = table.assign(label=labels)
     # os.path.isfile, unlike Path.is_file, also bears a path too long to exist.
     present = files.map(os.path.isfile).astype(bool)
     aside = [(path, "the file is missing") for path in table.loc[~present, "path"]]
     return table[present], aside
+
+
+def _label_in_name(path: str) -> int | None:
+    """Read the label from a name by C-NMC's rule; other names say nothing."""
+    try:
+        return parse_name(Path(path).stem).label
+    except InputError:
+        return None
 
 
 def _from_class_folders(place: Path) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
@@ -94,6 +105,9 @@ def _from_class_folders(place: Path) -> tuple[pd.DataFrame, list[tuple[str, str]
             label = label_of(path.parts[0])
         except InputError:
             reason = reason or "not inside a folder named ALL or HEM"
+        else:
+            if reason is None and _label_in_name(path.name) not in (None, label):
+                reason = f"its name contradicts its folder {path.parts[0]}"
         if reason:
             aside.append((path.as_posix(), reason))
         else:

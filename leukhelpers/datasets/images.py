@@ -125,17 +125,23 @@ def digest_images(
         if known["path"].tolist() == list(paths):
             return known
 
+    trouble: list[OSError] = []  # of the disk, not of a picture: it may pass
+
     def digest(path: str) -> tuple[str, str, str]:
         try:
             return path, pixel_digest(read_image(root / path)), ""
-        except (InputError, OSError) as error:
-            return path, "", getattr(error, "strerror", None) or str(error)
+        except InputError as error:
+            return path, "", str(error)
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError):
+                trouble.append(error)
+            return path, "", error.strerror or str(error)
 
     # Threads are enough: decoding and hashing both run outside Python's lock.
     rows = Parallel(n_jobs=n_jobs or os.cpu_count(), prefer="threads")(
         delayed(digest)(path) for path in paths
     )
-    if kept is not None:
+    if kept is not None and not trouble:
         write_json(kept, rows)
     return pd.DataFrame(rows, columns=columns)
 

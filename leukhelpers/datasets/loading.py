@@ -10,7 +10,7 @@ from leukhelpers.cells import InputError
 from leukhelpers.datasets.base import Dataset
 from leukhelpers.datasets.cnmc import find_root, read_cnmc
 from leukhelpers.datasets.folder import read_own
-from leukhelpers.datasets.twin import write_twin
+from leukhelpers.datasets.twin import GENERATOR, write_twin
 
 __all__ = ["Dataset", "load_dataset"]
 
@@ -45,7 +45,8 @@ def load_dataset(
     data = Path(data)
     cache = data / "cache"
     if str(dataset) == "twin":
-        folder = data / f"twin-{n_images}-{n_subjects}-seed{seed}"
+        # Drawn by another version, the same numbers would be another twin.
+        folder = data / f"twin-{n_images}-{n_subjects}-seed{seed}-v{GENERATOR}"
         root = write_twin(folder, n_images=n_images, n_subjects=n_subjects, seed=seed)
         return read_cnmc(root, parts, cache, name="twin", synthetic=True)
     if str(dataset) == "cnmc":
