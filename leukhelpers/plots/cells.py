@@ -62,7 +62,7 @@ def montage(
     layout: Any = figure.get_layout_engine()
     layout.set(w_pad=0.02, h_pad=0.03, wspace=0, hspace=0)
     # Few cells stand side by side at the left; empty places keep them from drifting apart.
-    places = max(columns, int(WIDTH / side))
+    places = max(columns, round(WIDTH / side))
     grid = figure.subplots(rows, places, squeeze=False)
     for axes in grid.ravel():
         axes.set_axis_off()
