@@ -11,6 +11,8 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
+from leukhelpers.datasets.images import read_image
+
 # A busy machine is slow, not wrong.
 settings.register_profile("course", deadline=None)
 settings.load_profile("course")
@@ -99,3 +101,20 @@ print("sum", int(array.sum()), flush=True)
 def tiny_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tree of `tiny_cnmc`, drawn once for all; not to be changed."""
     return make_tree(tmp_path_factory.mktemp("session"))
+
+
+@pytest.fixture
+def record_reads(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], list[str]]:
+    """Return a function that has a module tell the name of every picture it opens."""
+
+    def record(module: object) -> list[str]:
+        seen: list[str] = []
+
+        def recorded(path: Path) -> np.ndarray:
+            seen.append(path.name)
+            return read_image(path)
+
+        monkeypatch.setattr(module, "read_image", recorded)
+        return seen
+
+    return record

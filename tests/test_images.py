@@ -221,16 +221,8 @@ PATHS = ["0.bmp", "1.bmp", "bad.bmp", "2.bmp", "gone.bmp", "3.bmp"]
 
 
 @pytest.fixture
-def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Record the name of every picture that is opened."""
-    seen: list[str] = []
-
-    def recorded(path: Path) -> np.ndarray:
-        seen.append(path.name)
-        return read_image(path)
-
-    monkeypatch.setattr(images, "read_image", recorded)
-    return seen
+def reads(record_reads: Callable[[object], list[str]]) -> list[str]:
+    return record_reads(images)
 
 
 def test_digests_stand_row_for_row_with_the_paths(pictures: Path) -> None:

@@ -42,16 +42,8 @@ def visible(cache: Path) -> list[str]:
 
 
 @pytest.fixture
-def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Record the name of every picture that is opened."""
-    seen: list[str] = []
-
-    def recorded(path: Path) -> np.ndarray:
-        seen.append(path.name)
-        return read_image(path)
-
-    monkeypatch.setattr(pixels, "read_image", recorded)
-    return seen
+def reads(record_reads: Callable[[object], list[str]]) -> list[str]:
+    return record_reads(pixels)
 
 
 # --- one picture ---------------------------------------------------------------------------
