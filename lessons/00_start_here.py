@@ -16,7 +16,7 @@
 #
 # 1. read a *cell table* and say what each of its columns means;
 # 2. compute what the *majority answer* scores, and name a measure that it cannot fool;
-# 3. run any lesson again with other cells, another profile or another seed.
+# 3. find in a *data card* what the cells must not be used for, and run any lesson again with other cells, another profile or another seed.
 
 # %% tags=["setup"]
 
@@ -33,8 +33,10 @@ run: str = ""  # folder for results; empty for one named after the three above
 
 # %%
 import numpy as np
+from IPython.display import Markdown
 
 from leukhelpers import evaluation, inspection, lesson, plots
+from leukhelpers.datasets import cards
 from leukhelpers.quiz import check
 
 here = lesson.begin("00", dataset, profile, seed, run)
@@ -81,6 +83,17 @@ print("cells   ", counts["images"])
 print("subjects", counts["subjects"])
 print("classes ", counts["classes"])
 print("set aside (unreadable, or named against the rule):", len(cells.set_aside))
+
+# %% [markdown]
+# ## Read the card first
+#
+# Where do the cells come from, what may be done with them, what is known to be wrong? A **data
+# card** says so on half a page. Of cells without one, the first result is: nobody knows. This is
+# the card of the cells at hand.
+
+# %% tags=["nbval-check-output"]
+card = cards.card_of(cells)
+Markdown(cards.as_markdown(card) if card else "These cells have no data card. Write one!")
 
 # %% [markdown]
 # Before you read on: which of these twelve cells are leukemic? Write down your guess.
@@ -147,6 +160,7 @@ here.record(majority_accuracy=round(score["accuracy"], 3), majority_balanced_acc
 # | 05 CNN training | what do the curves say? |
 # | 06 evaluation | what does a good average hide? |
 # | 07 explainability | may one believe a heat map? |
+# | 11 your own cells | what must a computer be told about a folder of images? |
 #
 # The missing numbers are kept for lessons to come. Each lesson runs alone; what it needs from an
 # earlier one it makes itself, and says so.

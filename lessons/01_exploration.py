@@ -111,7 +111,30 @@ here.show(figure, "area", "Distributions of cell area, HEM and ALL; ALL lies to 
 # of 0.50.
 #
 # So a single number that any ruler can measure says a good deal. Is that the disease? Let us look
-# again, person by person.
+# again, person by person: the healthy subject with the smallest cells and the one with the largest,
+# then two leukemic ones chosen alike.
+
+# %% tags=["nbval-check-output"]
+median_area = measured["area"].groupby(table["subject"]).median().sort_values()
+label_of_subject = table.groupby("subject")["label"].first()
+extremes = [
+    subject
+    for label in (HEM, ALL)
+    for subject in median_area[label_of_subject[median_area.index] == label].index[[0, -1]]
+]
+# np.resize repeats the cells of a person who has fewer than five.
+rows = [np.resize(np.flatnonzero(table["subject"] == subject), 5) for subject in extremes]
+figure = plots.montage(
+    pixels[np.concatenate(rows)],
+    [subject for subject in extremes for _ in range(5)],
+    columns=5,
+    title="A row a person: two healthy ones, two leukemic ones",
+    note=note,
+)
+here.show(figure, "people", "Four rows of five cells; within a row they resemble one another.")
+
+# %% [markdown]
+# Within a row the cells resemble one another in size and stain. Now all subjects, by the median.
 
 # %% tags=["nbval-check-output"]
 figure = plots.values_by_subject(
@@ -124,6 +147,29 @@ figure = plots.values_by_subject(
 here.show(figure, "area-by-subject", "Box of cell area for each subject, coloured by class.")
 
 # %% [markdown]
+# What holds for the size holds for the stain and the focus. In the next figure each dot is a
+# person, the line through it the middle half of that person's cells.
+
+# %% tags=["nbval-check-output"]
+figure = plots.measures_by_subject(
+    measured.assign(area=measured["area"] / 1000),
+    table,
+    {
+        "area": "area (thousand pixels)",
+        "mean_red": "mean red (0 to 255)",
+        "sharpness": "sharpness (grey levels)",
+    },
+    title="Size, stain and focus differ from person to person, in both classes",
+    note=note,
+)
+here.show(
+    figure, "measures", "Area, red and sharpness of each subject's cells; the classes overlap."
+)
+
+# %% [markdown]
+# Compare two things: how far the dots of one class lie apart, and how long a single line is.
+# Where the dots lie further apart than the lines are long, one cell tells much about the person.
+#
 # ## The surprise: the stain belongs to the person, not to the disease
 #
 # Of all the variation of a measure, which share goes with the class, and which with the person?
@@ -197,9 +243,7 @@ check("01.1", answer, table=table)
 # of areas by subject: among whom does it stand?
 
 # %% tags=["nbval-check-output"]
-medians = measured["area"].groupby(table["subject"]).median()  # solution
-label_of = table.groupby("subject")["label"].first()  # solution
-answer = medians[label_of == HEM].idxmax()  # solution
+answer = median_area[label_of_subject[median_area.index] == HEM].index[-1]  # solution
 check("01.2", answer, table=table, area=measured["area"])
 
 # %% [markdown]

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from leukhelpers import evaluation, files, groups, runs
+from leukhelpers import files, groups, runs
 from leukhelpers.cells import CLASS_NAMES, InputError
 from leukhelpers.datasets import Dataset
+from leukhelpers.datasets.base import stand_ins
 from leukhelpers.datasets.images import read_image
 from leukhelpers.pixels import build_pixels, crop_and_resize
 
@@ -75,14 +76,22 @@ def evaluate_run(run_folder: Path | str, dataset: Dataset, data: Path) -> dict[s
     Returns
     -------
     dict
-        ``dataset``, ``left_out`` and what :func:`leukhelpers.evaluation.summary` gives.
+        ``dataset``, ``classes``, ``cautions`` (of the run and of these cells),
+        ``left_out`` and what :func:`leukhelpers.runs.measure` gives.
 
     Raises
     ------
     InputError
-        If no unseen cell is left.
+        If the run knows other classes, or no unseen cell is left.
     """
     run = runs.read_run(run_folder)
+    classes = runs.classes_of(run.about)
+    if dataset.classes != classes:
+        raise InputError(
+            f"The run {run.folder.name} tells {', '.join(classes)} apart (in this order), the "
+            f"cells of {dataset.name} are {', '.join(dataset.classes)}; evaluate it on cells of "
+            "the same classes."
+        )
     profile = runs.Profile(**run.about["profile"])
     array, table, unread = build_pixels(dataset, data / "cache", profile.size, profile.crop)
     rows = np.flatnonzero(unseen(run, dataset, table))
@@ -102,11 +111,19 @@ def evaluate_run(run_folder: Path | str, dataset: Dataset, data: Path) -> dict[s
         "run": run.folder.name,
         "dataset": dataset.name,
         "synthetic": dataset.synthetic,
+        "classes": list(classes),
+        # Of both: a network that learnt from such cells is judged by them, too.
+        "cautions": list(dict.fromkeys([*_cautions(run), *dataset.cautions])),
         "notice": NOTICE,
         "left_out": len(table) - len(rows),
         "set_aside": len(aside),
-        **evaluation.summary(predictions),
+        **runs.measure(predictions, classes),
     }
+
+
+def _cautions(run: runs.Run) -> list[str]:
+    """Read what was said of the cells that a run learnt from; older runs say nothing."""
+    return list(run.about.get("cautions", []))
 
 
 def read_cells(paths: Sequence[Path], profile: runs.Profile) -> tuple[np.ndarray, list[dict]]:
@@ -123,7 +140,10 @@ def read_cells(paths: Sequence[Path], profile: runs.Profile) -> tuple[np.ndarray
     for path in paths:
         entry: dict[str, Any] = {"file": str(path)}
         try:
-            pictures.append(crop_and_resize(read_image(path), profile.size, profile.crop))
+            picture = crop_and_resize(read_image(path), profile.size, profile.crop)
+            if not picture.any():
+                raise InputError("the picture is black where the cell should be")
+            pictures.append(picture)
         except OSError as error:
             entry["error"] = error.strerror or str(error)
         except InputError as error:
@@ -139,19 +159,37 @@ def predict_files(run_folder: Path | str, paths: Sequence[Path]) -> list[dict[st
     Returns
     -------
     list of dict
-        ``file``, then ``answer``, ``probability_all`` and ``notice``; or ``error``.
+        ``file``, then ``answer`` (the name of a class), ``probability_all`` (if the run
+        knows two classes and the second is ALL), ``probabilities`` (class → probability,
+        if they are not HEM and ALL) and ``notice``; or ``error``.
     """
     from leukhelpers import training
 
     run = runs.read_run(run_folder)
     array, told = read_cells(paths, runs.Profile(**run.about["profile"]))
-    probabilities = training.predict(runs.load_model(run.folder), array)
+    classes = runs.classes_of(run.about)
+    answers = training.predict(runs.load_model(run.folder), array)
     readable = [entry for entry in told if "error" not in entry]
-    for entry, probability in zip(readable, probabilities, strict=True):
-        entry["answer"] = CLASS_NAMES[int(probability >= 0.5)]
-        entry["probability_all"] = round(float(probability), 6)
-        entry["notice"] = NOTICE
+    for entry, answer in zip(readable, answers, strict=True):
+        entry.update(_told_answer(answer, classes))
+        entry["notice"] = " ".join([NOTICE, *_cautions(run)])
     return told
+
+
+def _told_answer(answer: Any, classes: Sequence[str]) -> dict[str, Any]:
+    """Put what a network answers to one cell into words and numbers."""
+    if len(classes) == 2:
+        of_each = [1 - float(answer), float(answer)]
+        entry: dict[str, Any] = {"answer": classes[int(answer >= 0.5)]}
+    else:
+        of_each = [float(probability) for probability in answer]
+        entry = {"answer": classes[int(np.argmax(answer))]}
+    if tuple(classes[1:]) == CLASS_NAMES[1:]:
+        entry["probability_all"] = round(of_each[1], 6)
+    if tuple(classes) != CLASS_NAMES:
+        rounded = [round(probability, 6) for probability in of_each]
+        entry["probabilities"] = dict(zip(classes, rounded, strict=True))
+    return entry
 
 
 def explain_files(
@@ -164,11 +202,22 @@ def explain_files(
     Returns
     -------
     list of dict
-        ``file``, then ``probability_all`` and ``figure``; or ``error``.
+        As :func:`predict_files`, and ``figure``.
+
+    Raises
+    ------
+    InputError
+        If the run knows more than two classes: the figure has the colours of two.
     """
     from leukhelpers import explain, plots, training
 
     run = runs.read_run(run_folder)
+    classes = runs.classes_of(run.about)
+    if len(classes) > 2:
+        raise InputError(
+            f"Explanations show what speaks for one of two classes; {run.folder.name} knows "
+            f"{len(classes)}, so train one on two classes to explain it."
+        )
     model = runs.load_model(run.folder)
     array, told = read_cells(paths, runs.Profile(**run.about["profile"]))
     readable = [entry for entry in told if "error" not in entry]
@@ -188,12 +237,12 @@ def explain_files(
         figure = plots.attribution_grid(
             array[row : row + 1],
             {method: values[row : row + 1] for method, values in maps.items()},
-            [f"P(ALL) = {probability:.2f}"],
+            [f"P({classes[1]}) = {probability:.2f}"],
             title=f"{Path(entry['file']).name}: what moved the network",
-            note=NOTICE,
+            note="; ".join([NOTICE.rstrip("."), *stand_ins(classes)]),
         )
-        alt = f"{name}, P(ALL) {probability:.2f}, with Grad-CAM and SHAP laid over the cell"
-        entry["probability_all"] = round(probability, 6)
+        alt = f"{name}, P({classes[1]}) {probability:.2f}, with Grad-CAM and SHAP over the cell"
+        entry.update(_told_answer(probability, classes))
         entry["figure"] = str(plots.save(figure, out, name, alt))
     return told
 
@@ -228,6 +277,8 @@ def crossvalidate(prepared: runs.Prepared, n_splits: int = 4, say: Any = print) 
     """
     from leukhelpers.backend import keras
 
+    classes = prepared.dataset.classes
+    headline = "auroc" if len(classes) == 2 else "macro_auroc"
     predictions, folds = [], []
     splits = groups.grouped_folds(prepared.table, n_splits, prepared.seed)
     for number, split in enumerate(splits):
@@ -235,9 +286,11 @@ def crossvalidate(prepared: runs.Prepared, n_splits: int = 4, say: Any = print) 
         model, _ = runs.train(prepared, split)
         baselines = runs.fit_baselines(prepared, split)
         predictions.append(runs.predictions_of(model, baselines, prepared, split.test))
-        folds.append(evaluation.summary(predictions[-1]))
-        auroc = folds[-1]["models"]["cnn"]["auroc"]["value"]
-        say(f"Fold {number}: AUROC {auroc:.3f} on {folds[-1]['subjects']} subjects")
+        folds.append(runs.measure(predictions[-1], classes))
+        auroc = folds[-1]["models"]["cnn"][headline]["value"]
+        told = "not defined" if auroc is None else f"{auroc:.3f}"
+        kind = headline.replace("_", " ").replace("auroc", "AUROC")
+        say(f"Fold {number}: {kind} {told} on {folds[-1]['subjects']} subjects")
     by_model: dict[str, Any] = {}
     for model_name in folds[0]["models"]:
         metrics = folds[0]["models"][model_name]
@@ -254,5 +307,5 @@ def crossvalidate(prepared: runs.Prepared, n_splits: int = 4, say: Any = print) 
         **runs.describe(prepared),
         "folds": folds,
         "over_folds": by_model,
-        "together": evaluation.summary(pd.concat(predictions, ignore_index=True)),
+        "together": runs.measure(pd.concat(predictions, ignore_index=True), classes),
     }

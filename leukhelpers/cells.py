@@ -7,8 +7,12 @@ Every other source of labels (folder names, CSV columns) is checked against
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from pathlib import PurePath
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 HEM = 0
@@ -82,13 +86,56 @@ def label_of(name: str) -> int:
     )
 
 
-def validate(table: pd.DataFrame) -> pd.DataFrame:
+def check_labels(names: Sequence[str], labels: npt.ArrayLike) -> None:
+    """Compare labels that were made elsewhere with what C-NMC's file names say.
+
+    Catches classes numbered by their sorted names (all = 0), and labels that stand in
+    another order than the names.
+
+    Parameters
+    ----------
+    names : sequence of str
+        File names, with or without folder and extension.
+    labels : int array of shape (n_names,)
+        0 for HEM, 1 for ALL, in the order of `names`.
+
+    Raises
+    ------
+    InputError
+        If a label contradicts its name, or cannot be checked: the numbers of names and
+        labels differ, a label is neither 0 nor 1, or a name follows another rule.
+    """
+    given = np.asarray(labels)
+    if given.shape != (len(names),):
+        raise InputError(f"There are {len(names)} names but {given.size} labels; give one each.")
+    if not np.isin(given, (HEM, ALL)).all():
+        raise InputError("Labels must be 0 (HEM) or 1 (ALL); label_of reads class names.")
+    try:
+        told = [parse_name(PurePath(name).stem).label for name in names]
+    except InputError as error:
+        raise InputError(f"The labels could not be checked against the names: {error}") from None
+    wrong = np.flatnonzero(given != told).tolist()
+    if len(wrong) == 0:
+        return
+    if len(wrong) == len(names):
+        cause = "the classes are swapped: HEM = 0, ALL = 1"
+    else:
+        cause = "names and labels are not in the same order; take each label from its name"
+    raise InputError(
+        f"{len(wrong)} of {len(names)} labels contradict their file names "
+        f"({_some([names[row] for row in wrong], 3)}); {cause}."
+    )
+
+
+def validate(table: pd.DataFrame, n_classes: int = 2) -> pd.DataFrame:
     """Check a cell table and return it with its columns in order.
 
     Parameters
     ----------
     table : pandas.DataFrame
         One row a cell, with at least the columns ``COLUMNS``.
+    n_classes : int, default 2
+        Labels go from 0 to ``n_classes - 1``; -1 stands for none.
 
     Returns
     -------
@@ -99,7 +146,7 @@ def validate(table: pd.DataFrame) -> pd.DataFrame:
     ------
     InputError
         If a column is missing, a cell stands twice, a label is unknown, a
-        subject is empty or holds a ``+``, or a subject has both labels.
+        subject is empty or holds a ``+``, or a subject has two labels.
     """
     missing = [column for column in COLUMNS if column not in table]
     if missing:
@@ -109,9 +156,10 @@ def validate(table: pd.DataFrame) -> pd.DataFrame:
     twice = table.loc[table["cell_id"].duplicated(), "cell_id"].unique()
     if len(twice):
         raise InputError(f"These cells stand twice in the table: {_some(twice)}.")
-    unknown = table.loc[~table["label"].isin([HEM, ALL, UNLABELLED]), "label"].unique()
+    unknown = table.loc[~table["label"].isin([UNLABELLED, *range(n_classes)]), "label"].unique()
     if len(unknown):
-        raise InputError(f"Labels must be 0 (HEM) or 1 (ALL), not {_some(unknown)}.")
+        known = "0 (HEM) or 1 (ALL)" if n_classes == 2 else f"0 to {n_classes - 1}"
+        raise InputError(f"Labels must be {known}, not {_some(unknown)}.")
     labelled = table[table["label"] != UNLABELLED]
     subjects = labelled["subject"].fillna("").astype(str).str.strip()
     nameless = labelled.loc[subjects == "", "cell_id"]
@@ -123,7 +171,8 @@ def validate(table: pd.DataFrame) -> pd.DataFrame:
     labels_of_subject = labelled.groupby("subject")["label"].nunique()
     both = labels_of_subject.index[labels_of_subject > 1]
     if len(both):
-        raise InputError(f"These subjects have both labels: {_some(both)}.")
+        several = "both labels" if n_classes == 2 else "labels of more than one class"
+        raise InputError(f"These subjects have {several}: {_some(both)}.")
     return table.loc[:, list(COLUMNS)].reset_index(drop=True)
 
 

@@ -14,7 +14,13 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
 from leukhelpers.cells import InputError
@@ -71,6 +77,135 @@ def data_info(
 
     chosen = runs.profile_of(profile)
     found = inspection.inspect(dataset, chosen, seed, runs.workspace() / "data")
+    _report(found, as_json)
+
+
+@data_app.command("fetch")
+def data_fetch(
+    name: Annotated[str, typer.Argument(help="cnmc, the only data set that is fetched.")],
+    to: Annotated[Path | None, typer.Option(help="Folder; data/cnmc if not named.")] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="A zip or folder of it that you have already.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Download C-NMC 2019 from Kaggle, or take a copy that you have; then verify it."""
+    from leukhelpers import runs
+    from leukhelpers.datasets.fetch import fetch_cnmc
+
+    if name != "cnmc":
+        raise InputError(f"{name!r} cannot be fetched; the data set to fetch is called cnmc.")
+    with _bar() as advance:
+        fetched = fetch_cnmc(to or runs.workspace() / "data" / "cnmc", source, _tell, advance)
+    _verify(fetched.root, as_json)
+
+
+@data_app.command("verify")
+def data_verify(
+    dataset: Annotated[str, typer.Option(help="cnmc, or the folder of a copy.")] = "cnmc",
+    as_json: JsonOption = False,
+) -> None:
+    """Compare a copy of C-NMC 2019 with the published files; status 1 if it is damaged."""
+    from leukhelpers import runs
+    from leukhelpers.datasets.loading import existing_place
+
+    root = runs.workspace() / "data" / "cnmc" if dataset == "cnmc" else existing_place(dataset)
+    _verify(root, as_json)
+
+
+def _verify(root: Path, as_json: bool) -> None:
+    """Verify a copy and report; a damaged one ends with status 1."""
+    from leukhelpers.datasets.verification import verify
+
+    with _bar() as advance:
+        found = verify(root, lambda done, total: advance("reading", done, total))
+    if as_json:
+        _report(found, as_json)
+    else:
+        _report({key: found[key] for key in ("verdict", "state", "kind", "digest")}, as_json)
+        table = Table("Part", "State", "Kind", "Images", "Of", title="Parts")
+        for name, part in found["parts"].items():
+            images = [str(part[side]["images"]) for side in ("found", "expected")]
+            table.add_row(name.replace("_", " "), part["state"], part["kind"], *images)
+        output.print(table)
+        for kind in ("changed", "missing", "extra"):
+            _list_some(kind, found[kind])
+    if found["state"] not in ("whole", "part"):
+        raise SystemExit(1)
+
+
+def _list_some(kind: str, entries: list[Any], at_most: int = 5) -> None:
+    """Name the first few files of a kind; --json names all."""
+    if entries:
+        output.print(f"{kind}: {len(entries)}", markup=False)
+    for entry in entries[:at_most]:
+        told = entry if isinstance(entry, str) else f"{entry['path']} ({entry['reason']})"
+        output.print(f"    {told}", markup=False)
+    if len(entries) > at_most:
+        output.print(f"    … --json names all {len(entries)}", markup=False)
+
+
+@data_app.command("restructure")
+def data_restructure(
+    out: Annotated[Path, typer.Option(help="New folder, gets a folder for each class.")],
+    dataset: DatasetOption = "twin",
+    profile: ProfileOption = "fast",
+    seed: SeedOption = 0,
+    copy: Annotated[bool, typer.Option("--copy", help="Copy the files, do not link.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Sort the pictures into one folder a class, as the paper does; subjects are kept."""
+    from leukhelpers import runs
+    from leukhelpers.datasets.restructure import restructure
+
+    cells = runs.load(dataset, runs.profile_of(profile), seed, runs.workspace() / "data")
+    with _bar() as advance:
+        found = restructure(
+            cells,
+            out,
+            "copy" if copy else "link",
+            lambda done, total: advance("placing", done, total),
+        )
+    _report(found, as_json)
+
+
+@data_app.command("own")
+def data_own(
+    place: Annotated[Path, typer.Argument(help="A folder of images, or a CSV path,label,subject.")],
+    out: Annotated[Path, typer.Option(help="Folder for cells.csv and cells.toml.")],
+    classes: Annotated[
+        list[str],
+        typer.Option(
+            "--class",
+            help="NAME=label,label: a class and the labels or folders that mean it. Once for "
+            "each class, in the order of their numbers; the first is 0.",
+        ),
+    ],
+    subject_pattern: Annotated[
+        str | None,
+        typer.Option(help=r"Regular expression, one group: the subject in a path; patient(\d+)."),
+    ] = None,
+    each_image_its_own_subject: Annotated[
+        bool,
+        typer.Option(
+            "--each-image-its-own-subject",
+            help="Only if no two images are of one person; every report will say so.",
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Turn a folder of your own images into a verified table of cells."""
+    from leukhelpers import runs
+    from leukhelpers.datasets.own_table import parse_classes, write_own
+
+    found = write_own(
+        place,
+        out,
+        parse_classes(classes),
+        subject_pattern,
+        each_image_its_own_subject,
+        runs.workspace() / "data" / "cache",
+    )
     _report(found, as_json)
 
 
@@ -320,6 +455,26 @@ def _lines(entries: list[dict[str, Any]]) -> None:
         print(json.dumps(entry))
     if any("error" in entry for entry in entries):
         raise SystemExit(1)
+
+
+@contextmanager
+def _bar() -> Iterator[Any]:
+    """Show how much of some files is done, in bytes or in files."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=errors, transient=True) as progress:
+        tasks: dict[str, Any] = {}
+
+        def advance(doing: str, done: int, total: int) -> None:
+            if doing not in tasks:
+                tasks[doing] = progress.add_task(doing, total=total)
+            progress.update(tasks[doing], completed=done, total=total)
+
+        yield advance
 
 
 @contextmanager

@@ -11,7 +11,7 @@ A quantity that is not defined, such as the AUROC of cells of one class, is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,11 +73,15 @@ def confusion(
         If an argument is not as described; the message names it.
     """
     truth, scores = _checked(labels, probabilities=probabilities)
-    called = _called(scores, threshold)
+    return confusion_of(truth, _called(scores, threshold), CLASS_NAMES)
+
+
+def confusion_of(truth: np.ndarray, called: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
+    """Count the cells by true and predicted class, both given by number."""
     return pd.DataFrame(
-        sk.confusion_matrix(truth, called, labels=[HEM, ALL]),
-        index=pd.Index(CLASS_NAMES, name="true"),
-        columns=pd.Index(CLASS_NAMES, name="predicted"),
+        sk.confusion_matrix(truth, called, labels=range(len(classes))),
+        index=pd.Index(classes, name="true"),
+        columns=pd.Index(classes, name="predicted"),
     )
 
 
@@ -106,11 +110,16 @@ def classification_report(
         If an argument is not as described; the message names it.
     """
     truth, scores = _checked(labels, probabilities=probabilities)
+    return report_of(truth, _called(scores, threshold), CLASS_NAMES)
+
+
+def report_of(truth: np.ndarray, called: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
+    """Report true and predicted classes, both given by number, class by class."""
     report = sk.classification_report(
         truth,
-        _called(scores, threshold),
-        labels=[HEM, ALL],
-        target_names=CLASS_NAMES,
+        called,
+        labels=range(len(classes)),
+        target_names=classes,
         output_dict=True,
         zero_division=0,
     )
@@ -182,7 +191,7 @@ def by_subject(predictions: pd.DataFrame, threshold: float = 0.5) -> pd.DataFram
         If a column is missing, a value is not as described, or a subject has
         both labels.
     """
-    _require_columns(predictions, ["subject", "label", "probability"])
+    require_columns(predictions, ["subject", "label", "probability"])
     truth, scores = _checked(predictions["label"], probability=predictions["probability"])
     cells = pd.DataFrame(
         {
@@ -272,9 +281,9 @@ def bootstrap(
     Royal Statistical Society B 69(3).
     """
     truth, scores = _checked(labels, probabilities=probabilities)
-    codes, n_groups = _group_codes(groups, len(truth))
-    weights = _complete_resamples(truth, codes, n_groups, n_resamples, seed)
-    auroc, average_precision = _weighted_ranking(weights, codes, truth, scores)
+    codes, n_groups = group_codes(groups, len(truth))
+    weights = complete_resamples(truth, codes, n_groups, n_resamples, seed)
+    auroc, average_precision = weighted_ranking(weights, codes, truth, scores)
     called = _called(scores, threshold)
     return pd.DataFrame(
         {
@@ -314,35 +323,42 @@ def intervals(
         If an argument is not as described; the message names it.
     """
     resampled = bootstrap(labels, probabilities, groups, threshold, n_resamples, seed)
-    _, n_groups = _group_codes(groups, np.size(labels))
-    return {name: _interval(resampled[name], n_groups, n_resamples) for name in METRICS}
+    _, n_groups = group_codes(groups, np.size(labels))
+    return {name: interval(resampled[name], n_groups, n_resamples) for name in METRICS}
 
 
 def interval_notes(
-    labels: npt.ArrayLike, groups: npt.ArrayLike, n_resamples: int = 2000, seed: int = 0
+    labels: npt.ArrayLike,
+    groups: npt.ArrayLike,
+    n_resamples: int = 2000,
+    seed: int = 0,
+    classes: Sequence[str] = CLASS_NAMES,
 ) -> list[str]:
     """Say in sentences what is undefined about these cells and what was left out.
 
     Parameters
     ----------
     labels, groups, n_resamples, seed
-        As in :func:`bootstrap`.
+        As in :func:`bootstrap`; labels are numbers of `classes`.
+    classes : sequence of str
+        Names of the classes.
 
     Returns
     -------
     list of str
         Empty if every metric and every interval rests on all resamples.
     """
-    truth = _checked_labels(labels)
-    codes, n_groups = _group_codes(groups, len(truth))
-    if len(np.unique(truth)) == 1:
-        return [
-            f"All cells are {CLASS_NAMES[truth[0]]}, so what compares the two classes is "
-            "undefined and no interval can be given."
-        ]
+    truth = checked_labels(labels, classes=classes)
+    codes, n_groups = group_codes(groups, len(truth))
+    absent = [name for label, name in enumerate(classes) if label not in truth]
+    if absent:
+        start = f"No cell is {' or '.join(absent)}, so what compares the classes"
+        if len(classes) == 2:
+            start = f"All cells are {classes[truth[0]]}, so what compares the two classes"
+        return [f"{start} is undefined and no interval can be given."]
     if n_groups == 1:
         return ["All cells belong to one group, so no interval can be given."]
-    kept = len(_complete_resamples(truth, codes, n_groups, n_resamples, seed))
+    kept = len(complete_resamples(truth, codes, n_groups, n_resamples, seed, len(classes)))
     if kept == n_resamples:
         return []
     dropped = f"{n_resamples - kept:,} of {n_resamples:,} resamples lacked a class"
@@ -383,17 +399,17 @@ def compare(
         If an argument is not as described; the message names it.
     """
     truth, scores_a, scores_b = _checked(labels, a=a, b=b)
-    codes, n_groups = _group_codes(groups, len(truth))
+    codes, n_groups = group_codes(groups, len(truth))
     notes = interval_notes(truth, groups, n_resamples, seed)
     if len(np.unique(truth)) == 1:
         undefined = ("auroc_a", "auroc_b", "difference", "low", "high")
         return {**dict.fromkeys(undefined), "notes": notes}
     auroc_a = float(sk.roc_auc_score(truth, scores_a))
     auroc_b = float(sk.roc_auc_score(truth, scores_b))
-    weights = _complete_resamples(truth, codes, n_groups, n_resamples, seed)
-    resampled_a, _ = _weighted_ranking(weights, codes, truth, scores_a)
-    resampled_b, _ = _weighted_ranking(weights, codes, truth, scores_b)
-    low, high = _interval(resampled_a - resampled_b, n_groups, n_resamples)
+    weights = complete_resamples(truth, codes, n_groups, n_resamples, seed)
+    resampled_a, _ = weighted_ranking(weights, codes, truth, scores_a)
+    resampled_b, _ = weighted_ranking(weights, codes, truth, scores_b)
+    low, high = interval(resampled_a - resampled_b, n_groups, n_resamples)
     return {
         "auroc_a": auroc_a,
         "auroc_b": auroc_b,
@@ -430,7 +446,7 @@ def summary(predictions: pd.DataFrame, threshold: float = 0.5, seed: int = 0) ->
     InputError
         If a column is missing or a value is not as described.
     """
-    _require_columns(predictions, ["subject", "group", "label", *MODEL_COLUMNS.values()])
+    require_columns(predictions, ["subject", "group", "label", *MODEL_COLUMNS.values()])
     labels, groups = predictions["label"], predictions["group"]
     _checked(labels, **{column: predictions[column] for column in MODEL_COLUMNS.values()})
     models = {}
@@ -455,19 +471,23 @@ def summary(predictions: pd.DataFrame, threshold: float = 0.5, seed: int = 0) ->
 # ---------------------------------------------------------------- weighted formulas
 
 
-def _complete_resamples(
-    truth: np.ndarray, codes: np.ndarray, n_groups: int, n_resamples: int, seed: int
+def complete_resamples(
+    truth: np.ndarray,
+    codes: np.ndarray,
+    n_groups: int,
+    n_resamples: int,
+    seed: int,
+    n_classes: int = 2,
 ) -> np.ndarray:
-    """Draw group weights and keep the resamples that hold both classes."""
+    """Draw group weights and keep the resamples that hold every class."""
     if not (isinstance(n_resamples, int | np.integer) and n_resamples >= 1):
         raise InputError(f"n_resamples must be a whole number from 1 up, not {n_resamples!r}.")
     weights = group_weights(n_groups, int(n_resamples), seed)
-    has_hem = weights @ np.bincount(codes[truth == HEM], minlength=n_groups) > 0
-    has_all = weights @ np.bincount(codes[truth == ALL], minlength=n_groups) > 0
-    return weights[has_hem & has_all]
+    cells = np.bincount(codes * n_classes + truth, minlength=n_groups * n_classes)
+    return weights[(weights @ cells.reshape(n_groups, n_classes) > 0).all(axis=1)]
 
 
-def _weighted_ranking(
+def weighted_ranking(
     weights: np.ndarray, codes: np.ndarray, truth: np.ndarray, scores: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """AUROC and average precision of every resample, from one sort of the scores.
@@ -531,7 +551,7 @@ def _weighted_decisions(
     }
 
 
-def _interval(values: npt.ArrayLike, n_groups: int, n_resamples: int) -> Interval:
+def interval(values: npt.ArrayLike, n_groups: int, n_resamples: int) -> Interval:
     """Take the 95 % percentile interval, or (None, None) where it would mislead."""
     kept = np.asarray(values)
     if n_groups == 1 or len(kept) < n_resamples / 2:
@@ -543,15 +563,18 @@ def _interval(values: npt.ArrayLike, n_groups: int, n_resamples: int) -> Interva
 # ---------------------------------------------------------------- checks of input
 
 
-def _checked_labels(labels: npt.ArrayLike, name: str = "labels") -> np.ndarray:
+def checked_labels(
+    labels: npt.ArrayLike, name: str = "labels", classes: Sequence[str] = CLASS_NAMES
+) -> np.ndarray:
     """Return labels as int, or raise an error that names the argument."""
     truth = np.asarray(labels)
     if truth.ndim != 1 or len(truth) == 0:
         raise InputError(f"{name} must be a list of classes, one a cell, and not empty.")
-    known = pd.Series(truth).isin([HEM, ALL]).to_numpy()
+    known = pd.Series(truth).isin(range(len(classes))).to_numpy()
     if not known.all():
+        named = " or ".join(f"{label} ({known_as})" for label, known_as in enumerate(classes))
         raise InputError(
-            f"{name} must be 0 (HEM) or 1 (ALL), not {truth[~known][0]!s}; "
+            f"{name} must be {named}, not {truth[~known][0]!s}; "
             "leave out the cells without a class."
         )
     return truth.astype(int)
@@ -559,26 +582,32 @@ def _checked_labels(labels: npt.ArrayLike, name: str = "labels") -> np.ndarray:
 
 def _checked(labels: npt.ArrayLike, **probabilities: npt.ArrayLike) -> tuple[np.ndarray, ...]:
     """Return labels as int and each set of probabilities as float64, or raise an error."""
-    truth = _checked_labels(labels)
+    truth = checked_labels(labels)
     checked = [truth]
     for name, given in probabilities.items():
-        try:
-            scores = np.asarray(given, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"{name} must be numbers from 0 to 1.") from error
+        scores = checked_probabilities(given, name)
         if scores.shape != truth.shape:
             raise InputError(
                 f"{name} must hold one number a cell: its shape is {scores.shape}, "
                 f"that of labels is {truth.shape}."
             )
-        wrong = ~((scores >= 0) & (scores <= 1))  # also true for nan
-        if wrong.any():
-            raise InputError(
-                f"{name} must be from 0 to 1, not {scores[wrong][0]:g}; "
-                "give P(ALL), not logits or percentages."
-            )
         checked.append(scores)
     return tuple(checked)
+
+
+def checked_probabilities(given: npt.ArrayLike, name: str) -> np.ndarray:
+    """Return probabilities as float64, or raise an error that names the argument."""
+    try:
+        scores = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} must be numbers from 0 to 1.") from error
+    wrong = ~((scores >= 0) & (scores <= 1))  # also true for nan
+    if wrong.any():
+        raise InputError(
+            f"{name} must be from 0 to 1, not {scores[wrong][0]:g}; "
+            "give P(ALL), not logits or percentages."
+        )
+    return scores
 
 
 def _checked_groups(groups: npt.ArrayLike, n: int, name: str = "groups") -> np.ndarray:
@@ -592,7 +621,7 @@ def _checked_groups(groups: npt.ArrayLike, n: int, name: str = "groups") -> np.n
     return named.to_numpy(dtype=str)
 
 
-def _group_codes(groups: npt.ArrayLike, n: int) -> tuple[np.ndarray, int]:
+def group_codes(groups: npt.ArrayLike, n: int) -> tuple[np.ndarray, int]:
     """Give each cell the number of its group, in the order of their names, and count them."""
     names, codes = np.unique(_checked_groups(groups, n), return_inverse=True)
     return codes, len(names)
@@ -605,7 +634,8 @@ def _called(scores: np.ndarray, threshold: float) -> np.ndarray:
     return (scores >= threshold).astype(int)
 
 
-def _require_columns(predictions: pd.DataFrame, columns: list[str]) -> None:
+def require_columns(predictions: pd.DataFrame, columns: list[str]) -> None:
+    """Refuse predictions that lack a column."""
     missing = [column for column in columns if column not in predictions]
     if missing:
         raise InputError(f"The predictions lack the column(s) {', '.join(missing)}.")

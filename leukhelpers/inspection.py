@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +10,38 @@ import numpy as np
 import pandas as pd
 
 from leukhelpers import groups, runs
-from leukhelpers.cells import ALL, CLASS_NAMES, HEM, UNLABELLED, InputError
+from leukhelpers.cells import CLASS_NAMES, COLUMNS, UNLABELLED, InputError
 from leukhelpers.datasets import Dataset, load_dataset
-from leukhelpers.datasets.cnmc import FOLDERS, PARTS
+from leukhelpers.datasets.base import set_aside_frame
+from leukhelpers.datasets.cnmc import (
+    FOLDERS,
+    LABELS,
+    PARTS,
+    find_root,
+    labels_without_picture,
+    read_labels,
+)
+from leukhelpers.datasets.loading import existing_place
+
+_SHOWN = 5  # of the names of missing pictures
 
 
-def count(table: pd.DataFrame) -> dict[str, Any]:
+def count(table: pd.DataFrame, classes: Sequence[str] = CLASS_NAMES) -> dict[str, Any]:
     """Count a cell table.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A cell table; it may be empty.
+    classes : sequence of str
+        The name of each label.
 
     Returns
     -------
     dict
-        ``images``, ``subjects``, ``groups``, ``classes`` (``ALL``, ``HEM``),
-        ``folds`` (by name: images), ``duplicate_pairs`` (pairs of cells with the same
-        pixels) and ``shared_groups`` (groups of more than one subject).
+        ``images``, ``subjects``, ``groups``, ``classes`` (by name: images), ``folds`` (by
+        name: images), ``duplicate_pairs`` (pairs of cells with the same pixels) and
+        ``shared_groups`` (groups of more than one subject).
     """
     labelled = table[table["label"] != UNLABELLED]
     ids = np.unique(groups.group_ids(labelled)) if len(labelled) else np.array([], dtype=str)
@@ -32,14 +51,27 @@ def count(table: pd.DataFrame) -> dict[str, Any]:
         "subjects": int(labelled["subject"].nunique()),
         "groups": len(ids),
         "classes": {
-            CLASS_NAMES[label]: int((table["label"] == label).sum()) for label in (ALL, HEM)
+            name: int((table["label"] == label).sum())
+            for label, name in reversed(list(enumerate(classes)))  # ALL before HEM
         },
         "folds": {
             str(fold): int(n) for fold, n in table["fold"].value_counts().sort_index().items()
         },
-        "duplicate_pairs": len(groups.shared_pictures(table)),
+        "duplicate_pairs": groups.duplicate_pairs(table),
         "shared_groups": joined,
     }
+
+
+def subject_images(
+    table: pd.DataFrame, classes: Sequence[str] = CLASS_NAMES
+) -> dict[str, dict[str, int]]:
+    """Count the images of each subject, by class: ``{"ALL": {"11": 92, …}, "HEM": {…}}``."""
+    counted: dict[str, dict[str, int]] = {}
+    for label, name in reversed(list(enumerate(classes))):
+        sizes = table.loc[table["label"] == label, "subject"].value_counts()
+        in_order = sorted(sizes.index, key=lambda subject: (len(subject), subject))  # 8 before 11
+        counted[name] = {str(subject): int(sizes[subject]) for subject in in_order}
+    return counted
 
 
 def inspect(dataset: str, profile: runs.Profile, seed: int, data: Path) -> dict[str, Any]:
@@ -48,7 +80,8 @@ def inspect(dataset: str, profile: runs.Profile, seed: int, data: Path) -> dict[
     Parameters
     ----------
     dataset : str
-        As in :func:`leukhelpers.datasets.load_dataset`.
+        As in :func:`leukhelpers.datasets.load_dataset`. A C-NMC tree may lack the training
+        part; the training counts are 0 then.
     profile : runs.Profile
         Which twin.
     seed : int
@@ -59,18 +92,45 @@ def inspect(dataset: str, profile: runs.Profile, seed: int, data: Path) -> dict[
     Returns
     -------
     dict
-        ``dataset``, ``synthetic``, the counts of :func:`count`, ``set_aside`` (a list of
-        ``path`` and ``reason``), and ``parts``: for each test part that is there its counts
-        and ``set_aside``, or the ``problem`` that keeps it from being read.
+        ``dataset``, ``synthetic``, ``cautions``, the counts of :func:`count`,
+        ``subject_images`` (see there), ``set_aside`` (a list of ``path`` and ``reason``), and
+        ``parts``: for each test part that is there its counts, ``subject_images`` and
+        ``set_aside``, or the ``problem`` that keeps it from being read. The preliminary part
+        also has ``labels``: the rows of its CSV by class, and those without a picture.
     """
-    found = runs.load(dataset, profile, seed, data)
+    found = _only_test_parts(dataset, data) or runs.load(dataset, profile, seed, data)
     return {
         "dataset": found.name,
         "synthetic": found.synthetic,
-        **count(found.table),
-        "set_aside": found.set_aside.to_dict("records"),
+        "cautions": list(found.cautions),
+        **_told(found),
         "parts": _test_parts(found, data),
     }
+
+
+def _told(found: Dataset) -> dict[str, Any]:
+    """Tell the counts of one part."""
+    return {
+        **count(found.table, found.classes),
+        "subject_images": subject_images(found.table, found.classes),
+        "set_aside": found.set_aside.to_dict("records"),
+    }
+
+
+def _only_test_parts(dataset: str, data: Path) -> Dataset | None:
+    """Stand in for the training cells of a C-NMC tree that has none, else None."""
+    if dataset == "twin":
+        return None
+    place = data / "cnmc" if dataset == "cnmc" else existing_place(dataset)
+    root = find_root(place)
+    if root is None:
+        return None
+    training, *tests = [any((root / FOLDERS[part]).rglob("*.*")) for part in PARTS]
+    if training or not any(tests):
+        return None
+    none = pd.DataFrame({column: pd.Series(dtype=object) for column in COLUMNS})
+    name = "cnmc" if dataset == "cnmc" else root.name
+    return Dataset(name, root, none.astype({"label": int}), set_aside_frame([]))
 
 
 def _test_parts(found: Dataset, data: Path) -> dict[str, dict[str, Any]]:
@@ -81,11 +141,24 @@ def _test_parts(found: Dataset, data: Path) -> dict[str, dict[str, Any]]:
             continue
         try:
             other = load_dataset(found.root, data, parts=(part,))
+            parts[part] = _told(other)
+            if part == "preliminary":
+                parts[part]["labels"] = _labels(found.root)
         except InputError as error:  # the training cells can be used all the same
             parts[part] = {"problem": str(error)}
-        else:
-            parts[part] = {
-                **count(other.table),
-                "set_aside": other.set_aside.to_dict("records"),
-            }
     return parts
+
+
+def _labels(root: Path) -> dict[str, Any]:
+    """Count the rows of the preliminary CSV; a row without a picture is no fault."""
+    labels = read_labels(root / LABELS)
+    missing = labels_without_picture(root, labels)
+    rows = labels["label"].value_counts()
+    return {
+        "rows": len(labels),
+        "classes": {
+            name: int(rows.get(label, 0)) for label, name in reversed(list(enumerate(CLASS_NAMES)))
+        },
+        "missing_pictures": len(missing),
+        "first_missing": missing[:_SHOWN],
+    }

@@ -25,8 +25,22 @@ class Lesson:
     data: Path
 
     def load(self) -> Dataset:
-        """Read the cells that the parameters name."""
-        return runs.load(self.dataset_name, self.profile, self.seed, self.data)
+        """Read the cells that the parameters name, and print what one must know of them.
+
+        Raises
+        ------
+        InputError
+            If they are of more than two classes.
+        """
+        dataset = runs.load(self.dataset_name, self.profile, self.seed, self.data)
+        if len(dataset.classes) > 2:
+            raise InputError(
+                f"This data set has {len(dataset.classes)} classes; the lessons compare two. "
+                "leuk train, crossval and evaluate take any number; lesson 11 shows how."
+            )
+        for caution in dataset.cautions:
+            print(f"Caution: {caution}")
+        return dataset
 
     def prepare(self) -> runs.Prepared:
         """Read the cells, make them small, and hold out a quarter of the groups."""

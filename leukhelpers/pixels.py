@@ -21,6 +21,11 @@ from leukhelpers.cells import InputError
 from leukhelpers.datasets.base import Dataset, set_aside_frame
 from leukhelpers.datasets.images import pixel_digest, read_image
 
+# So many pictures, spread over all, tell how an array was made.
+_SAMPLE = 256
+# The share of black pictures that a set of cells may hold.
+_BLACK = 0.1
+
 # The layout of the cache; a change of the code that fills it must change this number.
 _VERSION = 1
 
@@ -137,6 +142,75 @@ def build_pixels(
         aside += unread
         table = table[~table["path"].isin([path for path, _ in unread])]
     raise InputError("No cell of the data set can be read any more.")
+
+
+def check_pixels(array: np.ndarray, rows: np.ndarray | None = None) -> None:
+    """Refuse pictures that a network would take without a word, and learn nothing from.
+
+    Looks at up to 256 pictures, spread over all. It finds values that were scaled
+    before, cells that are not there, and most pictures made by ``np.resize``, which cuts
+    or repeats values where one expects an average. Of a cell on black it takes the
+    black rows at the top. Of a picture without black it puts pieces of one row below
+    each other, so that pixels differ more from those below than from those beside
+    them; where the old width is a multiple or a simple fraction of the new one, that is
+    too little to be sure of, and the pictures pass.
+
+    Parameters
+    ----------
+    array : numpy.ndarray
+        Shape (n, size, size, 3), values 0 to 255; may be a memory map.
+    rows : int array of shape (m,), optional
+        The rows that will be used; all by default.
+
+    Raises
+    ------
+    InputError
+        If the shape is another, a value is no number or not within 0 to 255, no value
+        of the sample exceeds 1, more than a tenth of the pictures is black, or the
+        pictures are torn into pieces of rows.
+    """
+    if array.ndim != 4 or array.shape[1] != array.shape[2] or array.shape[3] != 3:
+        raise InputError(f"Pixels must have the shape (n, size, size, 3), not {array.shape}.")
+    rows = np.arange(len(array)) if rows is None else np.asarray(rows)
+    if len(rows) == 0:
+        return
+    sample = array[rows[np.linspace(0, len(rows) - 1, min(_SAMPLE, len(rows))).astype(int)]]
+    if sample.dtype.kind not in "uif" or not np.isfinite(sample).all():
+        raise InputError("Some pixels are no numbers; build_pixels gives whole pictures.")
+    if sample.min() < 0 or sample.max() > 255:
+        raise InputError(
+            f"Pixels must lie within 0 to 255, but reach from {sample.min():g} to "
+            f"{sample.max():g}; the model scales them itself."
+        )
+    if 0 < sample.max() <= 1:
+        raise InputError(
+            "These pixels were scaled to 0 … 1 already; give them as 0 to 255, "
+            "the model scales them itself."
+        )
+    black = ~sample.any(axis=(1, 2, 3))
+    if black.mean() > _BLACK:
+        raise InputError(
+            f"{black.sum()} of {len(sample)} pictures hold no cell; was np.resize used to "
+            "resize? It repeats or cuts values, pixels.crop_and_resize averages."
+        )
+    if _is_torn(sample):
+        raise InputError(
+            "In these pictures no row continues the one above; was np.resize used to "
+            "resize? It repeats or cuts values, pixels.crop_and_resize averages."
+        )
+
+
+def _is_torn(sample: np.ndarray) -> bool:
+    """Tell pictures whose pixels differ twice as much downwards as they do sideways.
+
+    Measured on C-NMC: 0.99 over 256 cells, 0.71 to 1.39 for single ones; 2.3 to 25 after
+    ``np.resize``, but 1.0 to 1.7 where the widths nearly divide.
+    """
+    if len(sample) < 16:  # a single picture may well have stripes
+        return False
+    values = sample.astype(np.float32)
+    downwards, sideways = (np.abs(np.diff(values, axis=axis)).mean() for axis in (1, 2))
+    return bool(downwards > 2 * sideways)
 
 
 def _is_whole(file: Path, shape: tuple[int, ...]) -> bool:

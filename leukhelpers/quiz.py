@@ -6,6 +6,7 @@ the cells at hand, the lesson hands them in and the check computes it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -113,6 +114,18 @@ def _own_split(answer: Any, labels: np.ndarray) -> str | None:
     return None
 
 
+def _moved_subjects(answer: Any, table: pd.DataFrame) -> str | None:
+    published = table["fold"].to_numpy()
+    if len(np.unique(published)) < 2:
+        return None if int(answer) == 0 else "There is one fold only, so nobody moved."
+    moved = table["subject"][groups.joined_fold(table) != published]
+    if int(answer) == moved.nunique():
+        return None
+    if int(answer) == len(moved):
+        return "That is the number of cells; how many different subjects are they of?"
+    return "Take the subjects of the cells whose joined fold differs, and count each once."
+
+
 def _crop(answer: Any, reaches: np.ndarray) -> str | None:
     side = int(answer)
     if side % 10 or not 200 <= side <= 450:
@@ -163,6 +176,21 @@ def _most_on_black(answer: Any, shares: pd.Series) -> str | None:
     return "Take the position of the largest value in the column SHAP, counted from 0."
 
 
+def _patient_pattern(answer: Any) -> str | None:
+    pattern = re.compile(answer)
+    if pattern.groups != 1:
+        return "There should be one pair of round brackets, around what names the patient."
+    for name, patient in (("S07-b_0031.tif", "S07"), ("S12-c_0400.tif", "S12")):
+        match = pattern.search(name)
+        if match is None:
+            return f"It finds nothing in {name}."
+        if match.group(1) not in (patient, patient[1:]):
+            return f"In {name} it picks out {match.group(1)!r}, not the patient."
+    if pattern.search("S123-a_0001.tif") is None:
+        return "It finds no patient with three digits; \\d+ stands for one digit or more."
+    return None
+
+
 CHECKS: dict[str, Check] = {
     "00.1": _number(
         1455 / 2133,
@@ -195,7 +223,8 @@ CHECKS: dict[str, Check] = {
         "Draw the four people and a line for each shared picture; count the islands.",
     ),
     "02.2": _own_split,
-    "02.3": _choice(
+    "02.3": _moved_subjects,
+    "02.4": _choice(
         "group",
         {
             "cell_id": "That keeps the halves together, but not two cells of one person.",
@@ -265,4 +294,21 @@ CHECKS: dict[str, Check] = {
         },
     ),
     "07.3": _most_on_black,
+    "11.1": _number(
+        2,
+        {
+            0: "The alphabet comes first here, not health: which name stands first?",
+            1: "Capitals come before small letters: ALL, AML, healthy.",
+            3: "Computers count from 0.",
+        },
+        "Sort the three names and count from 0.",
+    ),
+    "11.2": _patient_pattern,
+    "11.3": _choice(
+        "the classes are exchanged",
+        {
+            "train longer": "Then it would do the wrong thing with more confidence.",
+            "it guesses": "Guessing gives about 0.5; 0.13 on so many patients is knowledge.",
+        },
+    ),
 }

@@ -17,6 +17,7 @@ from leukhelpers.evaluation import MODEL_NAMES
 
 METRICS = {
     "auroc": "AUROC",
+    "macro_auroc": "Macro AUROC",  # of more than two classes
     "weighted_f1": "Weighted F1",
     "balanced_accuracy": "Balanced accuracy",
     "accuracy": "Accuracy",
@@ -28,10 +29,40 @@ def headline(metrics: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             title: [told(metrics["models"][model].get(metric)) for model in MODEL_NAMES]
-            for metric, title in METRICS.items()
+            for metric, title in titles(metrics).items()
         },
         index=pd.Index(MODEL_NAMES.values(), name="model"),
     )
+
+
+def titles(metrics: dict[str, Any]) -> dict[str, str]:
+    """Choose the headline metrics that were measured, of two classes or of more."""
+    measured = metrics["models"]["cnn"]
+    return {metric: title for metric, title in METRICS.items() if metric in measured}
+
+
+def class_table(metrics: dict[str, Any]) -> pd.DataFrame:
+    """Arrange what was measured of each class as text: a row a class and model.
+
+    Parameters
+    ----------
+    metrics : dict
+        From :func:`leukhelpers.multiclass.summary`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The index is the class; columns ``Model``, ``Cells``, ``AUROC``, ``Precision``,
+        ``Recall`` and ``F1``.
+    """
+    names = {"auroc": "AUROC", "precision": "Precision", "recall": "Recall", "f1": "F1"}
+    rows = []
+    for name in metrics["by_class"]["cnn"]:
+        for model, title in MODEL_NAMES.items():
+            found = metrics["by_class"][model][name]
+            measured = {label: told(found[metric]) for metric, label in names.items()}
+            rows.append({"class": name, "Model": title, "Cells": str(found["cells"]), **measured})
+    return pd.DataFrame(rows).set_index("class")
 
 
 def told(entry: dict[str, float | None] | None) -> str:
@@ -59,17 +90,32 @@ def write_report(folder: Path | str) -> Path:
     folder = Path(folder)
     template = (package_files("leukhelpers") / "templates" / "report.html").read_text("utf-8")
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    about, metrics = _json(folder / "cells.json"), _json(folder / "metrics.json")
     page = environment.from_string(template).render(
         name=folder.name,
-        about=_json(folder / "cells.json"),
-        metrics=_json(folder / "metrics.json"),
+        about=about,
+        counts=_counts(about or {}),
+        cautions=_cautions(about, metrics),
+        metrics=metrics,
         models=MODEL_NAMES,
-        titles=METRICS,
+        titles=titles(metrics) if metrics else {},
         lessons=_lessons(folder),
         set_aside=_table(folder / "set_aside.csv"),
     )
     files.write_text(folder / "report.html", page)
     return folder / "report.html"
+
+
+def _counts(about: dict[str, Any]) -> str:
+    """Count the cells of each class, in words; older runs kept the counts elsewhere."""
+    counts = about.get("class_counts") or about.get("classes") or {}
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def _cautions(*told_by: dict[str, Any] | None) -> list[str]:
+    """Gather what must stand beside every score, each sentence once."""
+    told_all = [caution for about in told_by for caution in (about or {}).get("cautions", [])]
+    return list(dict.fromkeys(told_all))
 
 
 def _lessons(folder: Path) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@
 
     run.json         what was asked, of which cells, on which machine; written last
     model.keras      the trained network
-    baselines.json   the area model's four numbers, and the majority answer
+    baselines.json   the area model's few numbers, and the majority answer
     cells.csv        every cell, and the part it had: train, validation or test
     history.csv      a row an epoch
     predictions.csv  a row a held-out cell: network, area model and majority answer
@@ -31,8 +31,8 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from leukhelpers import evaluation, files, groups
-from leukhelpers.cells import InputError
+from leukhelpers import evaluation, files, groups, multiclass
+from leukhelpers.cells import CLASS_NAMES, InputError
 from leukhelpers.datasets import Dataset, load_dataset
 from leukhelpers.pixels import build_pixels
 
@@ -156,7 +156,8 @@ def train(
     from leukhelpers import models, training
 
     training.make_deterministic(prepared.seed)
-    model = models.build_cnn(prepared.profile.size, seed=prepared.seed)
+    n_classes = len(prepared.dataset.classes)
+    model = models.build_cnn(prepared.profile.size, prepared.seed, n_classes)
     history = training.fit(
         model,
         prepared.pixels,
@@ -189,15 +190,16 @@ def fit_baselines(prepared: Prepared, split: groups.Split) -> dict[str, Any]:
     -------
     dict
         ``area``, the numbers of :func:`leukhelpers.training.fit_area`, and
-        ``share_of_all`` in training.
+        ``share_of_all`` in training; of more than two classes ``shares``, one a class.
     """
     from leukhelpers import training
 
-    labels = prepared.table["label"].to_numpy()
-    return {
-        "area": training.fit_area(prepared.pixels, labels, split, prepared.profile.crop),
-        "share_of_all": float(labels[split.train].mean()),
-    }
+    labels, k = prepared.table["label"].to_numpy(), len(prepared.dataset.classes)
+    area = training.fit_area(prepared.pixels, labels, split, prepared.profile.crop, k)
+    if k == 2:
+        return {"area": area, "share_of_all": float(labels[split.train].mean())}
+    shares = np.bincount(labels[split.train], minlength=k) / len(split.train)
+    return {"area": area, "shares": shares.tolist()}
 
 
 def predictions_of(
@@ -219,25 +221,40 @@ def predictions_of(
     -------
     pandas.DataFrame
         A row a cell: ``cell_id, subject, group, fold, label, probability,
-        area_probability, majority_probability``; probabilities are of ALL.
+        area_probability, majority_probability``; probabilities are of ALL. Of more than
+        two classes each has its own three, such as ``area_probability_<class>``.
     """
     from leukhelpers import training
 
-    cells = prepared.table.iloc[rows]
-    return pd.DataFrame(
+    cells, classes = prepared.table.iloc[rows], prepared.dataset.classes
+    shares = baselines["share_of_all"] if len(classes) == 2 else baselines["shares"]
+    answers = {
+        "cnn": training.predict(model, prepared.pixels, rows),
+        "area": training.predict_area(
+            baselines["area"], prepared.pixels, rows, prepared.profile.crop
+        ),
+        "majority": np.full((len(rows), *np.shape(shares)), shares),
+    }
+    table = pd.DataFrame(
         {
             "cell_id": cells["cell_id"].to_numpy(),
             "subject": cells["subject"].to_numpy(),
             "group": prepared.split.groups[rows],
             "fold": cells["fold"].to_numpy(),
             "label": cells["label"].to_numpy(),
-            "probability": training.predict(model, prepared.pixels, rows),
-            "area_probability": training.predict_area(
-                baselines["area"], prepared.pixels, rows, prepared.profile.crop
-            ),
-            "majority_probability": np.full(len(rows), baselines["share_of_all"]),
         }
     )
+    for name, answer in answers.items():
+        column = evaluation.MODEL_COLUMNS[name]
+        table[column if len(classes) == 2 else multiclass.columns_of(name, classes)] = answer
+    return table
+
+
+def measure(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[str, Any]:
+    """Sum up predictions of two classes, or of more; see the ``summary`` of either."""
+    if len(classes) == 2:
+        return evaluation.summary(predictions)
+    return multiclass.summary(predictions, classes)
 
 
 def fingerprint(table: pd.DataFrame) -> str:
@@ -269,15 +286,19 @@ def environment() -> dict[str, Any]:
 
 def describe(prepared: Prepared) -> dict[str, Any]:
     """Tell of which cells, how and where a run was made."""
-    labels = prepared.table["label"]
+    labels, dataset = prepared.table["label"], prepared.dataset
     return {
-        "dataset": prepared.dataset.name,
-        "synthetic": prepared.dataset.synthetic,
+        "dataset": dataset.name,
+        "synthetic": dataset.synthetic,
+        "classes": list(dataset.classes),
+        "cautions": list(dataset.cautions),
         "fingerprint": fingerprint(prepared.table),
         "images": len(prepared.table),
         "subjects": int(prepared.table["subject"].nunique()),
         "groups": len(np.unique(prepared.split.groups)),
-        "classes": {"ALL": int((labels == 1).sum()), "HEM": int((labels == 0).sum())},
+        "class_counts": {
+            name: int((labels == label).sum()) for label, name in enumerate(dataset.classes)
+        },
         "set_aside": len(prepared.set_aside),
         "profile": asdict(prepared.profile),
         "seed": prepared.seed,
@@ -318,12 +339,13 @@ def save_run(
     ):
         write_table(folder / name, table)
     about = describe(prepared)
-    told = {key: about[key] for key in ("dataset", "synthetic", "seed", "date", "machine")}
+    told_too = ("dataset", "synthetic", "classes", "cautions", "seed", "date", "machine")
+    told = {key: about[key] for key in told_too}
     # Metrics are made from the file, so that the file can always make them again.
     predictions = read_predictions(folder)
     measured: dict[str, Any] = {"on": "nothing: no subject was held out", "cells": 0}
     if len(predictions):
-        measured = {"on": "held-out subjects", **evaluation.summary(predictions)}
+        measured = {"on": "held-out subjects", **measure(predictions, about["classes"])}
     files.write_json(
         folder / "metrics.json", {**told, "profile": prepared.profile.name, **measured}
     )
@@ -334,7 +356,7 @@ def save_run(
 def background_cells(
     prepared: Prepared, split: groups.Split | None = None, n: int = 24
 ) -> np.ndarray:
-    """Draw training cells at random, as many ALL as HEM, to compare others with.
+    """Draw training cells at random, as many of each class, to compare others with.
 
     Returns
     -------
@@ -344,9 +366,8 @@ def background_cells(
     train = (split or prepared.split).train
     labels = prepared.table["label"].to_numpy()[train]
     generator = np.random.default_rng(prepared.seed)
-    chosen = [
-        generator.permutation(train[labels == label])[: n // 2] for label in np.unique(labels)
-    ]
+    found = np.unique(labels)
+    chosen = [generator.permutation(train[labels == x])[: n // len(found)] for x in found]
     return prepared.pixels[np.sort(np.concatenate(chosen))]
 
 
@@ -403,6 +424,12 @@ def read_run(folder: Path | str) -> Run:
         raise InputError(f"The run in {folder} is damaged ({error}); train it again.") from None
 
 
+def classes_of(about: dict[str, Any]) -> tuple[str, ...]:
+    """Tell which classes a run knows, from its ``run.json``; older runs knew HEM and ALL."""
+    classes = about.get("classes")
+    return tuple(classes) if isinstance(classes, list) else CLASS_NAMES
+
+
 def load_model(folder: Path | str) -> keras.Model:
     """Load a run's network in Keras' safe mode: a model file may not bring code."""
     from leukhelpers.backend import keras
@@ -416,8 +443,10 @@ def load_model(folder: Path | str) -> keras.Model:
 
 def refuse_other_run(run: Run, prepared: Prepared) -> None:
     """Refuse a run that was not made from these cells, settings and split."""
-    asked = (fingerprint(prepared.table), asdict(prepared.profile), prepared.seed)
-    found = (run.about["fingerprint"], run.about["profile"], run.about["seed"])
+    classes = prepared.dataset.classes
+    asked = (fingerprint(prepared.table), asdict(prepared.profile), prepared.seed, classes)
+    about = run.about
+    found = (about["fingerprint"], about["profile"], about["seed"], classes_of(about))
     wanted = _parts(prepared, prepared.split)["part"].tolist()
     if asked != found or wanted != read_parts(run.folder)["part"].tolist():
         raise InputError(

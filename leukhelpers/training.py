@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
+from scipy.special import expit, softmax
 from sklearn.utils.class_weight import compute_class_weight
 
 from leukhelpers.augment import ordered_batches, steps_per_epoch, training_batches
@@ -17,6 +17,7 @@ from leukhelpers.backend import keras, tf
 from leukhelpers.cells import ALL, CLASS_NAMES, HEM, InputError
 from leukhelpers.features import CHUNK, cell_area
 from leukhelpers.models import build_area
+from leukhelpers.pixels import check_pixels
 
 if TYPE_CHECKING:
     from leukhelpers.groups import Split
@@ -59,33 +60,37 @@ def make_deterministic(seed: int) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def class_weights(labels: np.ndarray) -> dict[int, float]:
-    """Weigh the classes so that each counts for half of the loss.
+def class_weights(labels: np.ndarray, n_classes: int = 2) -> dict[int, float]:
+    """Weigh the classes so that each counts alike in the loss.
 
     Parameters
     ----------
     labels : int array of shape (n,)
-        0 for HEM, 1 for ALL.
+        0 for HEM, 1 for ALL; with more classes 0 to ``n_classes - 1``.
+    n_classes : int, default 2
+        Number of classes.
 
     Returns
     -------
     dict
-        ``{0: n / (2 * count of HEM), 1: n / (2 * count of ALL)}``.
+        For two classes ``{0: n / (2 * count of HEM), 1: n / (2 * count of ALL)}``.
 
     Raises
     ------
     InputError
-        If a class is missing or a label is neither 0 nor 1.
+        If a class is missing or a label is unknown.
     """
     found = np.unique(labels)
-    if not np.array_equal(found, [HEM, ALL]):
-        names = [CLASS_NAMES[label] if label in (HEM, ALL) else str(label) for label in found]
+    if not np.array_equal(found, np.arange(n_classes)):
+        two = n_classes == 2
+        wanted = "Both classes, HEM and ALL," if two else f"All {n_classes} classes"
+        names = [CLASS_NAMES[x] if two and x in (HEM, ALL) else f"class {x}" for x in found]
         raise InputError(
-            f"Both classes, HEM and ALL, are needed, but there is {', '.join(names) or 'none'}; "
-            "choose a split with groups of both classes."
+            f"{wanted} are needed, but there is {', '.join(names) or 'none'}; "
+            f"choose a split with groups of {'both' if two else 'all'} classes."
         )
     weights = compute_class_weight("balanced", classes=found, y=np.asarray(labels))
-    return {HEM: float(weights[0]), ALL: float(weights[1])}
+    return dict(enumerate(map(float, weights)))
 
 
 def fit(
@@ -105,11 +110,11 @@ def fit(
     Parameters
     ----------
     model : keras.Model
-        Untrained, or to be trained further.
+        Untrained, or to be trained further; of two classes or more.
     pixels : uint8 array of shape (n, size, size, 3)
         Cells, row for row with `labels`; may be a memory map, read batch by batch.
     labels : int array of shape (n,)
-        0 for HEM, 1 for ALL.
+        0 for HEM, 1 for ALL; with more classes 0 to their number - 1.
     split : leukhelpers.groups.Split
         Its ``train`` and ``validation`` rows are used.
     settings : Settings
@@ -124,18 +129,23 @@ def fit(
     pandas.DataFrame
         One row an epoch: ``epoch`` (from 1), ``loss``, ``accuracy``, ``auroc``, the same
         of the validation rows with ``val_``, ``learning_rate``, ``seconds``. Both losses
-        weigh the classes alike; accuracies count cells as they come.
+        weigh the classes alike; accuracies count cells as they come. More than two
+        classes have no ``auroc``.
 
     Raises
     ------
     InputError
-        If the training or the validation rows lack a class.
+        If the training or the validation rows lack a class, or the pixels are not cells
+        of 0 to 255.
     """
     labels = np.asarray(labels)
     train, validation = np.asarray(split.train), np.asarray(split.validation)
-    weights = _weights_of(labels[train], "training")
+    n_classes = _n_classes(model)
+    weights = _weights_of(labels[train], "training", n_classes)
     # Weighted too, or a validation loss that rewards the majority answer picks the epoch.
-    validation_weights = _weights_of(labels[validation], "validation")
+    validation_weights = _weights_of(labels[validation], "validation", n_classes)
+    for rows in (train, validation):
+        check_pixels(pixels, rows)
     batches = training_batches(
         pixels, labels, train, settings.batch_size, seed, augment=settings.augment
     )
@@ -146,10 +156,11 @@ def fit(
         labels[validation],
         np.vectorize(validation_weights.get)(labels[validation]),
     )
+    loss, metrics = _loss_and_metrics(n_classes)
     model.compile(
         optimizer=keras.optimizers.Adam(settings.learning_rate),
-        loss=keras.losses.BinaryCrossentropy(),
-        metrics=[keras.metrics.BinaryAccuracy(name="accuracy"), keras.metrics.AUC(name="auroc")],
+        loss=loss,
+        metrics=metrics,
         jit_compile=False,  # measured three times slower on a CPU with it
     )
     # The loss is watched, not the AUROC: with a few patients in validation the AUROC
@@ -178,9 +189,25 @@ def fit(
     history = pd.DataFrame(record.history)
     history.insert(0, "epoch", np.arange(1, len(history) + 1))
     history["seconds"] = np.diff(ends)
-    measures = ["loss", "accuracy", "auroc"]
+    measures = ["loss", *(metric.name for metric in metrics)]
     columns = ["epoch", *measures, *(f"val_{name}" for name in measures)]
     return history[[*columns, "learning_rate", "seconds"]]
+
+
+def _n_classes(model: keras.Model) -> int:
+    """Count the classes of a network: one unit tells two apart."""
+    return max(2, model.output_shape[-1])
+
+
+def _loss_and_metrics(
+    n_classes: int,
+) -> tuple[keras.losses.Loss, list[keras.metrics.Metric]]:
+    """Choose what two classes, or more, are trained with."""
+    if n_classes == 2:
+        named = [keras.metrics.BinaryAccuracy(name="accuracy"), keras.metrics.AUC(name="auroc")]
+        return keras.losses.BinaryCrossentropy(), named
+    named = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+    return keras.losses.SparseCategoricalCrossentropy(), named
 
 
 def print_epochs() -> keras.callbacks.Callback:
@@ -195,12 +222,12 @@ def print_epochs() -> keras.callbacks.Callback:
 def predict(
     model: keras.Model, pixels: np.ndarray, rows: np.ndarray | None = None, batch_size: int = 64
 ) -> np.ndarray:
-    """Predict the probability of ALL.
+    """Predict the probability of ALL, or of each of more than two classes.
 
     Parameters
     ----------
     model : keras.Model
-        A model with one probability a cell as its output.
+        A model with one probability a cell as its output, or one a class.
     pixels : array of shape (n, size, size, 3)
         RGB values 0 to 255, uint8 or float; may be a memory map, read batch by batch.
     rows : int array of shape (m,), optional
@@ -210,17 +237,27 @@ def predict(
 
     Returns
     -------
-    float array of shape (m,)
-        P(ALL) of each row.
+    float array of shape (m,) or (m, n_classes)
+        P(ALL) of each row; of more than two classes the probability of each.
+
+    Raises
+    ------
+    InputError
+        If the pixels are not cells of 0 to 255.
     """
     rows = np.arange(len(pixels)) if rows is None else np.asarray(rows)
+    n_classes = _n_classes(model)
     if len(rows) == 0:
-        return np.zeros(0)
+        return np.zeros(0 if n_classes == 2 else (0, n_classes))
+    check_pixels(pixels, rows)
     batches = ordered_batches(pixels, rows, batch_size)
-    return model.predict(batches, verbose=0).ravel().astype(float)
+    answers = model.predict(batches, verbose=0)
+    return (answers.ravel() if n_classes == 2 else answers).astype(float)
 
 
-def fit_area(pixels: np.ndarray, labels: np.ndarray, split: Split, crop: int) -> dict[str, float]:
+def fit_area(
+    pixels: np.ndarray, labels: np.ndarray, split: Split, crop: int, n_classes: int = 2
+) -> dict[str, Any]:
     """Train the area baseline on the training rows.
 
     Parameters
@@ -228,17 +265,20 @@ def fit_area(pixels: np.ndarray, labels: np.ndarray, split: Split, crop: int) ->
     pixels : uint8 array of shape (n, size, size, 3)
         Cells on black, row for row with `labels`; may be a memory map.
     labels : int array of shape (n,)
-        0 for HEM, 1 for ALL.
+        0 for HEM, 1 for ALL; with more classes 0 to ``n_classes - 1``.
     split : leukhelpers.groups.Split
         Its ``train`` rows are used.
     crop : int
         Edge of the square cut from the original image, in its pixels.
+    n_classes : int, default 2
+        Number of classes.
 
     Returns
     -------
     dict
         All that the model has learnt: ``mean`` and ``scale`` of the area (pixels of
-        the original), ``weight`` and ``bias`` of the logistic regression.
+        the original), ``weight`` and ``bias`` of the logistic regression; of more than
+        two classes the last two are lists, one number a class.
 
     Raises
     ------
@@ -246,21 +286,22 @@ def fit_area(pixels: np.ndarray, labels: np.ndarray, split: Split, crop: int) ->
         If the training rows lack a class.
     """
     train_labels = np.asarray(labels)[split.train]
-    _weights_of(train_labels, "training")
+    _weights_of(train_labels, "training", n_classes)
     fitted = build_area().fit(_areas(pixels, split.train, crop), train_labels)
     scaler, regression = (step for _, step in fitted.steps)
+    weights, biases = regression.coef_[:, 0].tolist(), regression.intercept_.tolist()
     return {
         "mean": float(scaler.mean_[0]),
         "scale": float(scaler.scale_[0]),
-        "weight": float(regression.coef_[0, 0]),
-        "bias": float(regression.intercept_[0]),
+        "weight": weights[0] if n_classes == 2 else weights,
+        "bias": biases[0] if n_classes == 2 else biases,
     }
 
 
 def predict_area(
-    learnt: dict[str, float], pixels: np.ndarray, rows: np.ndarray, crop: int
+    learnt: dict[str, Any], pixels: np.ndarray, rows: np.ndarray, crop: int
 ) -> np.ndarray:
-    """Predict the probability of ALL from the cell's area alone.
+    """Predict the probability of ALL, or of each class, from the cell's area alone.
 
     Parameters
     ----------
@@ -275,24 +316,27 @@ def predict_area(
 
     Returns
     -------
-    float array of shape (m,)
-        P(ALL) of each row.
+    float array of shape (m,) or (m, n_classes)
+        P(ALL) of each row; of more than two classes the probability of each.
     """
-    if len(rows) == 0:
-        return np.zeros(0)
+    weight, bias = learnt["weight"], learnt["bias"]
+    if isinstance(weight, list):
+        areas = (_areas(pixels, rows, crop) - learnt["mean"]) / learnt["scale"]
+        return softmax(areas * np.array(weight) + np.array(bias), axis=1)
     areas = _areas(pixels, rows, crop)[:, 0]
-    return expit(learnt["weight"] * (areas - learnt["mean"]) / learnt["scale"] + learnt["bias"])
+    return expit(weight * (areas - learnt["mean"]) / learnt["scale"] + bias)
 
 
 def _areas(pixels: np.ndarray, rows: np.ndarray, crop: int) -> np.ndarray:
     """Measure some rows, as the single column that scikit-learn expects."""
     parts = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
-    return np.concatenate([cell_area(pixels[part], crop) for part in parts])[:, None]
+    areas = [cell_area(pixels[part], crop) for part in parts]
+    return np.concatenate([np.zeros(0), *areas])[:, None]
 
 
-def _weights_of(labels: np.ndarray, part: str) -> dict[int, float]:
+def _weights_of(labels: np.ndarray, part: str, n_classes: int) -> dict[int, float]:
     """Give the class weights of one part of a split, or say which part lacks a class."""
     try:
-        return class_weights(labels)
+        return class_weights(labels, n_classes)
     except InputError as error:
         raise InputError(f"The {part} rows cannot be used. {error}") from error

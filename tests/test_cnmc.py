@@ -12,7 +12,13 @@ import pytest
 from PIL import Image
 
 from leukhelpers.cells import ALL, COLUMNS, HEM, UNLABELLED, InputError
-from leukhelpers.datasets.cnmc import FOLDERS, find_root, read_cnmc
+from leukhelpers.datasets.cnmc import (
+    FOLDERS,
+    find_root,
+    labels_without_picture,
+    read_cnmc,
+    read_labels,
+)
 from leukhelpers.groups import group_ids
 
 FOLD = "training_data/fold_0"
@@ -300,6 +306,46 @@ def test_final_pictures_have_neither_label_nor_subject(preliminary: Path) -> Non
 def test_test_parts_are_opened_only_when_asked_for(preliminary: Path) -> None:
     (preliminary / CSV).write_text("nonsense")
     assert set(read_cnmc(preliminary).table["fold"]) == {"0", "1", "2"}
+
+
+def test_labels_without_a_picture_are_listed_and_no_error(preliminary: Path) -> None:
+    with (preliminary / CSV).open("a") as csv:
+        csv.write("UID_58_1_1_all.bmp,12.bmp,1\nUID_58_2_1_all.bmp,3.bmp,1\n")
+    (preliminary / PRELIMINARY / "2.bmp").write_bytes(b"")  # unreadable, but there
+    assert len(read_cnmc(preliminary, ("preliminary",)).table) == 1
+    labels = read_labels(preliminary / CSV)
+    assert labels_without_picture(preliminary, labels) == ["12", "3"]
+
+
+# --- one picture, two labels --------------------------------------------------------------
+
+
+def test_picture_with_two_labels_is_refused_by_name(small_cnmc: Path) -> None:
+    leukemic = small_cnmc / FOLD / "all" / "UID_1_1_1_all.bmp"
+    healthy = sorted(small_cnmc.rglob("*_hem.bmp"))[0]
+    shutil.copy(leukemic, healthy)
+    told = rf"{leukemic.name} and .*{healthy.name} are one picture with two labels; remove"
+    with pytest.raises(InputError, match=told):
+        read_cnmc(small_cnmc)
+    shutil.copy(sorted(small_cnmc.rglob("*_all.bmp"))[1], sorted(small_cnmc.rglob("*_hem.bmp"))[1])
+    with pytest.raises(InputError, match=r"two labels \(1 more such\)"):
+        read_cnmc(small_cnmc)
+
+
+def test_picture_with_two_labels_is_found_across_parts(preliminary: Path) -> None:
+    shutil.copy(
+        preliminary / FOLD / "all" / "UID_1_1_1_all.bmp", preliminary / PRELIMINARY / "2.bmp"
+    )
+    assert len(read_cnmc(preliminary).table) == 6
+    with pytest.raises(InputError, match="two labels"):
+        read_cnmc(preliminary, ("training", "preliminary"))
+
+
+def test_equal_pictures_of_one_label_or_none_are_no_contradiction(preliminary: Path) -> None:
+    first = preliminary / FOLD / "all" / "UID_1_1_1_all.bmp"
+    shutil.copy(first, sorted(preliminary.rglob("UID_2_*_all.bmp"))[0])
+    shutil.copy(first, preliminary / FINAL / "1.bmp")
+    assert len(read_cnmc(preliminary, ("training", "final")).table) == 7
 
 
 # --- real cells ----------------------------------------------------------------------------

@@ -92,8 +92,9 @@ def test_values_that_look_like_nothing_or_numbers_stay_text(own: Path) -> None:
         (b"BM\x9a\xff\0\0\0\0", "no readable CSV"),
         (HEAD + '"a.png,ALL', "no readable CSV"),
         (HEAD, "no readable cell"),
-        (ROWS, r"lacks the column\(s\) path, label, subject"),
-        (HEAD.replace("subject", "patient") + ROWS, r"lacks the column\(s\) subject"),
+        (ROWS, r"lacks the column\(s\) path, label"),
+        (HEAD.replace("subject", "patient") + ROWS, "line 2: no subject; .* no two images are of"),
+        (HEAD.replace("subject", "path ") + ROWS, "has two columns path"),
         ((HEAD + ROWS).replace(",", ";"), "lacks the column"),
         (HEAD + "a.png,1,s1\n", "line 2: label '1' is not known"),
         (HEAD + "a.png,ALL,s1\nb.png,0,s2\n", "line 3: label '0' is not known"),
@@ -230,5 +231,145 @@ def test_folder_that_is_nothing_of_all_this_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nor has it a cells\.csv"):
         read_own(tmp_path)
     picture(tmp_path / "ALL" / "1.png")  # the paper's two folders: who is the patient?
-    with pytest.raises(InputError, match="ALL/<subject>/"):
+    with pytest.raises(
+        InputError, match=r"ALL/<subject>/.*only if no two images are of one person"
+    ):
         read_own(tmp_path)
+
+
+# ---------------------------------------------------------------- what cells.toml says
+
+
+FOUR = """
+classes = ["healthy", "ALL", "AML"]
+[labels]
+0 = "healthy"
+"1" = "ALL"
+blast = "ALL"
+"""
+FOUR_ROWS = "a.png,0,s1\nb.png,1,s2\nc.png,blast,s3\nd.png,AML,s4\n"
+
+
+def mapped(own: Path, toml: str, text: str) -> Dataset:
+    (own / "cells.toml").write_text(toml, "utf-8")
+    return read(own, text)
+
+
+def test_labels_mean_what_the_file_beside_them_says(own: Path) -> None:
+    found = mapped(own, FOUR, HEAD + FOUR_ROWS)
+    assert found.classes == ("healthy", "ALL", "AML")
+    assert found.table["label"].tolist() == [0, 1, 1, 2]
+    assert found.table["subject"].tolist() == ["s1", "s2", "s3", "s4"]
+    assert found.cautions == ()
+
+
+def test_order_of_classes_gives_the_numbers_and_the_alphabet_does_not(own: Path) -> None:
+    toml = 'classes = ["z", "m", "a"]'
+    found = mapped(own, toml, HEAD + "a.png,a,s1\nb.png,m,s2\nc.png,z,s3\n")
+    assert found.table["label"].tolist() == [2, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("a.png,Healthy,s1\n", "line 2: label 'Healthy' is not known .* name its class below"),
+        ("a.png,0,s1\nb.png,2,s2\n", "line 3: label '2' is not known"),
+        ("a.png,0,s1\nb.png,1,s2\n", "No readable cell is of the class AML"),
+        ("a.png,0,s1\nb.png,1,s1\nc.png,AML,s2\n", "labels of more than one class: s1"),
+    ],
+)
+def test_label_without_meaning_and_class_without_cells_are_refused(
+    own: Path, rows: str, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        mapped(own, FOUR, HEAD + rows)
+
+
+def test_unknown_label_without_the_file_says_how_to_write_it(own: Path) -> None:
+    with pytest.raises(InputError, match=r"cells\.toml what your labels mean: .*\"blast\" = "):
+        read(own, HEAD + "a.png,blast,s1\n")
+
+
+def test_names_by_the_rule_of_cnmc_must_agree_with_mapped_labels(own: Path) -> None:
+    picture(own / "UID_7_1_1_all.png", 7)
+    picture(own / "UID_H7_1_1_hem.png", 8)
+    toml = 'classes = ["healthy", "ALL"]\n[labels]\nn = "healthy"\n'
+    good = "a.png,n,s1\nUID_7_1_1_all.png,ALL,s2\nUID_H7_1_1_hem.png,n,s3\n"
+    assert mapped(own, toml, HEAD + good).table["label"].tolist() == [0, 1, 0]
+    for row in ("UID_7_1_1_all.png,n,s2\n", "UID_H7_1_1_hem.png,ALL,s2\n"):
+        with pytest.raises(InputError, match="line 2: the file's name says"):
+            mapped(own, toml, HEAD + row)
+
+
+def test_one_picture_of_two_classes_is_refused_with_both_files(own: Path) -> None:
+    picture(own / "d.png", 0)  # the pixels of a.png
+    with pytest.raises(InputError, match=r"a\.png \(ALL\) and d\.png \(HEM\) hold the same"):
+        read(own, HEAD + ROWS)
+
+
+ALONE = "each_image_its_own_subject = true\n"
+
+
+def test_images_become_subjects_only_at_the_users_word_and_with_a_caution(own: Path) -> None:
+    text = "path,label\na.png,ALL\nb.png,ALL\nc.png,HEM\nd.png,HEM\n"
+    with pytest.raises(InputError, match=r"no subject; .*each_image_its_own_subject = true"):
+        read(own, text)
+    found = mapped(own, ALONE, text)
+    assert found.table["subject"].tolist() == ["a", "b", "c", "d"]
+    (caution,) = found.cautions
+    assert caution.startswith("Every image was taken for a subject of its own, at the user's word")
+    assert caution.endswith("every score here is too good.")
+    assert found.note == "each image its own subject"
+
+
+def test_subjects_that_are_given_are_kept_and_the_others_counted(own: Path) -> None:
+    picture(own / "a+b.png", 11)
+    found = mapped(own, ALONE, HEAD + ROWS.replace("s2", "") + "a+b.png,ALL,\n")
+    assert found.table["subject"].tolist() == ["s1", "b", "s3", "s4", "a%2Bb"]
+    assert found.cautions[0].startswith("2 of 5 images were each taken for a subject")
+    assert group_ids(found.table).tolist() == found.table["subject"].tolist()
+
+
+def test_no_caution_where_every_subject_is_given(own: Path) -> None:
+    assert mapped(own, ALONE, HEAD + ROWS).cautions == ()
+
+
+def test_class_folders_without_subjects_are_read_at_the_users_word(classes: Path) -> None:
+    picture(classes / "ALL/loose.png", 5)
+    assert read_own(classes).set_aside["path"].tolist() == ["ALL/loose.png"]
+    (classes / "cells.toml").write_text(ALONE)
+    found = read_own(classes)
+    assert found.set_aside.empty
+    assert "ALL/loose" in found.table["subject"].tolist()
+    assert found.cautions[0].startswith("1 of 5 images")
+
+
+def test_names_of_cnmc_give_the_subject_in_the_papers_two_folders(tmp_path: Path) -> None:
+    for seed, name in enumerate(("ALL/UID_7_1_1_all.png", "HEM/UID_h3_1_1_hem.png")):
+        picture(tmp_path / name, seed)
+    picture(tmp_path / "HEM/UID_7_1_2_all.png", 2)
+    found = read_own(tmp_path)
+    assert found.table["subject"].tolist() == ["7", "H3"]
+    assert found.cautions == ()
+    assert dict(found.set_aside.itertuples(index=False)) == {
+        "HEM/UID_7_1_2_all.png": "its name contradicts its folder HEM"
+    }
+
+
+def test_folder_without_meaning_is_refused_where_meanings_are_given(classes: Path) -> None:
+    (classes / "cells.toml").write_text('classes = ["HEM", "ALL"]\n[labels]\nhem = "HEM"\n')
+    assert read_own(classes).table["label"].tolist() == [ALL, ALL, HEM, HEM]
+    picture(classes / "other/p9/1.png", 9)
+    with pytest.raises(InputError, match=r"other/p9/1\.png: label 'other' is not known"):
+        read_own(classes)
+    with pytest.raises(InputError, match="neither a C-NMC tree"):
+        read_own(classes / "other")
+
+
+def test_note_says_what_hem_and_all_stand_for(own: Path) -> None:
+    two = 'classes = ["healthy", "AML"]\n'
+    found = mapped(own, two + ALONE, "path,label\na.png,healthy\nb.png,AML\n")
+    assert found.note == "HEM stands for healthy, ALL for AML; each image its own subject"
+    (own / "twin.json").write_text("{}")
+    found = mapped(own, 'classes = ["normal", "ALL"]', HEAD + "a.png,normal,s\nb.png,ALL,t\n")
+    assert found.note == "synthetic cells; HEM stands for normal"

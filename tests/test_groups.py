@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
 from leukhelpers import groups
-from leukhelpers.cells import ALL, HEM, UNLABELLED, InputError, validate
+from leukhelpers.cells import ALL, HEM, UNLABELLED, InputError, parse_name, validate
 from leukhelpers.groups import SharedGroupError, Split, group_ids, grouped_folds, random_folds
 
 Cut = Callable[..., Iterator[Split]]
@@ -293,8 +294,170 @@ def test_test_part_of_one_class_is_refused() -> None:
     cells = [(str(s), f"{s}-{c}") for s, size in enumerate(sizes) for c in range(size)]
     for s, size in enumerate([1, 1, 40, 1, 5]):
         cells += [(f"H{s}", f"{s if s in (0, 3) else f'H{s}'}-{c}") for c in range(size)]
-    with pytest.raises(InputError, match="The test part would hold one class only"):
+    with pytest.raises(InputError, match="The test part would lack HEM"):
         list(grouped_folds(table(cells), 4))
+
+
+# --- many copies of one picture --------------------------------------------------------------
+
+
+@given(ANY)
+def test_pairs_are_counted_as_they_are_listed(cells: pd.DataFrame) -> None:
+    assert groups.duplicate_pairs(cells) == len(groups.shared_pictures(cells))
+
+
+def test_thousands_of_equal_files_are_counted_but_not_listed() -> None:
+    cells = table([(str(s), "black" if s > 0 else "own") for s in range(100_000)])
+    assert groups.duplicate_pairs(cells) == 99_999 * 99_998 // 2
+    with pytest.raises(InputError, match="picture of c1 stands in 99999 files"):
+        groups.shared_pictures(cells)
+
+
+# --- more than two classes -------------------------------------------------------------------
+
+
+def four_classes() -> pd.DataFrame:
+    cells = many(n_all=32, n_hem=0)
+    return cells.assign(label=cells["subject"].astype(int) % 4)
+
+
+@pytest.mark.parametrize("cut", [grouped_folds, random_folds])
+def test_every_part_holds_every_one_of_four_classes(cut: Cut) -> None:
+    cells = four_classes()
+    splits = list(cut(cells, 4, 1))
+    assert np.array_equal(np.sort(np.concatenate([s.test for s in splits])), np.arange(len(cells)))
+    for split in splits:
+        for part in (split.train, split.validation, split.test):
+            assert set(cells["label"].iloc[part]) == {0, 1, 2, 3}
+
+
+def test_a_class_with_too_few_groups_is_named_by_its_number() -> None:
+    cells = four_classes()
+    rare = cells[(cells["label"] != 2) | (cells["subject"] == "2")]
+    with pytest.raises(InputError, match="2 folds need at least 2 groups of class 2; there are 1"):
+        next(grouped_folds(rare, 2))
+    absent = cells[cells["label"] != 2]
+    with pytest.raises(InputError, match="groups of class 2; there are 0"):
+        next(random_folds(absent, 2))
+
+
+def test_group_of_two_classes_counts_for_that_of_most_of_its_cells() -> None:
+    cells = many(n_all=5, n_hem=4)
+    last = cells["subject"] == "H3"  # joined to 4, which has as many cells
+    cells.loc[last & ~last.shift(fill_value=False), "sha256"] = "4-0"
+    mostly_all = cells.drop(index=cells.index[last][1:])
+    with pytest.raises(InputError, match="4 groups of HEM; there are 3"):
+        next(random_folds(mostly_all, 4))
+    mostly_hem = cells.drop(index=cells.index[cells["subject"] == "4"][1:])
+    assert len(list(random_folds(mostly_hem, 4))) == 4
+
+
+# --- the published folds ---------------------------------------------------------------------
+
+
+@st.composite
+def with_folds(draw: st.DrawFn) -> pd.DataFrame:
+    """Draw a table whose cells lie in folds 0, 1, 2, whatever their subject."""
+    cells = draw(splittable())
+    cells["fold"] = draw(st.lists(st.sampled_from("012"), min_size=len(cells), max_size=len(cells)))
+    assume(cells["fold"].nunique() > 1)
+    return cells
+
+
+@settings(max_examples=50)
+@given(with_folds())
+def test_joined_fold_is_the_one_of_most_cells_of_the_group(cells: pd.DataFrame) -> None:
+    joined, ids = groups.joined_fold(cells), group_ids(cells)
+    for name in np.unique(ids):
+        times = cells.loc[ids == name, "fold"].value_counts()
+        assert set(joined[ids == name]) == {min(times.index[times == times.max()])}
+
+
+@settings(max_examples=60)
+@given(with_folds(), st.integers(0, 1000))
+def test_official_folds_test_the_joined_folds(cells: pd.DataFrame, seed: int) -> None:
+    try:
+        splits = list(groups.official_folds(cells, seed))
+    except InputError:
+        assume(False)
+    joined = groups.joined_fold(cells)
+    for name, split in zip(np.unique(joined), splits, strict=True):
+        assert np.array_equal(split.test, np.flatnonzero(joined == name))
+        parts = [split.train, split.validation, split.test]
+        assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(len(cells)))
+        for part in parts:
+            assert set(cells["label"].iloc[part]) == {HEM, ALL}
+
+
+def test_official_folds_stay_as_they_are_where_nothing_is_shared() -> None:
+    cells = many().assign(fold=lambda t: t["subject"].str.strip("H").astype(int).mod(3).astype(str))
+    assert np.array_equal(groups.joined_fold(cells), cells["fold"])
+    for name, split in zip("012", groups.official_folds(cells), strict=True):
+        assert set(cells["fold"].iloc[split.test]) == {name}
+
+
+@pytest.mark.parametrize("fold", ["", "0"])
+def test_data_without_published_folds_have_no_official_ones(fold: str) -> None:
+    with pytest.raises(InputError, match="no published folds; use grouped folds"):
+        next(groups.official_folds(many().assign(fold=fold)))
+
+
+def test_folds_that_are_one_group_cannot_be_tested_on() -> None:
+    cells = many().assign(fold=lambda t: np.where(t.index == 0, "1", "0"))
+    with pytest.raises(InputError, match="all groups lie in one fold"):
+        next(groups.official_folds(cells))
+
+
+def test_the_real_folds_once_joined_share_no_picture(shared_data: Path) -> None:
+    manifest = pd.read_csv(shared_data / "cnmc" / "manifest.csv")
+    files = manifest[manifest["path"].str.contains("training_data")].reset_index(drop=True)
+    names = files["path"].map(lambda path: parse_name(Path(path).stem))
+    cells = table([(name.subject, sha) for name, sha in zip(names, files["sha256"], strict=True)])
+    cells["fold"] = files["path"].str.extract(r"fold_(\d)")[0]
+    assert (len(cells), cells["subject"].nunique()) == (10_661, 73)
+    assert groups.duplicate_pairs(cells) == 104
+    assert len(np.unique(group_ids(cells))) == 66
+    pairs = groups.shared_pictures(cells)
+    assert (pairs["fold_a"] != pairs["fold_b"]).any()
+    fold = pd.Series(groups.joined_fold(cells), index=cells["cell_id"])
+    assert np.array_equal(fold[pairs["cell_a"]], fold[pairs["cell_b"]])
+    splits = list(groups.official_folds(cells))
+    assert sum(len(split.test) for split in splits) == len(cells)
+
+
+# --- very many groups ------------------------------------------------------------------------
+
+
+def test_many_groups_are_dealt_evenly_and_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "_MANY_GROUPS", 300)
+    cells = many(n_all=200, n_hem=101, all_cells=1, hem_cells=1)
+    dealt = list(grouped_folds(cells, 4, 3))
+    for one, other in zip(dealt, random_folds(cells, 4, 3), strict=True):
+        assert np.array_equal(one.test, other.test)
+    shares = [cells["label"].iloc[split.test].mean() for split in dealt]
+    assert max(shares) - min(shares) < 0.01
+
+
+# --- the published test sets -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("part", ["preliminary", "final"])
+@pytest.mark.parametrize(
+    "cut",
+    [
+        grouped_folds,
+        random_folds,
+        groups.official_folds,
+        lambda cells: iter([groups.holdout_split(cells)]),
+        lambda cells: iter([groups.everything_split(cells)]),
+        lambda cells: iter(groups.joined_fold(cells)),
+    ],
+)
+def test_no_split_takes_cells_of_a_test_set(cut: Cut, part: str) -> None:
+    cells = many().assign(fold=lambda t: t.index.to_series().mod(3).astype(str))
+    cells.loc[cells.index[-5:], "fold"] = part
+    with pytest.raises(InputError, match=f"5 cells belong to the {part} test set"):
+        next(cut(cells))
 
 
 def test_the_lie_makes_every_cell_its_own_patient() -> None:

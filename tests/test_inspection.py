@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from PIL import Image
 
 from leukhelpers import runs
-from leukhelpers.cells import UNLABELLED
-from leukhelpers.datasets.cnmc import FOLDERS, read_cnmc
-from leukhelpers.inspection import count, inspect
+from leukhelpers.cells import ALL, HEM, UNLABELLED, InputError
+from leukhelpers.datasets.cnmc import FOLDERS, LABELS, read_cnmc
+from leukhelpers.inspection import count, inspect, subject_images
 
 FAST = runs.profile_of("fast")
 
@@ -42,6 +44,23 @@ def test_duplicates_join_groups_and_are_counted(small_cnmc: Path) -> None:
     assert found["subjects"] == 3
     assert found["groups"] == 2
     assert found["shared_groups"] == ["1+2"]
+
+
+def test_subjects_are_named_with_their_images_by_class(tiny_cnmc: Path) -> None:
+    table = read_cnmc(tiny_cnmc).table
+    found = subject_images(table)
+    assert list(found["ALL"]) == [str(number) for number in range(1, 9)]
+    for name, label in (("ALL", ALL), ("HEM", HEM)):
+        rows = table[table["label"] == label]
+        assert found[name] == rows.groupby("subject").size().to_dict()
+
+
+def test_classes_of_ones_own_are_counted_by_their_names(small_cnmc: Path) -> None:
+    table = read_cnmc(small_cnmc).table
+    table.loc[table["subject"] == "2", "label"] = 2
+    names = ("normal", "AML", "CLL")
+    assert count(table, names)["classes"] == {"CLL": 2, "AML": 2, "normal": 2}
+    assert subject_images(table, names) == {"CLL": {"2": 2}, "AML": {"1": 2}, "normal": {"H1": 2}}
 
 
 def test_unlabelled_cells_are_images_but_neither_class_nor_subject(small_cnmc: Path) -> None:
@@ -85,6 +104,79 @@ def test_test_parts_are_counted_and_a_broken_one_has_its_problem_told(
     csv.write_text("Patient_ID,new_names,labels\nUID_57_29_1_all.bmp,1.bmp,1\n")
     parts = inspect(str(small_cnmc), FAST, 0, tmp_path)["parts"]
     assert parts["preliminary"]["classes"] == {"ALL": 1, "HEM": 0}
+    assert parts["preliminary"]["subject_images"] == {"ALL": {"57": 1}, "HEM": {}}
+
+
+def write_tests(root: Path) -> None:
+    """Write one preliminary picture of two that have labels, and one final picture."""
+    for number, part in enumerate(("preliminary", "final")):
+        (root / FOLDERS[part]).mkdir(parents=True)
+        Image.fromarray(np.full((9, 9, 3), number, np.uint8)).save(root / FOLDERS[part] / "1.bmp")
+    (root / LABELS).write_text(
+        "Patient_ID,new_names,labels\nUID_57_29_1_all.bmp,1.bmp,1\nUID_H60_2_1_hem.bmp,2.bmp,0\n"
+    )
+
+
+def test_tree_of_test_parts_alone_is_counted(tmp_path: Path) -> None:
+    root = tmp_path / "data" / "cnmc" / "C-NMC_Leukemia"
+    write_tests(root)
+    for dataset in (str(root), "cnmc"):
+        found = inspect(dataset, FAST, 0, tmp_path / "data")
+        assert found["images"] == found["subjects"] == found["groups"] == 0
+        assert found["folds"] == {}
+        assert found["subject_images"] == {"ALL": {}, "HEM": {}}
+        assert found["parts"]["preliminary"]["labels"] == {
+            "rows": 2,
+            "classes": {"ALL": 1, "HEM": 1},
+            "missing_pictures": 1,
+            "first_missing": ["2"],
+        }
+        assert found["parts"]["final"]["images"] == 1
+        assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert found["dataset"] == "cnmc"
+
+
+def test_unreadable_training_cells_are_an_error_beside_test_parts_too(
+    small_cnmc: Path, tmp_path: Path
+) -> None:
+    write_tests(small_cnmc)
+    for file in (small_cnmc / FOLDERS["training"]).rglob("*.bmp"):
+        file.write_bytes(b"")
+    with pytest.raises(InputError, match="no readable cell"):
+        inspect(str(small_cnmc), FAST, 0, tmp_path)
+
+
+def test_empty_tree_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / FOLDERS["final"]).mkdir(parents=True)
+    with pytest.raises(InputError, match="no readable cell"):
+        inspect(str(tmp_path), FAST, 0, tmp_path / "data")
+
+
+def test_original_files_are_told_with_subjects_and_labels(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    place = shared_data / "cnmc_raw_sample" / "C-NMC_Leukemia"
+    found = inspect(str(place), FAST, 0, tmp_path)
+    preliminary, final = found["parts"]["preliminary"], found["parts"]["final"]
+    assert [part["images"] for part in (found, preliminary, final)] == [81, 13, 12]
+    assert found["subject_images"]["ALL"]["13"] == 11
+    for part in (found, preliminary):
+        for name, subjects in part["subject_images"].items():
+            assert sum(subjects.values()) == part["classes"][name]
+        assert part["subjects"] == sum(map(len, part["subject_images"].values()))
+    assert preliminary["subject_images"] == {
+        "ALL": {"53": 1, "54": 1, "57": 5, "58": 2},
+        "HEM": {"H30": 1, "H49": 3},
+    }
+    assert preliminary["labels"]["classes"] == {"ALL": 1219, "HEM": 648}
+    assert preliminary["labels"]["missing_pictures"] == 1854
+
+
+def test_twin_is_told_to_be_drawn(tmp_path: Path) -> None:
+    found = inspect("twin", replace(FAST, twin_images=16, twin_subjects=8), 0, tmp_path)
+    assert found["synthetic"] is True
+    assert found["images"] == 16
+    assert found["parts"] == {}
 
 
 def test_cells_of_ones_own_have_no_test_parts(tmp_path: Path) -> None:

@@ -91,6 +91,12 @@ def all_figures(n_subjects: int = 6) -> dict[str, Callable[..., Figure]]:
         "distribution_by_class": lambda **k: plots.distribution_by_class(
             scores, labels, "P(ALL)", **k
         ),
+        "measures_by_subject": lambda **k: plots.measures_by_subject(
+            table[["probability", "area_probability"]],
+            table,
+            {"probability": "P(ALL)", "area_probability": "P(ALL) by area"},
+            **k,
+        ),
         "values_by_subject": lambda **k: plots.values_by_subject(scores, table, "P(ALL)", **k),
         "metric_bars": lambda **k: plots.metric_bars(evaluation.summary(table), **k),
         "attribution_grid": lambda **k: plots.attribution_grid(cells, maps, ["a", "b", "c"], **k),
@@ -269,6 +275,27 @@ def test_split_leak_shows_every_fold_and_writes_means_and_gain() -> None:
     ]
     for drawn, given in zip(folds, by_split.values(), strict=True):
         np.testing.assert_allclose(drawn, sorted(given))
+
+
+def test_split_leak_writes_the_interval_of_the_gain() -> None:
+    by_split = {"by group": [0.7, 0.8], "by image": [0.9, 1.0]}
+    figure = plots.split_leak({"SVM": by_split}, TITLE, intervals={"SVM": (-0.05, 0.31)})
+    assert "\N{MINUS SIGN}0.05 to 0.31" in texts_of(figure)
+
+
+@pytest.mark.parametrize("n_subjects", [1, 28, 73])
+def test_measures_by_subject_draw_a_dot_at_each_subjects_median(n_subjects: int) -> None:
+    table = toy_predictions(n_subjects)
+    figure = plots.measures_by_subject(table, table, {"probability": "P(ALL)"}, TITLE)
+    (axes,) = figure.axes
+    medians = table.groupby("subject")["probability"].median()
+    drawn = np.concatenate([np.asarray(line.get_xydata()) for line in axes.lines])
+    np.testing.assert_allclose(np.sort(drawn[:, 1]), np.sort(medians.to_numpy()))
+    assert (np.diff(drawn[:, 0]) > 0).all()  # no dot upon another one
+    for line in axes.lines:
+        of_class = table["label"] == CLASS_COLOURS.index(line.get_color())
+        own = medians[table.loc[of_class, "subject"].unique()].sort_values()
+        np.testing.assert_allclose(np.asarray(line.get_ydata(), float), own)
 
 
 def test_split_leak_keeps_every_fold_inside_its_axis() -> None:
@@ -452,6 +479,8 @@ def test_bad_input_is_refused_with_a_sentence() -> None:
         lambda: plots.roc_curves([1, 1], {"cnn": [0.1, 0.2]}, TITLE),
         lambda: plots.metric_bars({}, TITLE),
         lambda: plots.split_leak({}, TITLE),
+        lambda: plots.measures_by_subject(table, table, {"none": "x"}, TITLE),
+        lambda: plots.measures_by_subject(table[:1], table, {"probability": "x"}, TITLE),
         lambda: plots.split_leak({"SVM": {"by group": [0.9]}}, TITLE),
         lambda: plots.split_leak({"SVM": {"by group": 0.8, "by image": 0.9}}, TITLE),
         lambda: plots.split_leak({"SVM": {"by group": [], "by image": [0.9]}}, TITLE),

@@ -26,6 +26,14 @@ PREDICTIONS = pd.DataFrame(
 GROUPS = np.array(["a", "b", "c", "d", "e", "f"])
 LABELS = np.array([1, 1, 1, 0, 0, 0])
 NONE = np.zeros(0, dtype=int)
+# Subject b shares a picture with a, and most cells of the two lie in fold 0.
+FOLDED = pd.DataFrame(
+    {
+        "subject": ["a", "a", "a", "b", "b", "c"],
+        "sha256": ["1", "2", "3", "1", "4", "5"],
+        "fold": ["0", "0", "0", "1", "1", "1"],
+    }
+)
 
 
 def split(train: list[int], test: list[int]) -> groups.Split:
@@ -63,7 +71,8 @@ CASES = {
             (split([2], [0, 1, 3, 4]), "Some"),
         ],
     ),
-    "02.3": (
+    "02.3": ({"table": FOLDED}, 1, {2: "cells", 5: "once"}),
+    "02.4": (
         {},
         "group",
         {"subject": "Nearly", "cell_id": "halves", "fold": "share pictures", "x": "choices"},
@@ -100,6 +109,18 @@ CASES = {
         {"How many layers has it?": "learnt"},
     ),
     "07.3": ({"shares": pd.Series([0.1, 0.9, 0.3], index=["a", "b", "c"])}, 1, {0: "largest"}),
+    "11.1": ({}, 2, {0: "first", 1: "Capitals", 3: "from 0", 9: "Sort"}),
+    "11.2": (
+        {},
+        r"(S\d+)-",
+        {
+            "S07": "brackets",
+            "(P)": "finds nothing",
+            r"_(\d+)": "0031",
+            r"S(\d\d)-": "three digits",
+        },
+    ),
+    "11.3": ({}, "the classes are exchanged", {"train longer": "confidence", "it guesses": "0.5"}),
 }
 
 
@@ -140,3 +161,9 @@ def test_dots_ask_for_an_answer(capsys):
 def test_unknown_exercise_is_refused():
     with pytest.raises(InputError, match=r"no exercise 99\.9"):
         quiz.check("99.9", 1)
+
+
+def test_with_one_fold_nobody_moves():
+    one = FOLDED.assign(fold="0")
+    assert quiz.hint_for("02.3", 0, table=one) is None
+    assert "one fold" in quiz.hint_for("02.3", 2, table=one)

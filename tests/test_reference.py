@@ -45,3 +45,19 @@ def test_twin_page_states_what_the_kept_measurements_say(monkeypatch, tmp_path):
     reference.write_twin_page()
     assert (tmp_path / "docs" / "twin.md").read_text("utf-8") == kept
     assert "**synthetic**" in kept
+
+
+def test_every_statistic_of_the_twin_is_within_its_stated_tolerance():
+    rows = reference.statistics(files.read_json(reference.RESULTS / "twin_beside_real.json"))
+    assert [row.name for row in rows if not row.within] == []
+    names = " ".join(row.name for row in rows)
+    for kind in ("area of a cell", "red, mean", "blue, spread between", "SVM, random", "CNN"):
+        assert kind in names
+
+
+def test_a_twin_that_drifts_away_would_be_noticed():
+    found = files.read_json(reference.RESULTS / "twin_beside_real.json")
+    found["twin"]["HEM"]["colour"]["g"]["mean"] += 9
+    found["twin"]["auroc"]["SVM, subjects apart"]["mean"] -= 0.2
+    outside = [row.name for row in reference.statistics(found) if not row.within]
+    assert outside == ["HEM, green, mean (0 to 255)", "AUROC, SVM, subjects apart"]

@@ -36,7 +36,9 @@ def run(prepared, trained, tmp_path_factory):
 def test_run_tells_of_which_cells_and_where_it_was_made(run, prepared):
     about = run.about
     assert about["images"] == len(prepared.table)
-    assert about["classes"]["ALL"] + about["classes"]["HEM"] == about["images"]
+    assert about["classes"] == ["HEM", "ALL"]
+    assert about["class_counts"]["ALL"] + about["class_counts"]["HEM"] == about["images"]
+    assert about["cautions"] == run.metrics["cautions"] == []
     assert about["seed"] == 0
     assert about["profile"]["name"] == "tiny"
     assert about["machine"]["cores"] == os.cpu_count()

@@ -41,7 +41,8 @@ class Guarded:
     """Pixels that may not be asked for the rows of the test part."""
 
     def __init__(self, array, forbidden):
-        self.array, self.shape, self.forbidden = array, array.shape, set(forbidden.tolist())
+        self.array, self.shape, self.ndim = array, array.shape, array.ndim
+        self.forbidden = set(forbidden.tolist())
 
     def __getitem__(self, rows):
         assert not self.forbidden & set(np.asarray(rows).tolist()), "test rows were read"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from leukhelpers.cells import InputError
+from leukhelpers.cells import CLASS_NAMES, InputError
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,10 @@ class Dataset:
         Columns ``path`` and ``reason``: every file that was seen and not used.
     synthetic : bool
         True for drawn cells; each figure and report then says so.
+    classes : tuple of str
+        Names of the classes; the label of a cell is the place of its class here.
+    cautions : tuple of str
+        Sentences that stand beside every score measured on these cells.
     """
 
     name: str
@@ -34,20 +38,39 @@ class Dataset:
     table: pd.DataFrame
     set_aside: pd.DataFrame
     synthetic: bool = False
+    classes: tuple[str, ...] = CLASS_NAMES
+    cautions: tuple[str, ...] = ()
 
     @property
     def note(self) -> str:
         """What a figure must say of these cells."""
-        return "synthetic cells" if self.synthetic else ""
+        parts = ["synthetic cells"] if self.synthetic else []
+        parts += stand_ins(self.classes)
+        parts += ["each image its own subject"] if self.cautions else []
+        return "; ".join(parts)
 
 
-def read_table(csv: Path, columns: Sequence[str]) -> pd.DataFrame:
+def stand_ins(classes: Sequence[str]) -> list[str]:
+    """Say what HEM and ALL stand for where a figure shows two other classes.
+
+    Lessons and figures write HEM for the first of two classes and ALL for the second.
+    """
+    if len(classes) != 2 or tuple(classes) == CLASS_NAMES:
+        return []
+    pairs = zip(CLASS_NAMES, classes, strict=True)
+    meant = [f"{short} for {name}" for short, name in pairs if short != name]
+    return [", ".join(meant).replace(" for ", " stands for ", 1)]
+
+
+def read_table(csv: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
     """Read columns of a CSV as text without outer spaces; the index is the line number.
+
+    Columns that are `optional` come back empty where the file lacks them.
 
     Raises
     ------
     InputError
-        If the file is no CSV in UTF-8, or lacks a column.
+        If the file is no CSV in UTF-8, lacks a column, or has one twice.
     """
     try:
         table = pd.read_csv(
@@ -59,8 +82,12 @@ def read_table(csv: Path, columns: Sequence[str]) -> pd.DataFrame:
     missing = [column for column in columns if column not in table]
     if missing:
         raise InputError(f"{csv.name} lacks the column(s) {', '.join(missing)}.")
+    if table.columns.duplicated().any():
+        twice = table.columns[table.columns.duplicated()][0]
+        raise InputError(f"{csv.name} has two columns {twice}; rename one.")
     table.index += 2  # people count from 1, and the names of the columns are line 1
-    table = table[list(columns)].fillna("").apply(lambda column: column.str.strip())
+    table = table.reindex(columns=[*columns, *optional], fill_value="")
+    table = table.fillna("").apply(lambda column: column.str.strip())
     return table[(table != "").any(axis="columns")]
 
 

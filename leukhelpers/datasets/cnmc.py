@@ -28,6 +28,7 @@ _TRAINING = "training_data"
 _PRELIMINARY = "validation_data/C-NMC_test_prelim_phase_data"
 _FINAL = "testing_data/C-NMC_test_final_phase_data"
 
+LABELS = Path(f"{_PRELIMINARY}_labels.csv")
 FOLDERS = {"training": _TRAINING, "preliminary": _PRELIMINARY, "final": _FINAL}
 PARTS = tuple(FOLDERS)
 
@@ -74,7 +75,8 @@ def read_cnmc(
     Raises
     ------
     InputError
-        If the folder is no C-NMC tree or holds no readable cell.
+        If the folder is no C-NMC tree or holds no readable cell, or if one picture stands
+        there with both labels.
     """
     root = find_root(Path(folder))
     if root is None:
@@ -91,7 +93,27 @@ def read_cnmc(
 
     listed = pd.DataFrame(rows, columns=["cell_id", "path", "label", "subject", "fold"])
     table = readable_cells(root, listed, aside, cache)
+    refuse_two_labels(table)
     return Dataset(name or root.name, root, table, set_aside_frame(aside), synthetic=synthetic)
+
+
+def refuse_two_labels(table: pd.DataFrame) -> None:
+    """Refuse a picture that stands in the table under two labels.
+
+    One of the two is wrong, and nothing in the files tells which. The published set has no such
+    picture; one subject under two names (the same label) is another fault, which
+    :func:`leukhelpers.groups.group_ids` mends.
+    """
+    labelled = table[table["label"] != UNLABELLED].drop_duplicates(["sha256", "label"])
+    both = labelled[labelled["sha256"].duplicated(keep=False)]
+    if both.empty:
+        return
+    one, other = both.loc[both["sha256"] == both["sha256"].iloc[0], "path"].iloc[:2]
+    more = both["sha256"].nunique() - 1
+    raise InputError(
+        f"{one} and {other} are one picture with two labels"
+        f"{f' ({more} more such)' if more else ''}; remove the wrong one."
+    )
 
 
 def _training(root: Path, rows: list[Row], aside: list[tuple[str, str]]) -> None:
@@ -118,33 +140,65 @@ def _training(root: Path, rows: list[Row], aside: list[tuple[str, str]]) -> None
 
 
 def _preliminary(root: Path, rows: list[Row], aside: list[tuple[str, str]]) -> None:
-    """Join the preliminary pictures to their CSV by name, and check its labels."""
-    csv = root / f"{_PRELIMINARY}_labels.csv"
+    """Join the preliminary pictures to their CSV by name."""
+    labels = read_labels(root / LABELS)
+    cells = labels[["subject", "label"]].to_dict("index")
+    for file, path in _files(root, _PRELIMINARY):
+        reason = not_a_picture(file)
+        if reason is None and file.stem not in cells:
+            reason = f"not named in {LABELS.name}"
+        if reason:
+            aside.append((path, reason))
+            continue
+        cell = cells[file.stem]
+        row = (f"preliminary/{file.stem}", path, cell["label"], cell["subject"], "preliminary")
+        rows.append(row)
+
+
+def read_labels(csv: Path) -> pd.DataFrame:
+    """Read the labels of the preliminary set, each checked against the name beside it.
+
+    Parameters
+    ----------
+    csv : path
+        The table that C-NMC publishes, ``C-NMC_Leukemia`` / ``LABELS``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index the stem of the picture (``1``); columns ``name`` (the stem of the name before
+        the challenge, such as ``UID_57_29_1_all``), ``subject`` and ``label``.
+
+    Raises
+    ------
+    InputError
+        If the CSV is missing or no CSV, a label contradicts the name beside it, or a picture
+        stands there twice; the message names the line.
+    """
     if not csv.is_file():
         raise InputError(f"{csv.name} is missing from validation_data; without it no label.")
     published = read_table(csv, ("Patient_ID", "new_names", "labels"))
-    origin: dict[str, tuple[str, int]] = {}
+    rows: dict[str, tuple[str, str, int]] = {}
     for line, original, new_name, label in published.itertuples(name=None):
         where = f"{csv.name}, line {line}"
+        name = Path(original).stem
         try:
-            cell = parse_name(Path(original).stem)
+            cell = parse_name(name)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
         if str(cell.label) != label:  # the CSV writes 1 for ALL, and so do we
             raise InputError(f"{where}: {original} has the label {label!r}; its name differs.")
         stem = Path(new_name).stem
-        if not stem or stem in origin:
+        if not stem or stem in rows:
             raise InputError(f"{where}: the new name {new_name!r} is empty or stands there twice.")
-        origin[stem] = (cell.subject, cell.label)
-    for file, path in _files(root, _PRELIMINARY):
-        reason = not_a_picture(file)
-        if reason is None and file.stem not in origin:
-            reason = f"not named in {csv.name}"
-        if reason:
-            aside.append((path, reason))
-            continue
-        subject, label = origin[file.stem]
-        rows.append((f"preliminary/{file.stem}", path, label, subject, "preliminary"))
+        rows[stem] = (name, cell.subject, cell.label)
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["name", "subject", "label"])
+
+
+def labels_without_picture(root: Path, labels: pd.DataFrame) -> list[str]:
+    """Name the preliminary pictures that have a row in `labels` and no file, in its order."""
+    present = {file.stem for file, _ in _files(root, _PRELIMINARY)}
+    return [stem for stem in labels.index if stem not in present]
 
 
 def _final(root: Path, rows: list[Row], aside: list[tuple[str, str]]) -> None:

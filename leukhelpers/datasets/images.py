@@ -217,7 +217,7 @@ def _listing_key(root: Path, paths: Sequence[str]) -> str:
     digest = hashlib.sha256(str(root.resolve()).encode(errors="surrogateescape"))
     for path in paths:
         try:
-            stat = os.stat(root / path)
+            stat = os.stat(os.path.join(root, path))
             # A copy can keep the time of modification; it cannot keep the other.
             state = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
         except OSError:  # it went away after it was listed

@@ -9,7 +9,7 @@ from pathlib import Path
 from leukhelpers.cells import InputError
 from leukhelpers.datasets.base import Dataset
 from leukhelpers.datasets.cnmc import find_root, read_cnmc
-from leukhelpers.datasets.folder import read_own
+from leukhelpers.datasets.folder import TWIN_NOTE, read_own
 from leukhelpers.datasets.twin import GENERATOR, write_twin
 
 __all__ = ["Dataset", "load_dataset"]
@@ -29,7 +29,8 @@ def load_dataset(
     ----------
     dataset : str or path
         ``twin`` (drawn if it is not there yet), ``cnmc`` (the downloaded copy), the
-        root of a C-NMC tree, or cells of your own (a folder or a CSV).
+        root of a C-NMC tree, or cells of your own (a folder or a CSV), of two classes or
+        more, see :mod:`leukhelpers.datasets.folder`.
     data : path
         Folder in which the twin, downloads and caches lie.
     n_images, n_subjects, seed : int
@@ -61,7 +62,7 @@ def load_dataset(
     if place.is_dir() and find_root(place) is not None:
         home = find_root(place)
         # A twin that the user drew elsewhere stays synthetic wherever it is read from.
-        drawn = home is not None and (home.parent / "twin.json").is_file()
+        drawn = home is not None and (home.parent / TWIN_NOTE).is_file()
         return read_cnmc(place, parts, cache, name="twin" if drawn else None, synthetic=drawn)
     if list(parts) != ["training"]:
         raise InputError(f"{dataset} is no C-NMC tree, so it has no part {', '.join(parts)}.")

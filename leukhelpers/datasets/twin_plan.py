@@ -7,13 +7,12 @@ is drawn; so the truth about every cell is known.
 
 from __future__ import annotations
 
-from importlib import resources
-
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
 from leukhelpers.cells import ALL, HEM, InputError
+from leukhelpers.datasets.published import read_published
 
 N_IMAGES = 10661  # in C-NMC's training set
 N_SUBJECTS = 73
@@ -63,40 +62,12 @@ def read_names() -> pd.DataFrame:
         ``path`` (in C-NMC's layout), ``cell_id``, ``label``, ``subject``, ``fold``,
         ``number`` (the row, or that of the byte-identical file that comes before it).
     """
-    text = resources.files("leukhelpers.datasets").joinpath("cnmc_names.txt").read_text("utf-8")
-    names, pairs = text.split("[names]\n")[1].split("[pairs]\n")
-    rows = []
-    for line in names.splitlines():
-        fold, written, *blocks = line.split(" ")
-        label = HEM if written[0] in "Hh" else ALL
-        folder = "hem" if label == HEM else "all"
-        for block in blocks:
-            images, cells = block.split(":")
-            for image in _numbers(images):
-                for cell in _numbers(cells):
-                    rows.append((fold, folder, written, image, cell, label))
-    table = pd.DataFrame(rows, columns=["fold", "folder", "written", "image", "cell", "label"])
-    place = table["written"] + "_" + table["image"].astype(str) + "_" + table["cell"].astype(str)
-    table["cell_id"] = "UID_" + place + "_" + table["folder"]
-    table["path"] = (
-        "C-NMC_Leukemia/training_data/fold_" + table["fold"] + "/" + table["folder"] + "/"
-    ) + (table["cell_id"] + ".bmp")
-    table["subject"] = table["written"].str.upper()
-    table["number"] = np.arange(len(table))
-    row_of = pd.Series(table.index, index=place)
-    for pair in pairs.splitlines():
-        first, second = sorted(int(row_of[name]) for name in pair.split(" "))
-        table.loc[second, "number"] = first
-    return table[["path", "cell_id", "label", "subject", "fold", "number"]]
-
-
-def _numbers(text: str) -> list[int]:
-    """Read ``1-3,5`` as 1, 2, 3, 5."""
-    numbers: list[int] = []
-    for part in text.split(","):
-        low, _, high = part.partition("-")
-        numbers.extend(range(int(low), int(high or low) + 1))
-    return numbers
+    files = read_published()
+    names = files[files["fold"].isin(["0", "1", "2"])].reset_index(drop=True)
+    names["cell_id"] = names["name"]
+    names["path"] = "C-NMC_Leukemia/" + names["path"]
+    names["number"] = names.index.to_series().groupby(names["checksum"]).transform("min")
+    return names[["path", "cell_id", "label", "subject", "fold", "number"]]
 
 
 def choose_files(names: pd.DataFrame, n_images: int, n_subjects: int) -> pd.DataFrame:

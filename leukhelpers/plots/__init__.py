@@ -19,6 +19,7 @@ from leukhelpers.plots.scores import (
 from leukhelpers.plots.subjects import (
     by_subject_bars,
     distribution_by_class,
+    measures_by_subject,
     scatter_by_subject,
     values_by_subject,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "confusion_matrix",
     "distribution_by_class",
     "learning_curves",
+    "measures_by_subject",
     "metric_bars",
     "montage",
     "roc_curves",

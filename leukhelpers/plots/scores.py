@@ -267,7 +267,10 @@ def metric_bars(summary: Mapping[str, Any], title: str, note: str = "") -> Figur
 
 @styled
 def split_leak(
-    values: Mapping[str, Mapping[str, npt.ArrayLike]], title: str, note: str = ""
+    values: Mapping[str, Mapping[str, npt.ArrayLike]],
+    title: str,
+    note: str = "",
+    intervals: Mapping[str, tuple[float, float]] | None = None,
 ) -> Figure:
     """Compare the AUROC of models under two ways of splitting the same cells.
 
@@ -280,6 +283,8 @@ def split_leak(
         The finding.
     note : str
         Small text in the lower right corner.
+    intervals : mapping of str to (float, float), optional
+        For each model the 95 % interval of its gain.
 
     Returns
     -------
@@ -302,7 +307,7 @@ def split_leak(
     axes = figure.subplots()
     colours = dict(zip(splits, SPARE_COLOURS[:2], strict=True))
     lowest = 0.52
-    for row, by_split in enumerate(values.values()):
+    for row, (model, by_split) in enumerate(values.items()):
         means = []
         for split, middle in zip(splits, (row - 0.18, row + 0.28), strict=True):
             folds = np.sort(np.asarray(by_split[split], dtype=float))
@@ -311,6 +316,11 @@ def split_leak(
             lowest = min(lowest, folds[0])
         gain, beside = signed(means[1] - means[0], plus="+"), axes.get_yaxis_transform()
         write(axes, gain, (1, row + 0.05), beside, (24, 0), va="center", size=10, weight="bold")
+        if intervals is not None:
+            bounds = " to ".join(signed(bound) for bound in intervals[model])
+            write(
+                axes, bounds, (1, row + 0.05), beside, (24, -13), va="center", size=8, color=FAINT
+            )
     axes.axvline(0.5, color=FAINT, linewidth=1)
     axes.set(xlim=(lowest - 0.02, 1), ylim=(len(values) - 0.5, -0.5))
     axes.set_yticks(np.arange(len(values)) + 0.05, list(values))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -220,6 +220,70 @@ def values_by_subject(
     )
     key = {CLASS_NAMES[k]: CLASS_COLOURS[k] for k in sorted(set(by_subject["label"]))}
     colour_key(panels[0], key)
+    return figure
+
+
+@styled
+def measures_by_subject(
+    measured: pd.DataFrame,
+    table: pd.DataFrame,
+    names: Mapping[str, str],
+    title: str,
+    note: str = "",
+) -> Figure:
+    """Draw several measures side by side, a mark a subject, the classes apart.
+
+    Parameters
+    ----------
+    measured : pandas.DataFrame of float
+        One row a cell, finite.
+    table : pandas.DataFrame
+        The cells in the same order: ``subject``, ``label``.
+    names : mapping of str to str
+        Which columns of `measured` to draw, and what each is, with its unit.
+    title : str
+        The finding.
+    note : str
+        Small text in the lower right corner.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A panel a measure. A dot is the median of a subject's cells, the line through it
+        their middle half; within a class the subjects are sorted by the median.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, or values are missing, not finite, or not one a cell.
+    """
+    require_columns(table, ["subject", "label"])
+    require_columns(measured, list(names))
+    figure = new_figure(3.3, title, note)
+    panels = figure.subplots(1, len(names), squeeze=False)[0]
+    for axes, (column, name) in zip(panels, names.items(), strict=True):
+        values, truth = _numbers(measured[column], table["label"])
+        cells = pd.DataFrame({"value": values, "subject": table["subject"].to_numpy()})
+        ticks = []
+        start = 0.0
+        for label in sorted(set(truth)):
+            spread = cells[truth == label].groupby("subject")["value"].quantile([0.25, 0.5, 0.75])
+            low, middle, high = spread.unstack().sort_values(0.5).to_numpy().T
+            # Each class fills a column of the same width, however many subjects it has.
+            places = start + (np.arange(len(middle)) + 0.5) / len(middle)
+            colour = CLASS_COLOURS[label]
+            axes.vlines(places, low, high, color=colour, alpha=0.45, linewidth=2)
+            axes.plot(places, middle, "o", color=colour, markersize=4.5, mew=0)
+            ticks.append((start + 0.5, f"{CLASS_NAMES[label]}\n({len(middle)})"))
+            start += 1.25
+        axes.set_xlim(-0.15, start - 0.1)
+        axes.set_xticks([place for place, _ in ticks], [words for _, words in ticks])
+        axes.tick_params(axis="x", length=0)
+        axes.set_xlabel("subjects, sorted")
+        axes.set_ylabel(name)
+        axes.grid(axis="y")
+        axes.set_axisbelow(True)
+        thousands(axes.yaxis)
     return figure
 
 

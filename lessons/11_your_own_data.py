@@ -1,0 +1,289 @@
+# %% [markdown]
+# # 11 · Your own cells
+#
+# After this lesson you will be able to turn a folder of images into a table that one can trust.
+#
+# **40 minutes to teach · about a minute to run**
+
+# %% [markdown]
+# **Questions**
+#
+# - What has a computer to be told about a folder of images, because it cannot see it?
+# - What happens if it guesses?
+# - What changes when there are three answers instead of two?
+#
+# **Objectives** – you will
+#
+# 1. say what labels mean and who the subjects are, and check the table that comes of it;
+# 2. recognise exchanged classes by their scores;
+# 3. train a network with more than two answers, and read its scores class by class.
+
+# %% tags=["setup"]
+
+# %% tags=["parameters"]
+dataset: str = "twin"  # twin, cnmc, or the path of a C-NMC tree or of your own cells
+profile: str = "fast"  # fast or full
+seed: int = 0
+run: str = ""  # folder for results; empty for one named after the three above
+
+# %%
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from leukhelpers import evaluation, features, groups, inspection, lesson, multiclass, runs, similar
+from leukhelpers.cells import InputError
+from leukhelpers.datasets import load_dataset
+from leukhelpers.datasets.own_table import write_own
+from leukhelpers.quiz import check
+
+here = lesson.begin("11", dataset, profile, seed, run)
+cells = here.load()
+
+# %% [markdown]
+# ## A folder as it comes from a laboratory
+#
+# Two folders, named as people name things, and a patient's number in each file's name. We make
+# such a delivery from the cells of this course: at most eight of each person, and those first that
+# are in the data set twice.
+
+# %%
+home = Path(tempfile.mkdtemp())
+delivery = home / "delivery"
+table = cells.table.assign(twice=cells.table["sha256"].duplicated(keep=False))
+table = table.sort_values("twice", ascending=False, kind="stable").groupby("subject").head(8)
+person = {subject: 101 + i for i, subject in enumerate(sorted(table["subject"].unique()))}
+for i, row in enumerate(table.itertuples()):
+    folder = delivery / ("blasts" if row.label else "normal")
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"patient{person[row.subject]}_{i:03d}{Path(row.path).suffix}"
+    shutil.copyfile(cells.root / row.path, folder / name)
+(delivery / "normal" / "readme.txt").write_text("Thursday's slides", encoding="utf-8")
+(delivery / "blasts" / "patient101_broken.png").write_bytes(b"\x89PNG")
+
+# %% tags=["nbval-check-output"]
+for folder in sorted(delivery.iterdir()):
+    names = sorted(path.name for path in folder.iterdir())
+    print(f"{folder.name}/  {len(names)} files: {names[0]}, {names[1]} … {names[-1]}")
+
+# %% [markdown]
+# The package is asked to read it, and refuses:
+
+
+# %% tags=["nbval-check-output"]
+def attempt(action, *arguments, **options):
+    """Print the sentence of a refusal; return what came of it otherwise."""
+    try:
+        return action(*arguments, **options)
+    except InputError as error:
+        print("Refused:", str(error).replace(str(home), "…"))
+
+
+attempt(load_dataset, delivery, home / "data")
+
+# %% [markdown]
+# Is that pedantry? Anybody can see what `blasts` and `normal` mean. A computer cannot, and programs
+# that guess do it by the alphabet: the first folder is class 0, the second is class 1.
+#
+# ## The surprise: the alphabet decides who is ill
+#
+# Let us do what many a notebook does: sort the folders, number them, and give the numbers their
+# names in the order in which one would say them, `["normal", "blasts"]`.
+
+# %% tags=["nbval-check-output"]
+folders = sorted(folder.name for folder in delivery.iterdir())
+print("numbers by the alphabet:", {name: number for number, name in enumerate(folders)})
+labels = table["label"].to_numpy()
+by_alphabet = 1 - labels  # blasts, our 1, has become 0
+names = ["normal", "blasts"]  # said in the other order
+
+never_looks = np.zeros(len(labels))  # gives the more frequent number to every cell
+report = evaluation.classification_report(by_alphabet, never_looks)
+report.rename(index=dict(zip(["HEM", "ALL"], names, strict=True))).round(2).fillna("")
+
+# %% [markdown]
+# The answer that never looks gives every cell of the row *normal* its right name, and no *blast*.
+# Now read the supports: there are more *normal* cells than *blasts*? In this delivery it is the
+# other way round. **The row called normal holds the blasts.** A report like this was printed in the
+# paper from which this course starts, and nobody noticed. A program built on it tells the ill that
+# they are healthy.
+#
+# One score betrays exchanged classes at once:
+
+# %% tags=["nbval-check-output"]
+prepared = here.prepare()
+rows = prepared.table.index[prepared.table["cell_id"].isin(table["cell_id"])]
+area = features.cell_area(prepared.pixels[rows], prepared.profile.crop)
+truth = prepared.table["label"].to_numpy()[rows]
+print(f"AUROC of the cell's area, labels as they are:      {roc_auc_score(truth, area):.2f}")
+print(f"AUROC of the cell's area, labels by the alphabet:  {roc_auc_score(1 - truth, area):.2f}")
+print("AUROC of the majority answer, either way:          0.50")
+
+# %% [markdown]
+# Something that is *worse than chance* on many cells has learnt the right thing under the wrong
+# name. When you see an AUROC far below one half, look at the labels before you look at the model.
+#
+# ## Say what the labels mean
+#
+# `write_own` (on the command line: `leuk data own`) turns a folder into a table. The classes are
+# given in the order of their numbers, each with the labels that mean it. Who is who it does not
+# know yet:
+
+# %% tags=["nbval-check-output"]
+meaning = {"HEM": ["normal"], "ALL": ["blasts"]}
+attempt(write_own, delivery, home / "table", meaning)
+
+# %% [markdown]
+# Without subjects there is no honest split, so there is no table. One may insist that no two
+# images are of one person. Here that is a lie, and the table will say so for ever:
+
+# %% tags=["nbval-check-output"]
+insisted = write_own(delivery, home / "insisted", meaning, each_image_its_own_subject=True)
+print(insisted["subjects"], "subjects.", *insisted["cautions"])
+
+# %% [markdown]
+# That sentence goes into every report that is made of these cells. Better to look at the names
+# again. The number behind `patient` says who it is; a *regular expression* with one pair of
+# brackets picks it out.
+
+# %% tags=["nbval-check-output"]
+verified = write_own(delivery, home / "table", meaning, subject_pattern=r"patient(\d+)_")
+for key in ("images", "classes", "subjects", "set_aside", "cautions"):
+    print(f"{key:10s}", verified[key])
+
+# %% [markdown]
+# Compare the numbers with what the laboratory told you: so many patients, so many files. The two
+# files that are no pictures were not dropped in silence. What was written is two small files that
+# one can read:
+
+# %% tags=["nbval-check-output"]
+print((home / "table" / "cells.toml").read_text("utf-8"))
+pd.read_csv(home / "table" / "cells.csv").assign(path=lambda t: t["path"].str[-26:]).head(3)
+
+# %% [markdown]
+# ## Look for what the names do not say
+#
+# From here on your cells go the way of all others in this course.
+
+# %% tags=["nbval-check-output"]
+own = load_dataset(home / "table", home / "data")
+counts = inspection.count(own.table)
+for key in ("images", "subjects", "groups", "duplicate_pairs", "shared_groups"):
+    print(f"{key:15s}", counts[key])
+
+# %%
+own_prepared = runs.prepare(own, here.profile, seed, home / "data")
+alike = similar.near_duplicates(own_prepared.pixels, own_prepared.table)
+print("pairs that look alike without being equal:", len(alike))
+
+# %% [markdown]
+# If two patients share a picture, somebody has made a mistake, and you should ask *before* you
+# train. Until then the package keeps both on one side of every split.
+
+# %% [markdown]
+# ## Three answers
+#
+# The paper names four kinds of leukemia, and your question may have more than two answers. Then the
+# network ends in as many numbers as there are classes, turned into shares that add up to one
+# (*softmax*), and every score exists *for each class*.
+#
+# We practise on an invented question, since these cells have no third class: does a cell come from a
+# person with small, middling or large cells? The answer belongs to the person, as a diagnosis does.
+
+# %%
+median_area = pd.Series(area).groupby(prepared.table["subject"].to_numpy()[rows]).median()
+size = pd.qcut(median_area, 3, labels=["small", "middling", "large"]).astype(str)
+listed = pd.DataFrame(
+    {
+        "path": [str(cells.root / path) for path in table["path"]],
+        "label": table["subject"].map(size),
+        "subject": table["subject"],
+    }
+)
+listed.to_csv(home / "sizes.csv", index=False)
+three = {"small": [], "middling": [], "large": []}
+print(write_own(home / "sizes.csv", home / "three", three)["classes"])
+
+# %%
+sizes = load_dataset(home / "three", home / "data")
+held_out = runs.prepare(sizes, here.profile, seed, home / "data")
+model, history = runs.train(held_out)
+print("shape of the output:", model.output_shape, " last layer:", model.layers[-1].name)
+
+# %%
+baselines = runs.fit_baselines(held_out, held_out.split)
+answers = runs.predictions_of(model, baselines, held_out, held_out.split.test)
+summary = multiclass.summary(answers, sizes.classes)
+pd.DataFrame(
+    {
+        (model_name, metric): {
+            name: round(of_class[metric]["value"] or 0, 2) for name, of_class in by_class.items()
+        }
+        for model_name, by_class in summary["by_class"].items()
+        for metric in ("recall", "auroc")
+    }
+)
+
+# %% [markdown]
+# Rows are classes, and each is held against the other two. *area* has an easy task here, since area
+# made the classes: it is the referee that a network has to beat on any cells. *majority* recalls one
+# class wholly and the others not at all. If a class in the middle has the lowest recall, that is what
+# middles do: it has two neighbours to be mistaken for.
+
+# %%
+macro = {name: found["macro_auroc"] for name, found in summary["models"].items()}
+for name, found in macro.items():
+    bounds = "" if found["low"] is None else f" ({found['low']:.2f} to {found['high']:.2f})"
+    print(
+        f"{evaluation.MODEL_NAMES[name]:16s} mean AUROC over the classes {found['value']:.2f}{bounds}"
+    )
+here.record(
+    images=verified["images"],
+    subjects=verified["subjects"],
+    groups=counts["groups"],
+    set_aside=len(verified["set_aside"]),
+    area_auroc_by_alphabet=round(float(roc_auc_score(1 - truth, area)), 3),
+)
+
+# %% [markdown]
+# ## Exercises
+#
+# **11.1** A folder has the subfolders `ALL`, `AML`, `healthy`. A program numbers them by the
+# alphabet, capitals first. Which number do the healthy get?
+
+# %% tags=["nbval-check-output"]
+answer = sorted(["ALL", "AML", "healthy"]).index("healthy")  # solution
+check("11.1", answer)
+
+# %% [markdown]
+# **11.2** Files are called `S07-b_0031.tif`, where `S07` is the patient and `b` the slide. Write the
+# regular expression that picks out the patient (one pair of brackets).
+
+# %% tags=["nbval-check-output"]
+answer = r"(S\d+)-"  # solution
+check("11.2", answer)
+
+# %% [markdown]
+# **11.3** A colleague's network reaches an AUROC of 0.13 on two hundred patients. What do you say?
+# Answer with one of `"train longer"`, `"the classes are exchanged"`, `"it guesses"`.
+
+# %% tags=["nbval-check-output"]
+answer = "the classes are exchanged"  # solution
+check("11.3", answer)
+
+# %%
+shutil.rmtree(home)
+
+# %% [markdown]
+# ## Key points
+#
+# - What a label means, and who a cell is of, is said by a person and written down, never guessed.
+# - Far below one half is not bad luck: look for exchanged classes.
+# - With more than two classes every score belongs to a class; a mean over classes hides the rare one.
+#
+# **Read next:** a card for your own cells (lesson 00 shows two; write `card.toml` beside the table).
+# On documenting data: Gebru et al., "Datasheets for Datasets", *Communications of the ACM* 64 (2021).

@@ -1,0 +1,180 @@
+"""Metrics of more than two classes: scikit-learn's numbers, and intervals over groups."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from leukhelpers import evaluation, multiclass
+from leukhelpers.cells import InputError
+
+CLASSES = ("healthy", "ALL", "AML", "CLL")
+
+
+def some_cells(seed: int, n: int = 90, n_groups: int = 16) -> tuple[np.ndarray, ...]:
+    """Cells of four classes, four groups each, answered better than by chance."""
+    rng = np.random.default_rng(seed)
+    groups = rng.integers(0, n_groups, n)
+    groups[:n_groups] = np.arange(n_groups)
+    labels = groups % 4
+    scores = rng.random((n, 4)).round(1) + 0.01  # rounded, so that ties occur
+    scores[np.arange(n), labels] += rng.random(n)
+    return labels, scores / scores.sum(axis=1, keepdims=True), groups.astype(str)
+
+
+seeds = st.integers(0, 10_000)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seeds)
+def test_point_estimates_are_those_of_scikit_learn(seed: int) -> None:
+    labels, scores, _ = some_cells(seed)
+    called = scores.argmax(axis=1)
+    values = multiclass.metrics(labels, scores, CLASSES)
+    assert tuple(values) == multiclass.METRICS
+    one_to_one = [sk.roc_auc_score(labels == k, scores[:, k]) for k in range(4)]
+    assert values["macro_auroc"] == pytest.approx(np.mean(one_to_one))
+    assert values["accuracy"] == sk.accuracy_score(labels, called)
+    assert values["balanced_accuracy"] == sk.balanced_accuracy_score(labels, called)
+    assert values["weighted_f1"] == sk.f1_score(labels, called, average="weighted")
+    assert values["macro_f1"] == sk.f1_score(labels, called, average="macro")
+    assert values["mcc"] == sk.matthews_corrcoef(labels, called)
+    of_class = multiclass.by_class(labels, scores, CLASSES)
+    precision, recall, f1, _ = sk.precision_recall_fscore_support(labels, called, zero_division=0)
+    for k, name in enumerate(CLASSES):
+        assert of_class[name] == pytest.approx(
+            {"auroc": one_to_one[k], "precision": precision[k], "recall": recall[k], "f1": f1[k]}
+        )
+
+
+@settings(max_examples=5, deadline=None)
+@given(seeds)
+def test_every_resample_has_the_metrics_of_the_cells_really_drawn(seed: int) -> None:
+    labels, scores, groups = some_cells(seed)
+    names = np.unique(groups)
+    over_all, of_class = multiclass.bootstrap(labels, scores, groups, CLASSES, 6, seed)
+    kept = 0
+    for row in evaluation.group_weights(len(names), 6, seed):
+        # The slow way: copy each drawn group's cells as often as it was drawn.
+        drawn = np.repeat(np.arange(len(labels)), row[np.searchsorted(names, groups)])
+        if len(np.unique(labels[drawn])) < 4:
+            continue
+        expected = multiclass.metrics(labels[drawn], scores[drawn], CLASSES)
+        assert over_all.iloc[kept].to_dict() == pytest.approx(expected)
+        for name, values in multiclass.by_class(labels[drawn], scores[drawn], CLASSES).items():
+            assert of_class[name].iloc[kept].to_dict() == pytest.approx(values)
+        kept += 1
+    assert kept == len(over_all)
+
+
+def test_two_classes_measured_here_agree_with_the_module_for_two() -> None:
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(12), 8)
+    labels, p = groups % 2, rng.random(96)
+    both = np.column_stack([1 - p, p])
+    over_all, _ = multiclass.bootstrap(labels, both, groups.astype(str), ("HEM", "ALL"))
+    two = evaluation.bootstrap(labels, p, groups.astype(str))
+    for here, there in (("macro_auroc", "auroc"), ("mcc", "mcc"), ("weighted_f1", "weighted_f1")):
+        np.testing.assert_allclose(over_all[here], two[there])
+
+
+def test_confusion_and_report_name_the_classes() -> None:
+    labels, scores, _ = some_cells(1)
+    table = multiclass.confusion(labels, scores, CLASSES)
+    assert table.index.tolist() == table.columns.tolist() == list(CLASSES)
+    assert table.sum(axis=1).tolist() == np.bincount(labels).tolist()
+    assert np.trace(table) == (scores.argmax(axis=1) == labels).sum()
+    report = multiclass.classification_report(labels, scores, CLASSES)
+    assert set(report.index) == {*CLASSES, "accuracy", "macro avg", "weighted avg"}
+    assert report.loc["AML", "support"] == (labels == 2).sum()
+
+
+def predictions_table(seed: int = 0, n: int = 200) -> pd.DataFrame:
+    labels, scores, groups = some_cells(seed, n)
+    table = pd.DataFrame({"subject": groups, "group": groups, "label": labels})
+    table[multiclass.columns_of("cnn", CLASSES)] = scores
+    table[multiclass.columns_of("area", CLASSES)] = scores[::-1]
+    table[multiclass.columns_of("majority", CLASSES)] = [0.4, 0.3, 0.2, 0.1]
+    return table
+
+
+def test_summary_has_the_shape_of_that_for_two_and_survives_json() -> None:
+    table = predictions_table()
+    found = multiclass.summary(table, CLASSES)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert (found["cells"], found["subjects"], found["groups"]) == (200, 16, 16)
+    assert list(found["models"]) == list(found["by_class"]) == ["cnn", "area", "majority"]
+    for values in found["models"].values():
+        assert list(values) == list(multiclass.METRICS)
+        for entry in values.values():
+            assert entry["low"] <= entry["value"] <= entry["high"]
+    for name in CLASSES:
+        recall = found["by_class"]["cnn"][name]["recall"]
+        assert recall["low"] <= recall["value"] <= recall["high"]
+    assert sum(entry["cells"] for entry in found["by_class"]["cnn"].values()) == 200
+
+
+def test_majority_answer_is_the_most_frequent_class_and_ranks_nothing() -> None:
+    found = multiclass.summary(predictions_table(), CLASSES)
+    assert found["models"]["majority"]["macro_auroc"] == {"value": 0.5, "low": 0.5, "high": 0.5}
+    assert found["models"]["majority"]["balanced_accuracy"]["value"] == 0.25
+    assert found["by_class"]["majority"]["healthy"]["recall"]["value"] == 1.0
+    assert found["by_class"]["majority"]["AML"]["precision"]["value"] == 0.0
+
+
+def test_class_without_cells_leaves_undefined_what_compares_and_the_note_says_so() -> None:
+    table = predictions_table()
+    found = multiclass.summary(table[table["label"] != 2], CLASSES)
+    told = found["models"]["cnn"]
+    undefined = {metric for metric, entry in told.items() if entry["value"] is None}
+    assert undefined == {"macro_auroc", "balanced_accuracy", "macro_f1"}
+    assert {entry["low"] for entry in told.values()} == {None}
+    absent = found["by_class"]["cnn"]["AML"]
+    assert absent.pop("cells") == 0
+    assert {entry["value"] for entry in absent.values()} == {None}
+    assert found["by_class"]["cnn"]["CLL"]["auroc"]["value"] is not None
+    assert found["notes"] == [
+        "No cell is AML, so what compares the classes is undefined and no interval can be given."
+    ]
+
+
+def test_cells_of_one_class_are_measured_as_far_as_possible() -> None:
+    table = predictions_table()
+    found = multiclass.summary(table[table["label"] == 1], CLASSES)
+    assert found["models"]["cnn"]["mcc"]["value"] is None
+    assert found["models"]["cnn"]["accuracy"]["value"] is not None
+    assert found["by_class"]["cnn"]["ALL"]["auroc"]["value"] is None
+
+
+def test_resamples_that_lack_a_class_are_counted() -> None:
+    labels, scores, groups = some_cells(0, n=16, n_groups=8)
+    over_all, _ = multiclass.bootstrap(labels, scores, groups, CLASSES)
+    (note,) = evaluation.interval_notes(labels, groups, classes=CLASSES)
+    assert note.startswith(f"{2000 - len(over_all):,} of 2,000 resamples lacked a class")
+
+
+@pytest.mark.parametrize(
+    ("labels", "probabilities", "message"),
+    [
+        ([0, 4], np.full((2, 4), 0.25), r"labels must be 0 \(healthy\) or .* not 4"),
+        ([0, 1], np.full((2, 3), 1 / 3), r"one number a cell and class, shape \(2, 4\)"),
+        ([0, 1], np.full((2, 4), 0.5), "must sum to 1"),
+        ([0, 1], np.full((2, 4), np.nan), "must be from 0 to 1, not nan"),
+        ([0, 1], [["a"] * 4] * 2, "must be numbers"),
+    ],
+)
+def test_bad_input_is_refused_by_name(labels: list, probabilities: object, message: str) -> None:
+    for function in (multiclass.metrics, multiclass.confusion, multiclass.by_class):
+        with pytest.raises(InputError, match=message):
+            function(labels, probabilities, CLASSES)  # type: ignore[arg-type]
+
+
+def test_predictions_of_other_classes_are_refused() -> None:
+    with pytest.raises(InputError, match=r"lack the column\(s\) probability_MDS"):
+        multiclass.summary(predictions_table(), (*CLASSES, "MDS"))

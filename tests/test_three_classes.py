@@ -1,0 +1,284 @@
+"""Cells of three classes, from a table of one's own to predictions; and other two classes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from leukhelpers import apply, evaluation, files, lesson, multiclass, report, runs, training
+from leukhelpers.cells import InputError
+from leukhelpers.datasets import load_dataset
+from leukhelpers.datasets.own_table import write_own
+from leukhelpers.datasets.twin import draw_cell, plan_twin
+from leukhelpers.models import build_cnn, logit_model
+
+TINY = runs.Profile("tiny", 24, 8, epochs=1, patience=1, size=32, batch_size=16)
+SIZES = {"small": 130.0, "medium": 175.0, "large": 230.0}
+CLASSES = {"healthy": ["small"], "ALL": ["medium"], "AML": ["large"]}
+EXTENT = 300  # pixels that are kept of a drawn cell, enough for the largest
+CAUTION = "Every image was taken for a subject of its own"
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drawn cells of three sizes: four subjects a class, three cells each."""
+    folder = tmp_path_factory.mktemp("cells")
+    plan = plan_twin(36, 8).sort_values("drawn_as").to_dict("records")
+    edge = (450 - EXTENT) // 2
+    for number, row in enumerate(plan):
+        size, subject = list(SIZES)[number % 3], number // 3 % 4
+        row = {**row, "diameter": SIZES[size], "number": number, "neighbour": False, "cut": False}
+        cell = draw_cell(row, 0)[0][edge:-edge, edge:-edge]
+        place = folder / size / f"{size}-{subject}"
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(cell).save(place / f"{number}.png")
+    (folder / "twin.json").write_text("{}")
+    return folder
+
+
+def prepare(folder: Path, data: Path) -> runs.Prepared:
+    return runs.prepare(load_dataset(folder, data), TINY, 0, data)
+
+
+@pytest.fixture(scope="module")
+def prepared(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> runs.Prepared:
+    folder = tmp_path_factory.mktemp("own") / "three"
+    write_own(pictures, folder, CLASSES)
+    return prepare(folder, folder.parent / "data")
+
+
+@pytest.fixture(scope="module")
+def run(prepared: runs.Prepared, tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
+    return apply.train_run(tmp_path_factory.mktemp("runs") / "run", prepared, fold=0)
+
+
+def test_run_of_three_classes_tells_them_everywhere(run: runs.Run, prepared: runs.Prepared) -> None:
+    assert run.about["classes"] == run.metrics["classes"] == ["healthy", "ALL", "AML"]
+    assert run.about["class_counts"] == {"healthy": 12, "ALL": 12, "AML": 12}
+    assert run.about["cautions"] == run.metrics["cautions"] == []
+    assert run.about["synthetic"] is True
+    assert list(run.history) == [
+        "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds",
+    ]  # fmt: skip
+    assert list(run.metrics["models"]["cnn"]) == list(multiclass.METRICS)
+
+
+def test_predictions_have_a_column_for_each_model_and_class(run: runs.Run) -> None:
+    for model in evaluation.MODEL_COLUMNS:
+        answers = run.predictions[multiclass.columns_of(model, run.about["classes"])].to_numpy()
+        np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-6)
+    assert list(run.predictions.filter(like="area_")) == [
+        "area_probability_healthy", "area_probability_ALL", "area_probability_AML",
+    ]  # fmt: skip
+    again = runs.measure(runs.read_predictions(run.folder), run.about["classes"])
+    assert {key: run.metrics[key] for key in again} == again
+
+
+def test_area_model_tells_sizes_apart_and_the_majority_answer_does_not(run: runs.Run) -> None:
+    told = run.metrics["models"]
+    assert told["area"]["accuracy"]["value"] > 0.9
+    assert told["majority"]["balanced_accuracy"]["value"] == pytest.approx(1 / 3)
+
+
+def test_prediction_names_the_class_and_gives_each_probability(
+    run: runs.Run, prepared: runs.Prepared, tmp_path: Path
+) -> None:
+    row = int(np.flatnonzero(prepared.table["cell_id"] == run.predictions["cell_id"][0])[0])
+    file = prepared.dataset.root / prepared.table["path"][row]
+    Image.new("RGB", (450, 450)).save(tmp_path / "black.png")
+    told, black = apply.predict_files(run.folder, [file, tmp_path / "black.png"])
+    columns = run.predictions.filter(regex="^probability_")
+    wanted = dict(zip(run.about["classes"], columns.iloc[0], strict=True))
+    assert told["probabilities"] == pytest.approx(wanted, abs=2e-6)
+    assert told["answer"] == max(wanted, key=wanted.__getitem__)
+    assert "probability_all" not in told
+    assert "black" in black["error"]
+    with pytest.raises(InputError, match="one of two classes"):
+        apply.explain_files(run.folder, [file], tmp_path / "maps")
+
+
+def test_evaluation_of_the_held_out_cells_repeats_the_metrics_of_the_run(
+    run: runs.Run, prepared: runs.Prepared, tmp_path: Path
+) -> None:
+    found = apply.evaluate_run(run.folder, prepared.dataset, tmp_path)
+    assert found["models"] == run.metrics["models"]
+    assert found["classes"] == ["healthy", "ALL", "AML"]
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_cells_of_other_classes_or_in_another_order_are_refused(
+    run: runs.Run, prepared: runs.Prepared, tmp_path: Path
+) -> None:
+    other = load_dataset(swapped(prepared.dataset.root, tmp_path / "swapped"), tmp_path)
+    with pytest.raises(InputError, match=r"tells healthy, ALL, AML apart .* are healthy, AML, ALL"):
+        apply.evaluate_run(run.folder, other, tmp_path)
+    with pytest.raises(InputError, match="holds a run of other cells"):
+        runs.ensure_run(run.folder, runs.prepare(other, TINY, 0, tmp_path))
+
+
+def swapped(root: Path, folder: Path) -> Path:
+    """Copy a table; its classes get the other order, and its paths stay right."""
+    folder.mkdir()
+    table = pd.read_csv(root / "cells.csv")
+    table["path"] = [str((root / path).resolve()) for path in table["path"]]
+    table.to_csv(folder / "cells.csv", index=False)
+    text = (root / "cells.toml").read_text("utf-8")
+    (folder / "cells.toml").write_text(text.replace('"ALL", "AML"]', '"AML", "ALL"]'), "utf-8")
+    return folder
+
+
+def test_crossvalidation_of_three_classes_predicts_each_cell_once(
+    prepared: runs.Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "train", lambda *_: (build_cnn(32, n_classes=3), None))
+    said: list[str] = []
+    found = apply.crossvalidate(prepared, n_splits=2, say=said.append)
+    assert found["together"]["cells"] == 36
+    assert set(found["over_folds"]["cnn"]) == set(multiclass.METRICS)
+    assert all("macro AUROC" in line for line in said)
+    assert found["cautions"] == []
+
+
+def test_table_of_classes_puts_each_beside_the_baselines(run: runs.Run) -> None:
+    shown = report.headline(run.metrics)
+    assert next(iter(shown)) == "Macro AUROC"
+    assert "AUROC" not in shown
+    table = report.class_table(run.metrics)
+    assert table.index.tolist() == [name for name in CLASSES for _ in range(3)]
+    assert table["Model"].tolist()[:3] == ["CNN", "area alone", "majority answer"]
+
+
+def test_lessons_refuse_three_classes_in_one_sentence(
+    prepared: runs.Prepared, tmp_path: Path
+) -> None:
+    here = lesson.begin("05", dataset=str(prepared.dataset.root), run=str(tmp_path / "run"))
+    with pytest.raises(InputError, match="has 3 classes; the lessons compare two"):
+        here.prepare()
+
+
+# ---------------------------------------------------------------- network and training
+
+
+def test_network_of_three_classes_differs_in_its_last_layers_alone() -> None:
+    two, three = build_cnn(32, 1), build_cnn(32, 1, n_classes=3)
+    images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
+    answers = three(images, training=False).numpy()
+    assert answers.shape == (4, 3)
+    np.testing.assert_allclose(answers.sum(axis=1), 1, rtol=1e-5)
+    assert [layer.name for layer in two.layers] == [layer.name for layer in three.layers]
+    for one, other in zip(two.get_weights()[:-2], three.get_weights()[:-2], strict=True):
+        np.testing.assert_array_equal(one, other)
+    with pytest.raises(InputError, match="two classes"):
+        logit_model(three)
+    with pytest.raises(InputError, match="at least 2"):
+        build_cnn(32, n_classes=1)
+
+
+def test_class_weights_of_three_classes_make_each_count_alike() -> None:
+    labels = np.repeat([0, 1, 2], [5, 10, 85])
+    weights = training.class_weights(labels, 3)
+    assert [weights[k] * n for k, n in enumerate((5, 10, 85))] == pytest.approx([100 / 3] * 3)
+    with pytest.raises(InputError, match="All 3 classes are needed, but there is class 0, class 1"):
+        training.class_weights(labels[:15], 3)
+
+
+def test_predictions_of_no_rows_have_a_column_a_class(prepared: runs.Prepared) -> None:
+    none = np.zeros(0, int)
+    assert training.predict(build_cnn(32, n_classes=3), prepared.pixels, none).shape == (0, 3)
+    labels = prepared.table["label"].to_numpy()
+    learnt = training.fit_area(prepared.pixels, labels, prepared.split, TINY.crop, 3)
+    assert training.predict_area(learnt, prepared.pixels, none, TINY.crop).shape == (0, 3)
+
+
+def test_area_model_of_three_classes_is_the_fitted_regression(prepared: runs.Prepared) -> None:
+    from leukhelpers.features import cell_area
+    from leukhelpers.models import build_area
+
+    labels, split = prepared.table["label"].to_numpy(), prepared.split
+    areas = cell_area(prepared.pixels, TINY.crop)[:, None]
+    fitted = build_area().fit(areas[split.train], labels[split.train])
+    learnt = training.fit_area(prepared.pixels, labels, split, TINY.crop, 3)
+    answers = training.predict_area(learnt, prepared.pixels, split.test, TINY.crop)
+    np.testing.assert_allclose(answers, fitted.predict_proba(areas[split.test]), rtol=1e-6)
+
+
+# ---------------------------------------------------------------- two classes of other names
+
+
+@pytest.fixture(scope="module")
+def alone(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> runs.Prepared:
+    """Two classes, healthy and AML, without subjects, at the user's word."""
+    folder = tmp_path_factory.mktemp("alone")
+    for size in ("small", "large"):
+        for file in sorted((pictures / size).rglob("*.png")):
+            (folder / "images" / size).mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, folder / "images" / size / file.name)
+    classes = {"healthy": ["small"], "AML": ["large"]}
+    write_own(folder / "images", folder / "table", classes, each_image_its_own_subject=True)
+    return prepare(folder / "table", folder / "data")
+
+
+@pytest.fixture(scope="module")
+def alone_run(alone: runs.Prepared, tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
+    return apply.train_run(tmp_path_factory.mktemp("runs") / "alone", alone, fold=0)
+
+
+def test_caution_stands_in_every_report(
+    alone_run: runs.Run, alone: runs.Prepared, tmp_path: Path
+) -> None:
+    evaluated = apply.evaluate_run(alone_run.folder, alone.dataset, tmp_path)
+    for told in (alone_run.about, alone_run.metrics, runs.describe(alone), evaluated):
+        assert len(told["cautions"]) == 1
+        assert told["cautions"][0].startswith(CAUTION)
+    files.write_json(tmp_path / "course.json", {"parameters": {}, "lessons": {}})
+    files.write_json(tmp_path / "cells.json", runs.describe(alone))
+    files.write_json(tmp_path / "metrics.json", alone_run.metrics)
+    page = report.write_report(tmp_path).read_text("utf-8")
+    assert page.count(CAUTION) == 1
+    assert page.index(CAUTION) < page.index("<h1>")
+    assert "12 healthy, 12 AML" in page
+
+
+def test_answers_bear_the_users_names_and_the_caution(
+    alone_run: runs.Run, alone: runs.Prepared, tmp_path: Path
+) -> None:
+    file = alone.dataset.root / alone.table["path"][0]
+    (told,) = apply.predict_files(alone_run.folder, [file])
+    assert told["answer"] in ("healthy", "AML")
+    assert "probability_all" not in told
+    assert set(told["probabilities"]) == {"healthy", "AML"}
+    assert told["notice"].startswith(apply.NOTICE)
+    assert CAUTION in told["notice"]
+    (drawn,) = apply.explain_files(alone_run.folder, [file], tmp_path)
+    assert drawn["probabilities"] == told["probabilities"]
+    assert "P(AML)" in files.read_json(tmp_path / "figures.json")[Path(drawn["figure"]).stem]["alt"]
+
+
+def test_two_classes_of_other_names_are_measured_as_hem_and_all(alone_run: runs.Run) -> None:
+    assert "probability" in alone_run.predictions
+    again = evaluation.summary(alone_run.predictions)
+    assert {key: alone_run.metrics[key] for key in again} == again
+
+
+def test_lesson_prints_the_caution(
+    alone: runs.Prepared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = lesson.begin("01", dataset=str(alone.dataset.root), run=str(tmp_path / "run"))
+    here.load()
+    assert f"\nCaution: {CAUTION}" in capsys.readouterr().out
+
+
+def test_run_of_an_older_release_knows_hem_and_all(alone_run: runs.Run, tmp_path: Path) -> None:
+    folder = shutil.copytree(alone_run.folder, tmp_path / "old")
+    about = files.read_json(folder / "run.json")
+    del about["cautions"], about["class_counts"]
+    files.write_json(folder / "run.json", {**about, "classes": {"ALL": 12, "HEM": 12}})
+    assert runs.classes_of(runs.read_run(folder).about) == ("HEM", "ALL")
+    (told,) = apply.predict_files(folder, [tmp_path / "none.png"])
+    assert "error" in told
