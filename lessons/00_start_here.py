@@ -16,7 +16,8 @@
 #
 # 1. read a *cell table* and say what each of its columns means;
 # 2. compute what the *majority answer* scores, and name a measure that it cannot fool;
-# 3. find in a *data card* what the cells must not be used for, and run any lesson again with other cells, another profile or another seed.
+# 3. find in a *data card* what cells must not be used for, and run a lesson again with other
+#    cells, another profile or another seed.
 
 # %% tags=["setup"]
 

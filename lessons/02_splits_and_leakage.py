@@ -98,7 +98,9 @@ if len(two_names):
 # %% tags=["nbval-check-output"]
 alike = similar.near_duplicates(pixels, table)
 print("pairs that look alike without being equal:", len(alike))
-alike.head()
+if len(alike):
+    print(alike[["cell_a", "cell_b", "distance"]].head().to_string(index=False))
+print("Real cells:", published["known_faults"][1])
 
 # %% [markdown]
 # ## Groups instead of subjects
@@ -145,9 +147,10 @@ def copied(fold):
 if len(np.unique(fold)) > 1:
     joined = groups.joined_fold(table)
     print("cells that change their fold:", int((joined != fold).sum()))
-    for name, folds in (("as published", fold), ("joined", joined)):
-        sizes = {str(one): int(n) for one, n in zip(*np.unique(folds, return_counts=True))}
-        print(f"{name:12s} cells by fold {sizes}; with a copy in another fold: {copied(folds)}")
+    for title, folds in (("as published", fold), ("joined", joined)):
+        names, sizes = np.unique(folds, return_counts=True)
+        sizes = dict(zip(names.tolist(), sizes.tolist(), strict=True))
+        print(f"{title:12s} cells by fold {sizes}; with a copy in another fold: {copied(folds)}")
 else:
     print("One fold only: nothing to repair.")
 

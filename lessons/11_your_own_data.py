@@ -35,7 +35,16 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from leukhelpers import evaluation, features, groups, inspection, lesson, multiclass, runs, similar
+from leukhelpers import (
+    evaluation,
+    features,
+    inspection,
+    lesson,
+    multiclass,
+    report,
+    runs,
+    similar,
+)
 from leukhelpers.cells import InputError
 from leukhelpers.datasets import load_dataset
 from leukhelpers.datasets.own_table import write_own
@@ -102,8 +111,8 @@ by_alphabet = 1 - labels  # blasts, our 1, has become 0
 names = ["normal", "blasts"]  # said in the other order
 
 never_looks = np.zeros(len(labels))  # gives the more frequent number to every cell
-report = evaluation.classification_report(by_alphabet, never_looks)
-report.rename(index=dict(zip(["HEM", "ALL"], names, strict=True))).round(2).fillna("")
+shown = evaluation.classification_report(by_alphabet, never_looks)
+shown.rename(index=dict(zip(["HEM", "ALL"], names, strict=True))).round(2).fillna("")
 
 # %% [markdown]
 # The answer that never looks gives every cell of the row *normal* its right name, and no *blast*.
@@ -191,8 +200,9 @@ print("pairs that look alike without being equal:", len(alike))
 # network ends in as many numbers as there are classes, turned into shares that add up to one
 # (*softmax*), and every score exists *for each class*.
 #
-# We practise on an invented question, since these cells have no third class: does a cell come from a
-# person with small, middling or large cells? The answer belongs to the person, as a diagnosis does.
+# We practise on an invented question, since these cells have no third class: does a cell come from
+# a person with small, middling or large cells? The answer belongs to the person, as a diagnosis
+# does.
 
 # %%
 median_area = pd.Series(area).groupby(prepared.table["subject"].to_numpy()[rows]).median()
@@ -218,29 +228,19 @@ print("shape of the output:", model.output_shape, " last layer:", model.layers[-
 baselines = runs.fit_baselines(held_out, held_out.split)
 answers = runs.predictions_of(model, baselines, held_out, held_out.split.test)
 summary = multiclass.summary(answers, sizes.classes)
-pd.DataFrame(
-    {
-        (model_name, metric): {
-            name: round(of_class[metric]["value"] or 0, 2) for name, of_class in by_class.items()
-        }
-        for model_name, by_class in summary["by_class"].items()
-        for metric in ("recall", "auroc")
-    }
-)
+report.class_table(summary)[["Model", "Cells", "Recall", "AUROC"]]
 
 # %% [markdown]
-# Rows are classes, and each is held against the other two. *area* has an easy task here, since area
-# made the classes: it is the referee that a network has to beat on any cells. *majority* recalls one
-# class wholly and the others not at all. If a class in the middle has the lowest recall, that is what
-# middles do: it has two neighbours to be mistaken for.
+# Each class is held against the other two; in brackets 95 % intervals over patients, wide, since
+# there are few. *Area alone* has an easy task here, since area made the classes: it is the referee
+# that a network has to beat on any cells. The *majority answer* recalls one class wholly and the
+# others not at all. A class in the middle is hard to recall: it has two neighbours to be mistaken
+# for.
 
 # %%
 macro = {name: found["macro_auroc"] for name, found in summary["models"].items()}
 for name, found in macro.items():
-    bounds = "" if found["low"] is None else f" ({found['low']:.2f} to {found['high']:.2f})"
-    print(
-        f"{evaluation.MODEL_NAMES[name]:16s} mean AUROC over the classes {found['value']:.2f}{bounds}"
-    )
+    print(f"{evaluation.MODEL_NAMES[name]:16s} mean AUROC over the classes: {report.told(found)}")
 here.record(
     images=verified["images"],
     subjects=verified["subjects"],
@@ -260,8 +260,8 @@ answer = sorted(["ALL", "AML", "healthy"]).index("healthy")  # solution
 check("11.1", answer)
 
 # %% [markdown]
-# **11.2** Files are called `S07-b_0031.tif`, where `S07` is the patient and `b` the slide. Write the
-# regular expression that picks out the patient (one pair of brackets).
+# **11.2** Files are called `S07-b_0031.tif`, where `S07` is the patient and `b` the slide. Write
+# the regular expression that picks out the patient (one pair of brackets).
 
 # %% tags=["nbval-check-output"]
 answer = r"(S\d+)-"  # solution
@@ -283,7 +283,7 @@ shutil.rmtree(home)
 #
 # - What a label means, and who a cell is of, is said by a person and written down, never guessed.
 # - Far below one half is not bad luck: look for exchanged classes.
-# - With more than two classes every score belongs to a class; a mean over classes hides the rare one.
+# - With more than two classes every score belongs to a class; a mean hides the rare one.
 #
-# **Read next:** a card for your own cells (lesson 00 shows two; write `card.toml` beside the table).
-# On documenting data: Gebru et al., "Datasheets for Datasets", *Communications of the ACM* 64 (2021).
+# **Read next:** the card in lesson 00, then write `card.toml` beside your own table. On documenting
+# data: Gebru et al., "Datasheets for Datasets", *Communications of the ACM* 64 (2021).

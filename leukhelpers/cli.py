@@ -77,6 +77,11 @@ def data_info(
 
     chosen = runs.profile_of(profile)
     found = inspection.inspect(dataset, chosen, seed, runs.workspace() / "data")
+    if not as_json:  # too long for a screen; --json tells all
+        card = found.pop("card") or {"title": "none: write card.toml beside the cells"}
+        for part in (found, *found["parts"].values()):
+            part.pop("subject_images", None)
+        found = {"card": card["title"], **found}
     _report(found, as_json)
 
 
@@ -247,6 +252,8 @@ def run_course(
     table.add_row("all", f"{sum(result.seconds for result in results):.1f}")
     output.print(table)
     if metrics is not None:
+        for caution in metrics.get("cautions", []):
+            output.print(f"Caution: {caution}", markup=False)
         output.print(_metrics_table(metrics))
     output.print(f"Report: {page}", markup=False)
 
@@ -287,7 +294,12 @@ def crossval(
 
     _known_model(model)
     found = apply.crossvalidate(_prepare(dataset, profile, seed), folds, say=_tell)
-    _report(found, as_json)
+    if as_json:
+        _report(found, as_json)
+        return
+    output.print(_folds_table(found))
+    together = {"cautions": found["cautions"], "synthetic": found["synthetic"], **found["together"]}
+    _report(together, as_json)
 
 
 @app.command()
@@ -419,9 +431,15 @@ def _report(found: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps(found, indent=2, allow_nan=False))
         return
+    for caution in found.get("cautions", []):
+        output.print(f"Caution: {caution}", markup=False)
     for key, value in found.items():
+        if key == "cautions":
+            continue
         if key == "models":
             output.print(_metrics_table(found))
+        elif key == "by_class":
+            output.print(_class_table(found))
         elif not isinstance(value, dict | list):
             output.print(f"{key.replace('_', ' ')}: {value}", markup=False)
         elif value:
@@ -447,6 +465,33 @@ def _metrics_table(metrics: dict[str, Any]) -> Table | str:
         table.add_row(
             str(name), *(cell.replace(" (", "\n").replace(" to ", "–").rstrip(")") for cell in row)
         )
+    return table
+
+
+def _folds_table(found: dict[str, Any]) -> Table:
+    """Lay out mean and spread over the folds of a cross-validation."""
+    from leukhelpers import report
+    from leukhelpers.evaluation import MODEL_NAMES
+
+    titles = report.titles(found["together"])
+    synthetic = ", synthetic" if found["synthetic"] else ""
+    title = f"mean ± sd over {len(found['folds'])} folds{synthetic}"
+    table = Table("Model", *titles.values(), title=title)
+    for model, measured in found["over_folds"].items():
+        spreads = [measured.get(metric) for metric in titles]
+        cells = ["–" if s is None else f"{s['mean']:.3f} ± {s['sd']:.3f}" for s in spreads]
+        table.add_row(MODEL_NAMES[model], *cells)
+    return table
+
+
+def _class_table(metrics: dict[str, Any]) -> Table:
+    """Lay out what was measured of each of more than two classes."""
+    from leukhelpers import report
+
+    shown = report.class_table(metrics)
+    table = Table("Class", *shown.columns, title="Class by class, each against the rest")
+    for name, row in shown.iterrows():
+        table.add_row(str(name), *(cell.replace(" (", "\n(") for cell in row))
     return table
 
 

@@ -26,6 +26,7 @@ TEST_SETS = PARTS[1:]
 _MANY_GROUPS = 10_000
 # The list of pairs grows with the square: of 3,000 equal files there are 4.5 million.
 _MANY_PAIRS = 1_000_000
+_MANY_NAMES = 20
 
 
 class SharedGroupError(InputError):
@@ -46,7 +47,8 @@ def group_ids(table: pd.DataFrame) -> np.ndarray:
     Returns
     -------
     numpy.ndarray of str, shape (n_cells,)
-        The subject itself, or the joined subjects with ``+`` between (``20+21``).
+        The subject itself, or the joined subjects with ``+`` between (``20+21``), at most
+        20 by name (``1+2+…+and 80 more``).
     """
     subject_of_cell, subjects = pd.factorize(table["subject"])
     picture_of_cell, pictures = pd.factorize(table["sha256"])
@@ -56,16 +58,27 @@ def group_ids(table: pd.DataFrame) -> np.ndarray:
         shape=(n_nodes, n_nodes),
     )
     component = connected_components(edges, directed=False)[1][: len(subjects)]
+    names = np.array([str(subject) for subject in subjects], dtype=object)
+    joined = np.bincount(component)[component] > 1
     members: dict[int, list[str]] = {}
-    for subject, number in sorted(zip(subjects, component, strict=True), key=_by_number):
-        members.setdefault(int(number), []).append(str(subject))
-    names = np.array(["+".join(members[int(number)]) for number in component], dtype=object)
+    for subject, number in sorted(
+        zip(names[joined], component[joined], strict=True), key=_by_number
+    ):
+        members.setdefault(number, []).append(subject)
+    named = {number: _group_name(subjects) for number, subjects in members.items()}
+    names[joined] = [named[number] for number in component[joined]]
     return names[subject_of_cell].astype(str)
+
+
+def _group_name(subjects: list[str]) -> str:
+    """Name a group; the first subject makes it unique, and long names fill the memory."""
+    rest = subjects[_MANY_NAMES:]
+    return "+".join([*subjects[:_MANY_NAMES], *([f"and {len(rest)} more"] if rest else [])])
 
 
 def _by_number(pair: tuple[str, int]) -> tuple[int, str]:
     """Sort subjects as people do: 8 before 11, 75 before H3."""
-    subject = str(pair[0])
+    subject, _ = pair
     return (len(subject), subject)
 
 
@@ -249,11 +262,12 @@ def joined_fold(table: pd.DataFrame) -> np.ndarray:
     fold = table["fold"].astype(str).to_numpy()
     if len(np.unique(fold)) < 2 or (fold == "").any():
         raise InputError("This data set has no published folds; use grouped folds instead.")
-    cells = pd.DataFrame({"group": group_ids(table), "fold": fold})
+    names, fold_number = np.unique(fold, return_inverse=True)
+    cells = pd.DataFrame({"group": pd.factorize(group_ids(table))[0], "fold": fold_number})
     held = cells.value_counts(sort=False).rename("cells").reset_index()
     held = held.sort_values(["cells", "fold"], ascending=[False, True])
-    chosen = held.drop_duplicates("group").set_index("group")["fold"]
-    return cells["group"].map(chosen).to_numpy().astype(str)
+    chosen = held.drop_duplicates("group").set_index("group")["fold"].sort_index().to_numpy()
+    return names[chosen[cells["group"]]]
 
 
 def holdout_split(table: pd.DataFrame, seed: int = 0) -> Split:

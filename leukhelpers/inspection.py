@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from leukhelpers import groups, runs
+from leukhelpers import groups, runs, similar
 from leukhelpers.cells import CLASS_NAMES, COLUMNS, UNLABELLED, InputError
-from leukhelpers.datasets import Dataset, load_dataset
+from leukhelpers.datasets import Dataset, cards, load_dataset
 from leukhelpers.datasets.base import set_aside_frame
 from leukhelpers.datasets.cnmc import (
     FOLDERS,
@@ -22,6 +22,7 @@ from leukhelpers.datasets.cnmc import (
     read_labels,
 )
 from leukhelpers.datasets.loading import existing_place
+from leukhelpers.pixels import build_pixels
 
 _SHOWN = 5  # of the names of missing pictures
 
@@ -93,10 +94,12 @@ def inspect(dataset: str, profile: runs.Profile, seed: int, data: Path) -> dict[
     -------
     dict
         ``dataset``, ``synthetic``, ``cautions``, the counts of :func:`count`,
-        ``subject_images`` (see there), ``set_aside`` (a list of ``path`` and ``reason``), and
-        ``parts``: for each test part that is there its counts, ``subject_images`` and
-        ``set_aside``, or the ``problem`` that keeps it from being read. The preliminary part
-        also has ``labels``: the rows of its CSV by class, and those without a picture.
+        ``subject_images`` (see there), ``set_aside`` (a list of ``path`` and ``reason``),
+        those of :func:`near_duplicates` (None without training cells), ``card`` (the data
+        card, or None), and ``parts``: for each test part that is there its counts,
+        ``subject_images`` and ``set_aside``, or the ``problem`` that keeps it from being
+        read. The preliminary part also has ``labels``: the rows of its CSV by class, and
+        those without a picture.
     """
     found = _only_test_parts(dataset, data) or runs.load(dataset, profile, seed, data)
     return {
@@ -104,7 +107,29 @@ def inspect(dataset: str, profile: runs.Profile, seed: int, data: Path) -> dict[
         "synthetic": found.synthetic,
         "cautions": list(found.cautions),
         **_told(found),
+        "near_duplicates": near_duplicates(found, profile, data) if len(found.table) else None,
         "parts": _test_parts(found, data),
+        "card": cards.card_of(found),
+    }
+
+
+def near_duplicates(found: Dataset, profile: runs.Profile, data: Path) -> dict[str, Any]:
+    """Count the pairs of cells that look alike without being equal.
+
+    Returns
+    -------
+    dict
+        ``pairs``; how many of them are ``of_two_subjects`` and ``in_two_folds``; and
+        ``closest``, the first few, each with its two cells and their distance.
+    """
+    pixels = build_pixels(found, data / "cache", profile.size, profile.crop)
+    pairs = similar.near_duplicates(pixels.array, pixels.table)
+    columns = ["cell_a", "cell_b", "distance"]
+    return {
+        "pairs": len(pairs),
+        "of_two_subjects": int((pairs["subject_a"] != pairs["subject_b"]).sum()),
+        "in_two_folds": int((pairs["fold_a"] != pairs["fold_b"]).sum()),
+        "closest": pairs[columns].head(_SHOWN).to_dict("records"),
     }
 
 

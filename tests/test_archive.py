@@ -209,7 +209,7 @@ def test_encrypted_zip_is_refused(tmp_path: Path) -> None:
     content = bytearray(archive.read_bytes())
     content[content.index(b"PK\x01\x02") + 8] |= 1
     archive.write_bytes(content)
-    assert "encrypted" in refusal(archive)
+    assert "is encrypted; unpack it yourself" in refusal(archive)
 
 
 def test_zip_with_a_wrong_checksum_is_refused(tmp_path: Path) -> None:
@@ -397,6 +397,7 @@ def test_another_disk_must_have_room(folder: Path) -> None:
     other = Path("/dev/shm")
     if not other.is_dir() or other.stat().st_dev == folder.stat().st_dev:
         pytest.skip("this machine has no second file system")
-    with pytest.raises(InputError, match="only 100 bytes is free"):
-        copy_folder(folder, other / "leuk-test-copy")
-    assert not (other / "leuk-test-copy").exists()
+    with tempfile.TemporaryDirectory(dir=other) as place:
+        with pytest.raises(InputError, match="only 100 bytes is free"):
+            copy_folder(folder, Path(place, "new"))
+        assert os.listdir(place) == []

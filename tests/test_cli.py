@@ -87,7 +87,7 @@ def one_sentence(error: str) -> bool:
     ("arguments", "words"),
     [
         (["data", "info", "--dataset", "nowhere"], "neither twin nor cnmc"),
-        (["data", "info", "--dataset", "cnmc"], "Kaggle"),
+        (["data", "info", "--dataset", "cnmc"], "leuk data fetch cnmc"),
         (["data", "info", "--profile", "quick"], "choose from fast, full"),
         (["data", "info", "--seed", "-1"], "seed"),
         (["data", "info", "--sede", "1"], "--sede"),

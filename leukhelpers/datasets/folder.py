@@ -170,8 +170,8 @@ def subject_of(
         if meaning.own_subjects:
             return ""
     raise InputError(
-        "no subject; without subjects no honest split: fill the column subject, or "
-        f"{SAY_OWN_SUBJECTS}."
+        "no subject; without subjects no honest split: fill the column subject (leuk data own: "
+        f"--subject-pattern), or {SAY_OWN_SUBJECTS}."
     )
 
 

@@ -53,8 +53,8 @@ def load_dataset(
     if str(dataset) == "cnmc":
         if find_root(data / "cnmc") is None:
             raise InputError(
-                f"There is no copy of C-NMC in {data / 'cnmc'}; download "
-                "andrewmvd/leukemia-classification from Kaggle and unpack it there."
+                f"There is no copy of C-NMC in {data / 'cnmc'}; fetch one with "
+                "'leuk data fetch cnmc', or take yours with --from."
             )
         return read_cnmc(data / "cnmc", parts, cache, name="cnmc")
     # os.path refuses nothing: not a user that is unknown, not a name that is too long.
