@@ -29,7 +29,7 @@
 # %% tags=["parameters"]
 dataset: str = "twin"  # twin, cnmc, or the path of a C-NMC tree or of your own cells
 profile: str = "fast"  # fast or full
-seed: int = 0  # another seed: other cells, another split, other first weights
+seed: int = 0  # another seed: other synthetic cells, split and start of the training
 run: str = ""  # folder for results; empty for one named after the three above
 
 # %%
@@ -51,7 +51,7 @@ here = lesson.begin("00", dataset, profile, seed, run)
 # the data set's file names, look much the same: telling them apart is hard for people, too.
 #
 # In 2019 the *C-NMC challenge* published about fifteen thousand pictures of single cells, each
-# cut out and placed on black, each labelled by experts. A well-known Kaggle data set is made of
+# cut out and placed on black, each labelled by an expert. A well-known Kaggle data set is made of
 # them. Many notebooks train a network on it and report wonderful numbers. Some of those numbers
 # are wrong, and this course is about how one can tell.
 #
@@ -185,6 +185,17 @@ answer = (1.0 + 0.0) / 2  # solution
 check("00.2", answer)
 
 # %% [markdown]
+# **00.3** May one conclude from *synthetic* cells how well a network works on real ones? The card
+# of the twin says it. Answer `"yes"` or `"no"`.
+
+# %% tags=["nbval-check-output"]
+answer = "no"  # solution
+check("00.3", answer)
+
+# %% [markdown]
+# **To try:** change a value in the cell of parameters, then *Run → Restart Kernel and Run All
+# Cells*.
+#
 # ## Key points
 #
 # - A cell table has one row a cell; its label comes from one rule, HEM = 0 and ALL = 1.

@@ -110,7 +110,8 @@ here.show(figure, "area", "Distributions of cell area, HEM and ALL; ALL lies to 
 # chance, one is perfect. The majority answer gives every cell the same score, and so has an AUROC
 # of 0.50.
 #
-# So a single number that any ruler can measure says a good deal. Is that the disease? Let us look
+# So a single number that any ruler can measure says a good deal, of these people; how far the share
+# may move with other people, lesson 06 shows. Is that the disease? Let us look
 # again, person by person: the healthy subject with the smallest cells and the one with the largest,
 # then two leukemic ones chosen alike.
 
@@ -122,6 +123,9 @@ extremes = [
     for label in (HEM, ALL)
     for subject in median_area[label_of_subject[median_area.index] == label].index[[0, -1]]
 ]
+print("smallest and largest, healthy and leukemic:", ", ".join(extremes))
+
+# %% tags=["nbval-check-output"]
 # np.resize repeats the cells of a person who has fewer than five.
 rows = [np.resize(np.flatnonzero(table["subject"] == subject), 5) for subject in extremes]
 figure = plots.montage(
@@ -196,9 +200,10 @@ shares["person beyond class"] = shares["by subject"] - shares["by class"]
 shares.sort_values("person beyond class", ascending=False).round(2)
 
 # %% [markdown]
-# The last column is information about *who* it is, and says nothing about the disease. A network
-# that is trained and tested on the same people can use all of it: it recognises the person, and
-# remembers the label.
+# The last column is variation *between people with the same label*: it cannot help to tell ALL from
+# HEM in people whom one has never met. A network that is trained and tested on the same people can
+# use all of it: it recognises the person, and remembers the label. Look at the row *area*, too: how
+# much of it goes with the class, how much with the person beyond?
 
 # %%
 beyond = shares["person beyond class"]
@@ -212,8 +217,9 @@ print(f"Most personal, beyond the class: {beyond.idxmax()} ({beyond.max():.0%} o
 
 # %% [markdown]
 # What does that look like? Each point below is a cell; each colour and shape is one of six healthy
-# people; the large marks are their middles. All these cells have the same label. Could you name the
-# person from one cell? Rarely. From twenty? Often.
+# people; the large marks are their middles. All these cells have the same label. Where do the
+# clouds overlap, so that one cell cannot tell the person? And the large marks: how far apart are
+# they? An average over many cells says more about the person than one cell.
 
 # %% tags=["nbval-check-output"]
 healthy = table.loc[table["label"] == HEM, "subject"].value_counts().index[:6]
@@ -232,7 +238,8 @@ here.show(figure, "stain", "Mean red against mean blue of the cells of six healt
 # ## Exercises
 #
 # **01.1** How many cells have a name that writes its subject with a small h? Use
-# `table["cell_id"]`, and mind that every healthy cell's name ends in `_hem`.
+# `table["cell_id"].str.startswith("…")` and `.sum()`, and mind that every healthy cell's name ends
+# in `_hem`.
 
 # %% tags=["nbval-check-output"]
 answer = int(table["cell_id"].str.startswith("UID_h").sum())  # solution
@@ -240,7 +247,7 @@ check("01.1", answer, table=table)
 
 # %% [markdown]
 # **01.2** Which healthy subject has the largest cells (by the median area)? Find it in the figure
-# of areas by subject: among whom does it stand?
+# of areas by subject, too: among whom does it stand, and what would a rule by area say of it?
 
 # %% tags=["nbval-check-output"]
 answer = median_area[label_of_subject[median_area.index] == HEM].index[-1]  # solution

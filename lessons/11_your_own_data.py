@@ -15,7 +15,7 @@
 # **Objectives** – you will
 #
 # 1. say what labels mean and who the subjects are, and check the table that comes of it;
-# 2. recognise exchanged classes by their scores;
+# 2. recognise exchanged classes by their counts, and by a measure whose direction is known;
 # 3. train a network with more than two answers, and read its scores class by class.
 
 # %% tags=["setup"]
@@ -35,16 +35,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from leukhelpers import (
-    evaluation,
-    features,
-    inspection,
-    lesson,
-    multiclass,
-    report,
-    runs,
-    similar,
-)
+from leukhelpers import evaluation, features, groups, inspection, lesson, plots
 from leukhelpers.cells import InputError
 from leukhelpers.datasets import load_dataset
 from leukhelpers.datasets.own_table import write_own
@@ -78,6 +69,23 @@ for i, row in enumerate(table.itertuples()):
 for folder in sorted(delivery.iterdir()):
     names = sorted(path.name for path in folder.iterdir())
     print(f"{folder.name}/  {len(names)} files: {names[0]}, {names[1]} … {names[-1]}")
+
+# %% [markdown]
+# Some of what came, as the network would see it (the numbers stand in the names of the files):
+
+# %% tags=["nbval-check-output"]
+prepared = here.prepare()
+row_of = {cell_id: row for row, cell_id in enumerate(prepared.table["cell_id"])}
+rows = np.array([row_of[cell_id] for cell_id in table["cell_id"]])
+shown = np.random.default_rng(0).choice(len(rows), 8, replace=False)
+figure = plots.montage(
+    prepared.pixels[rows[shown]],
+    [f"patient{person[table['subject'].iloc[i]]}" for i in shown],
+    columns=4,
+    title="A delivery: cells, and who they are of",
+    note=prepared.dataset.note,
+)
+here.show(figure, "delivery", "Eight cells on black, each with the number of a patient above it.")
 
 # %% [markdown]
 # The package is asked to read it, and refuses:
@@ -115,26 +123,27 @@ shown = evaluation.classification_report(by_alphabet, never_looks)
 shown.rename(index=dict(zip(["HEM", "ALL"], names, strict=True))).round(2).fillna("")
 
 # %% [markdown]
-# The answer that never looks gives every cell of the row *normal* its right name, and no *blast*.
-# Now read the supports: there are more *normal* cells than *blasts*? In this delivery it is the
-# other way round. **The row called normal holds the blasts.** A report like this was printed in the
-# paper from which this course starts, and nobody noticed. A program built on it tells the ill that
-# they are healthy.
+# The answer that never looks has a recall of 1.00 in the row called *normal*, and 0.00 in the
+# other. Now read the supports: there are more *normal* cells than *blasts*? In this delivery it is
+# the other way round. **The row called normal holds the blasts.** A report like this is printed in
+# the paper from which this course starts. A program built on it tells the ill that they are
+# healthy.
 #
-# One score betrays exchanged classes at once:
+# What betrays exchanged classes? The supports, as above; and a measure whose direction we know
+# beforehand. Lesson 01 said that the leukemic cells are the larger ones:
 
 # %% tags=["nbval-check-output"]
-prepared = here.prepare()
-rows = prepared.table.index[prepared.table["cell_id"].isin(table["cell_id"])]
 area = features.cell_area(prepared.pixels[rows], prepared.profile.crop)
 truth = prepared.table["label"].to_numpy()[rows]
-print(f"AUROC of the cell's area, labels as they are:      {roc_auc_score(truth, area):.2f}")
+print(f"AUROC of the cell's area, labels as they are:     {roc_auc_score(truth, area):.2f}")
 print(f"AUROC of the cell's area, labels by the alphabet:  {roc_auc_score(1 - truth, area):.2f}")
 print("AUROC of the majority answer, either way:          0.50")
 
 # %% [markdown]
-# Something that is *worse than chance* on many cells has learnt the right thing under the wrong
-# name. When you see an AUROC far below one half, look at the labels before you look at the model.
+# A score whose direction was fixed *before*, and which is far worse than chance on many
+# **patients**, probably points the other way: look at the labels first. But beware: a network that
+# is trained *and* tested on exchanged labels learns the exchange, and scores well. Then only the
+# counts of the classes can tell, and a person who looks at the pictures.
 #
 # ## Say what the labels mean
 #
@@ -157,7 +166,8 @@ print(insisted["subjects"], "subjects.", *insisted["cautions"])
 # %% [markdown]
 # That sentence goes into every report that is made of these cells. Better to look at the names
 # again. The number behind `patient` says who it is; a *regular expression* with one pair of
-# brackets picks it out.
+# brackets picks it out: `\d` is any digit, `+` means one or more, the brackets mark the part to
+# keep, and all else must match as it stands.
 
 # %% tags=["nbval-check-output"]
 verified = write_own(delivery, home / "table", meaning, subject_pattern=r"patient(\d+)_")
@@ -185,18 +195,22 @@ for key in ("images", "subjects", "groups", "duplicate_pairs", "shared_groups"):
     print(f"{key:15s}", counts[key])
 
 # %%
+from leukhelpers import runs, similar
+
 own_prepared = runs.prepare(own, here.profile, seed, home / "data")
 alike = similar.near_duplicates(own_prepared.pixels, own_prepared.table)
 print("pairs that look alike without being equal:", len(alike))
 
 # %% [markdown]
 # If two patients share a picture, somebody has made a mistake, and you should ask *before* you
-# train. Until then the package keeps both on one side of every split.
+# train. Until then the package keeps both on one side of every split. A copy is found only while
+# both files are there (lesson 02 may have found more groups joined, or fewer, in all cells): look
+# for copies in *all* your cells before you choose some.
 
 # %% [markdown]
 # ## Three answers
 #
-# The paper names four kinds of leukemia, and your question may have more than two answers. Then the
+# There are several kinds of leukemia, and your question may have more than two answers. Then the
 # network ends in as many numbers as there are classes, turned into shares that add up to one
 # (*softmax*), and every score exists *for each class*.
 #
@@ -205,17 +219,20 @@ print("pairs that look alike without being equal:", len(alike))
 # does.
 
 # %%
-median_area = pd.Series(area).groupby(prepared.table["subject"].to_numpy()[rows]).median()
-size = pd.qcut(median_area, 3, labels=["small", "middling", "large"]).astype(str)
+group = groups.group_ids(table)  # who shares a picture must have the same answer
+median_area = pd.Series(area).groupby(group).median()
+three = {"small": [], "middling": [], "large": []}
+thirds = pd.qcut(median_area.rank(method="first"), 3, labels=list(three)).astype(str)
+
+# %%
 listed = pd.DataFrame(
     {
         "path": [str(cells.root / path) for path in table["path"]],
-        "label": table["subject"].map(size),
+        "label": thirds.loc[group].to_numpy(),
         "subject": table["subject"],
     }
 )
 listed.to_csv(home / "sizes.csv", index=False)
-three = {"small": [], "middling": [], "large": []}
 print(write_own(home / "sizes.csv", home / "three", three)["classes"])
 
 # %%
@@ -225,6 +242,8 @@ model, history = runs.train(held_out)
 print("shape of the output:", model.output_shape, " last layer:", model.layers[-1].name)
 
 # %%
+from leukhelpers import multiclass, report
+
 baselines = runs.fit_baselines(held_out, held_out.split)
 answers = runs.predictions_of(model, baselines, held_out, held_out.split.test)
 summary = multiclass.summary(answers, sizes.classes)
@@ -232,10 +251,10 @@ report.class_table(summary)[["Model", "Cells", "Recall", "AUROC"]]
 
 # %% [markdown]
 # Each class is held against the other two; in brackets 95 % intervals over patients, wide, since
-# there are few. *Area alone* has an easy task here, since area made the classes: it is the referee
-# that a network has to beat on any cells. The *majority answer* recalls one class wholly and the
-# others not at all. A class in the middle is hard to recall: it has two neighbours to be mistaken
-# for.
+# there are few. The areas of a person's cells made the classes, so *area alone* is a strong referee
+# here: a network that does not reach it has learnt little. The *majority answer* recalls one class
+# wholly and the others not at all. Look at *middling*: it
+# has two neighbours to be mistaken for. Is its recall the lowest, and do the intervals overlap?
 
 # %%
 macro = {name: found["macro_auroc"] for name, found in summary["models"].items()}
@@ -261,15 +280,16 @@ check("11.1", answer)
 
 # %% [markdown]
 # **11.2** Files are called `S07-b_0031.tif`, where `S07` is the patient and `b` the slide. Write
-# the regular expression that picks out the patient (one pair of brackets).
+# the regular expression that picks out the patient, with the `S` or without (one pair of brackets).
 
 # %% tags=["nbval-check-output"]
 answer = r"(S\d+)-"  # solution
 check("11.2", answer)
 
 # %% [markdown]
-# **11.3** A colleague's network reaches an AUROC of 0.13 on two hundred patients. What do you say?
-# Answer with one of `"train longer"`, `"the classes are exchanged"`, `"it guesses"`.
+# **11.3** A network that was trained elsewhere, on labels that are right, reaches an AUROC of 0.13
+# on the cells of two hundred of a colleague's patients. What do you say? Answer with one of
+# `"train longer"`, `"the classes are exchanged"`, `"it guesses"`.
 
 # %% tags=["nbval-check-output"]
 answer = "the classes are exchanged"  # solution
@@ -282,8 +302,8 @@ shutil.rmtree(home)
 # ## Key points
 #
 # - What a label means, and who a cell is of, is said by a person and written down, never guessed.
-# - Far below one half is not bad luck: look for exchanged classes.
-# - With more than two classes every score belongs to a class; a mean hides the rare one.
+# - Compare the counts of the classes with what you were told: that is where exchanged labels show.
+# - With more than two classes every score belongs to a class; read each, not only the mean.
 #
 # **Read next:** the card in lesson 00, then write `card.toml` beside your own table. On documenting
 # data: Gebru et al., "Datasheets for Datasets", *Communications of the ACM* 64 (2021).

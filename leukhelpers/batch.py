@@ -23,14 +23,10 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from leukhelpers import files
-from leukhelpers.cells import InputError
+from leukhelpers.cells import InputError, LessonError
 
 # Told of every cell that starts: lesson, number of the cell, number of cells.
 Listener = Callable[[str, int, int], None]
-
-
-class LessonError(RuntimeError):
-    """A lesson that failed: its name, the cell, and the last lines of the error."""
 
 
 class LessonResult(NamedTuple):

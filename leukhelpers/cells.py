@@ -29,6 +29,10 @@ class InputError(ValueError):
     """An input that the user can mend; the message is one sentence that says how."""
 
 
+class LessonError(RuntimeError):
+    """A lesson that failed: its name, the cell, and the last lines of the error."""
+
+
 class CellName(NamedTuple):
     """What the name of a C-NMC file says."""
 

@@ -23,7 +23,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from leukhelpers.cells import InputError
+from leukhelpers.cells import InputError, LessonError
 
 app = typer.Typer(
     name="leuk",
@@ -37,6 +37,12 @@ app.add_typer(data_app, name="data")
 
 errors = Console(stderr=True, highlight=False)
 output = Console(highlight=False, soft_wrap=True)
+# Without a terminal a bar would leave empty lines in the log.
+_QUIETLY: dict[str, Any] = {
+    "console": errors,
+    "transient": True,
+    "disable": not errors.is_terminal,
+}
 
 DatasetOption = Annotated[
     str, typer.Option("--dataset", help="twin, cnmc, a C-NMC tree, or your own folder or CSV.")
@@ -81,7 +87,11 @@ def data_info(
         card = found.pop("card") or {"title": "none: write card.toml beside the cells"}
         for part in (found, *found["parts"].values()):
             part.pop("subject_images", None)
-        found = {"card": card["title"], **found}
+        alike = found.pop("near_duplicates") or {"pairs": 0, "of_two_subjects": 0}
+        told = f"{alike['pairs']} pairs, {alike['of_two_subjects']} of two subjects"
+        parts = found.pop("parts")
+        found = {"card": card["title"], **found, "near_duplicates": told}
+        found |= {f"part {name}": part for name, part in parts.items()}
     _report(found, as_json)
 
 
@@ -95,13 +105,13 @@ def data_fetch(
     as_json: JsonOption = False,
 ) -> None:
     """Download C-NMC 2019 from Kaggle, or take a copy that you have; then verify it."""
-    from leukhelpers import runs
     from leukhelpers.datasets.fetch import fetch_cnmc
+    from leukhelpers.files import workspace
 
     if name != "cnmc":
         raise InputError(f"{name!r} cannot be fetched; the data set to fetch is called cnmc.")
     with _bar() as advance:
-        fetched = fetch_cnmc(to or runs.workspace() / "data" / "cnmc", source, _tell, advance)
+        fetched = fetch_cnmc(to or workspace() / "data" / "cnmc", source, _tell, advance)
     _verify(fetched.root, as_json)
 
 
@@ -111,10 +121,12 @@ def data_verify(
     as_json: JsonOption = False,
 ) -> None:
     """Compare a copy of C-NMC 2019 with the published files; status 1 if it is damaged."""
-    from leukhelpers import runs
     from leukhelpers.datasets.loading import existing_place
+    from leukhelpers.files import workspace
 
-    root = runs.workspace() / "data" / "cnmc" if dataset == "cnmc" else existing_place(dataset)
+    if dataset == "twin":
+        raise InputError("The twin is drawn; only a copy of C-NMC can be verified.")
+    root = workspace() / "data" / "cnmc" if dataset == "cnmc" else existing_place(dataset)
     _verify(root, as_json)
 
 
@@ -126,6 +138,8 @@ def _verify(root: Path, as_json: bool) -> None:
         found = verify(root, lambda done, total: advance("reading", done, total))
     if as_json:
         _report(found, as_json)
+    elif found["state"] == "unknown":
+        _report({"verdict": found["verdict"]}, as_json)
     else:
         _report({key: found[key] for key in ("verdict", "state", "kind", "digest")}, as_json)
         table = Table("Part", "State", "Kind", "Images", "Of", title="Parts")
@@ -349,8 +363,6 @@ def explain(
 
 def main() -> None:
     """Run the command line; a wrong input becomes one sentence and status 2."""
-    from leukhelpers.batch import LessonError
-
     try:
         status = app(standalone_mode=False)
     except (InputError, LessonError) as error:
@@ -511,7 +523,9 @@ def _bar() -> Iterator[Any]:
         TaskProgressColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=errors, transient=True) as progress:
+    with Progress(
+        *columns, console=errors, transient=True, disable=not errors.is_terminal
+    ) as progress:
         tasks: dict[str, Any] = {}
 
         def advance(doing: str, done: int, total: int) -> None:
@@ -531,7 +545,9 @@ def _progress() -> Iterator[Any]:
         TextColumn("cell {task.completed:.0f}/{task.total:.0f}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=errors, transient=True) as progress:
+    with Progress(
+        *columns, console=errors, transient=True, disable=not errors.is_terminal
+    ) as progress:
         tasks: dict[str, Any] = {}
 
         def listen(lesson: str, cell: int, cells: int) -> None:

@@ -45,3 +45,18 @@ def write_json(path: Path | str, content: Any) -> None:
 def read_json(path: Path | str) -> Any:
     """Read a JSON file."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def workspace(start: Path | None = None) -> Path:
+    """Find the folder below which ``data/`` and ``runs/`` lie.
+
+    The variable ``LEUK_HOME`` if it is set; else the nearest folder, from `start`
+    upwards, that is a checkout of this course; else `start` (the current folder).
+    """
+    if os.environ.get("LEUK_HOME"):
+        return Path(os.environ["LEUK_HOME"]).expanduser().resolve()
+    start = (start or Path.cwd()).resolve()
+    for folder in (start, *start.parents):
+        if (folder / "lessons").is_dir() and (folder / "leukhelpers").is_dir():
+            return folder
+    return start

@@ -52,15 +52,22 @@ def count(table: pd.DataFrame, classes: Sequence[str] = CLASS_NAMES) -> dict[str
         "subjects": int(labelled["subject"].nunique()),
         "groups": len(ids),
         "classes": {
-            name: int((table["label"] == label).sum())
-            for label, name in reversed(list(enumerate(classes)))  # ALL before HEM
+            name: int((table["label"] == label).sum()) for label, name in _in_order(classes)
         },
         "folds": {
-            str(fold): int(n) for fold, n in table["fold"].value_counts().sort_index().items()
+            str(fold): int(n)
+            for fold, n in table["fold"].value_counts().sort_index().items()
+            if str(fold)  # cells of one's own have none
         },
         "duplicate_pairs": groups.duplicate_pairs(table),
         "shared_groups": joined,
     }
+
+
+def _in_order(classes: Sequence[str]) -> list[tuple[int, str]]:
+    """Give each class its number; ALL stands before HEM, as in the challenge's own tables."""
+    numbered = list(enumerate(classes))
+    return numbered[::-1] if tuple(classes) == CLASS_NAMES else numbered
 
 
 def subject_images(
@@ -68,7 +75,7 @@ def subject_images(
 ) -> dict[str, dict[str, int]]:
     """Count the images of each subject, by class: ``{"ALL": {"11": 92, …}, "HEM": {…}}``."""
     counted: dict[str, dict[str, int]] = {}
-    for label, name in reversed(list(enumerate(classes))):
+    for label, name in _in_order(classes):
         sizes = table.loc[table["label"] == label, "subject"].value_counts()
         in_order = sorted(sizes.index, key=lambda subject: (len(subject), subject))  # 8 before 11
         counted[name] = {str(subject): int(sizes[subject]) for subject in in_order}

@@ -211,6 +211,9 @@ CHECKS: dict[str, Check] = {
         },
         "What is the recall of each class? Take their mean.",
     ),
+    "00.3": _choice(
+        "no", {"yes": "Read what the card of synthetic cells says under “must not be used for”."}
+    ),
     "01.1": _small_letters,
     "01.2": _largest_healthy,
     "02.1": _number(

@@ -34,6 +34,7 @@ import psutil
 from leukhelpers import evaluation, files, groups, multiclass
 from leukhelpers.cells import CLASS_NAMES, InputError
 from leukhelpers.datasets import Dataset, load_dataset
+from leukhelpers.files import workspace as workspace
 from leukhelpers.pixels import build_pixels
 
 if TYPE_CHECKING:
@@ -92,21 +93,6 @@ def profile_of(name: str) -> Profile:
     if name not in PROFILES:
         raise InputError(f"Profile {name!r} is not known; choose from {', '.join(PROFILES)}.")
     return PROFILES[name]
-
-
-def workspace(start: Path | None = None) -> Path:
-    """Find the folder below which ``data/`` and ``runs/`` lie.
-
-    The variable ``LEUK_HOME`` if it is set; else the nearest folder, from `start`
-    upwards, that is a checkout of this course; else `start` (the current folder).
-    """
-    if os.environ.get("LEUK_HOME"):
-        return Path(os.environ["LEUK_HOME"]).expanduser().resolve()
-    start = (start or Path.cwd()).resolve()
-    for folder in (start, *start.parents):
-        if (folder / "lessons").is_dir() and (folder / "leukhelpers").is_dir():
-            return folder
-    return start
 
 
 def load(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -103,6 +104,12 @@ def one_sentence(error: str) -> bool:
         (["data", "info", "--seed", "5000000000"], "seed"),
         (["predict", "--run", "nowhere", "a.png"], "no finished run"),
         (["explain", "--run", "nowhere", "--out", "x", "a.png"], "no finished run"),
+        (["data", "fetch", "imagenet"], "called cnmc"),
+        (["data", "fetch", "cnmc", "--from", "nowhere.zip"], "nowhere.zip"),
+        (["data", "verify", "--dataset", "nowhere"], "neither twin nor cnmc"),
+        (["data", "own", "nowhere", "--out", "x", "--class", "HEM", "--class", "ALL"], "nowhere"),
+        (["data", "own", ".", "--out", "x"], "--class"),
+        (["data", "restructure"], "--out"),
         (["nonsense"], "nonsense"),
     ],
 )
@@ -138,8 +145,6 @@ def test_info_is_one_json_document(leuk, tiny_tree):
 
 
 def test_info_lists_what_was_set_aside(leuk, tiny_tree, tmp_path):
-    import shutil
-
     tree = tmp_path / "copy"
     shutil.copytree(tiny_tree, tree)
     bad = next(tree.rglob("*_all.bmp")).with_name("UID_1_99_9_all.bmp")
@@ -276,3 +281,86 @@ def test_interruption_is_told_in_one_line(leuk, monkeypatch):
     status, _, error = leuk("crossval")
     assert status == 130
     assert one_sentence(error)
+
+
+def test_a_fetched_copy_is_verified_and_a_damaged_one_ends_with_status_1(leuk, tiny_tree, home):
+    status, output, _ = leuk("data", "fetch", "cnmc", "--from", tiny_tree, "--json")
+    assert status == 1  # drawn discs under published names are no copy
+    assert json.loads(output)["state"] == "unknown"
+    assert (home / "data" / "cnmc" / "C-NMC_Leukemia" / "training_data").is_dir()
+    status, output, error = leuk("data", "fetch", "cnmc", "--from", tiny_tree)
+    assert status == 2
+    assert one_sentence(error)
+    assert "move it away" in error
+    status, output, _ = leuk("data", "verify")
+    assert status == 1
+    assert "No copy of C-NMC 2019" in output
+
+
+def test_drawn_cells_never_pass_for_the_fetched_real_ones(leuk, home, tmp_path):
+    leuk("data", "twin", "--images", 20, "--subjects", 10, "--out", tmp_path / "twin")
+    for source in (tmp_path / "twin", tmp_path / "twin" / "C-NMC_Leukemia"):
+        status, _, error = leuk("data", "fetch", "cnmc", "--from", source)
+        assert status == 2
+        assert one_sentence(error)
+        assert "drawn cells" in error
+    archive = shutil.make_archive(str(tmp_path / "zipped"), "zip", tmp_path / "twin")
+    status, _, error = leuk("data", "fetch", "cnmc", "--from", archive)
+    assert status == 2
+    assert "drawn cells" in error
+    assert not (home / "data" / "cnmc" / "C-NMC_Leukemia").exists()
+
+
+def test_a_verified_part_of_real_cells_ends_with_status_0(leuk, shared_data, tmp_path):
+    place = tmp_path / "C-NMC_Leukemia" / "training_data"
+    place.mkdir(parents=True)
+    tree = shared_data / "cnmc" / "C-NMC_Leukemia"
+    shutil.copytree(tree / "training_data" / "fold_0", place / "fold_0")
+    status, output, _ = leuk("data", "verify", "--dataset", tmp_path)
+    assert status == 0
+    assert "converted" in output
+    (place / "fold_0" / "all" / "UID_11_10_1_all.png").unlink()
+    status, output, _ = leuk("data", "verify", "--dataset", tmp_path)
+    assert status == 1
+    assert "missing: " in output
+    assert "UID_11_10_1_all" in output
+
+
+def test_restructured_cells_are_the_same_cells_with_the_same_subjects(leuk, tiny_tree, tmp_path):
+    out = tmp_path / "two"
+    status, output, _ = leuk("data", "restructure", "--dataset", tiny_tree, "--out", out, "--json")
+    assert status == 0
+    found = json.loads(output)
+    assert sorted(path.name for path in out.iterdir() if path.is_dir()) == ["ALL", "HEM"]
+    before, after = (
+        json.loads(leuk("data", "info", "--dataset", place, "--json")[1])
+        for place in (tiny_tree, out)
+    )
+    for key in ("images", "subjects", "groups", "classes", "duplicate_pairs"):
+        assert before[key] == after[key]
+    assert found["images"] == after["images"]
+
+
+def test_own_cells_without_subjects_carry_a_caution_into_every_report(leuk, tiny_tree, tmp_path):
+    flat = tmp_path / "flat"
+    for place in tiny_tree.rglob("*.bmp"):
+        kind = "blasts" if place.stem.endswith("_all") else "normal"
+        (flat / kind).mkdir(parents=True, exist_ok=True)
+        number = len(list((flat / kind).iterdir()))
+        shutil.copyfile(place, flat / kind / f"{number}.bmp")
+    own = ["data", "own", flat, "--class", "HEM=normal", "--class", "ALL=blasts"]
+    status, output, error = leuk(*own, "--out", tmp_path / "table")
+    assert (status, output) == (2, "")
+    assert "no subject" in error
+    assert not (tmp_path / "table").exists()
+    table = tmp_path / "table"
+    status, output, _ = leuk(*own, "--out", table, "--each-image-its-own-subject")
+    assert status == 0
+    assert "Caution: Every image" in output
+    status, output, _ = leuk("data", "info", "--dataset", table)
+    assert "Caution: Every image" in output
+    assert "card: none" in output
+    status, output, _ = leuk("crossval", "--dataset", table, "--folds", 2)
+    assert status == 0
+    assert "Caution: Every image" in output
+    assert "mean ± sd over 2 folds" in output

@@ -55,6 +55,7 @@ CASES = {
         {0.5: "balanced", 0.32: "smaller", 1.0: "one of", 68: "between", 0.1: "div"},
     ),
     "00.2": ({}, 0.5, {0.68: "accuracy", 1.0: "counts as much", 0.2: "mean"}),
+    "00.3": ({}, "no", {"yes": "card", "perhaps": "choices"}),
     "01.1": ({"table": TABLE}, 1, {3: "_hem", 7: "UID_h"}),
     "01.2": (
         {"table": TABLE, "area": AREA},

@@ -91,6 +91,10 @@ def fetch_cnmc(
         to.mkdir(parents=True, exist_ok=True)
         with _alone(to, say):
             there = find_root(to)
+            if there is not None and source is not None:
+                raise InputError(
+                    f"{there} is there already; move it away, or name another folder with --to."
+                )
             if there is not None:
                 say(f"{there} is there already; nothing was fetched.")
                 return Fetched(there, new=False)
@@ -136,12 +140,19 @@ def _take(source: Path, target: Path, progress: Progress) -> None:
                 raise InputError(
                     f"{target} would lie inside {tree}; name another folder with --to."
                 )
+            if (tree.parent / "twin.json").is_file():  # the copy would not hold this note
+                shutil.copyfile(tree.parent / "twin.json", part / "twin.json")
             copy_folder(tree, part / "tree", progress=lambda *done: progress("copying", *done))
         elif source.is_file():
             unpack(source, part / "tree", progress=lambda *done: progress("unpacking", *done))
         else:
             raise InputError(f"{source} does not exist; name a zip, a tar or a folder with --from.")
-        os.rename(_find_tree(part / "tree"), target)
+        found = _find_tree(part / "tree")
+        if any((place / "twin.json").is_file() for place in (found, found.parent)):
+            raise InputError(
+                f"{source} holds drawn cells, not C-NMC 2019; name them with --dataset instead."
+            )
+        os.rename(found, target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

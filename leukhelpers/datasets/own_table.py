@@ -117,10 +117,14 @@ def parse_classes(given: Sequence[str]) -> dict[str, list[str]]:
     classes: dict[str, list[str]] = {}
     for text in given:
         name, _, labels = text.partition("=")
+        if not name.strip():
+            raise InputError(f"The class {text!r} has no name; write NAME=label,label.")
         if name.strip() in classes:
             raise InputError(f"The class {name.strip()} is given twice; list its labels together.")
         listed = [label.strip() for label in labels.split(",")]
         classes[name.strip()] = [label for label in listed if label]
+    if len(classes) < 2:
+        raise InputError("At least two classes are needed; give --class once for each.")
     return classes
 
 
