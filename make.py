@@ -1,6 +1,6 @@
 """Install the course once, and run one of its tasks; needs nothing but Python.
 
-python3 make.py course     run every lesson on drawn cells, write a report
+python3 make.py course     run every lesson on synthetic cells, write a report
 python3 make.py test       check the code, the package and the notebooks
 python3 make.py lessons    build notebooks/ from lessons/
 python3 make.py lock       pin the versions again (needs uv)

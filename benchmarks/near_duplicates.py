@@ -34,6 +34,7 @@ if __name__ == "__main__":
         given.out,
         {
             "cells": len(pixels.table),
+            "seed": None,  # nothing here is drawn by chance
             "distance": similar.DISTANCE,
             "pairs": len(pairs),
             "cells_in_pairs": len(names),

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from leukhelpers import files
 from leukhelpers.evaluation import MODEL_NAMES
-from leukhelpers.report import METRICS, told
+from leukhelpers.report import titles, told
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -90,10 +90,11 @@ def _table(title: str, command: str, kept: dict[str, Any]) -> str:
         f"{seconds / 60:.1f} minutes. In brackets 95 % intervals, by bootstrap over groups of "
         "subjects.\n\n"
     )
-    rows = ["| model | " + " | ".join(METRICS.values()) + " |"]
-    rows.append("| --- |" + " --- |" * len(METRICS))
+    shown = titles(kept)
+    rows = ["| model | " + " | ".join(shown.values()) + " |"]
+    rows.append("| --- |" + " --- |" * len(shown))
     for model, name in MODEL_NAMES.items():
-        scores = [told(kept["models"][model][metric]) for metric in METRICS]
+        scores = [told(kept["models"][model][metric]) for metric in shown]
         rows.append(f"| {name} | " + " | ".join(scores) + " |")
     return head + "\n".join(rows) + "\n"
 

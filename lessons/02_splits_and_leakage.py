@@ -4,7 +4,7 @@
 # After this lesson you will be able to build a test set that knows none of the patients, and to
 # notice one that does.
 #
-# **50 minutes to teach · about two minutes to run**
+# **50 minutes to teach · about three minutes to run**
 
 # %% [markdown]
 # **Questions**

@@ -88,7 +88,8 @@ def data_info(
         for part in (found, *found["parts"].values()):
             part.pop("subject_images", None)
         alike = found.pop("near_duplicates") or {"pairs": 0, "of_two_subjects": 0}
-        told = f"{alike['pairs']} pairs, {alike['of_two_subjects']} of two subjects"
+        told = alike.get("problem")
+        told = told or f"{alike['pairs']} pairs, {alike['of_two_subjects']} of two subjects"
         parts = found.pop("parts")
         found = {"card": card["title"], **found, "near_duplicates": told}
         found |= {f"part {name}": part for name, part in parts.items()}

@@ -127,10 +127,14 @@ def near_duplicates(found: Dataset, profile: runs.Profile, data: Path) -> dict[s
     -------
     dict
         ``pairs``; how many of them are ``of_two_subjects`` and ``in_two_folds``; and
-        ``closest``, the first few, each with its two cells and their distance.
+        ``closest``, the first few, each with its two cells and their distance. Or the
+        ``problem`` that keeps them from being told.
     """
-    pixels = build_pixels(found, data / "cache", profile.size, profile.crop)
-    pairs = similar.near_duplicates(pixels.array, pixels.table)
+    try:
+        pixels = build_pixels(found, data / "cache", profile.size, profile.crop)
+        pairs = similar.near_duplicates(pixels.array, pixels.table)
+    except InputError as error:  # all else can be told all the same
+        return {"problem": str(error)}
     columns = ["cell_a", "cell_b", "distance"]
     return {
         "pairs": len(pairs),

@@ -184,4 +184,4 @@ def test_cells_of_ones_own_have_no_test_parts(tmp_path: Path) -> None:
     Image.new("RGB", (9, 9)).save(tmp_path / "own" / "ALL" / "p1" / "1.png")
     found = inspect(str(tmp_path / "own"), FAST, 0, tmp_path / "data")
     assert found["parts"] == {}
-    assert found["folds"] == {"": 1}
+    assert found["folds"] == {}

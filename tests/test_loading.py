@@ -55,7 +55,7 @@ def test_real_tree_is_not_synthetic(small_cnmc: Path, tmp_path: Path) -> None:
 
 
 def test_downloaded_copy_is_found_by_its_name(small_cnmc: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"There is no copy of C-NMC in .*; download"):
+    with pytest.raises(InputError, match=r"There is no copy of C-NMC in .*; fetch one"):
         load_dataset("cnmc", tmp_path / "data")
     (tmp_path / "data" / "cnmc").mkdir(parents=True)
     small_cnmc.rename(tmp_path / "data" / "cnmc" / "C-NMC_Leukemia")

@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks import reference
 from leukhelpers import files
+from leukhelpers.datasets import cards
 
 
 def test_readme_states_exactly_what_the_kept_results_say():
@@ -61,3 +62,11 @@ def test_a_twin_that_drifts_away_would_be_noticed():
     found["twin"]["auroc"]["SVM, subjects apart"]["mean"] -= 0.2
     outside = [row.name for row in reference.statistics(found) if not row.within]
     assert outside == ["HEM, green, mean (0 to 255)", "AUROC, SVM, subjects apart"]
+
+
+def test_the_card_of_cnmc_states_the_near_duplicates_that_were_measured():
+    found = files.read_json(reference.RESULTS / "near_duplicates.json")
+    fault = next(f for f in cards.read_card("cnmc")["known_faults"] if "look alike" in f)
+    assert f"{found['pairs']} such pairs" in fault
+    assert f"{found['of_two_subjects']} of them under two subject ids" in fault
+    assert f"({', '.join(found['subjects'])})" in fault

@@ -91,12 +91,11 @@ def fetch_cnmc(
         to.mkdir(parents=True, exist_ok=True)
         with _alone(to, say):
             there = find_root(to)
-            if there is not None and source is not None:
-                raise InputError(
-                    f"{there} is there already; move it away, or name another folder with --to."
-                )
             if there is not None:
-                say(f"{there} is there already; nothing was fetched.")
+                say(
+                    f"{there} is there already; nothing was fetched. To take another copy, "
+                    "move it away, or name another folder with --to."
+                )
                 return Fetched(there, new=False)
             target = to / "C-NMC_Leukemia"
             if os.path.lexists(target):
