@@ -241,6 +241,12 @@ for name, found in gaps.items():
     facts[f"{name}_AUROC_by_group"] = round(found["honest"], 3)
     facts[f"{name}_AUROC_by_image"] = round(found["flattered"], 3)
     facts[f"{name}_gap"] = gap
+
+# %%
+splits = [list(groups.random_folds(cells, 4, seed)) for cells in (table, lied)]
+by_area = [leakage.answer_folds(way, lambda split: numbers[split.test, 0]) for way in splits]
+strangers, acquaintances = (leakage.aurocs(labels, folds).mean() for folds in by_area)
+print(f"area alone: by patient group {strangers:.3f}, by image {acquaintances:.3f}")
 print("majority answer: 0.500 either way")
 
 # %%
@@ -253,13 +259,14 @@ here.record(
 )
 
 # %% [markdown]
-# Two things to look for. Which mean is **higher**, and does the interval of the gap leave zero out?
-# If it holds zero, this run does not show that the model gained; it does not show the opposite
-# either. A model that has met the patient *can* use whatever betrays the person, and the very same
-# picture where there are copies. How much it does depends on the model. And which
-# folds **agree** with each other? The honest ones scatter: with so few people in each test set, one
-# difficult patient moves the score. That scatter is the truth about how much we know; the calm of
-# the other split is not.
+# The area alone is a number that learns nobody's stain: to it the way of splitting makes little
+# difference. Two things to look for in the others. Which mean is **higher**, and does the interval
+# of the gap leave zero out? If it holds zero, this run does not show that the model gained; it
+# does not show the opposite either. A model that has met the patient *can* use whatever betrays
+# the person, and the very same picture where there are copies. How much it does depends on the
+# model. And which folds **agree** with each other? The honest ones scatter: with so few people in
+# each test set, one difficult patient moves the score. That scatter is the truth about how much we
+# know; the calm of the other split is not.
 #
 # The interval comes from drawing the *patients* anew, a thousand times (lesson 06 shows how). The
 # models are not trained anew for it, so chance in training is not in it. The SVM learns on three
