@@ -395,7 +395,7 @@ def _complain(message: str) -> None:
 
 def _tell(message: str) -> None:
     """Tell how far the work is, on standard error."""
-    errors.print(message, markup=False)
+    errors.print(message, markup=False, soft_wrap=True)
 
 
 def _prepare(dataset: str, profile: str, seed: int) -> Any:
