@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from leukhelpers import files, groups, runs
+from leukhelpers import evaluation, files, groups, learning, runs
 from leukhelpers.cells import CLASS_NAMES, InputError
 from leukhelpers.datasets import Dataset
 from leukhelpers.datasets.base import stand_ins
@@ -20,24 +22,62 @@ from leukhelpers.pixels import build_pixels, crop_and_resize
 NOTICE = "For teaching, not for diagnosis."
 
 
-def train_run(folder: Path | str, prepared: runs.Prepared, fold: int | None = None) -> runs.Run:
-    """Train the course's CNN and save the run.
+def train_run(
+    folder: Path | str, prepared: runs.Prepared, fold: int | None = None, name: str = "cnn"
+) -> runs.Run:
+    """Train a model and save the run.
 
     Parameters
     ----------
     folder : path
-        The run's folder.
+        The run's folder. A network in training leaves its state after each epoch in
+        ``training`` there, and goes on from it if the folder holds one.
     prepared : runs.Prepared
         Cells, profile and seed.
     fold : int, optional
         Which of four grouped folds to hold out; by default nothing is held out.
+    name : str
+        The model's name, see :mod:`leukhelpers.learning`.
+
+    Raises
+    ------
+    InputError
+        If the folder holds an interrupted training of something else.
     """
     if fold is None:
         split = groups.everything_split(prepared.table, prepared.seed)
     else:
         split = list(groups.grouped_folds(prepared.table, 4, prepared.seed))[fold]
-    model, history = runs.train(prepared, split)
-    return runs.save_run(folder, prepared, model, history, split)
+    learning.known_model(name)
+    folder = Path(folder)
+    backup = folder / "training"
+    if learning.is_network(name):
+        _begin_training(backup, {"model": name, "fold": fold, **_identity(prepared)})
+    learnt = learning.learn(name, prepared, split, backup=backup)
+    run = runs.save_run(folder, prepared, learnt.model, learnt.history, split, name)
+    shutil.rmtree(backup, ignore_errors=True)  # only a finished run needs it no more
+    return run
+
+
+def _begin_training(backup: Path, asked: dict[str, Any]) -> None:
+    """Note what is being trained, or refuse to go on with the training of something else."""
+    note = backup / "asked.json"
+    if note.is_file() and files.read_json(note) != asked:
+        raise InputError(
+            f"{backup.parent} holds an interrupted training of other cells, model, profile, "
+            "seed or fold; name another folder."
+        )
+    backup.mkdir(parents=True, exist_ok=True)
+    files.write_json(note, asked)
+
+
+def _identity(prepared: runs.Prepared) -> dict[str, Any]:
+    """Tell cells, profile and seed in a form that can be compared with a file's."""
+    return {
+        "fingerprint": runs.fingerprint(prepared.table),
+        "profile": asdict(prepared.profile),
+        "seed": prepared.seed,
+    }
 
 
 def unseen(run: runs.Run, dataset: Dataset, table: pd.DataFrame) -> np.ndarray:
@@ -104,9 +144,11 @@ def evaluate_run(run_folder: Path | str, dataset: Dataset, data: Path) -> dict[s
     none = np.zeros(0, dtype=int)
     split = groups.Split(groups.group_ids(table), none, none, rows)
     aside = pd.concat([dataset.set_aside, unread], ignore_index=True)
-    prepared = runs.Prepared(dataset, profile, run.about["seed"], array, table, aside, split)
+    prepared = runs.Prepared(dataset, profile, run.about["seed"], array, table, aside, split, data)
     baselines = files.read_json(run.folder / "baselines.json")
-    predictions = runs.predictions_of(runs.load_model(run.folder), baselines, prepared, rows)
+    name = runs.model_of(run.about)
+    model = learning.load(run.folder, name).model
+    predictions = runs.predictions_of(model, baselines, prepared, rows, name)
     return {
         "run": run.folder.name,
         "dataset": dataset.name,
@@ -117,7 +159,7 @@ def evaluate_run(run_folder: Path | str, dataset: Dataset, data: Path) -> dict[s
         "notice": NOTICE,
         "left_out": len(table) - len(rows),
         "set_aside": len(aside),
-        **runs.measure(predictions, classes),
+        **runs.measure(predictions, classes, runs.columns_of_run(name)),
     }
 
 
@@ -126,8 +168,17 @@ def _cautions(run: runs.Run) -> list[str]:
     return list(run.about.get("cautions", []))
 
 
-def read_cells(paths: Sequence[Path], profile: runs.Profile) -> tuple[np.ndarray, list[dict]]:
-    """Read picture files as a run's network wants them.
+def read_cells(
+    paths: Sequence[Path], profile: runs.Profile, name: str = "cnn"
+) -> tuple[np.ndarray, list[dict]]:
+    """Read picture files as a run's model wants them.
+
+    Parameters
+    ----------
+    paths : sequence of path
+    profile : runs.Profile
+    name : str
+        The model's name.
 
     Returns
     -------
@@ -137,10 +188,11 @@ def read_cells(paths: Sequence[Path], profile: runs.Profile) -> tuple[np.ndarray
         For every file, ``file`` and, where it cannot be read, ``error``.
     """
     pictures, told = [], []
+    size, crop = learning.picture_size(name, profile)
     for path in paths:
         entry: dict[str, Any] = {"file": str(path)}
         try:
-            picture = crop_and_resize(read_image(path), profile.size, profile.crop)
+            picture = crop_and_resize(read_image(path), size, crop)
             if not picture.any():
                 raise InputError("the picture is black where the cell should be")
             pictures.append(picture)
@@ -149,7 +201,7 @@ def read_cells(paths: Sequence[Path], profile: runs.Profile) -> tuple[np.ndarray
         except InputError as error:
             entry["error"] = str(error)
         told.append(entry)
-    empty = np.zeros((0, profile.size, profile.size, 3), np.uint8)
+    empty = np.zeros((0, size, size, 3), np.uint8)
     return (np.stack(pictures) if pictures else empty), told
 
 
@@ -163,12 +215,11 @@ def predict_files(run_folder: Path | str, paths: Sequence[Path]) -> list[dict[st
         knows two classes and the second is ALL), ``probabilities`` (class → probability,
         if they are not HEM and ALL) and ``notice``; or ``error``.
     """
-    from leukhelpers import training
-
     run = runs.read_run(run_folder)
-    array, told = read_cells(paths, runs.Profile(**run.about["profile"]))
+    profile, name = runs.Profile(**run.about["profile"]), runs.model_of(run.about)
+    array, told = read_cells(paths, profile, name)
     classes = runs.classes_of(run.about)
-    answers = training.predict(runs.load_model(run.folder), array)
+    answers = learning.answer_pictures(learning.load(run.folder, name), array, profile)
     readable = [entry for entry in told if "error" not in entry]
     for entry, answer in zip(readable, answers, strict=True):
         entry.update(_told_answer(answer, classes))
@@ -212,6 +263,12 @@ def explain_files(
     from leukhelpers import explain, plots, training
 
     run = runs.read_run(run_folder)
+    name = runs.model_of(run.about)
+    if not learning.is_network(name):
+        raise InputError(
+            f"Grad-CAM and SHAP over pixels explain networks; {run.folder.name} holds "
+            f"{evaluation.MODEL_NAMES[name]}, which sees named features and no pixels."
+        )
     classes = runs.classes_of(run.about)
     if len(classes) > 2:
         raise InputError(
@@ -219,7 +276,7 @@ def explain_files(
             f"{len(classes)}, so train one on two classes to explain it."
         )
     model = runs.load_model(run.folder)
-    array, told = read_cells(paths, runs.Profile(**run.about["profile"]))
+    array, told = read_cells(paths, runs.Profile(**run.about["profile"]), name)
     readable = [entry for entry in told if "error" not in entry]
     if not readable:
         return told
@@ -255,57 +312,3 @@ def _free_name(stem: str, taken: set[str]) -> str:
         name, number = f"{stem}-{number}", number + 1
     taken.add(name.lower())
     return name
-
-
-def crossvalidate(prepared: runs.Prepared, n_splits: int = 4, say: Any = print) -> dict[str, Any]:
-    """Train and measure the CNN on grouped folds, the baselines beside it.
-
-    Parameters
-    ----------
-    prepared : runs.Prepared
-        Cells, profile and seed.
-    n_splits : int
-        Number of folds.
-    say : callable
-        Told of each fold as it ends.
-
-    Returns
-    -------
-    dict
-        ``folds``, a summary a fold; ``mean`` and ``sd`` of each metric over the folds
-        by model; ``together``, the summary of all cells, each predicted once.
-    """
-    from leukhelpers.backend import keras
-
-    classes = prepared.dataset.classes
-    headline = "auroc" if len(classes) == 2 else "macro_auroc"
-    predictions, folds = [], []
-    splits = groups.grouped_folds(prepared.table, n_splits, prepared.seed)
-    for number, split in enumerate(splits):
-        keras.backend.clear_session()
-        model, _ = runs.train(prepared, split)
-        baselines = runs.fit_baselines(prepared, split)
-        predictions.append(runs.predictions_of(model, baselines, prepared, split.test))
-        folds.append(runs.measure(predictions[-1], classes))
-        auroc = folds[-1]["models"]["cnn"][headline]["value"]
-        told = "not defined" if auroc is None else f"{auroc:.3f}"
-        kind = headline.replace("_", " ").replace("auroc", "AUROC")
-        say(f"Fold {number}: {kind} {told} on {folds[-1]['subjects']} subjects")
-    by_model: dict[str, Any] = {}
-    for model_name in folds[0]["models"]:
-        metrics = folds[0]["models"][model_name]
-        values = {
-            metric: [fold["models"][model_name][metric]["value"] for fold in folds]
-            for metric in metrics
-        }
-        by_model[model_name] = {
-            metric: {"mean": float(np.mean(found)), "sd": float(np.std(found, ddof=1))}
-            for metric, found in values.items()
-            if None not in found
-        }
-    return {
-        **runs.describe(prepared),
-        "folds": folds,
-        "over_folds": by_model,
-        "together": runs.measure(pd.concat(predictions, ignore_index=True), classes),
-    }

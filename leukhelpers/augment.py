@@ -131,6 +131,7 @@ def training_batches(
     batch_size: int,
     seed: int,
     augment: bool = True,
+    first_epoch: int = 0,
 ) -> tf.data.Dataset:
     """Serve shuffled batches without end.
 
@@ -152,6 +153,9 @@ def training_batches(
         Seed of orders and augmentations.
     augment : bool, default True
         False serves the images as they are.
+    first_epoch : int, default 0
+        Epochs that were served before, in a training that was interrupted: what follows
+        is what would have followed then.
 
     Returns
     -------
@@ -168,10 +172,11 @@ def training_batches(
         raise InputError("There are no training rows; give the split at least one group to train.")
 
     def epochs() -> Iterator[tuple[np.ndarray, np.ndarray, tuple[int, int]]]:
-        step = itertools.count()
-        for epoch in itertools.count():
+        steps = steps_per_epoch(len(rows), batch_size)
+        step = itertools.count(first_epoch * steps)
+        for epoch in itertools.count(first_epoch):
             order = np.random.default_rng([seed, epoch]).permutation(rows)
-            for batch in range(steps_per_epoch(len(rows), batch_size)):
+            for batch in range(steps):
                 chosen = order[batch * batch_size : (batch + 1) * batch_size]
                 yield pixels[chosen], labels[chosen], (seed, next(step))
 

@@ -52,6 +52,13 @@ SeedOption = Annotated[
     int, typer.Option(min=0, max=2**31 - 1, help="Seed of splits, weights and augmentation.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+RandomWeightsOption = Annotated[
+    bool,
+    typer.Option(
+        "--random-weights",
+        help="Take random weights for networks whose ImageNet weights cannot be downloaded.",
+    ),
+]
 RunOption = Annotated[Path, typer.Option("--run", help="Folder of a finished run.")]
 
 
@@ -277,38 +284,54 @@ def run_course(
 def train(
     out: Annotated[Path, typer.Option(help="New folder for the run.")],
     dataset: DatasetOption = "twin",
-    model: Annotated[str, typer.Option(help="cnn.")] = "cnn",
+    model: Annotated[
+        str, typer.Option(help="cnn, svm, rf, efficientnet-lite0, resnet50, vgg16, …")
+    ] = "cnn",
     profile: ProfileOption = "fast",
     seed: SeedOption = 0,
     fold: Annotated[
         int | None, typer.Option(min=0, max=3, help="Hold out this one of four grouped folds.")
     ] = None,
+    random_weights: RandomWeightsOption = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted training.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train one model on all subjects, or on all but those of one fold."""
     from leukhelpers import apply
 
-    _known_model(model)
-    _unused(out)
+    (name,) = _known_models([model], random_weights)
+    if not resume:
+        _unused(out)
     prepared = _prepare(dataset, profile, seed)
-    run = apply.train_run(out, prepared, fold)
+    run = apply.train_run(out, prepared, fold, name)
     _report({"run": str(run.folder), **run.metrics}, as_json)
 
 
 @app.command()
 def crossval(
     dataset: DatasetOption = "twin",
-    model: Annotated[str, typer.Option(help="cnn.")] = "cnn",
+    model: Annotated[
+        str,
+        typer.Option(help="One model, several with commas between, or all. SVM and forest come along."),
+    ] = "cnn",
     folds: Annotated[int, typer.Option(min=2, max=20, help="Number of grouped folds.")] = 4,
     profile: ProfileOption = "fast",
     seed: SeedOption = 0,
+    random_weights: RandomWeightsOption = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder that keeps each answer; named again, it goes on.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a model on grouped folds: per fold and together."""
-    from leukhelpers import apply
+    """Measure models on the same grouped folds: per fold and together."""
+    from leukhelpers import crossval, learning
 
-    _known_model(model)
-    found = apply.crossvalidate(_prepare(dataset, profile, seed), folds, say=_tell)
+    wanted = list(learning.CHOICES) if model == "all" else model.replace(" ", "").split(",")
+    names = _known_models([*wanted, *learning.CLASSICAL], random_weights)
+    prepared = _prepare(dataset, profile, seed)
+    found = crossval.crossvalidate(prepared, folds, _tell, names, out)
     if as_json:
         _report(found, as_json)
         return
@@ -431,12 +454,19 @@ def _unused(folder: Path) -> None:
         raise InputError(f"{folder} is not empty; name a new folder with --out.")
 
 
-def _known_model(name: str) -> None:
-    if name != "cnn":
-        raise InputError(
-            f"Model {name!r} cannot be trained; choose cnn "
-            "(the area model and the majority answer come with it)."
-        )
+def _known_models(names: list[str], random_weights: bool) -> list[str]:
+    """Check names, and that their weights can be had; random ones only if the user agrees."""
+    from leukhelpers import learning
+    from leukhelpers.evaluation import MODEL_NAMES
+
+    names = [learning.known_model(name) for name in names]
+    if random_weights:
+        names = learning.with_random_weights(names)
+    learning.check_weights(names)
+    for name in names:
+        if learning.RANDOM in name:
+            _tell(f"{MODEL_NAMES[name]}: this network never saw ImageNet.")
+    return names
 
 
 def _report(found: dict[str, Any], as_json: bool) -> None:

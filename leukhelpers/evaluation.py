@@ -31,11 +31,26 @@ METRICS = (
     "specificity",
     "mcc",
 )
+_PRETRAINED = {
+    "efficientnet-lite0": "EfficientNet-Lite0",
+    "resnet50": "ResNet-50",
+    "vgg16": "VGG-16",
+    "efficientnetb0": "EfficientNet-B0",
+}
 MODEL_NAMES: Mapping[str, str] = {
     "cnn": "CNN",
+    "svm": "SVM",
+    "rf": "random forest",
+    **{
+        f"{name}{weights}{how}": f"{title}{told_weights}, {told_how}"
+        for name, title in _PRETRAINED.items()
+        for weights, told_weights in {"": "", "-random": " with random weights"}.items()
+        for how, told_how in {"": "frozen", "-tuned": "fine-tuned"}.items()
+    },
     "area": "area alone",
     "majority": "majority answer",
 }
+# In the predictions of a run, its own model has the first column, whatever its name.
 MODEL_COLUMNS: Mapping[str, str] = {
     "cnn": "probability",
     "area": "area_probability",
@@ -420,24 +435,31 @@ def compare(
     }
 
 
-def summary(predictions: pd.DataFrame, threshold: float = 0.5, seed: int = 0) -> dict[str, Any]:
-    """Put the model beside the area baseline and the majority answer.
+def summary(
+    predictions: pd.DataFrame,
+    threshold: float = 0.5,
+    seed: int = 0,
+    columns: Mapping[str, str] = MODEL_COLUMNS,
+) -> dict[str, Any]:
+    """Put models beside the area baseline and the majority answer.
 
     Parameters
     ----------
     predictions : pandas.DataFrame
-        One row a test cell: ``subject``, ``group``, ``label`` and the P(ALL) of the
-        three models, ``probability``, ``area_probability``, ``majority_probability``.
+        One row a test cell: ``subject``, ``group``, ``label`` and the P(ALL) of each
+        model, such as ``probability``, ``area_probability``, ``majority_probability``.
     threshold : float
         A cell is called ALL when its probability is at least this.
     seed : int
         Seed of the bootstrap.
+    columns : mapping of str
+        Model → the column of its answers.
 
     Returns
     -------
     dict
         Can be written as JSON: ``cells``, ``subjects``, ``groups`` (numbers),
-        ``threshold``, ``models`` (``cnn``, ``area``, ``majority``: metric →
+        ``threshold``, ``models`` (``cnn``, ``area``, ``majority`` by default: metric →
         ``value``, ``low``, ``high``, each float or None) and ``notes`` (sentences
         that say why something is None and how many resamples were left out).
 
@@ -446,11 +468,11 @@ def summary(predictions: pd.DataFrame, threshold: float = 0.5, seed: int = 0) ->
     InputError
         If a column is missing or a value is not as described.
     """
-    require_columns(predictions, ["subject", "group", "label", *MODEL_COLUMNS.values()])
+    require_columns(predictions, ["subject", "group", "label", *columns.values()])
     labels, groups = predictions["label"], predictions["group"]
-    _checked(labels, **{column: predictions[column] for column in MODEL_COLUMNS.values()})
+    _checked(labels, **{column: predictions[column] for column in columns.values()})
     models = {}
-    for name, column in MODEL_COLUMNS.items():
+    for name, column in columns.items():
         scores = predictions[column]
         values = metrics(labels, scores, threshold)
         bounds = intervals(labels, scores, groups, threshold, seed=seed)

@@ -8,7 +8,7 @@ measured against all others together (one versus the rest).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,9 +24,11 @@ CLASS_METRICS = ("auroc", "precision", "recall", "f1")
 N_RESAMPLES = 2000
 
 
-def columns_of(model: str, classes: Sequence[str]) -> list[str]:
+def columns_of(
+    model: str, classes: Sequence[str], columns: Mapping[str, str] = evaluation.MODEL_COLUMNS
+) -> list[str]:
     """Name the columns of a model's probabilities, such as ``area_probability_<class>``."""
-    return [f"{evaluation.MODEL_COLUMNS[model]}_{name}" for name in classes]
+    return [f"{columns[model]}_{name}" for name in classes]
 
 
 def confusion(
@@ -202,8 +204,13 @@ def bootstrap(
     return pd.DataFrame(over_all), of_class
 
 
-def summary(predictions: pd.DataFrame, classes: Sequence[str], seed: int = 0) -> dict[str, Any]:
-    """Put the model beside the area baseline and the majority answer.
+def summary(
+    predictions: pd.DataFrame,
+    classes: Sequence[str],
+    seed: int = 0,
+    columns: Mapping[str, str] = evaluation.MODEL_COLUMNS,
+) -> dict[str, Any]:
+    """Put models beside the area baseline and the majority answer.
 
     Parameters
     ----------
@@ -214,6 +221,8 @@ def summary(predictions: pd.DataFrame, classes: Sequence[str], seed: int = 0) ->
         Names of the classes, in the order of their numbers.
     seed : int
         Seed of the bootstrap.
+    columns : mapping of str
+        Model → the beginning of the names of its columns.
 
     Returns
     -------
@@ -227,12 +236,12 @@ def summary(predictions: pd.DataFrame, classes: Sequence[str], seed: int = 0) ->
     InputError
         If a column is missing or a value is not as described.
     """
-    columns = [name for model in evaluation.MODEL_COLUMNS for name in columns_of(model, classes)]
-    evaluation.require_columns(predictions, ["subject", "group", "label", *columns])
+    needed = [name for model in columns for name in columns_of(model, classes, columns)]
+    evaluation.require_columns(predictions, ["subject", "group", "label", *needed])
     labels, groups = predictions["label"], predictions["group"]
     models, classwise = {}, {}
-    for model in evaluation.MODEL_COLUMNS:
-        scores = predictions[columns_of(model, classes)].to_numpy()
+    for model in columns:
+        scores = predictions[columns_of(model, classes, columns)].to_numpy()
         over_all, of_class = bootstrap(labels, scores, groups, classes, N_RESAMPLES, seed)
         n_groups = groups.nunique()
         models[model] = _with_bounds(metrics(labels, scores, classes), over_all, n_groups)

@@ -28,16 +28,16 @@ def headline(metrics: dict[str, Any]) -> pd.DataFrame:
     """Arrange the headline metrics as text: a row a model, ``value (low to high)``."""
     return pd.DataFrame(
         {
-            title: [told(metrics["models"][model].get(metric)) for model in MODEL_NAMES]
+            title: [told(measured.get(metric)) for measured in metrics["models"].values()]
             for metric, title in titles(metrics).items()
         },
-        index=pd.Index(MODEL_NAMES.values(), name="model"),
+        index=pd.Index([MODEL_NAMES[model] for model in metrics["models"]], name="model"),
     )
 
 
 def titles(metrics: dict[str, Any]) -> dict[str, str]:
     """Choose the headline metrics that were measured, of two classes or of more."""
-    measured = metrics["models"]["cnn"]
+    measured = next(iter(metrics["models"].values()))
     return {metric: title for metric, title in METRICS.items() if metric in measured}
 
 
@@ -57,11 +57,12 @@ def class_table(metrics: dict[str, Any]) -> pd.DataFrame:
     """
     names = {"auroc": "AUROC", "precision": "Precision", "recall": "Recall", "f1": "F1"}
     rows = []
-    for name in metrics["by_class"]["cnn"]:
-        for model, title in MODEL_NAMES.items():
-            found = metrics["by_class"][model][name]
+    for name in next(iter(metrics["by_class"].values())):
+        for model, by_class in metrics["by_class"].items():
+            found = by_class[name]
             measured = {label: told(found[metric]) for metric, label in names.items()}
-            rows.append({"class": name, "Model": title, "Cells": str(found["cells"]), **measured})
+            count = str(found["cells"])
+            rows.append({"class": name, "Model": MODEL_NAMES[model], "Cells": count, **measured})
     return pd.DataFrame(rows).set_index("class")
 
 
@@ -97,7 +98,7 @@ def write_report(folder: Path | str) -> Path:
         counts=_counts(about or {}),
         cautions=_cautions(about, metrics),
         metrics=metrics,
-        models=MODEL_NAMES,
+        models={model: MODEL_NAMES[model] for model in (metrics or {}).get("models", {})},
         titles=titles(metrics) if metrics else {},
         lessons=_lessons(folder),
         set_aside=_table(folder / "set_aside.csv"),

@@ -3,11 +3,11 @@
 ::
 
     run.json         what was asked, of which cells, on which machine; written last
-    model.keras      the trained network
+    model.keras      the trained network; a classical model is in model.skops
     baselines.json   the area model's few numbers, and the majority answer
     cells.csv        every cell, and the part it had: train, validation or test
     history.csv      a row an epoch
-    predictions.csv  a row a held-out cell: network, area model and majority answer
+    predictions.csv  a row a held-out cell: the model, the area model and the majority answer
     metrics.json     made from predictions.csv alone
     background.npy   a few training cells, with which SHAP compares
     set_aside.csv    files that could not be used, and why
@@ -21,7 +21,7 @@ import datetime
 import hashlib
 import os
 import platform
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -76,6 +76,7 @@ class Prepared(NamedTuple):
     table: pd.DataFrame
     set_aside: pd.DataFrame
     split: groups.Split
+    data: Path  # folder of the caches
 
 
 class Run(NamedTuple):
@@ -125,13 +126,27 @@ def prepare(dataset: Dataset, profile: Profile, seed: int, data: Path) -> Prepar
     array, table, unread = build_pixels(dataset, data / "cache", profile.size, profile.crop)
     set_aside = pd.concat([dataset.set_aside, unread], ignore_index=True)
     split = groups.holdout_split(table, seed)
-    return Prepared(dataset, profile, seed, array, table, set_aside, split)
+    return Prepared(dataset, profile, seed, array, table, set_aside, split, data)
 
 
 def train(
-    prepared: Prepared, split: groups.Split | None = None, callbacks: Sequence[Any] = ()
+    prepared: Prepared,
+    split: groups.Split | None = None,
+    callbacks: Sequence[Any] = (),
+    backup: Path | None = None,
 ) -> tuple[keras.Model, pd.DataFrame]:
     """Train the course's CNN on the training rows of a split, from a fixed seed.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        Cells, profile and seed.
+    split : Split, optional
+        That of `prepared` by default.
+    callbacks : sequence of keras.callbacks.Callback
+        Such as a line an epoch.
+    backup : path, optional
+        Folder for the state after each epoch, see :func:`leukhelpers.training.fit`.
 
     Returns
     -------
@@ -143,7 +158,8 @@ def train(
 
     training.make_deterministic(prepared.seed)
     n_classes = len(prepared.dataset.classes)
-    model = models.build_cnn(prepared.profile.size, prepared.seed, n_classes)
+    with training.devices().scope():
+        model = models.build_cnn(prepared.profile.size, prepared.seed, n_classes)
     history = training.fit(
         model,
         prepared.pixels,
@@ -152,6 +168,7 @@ def train(
         training_settings(prepared.profile),
         seed=prepared.seed,
         callbacks=callbacks,
+        backup=backup,
     )
     return model, history
 
@@ -189,19 +206,25 @@ def fit_baselines(prepared: Prepared, split: groups.Split) -> dict[str, Any]:
 
 
 def predictions_of(
-    model: keras.Model, baselines: dict[str, Any], prepared: Prepared, rows: np.ndarray
+    model: Any,
+    baselines: dict[str, Any],
+    prepared: Prepared,
+    rows: np.ndarray,
+    name: str = "cnn",
 ) -> pd.DataFrame:
-    """Let the network, the area model and the majority answer the same cells.
+    """Let a model, the area model and the majority answer the same cells.
 
     Parameters
     ----------
-    model : keras.Model
+    model : keras.Model or sklearn estimator
     baselines : dict
         From :func:`fit_baselines`.
     prepared : Prepared
         The cells.
     rows : numpy.ndarray of int
         The rows to answer.
+    name : str
+        The model's name, see :mod:`leukhelpers.learning`.
 
     Returns
     -------
@@ -210,12 +233,12 @@ def predictions_of(
         area_probability, majority_probability``; probabilities are of ALL. Of more than
         two classes each has its own three, such as ``area_probability_<class>``.
     """
-    from leukhelpers import training
+    from leukhelpers import learning, training
 
     cells, classes = prepared.table.iloc[rows], prepared.dataset.classes
     shares = baselines["share_of_all"] if len(classes) == 2 else baselines["shares"]
     answers = {
-        "cnn": training.predict(model, prepared.pixels, rows),
+        "cnn": learning.answer(learning.remembered(name, model), prepared, rows),
         "area": training.predict_area(
             baselines["area"], prepared.pixels, rows, prepared.profile.crop
         ),
@@ -230,17 +253,26 @@ def predictions_of(
             "label": cells["label"].to_numpy(),
         }
     )
-    for name, answer in answers.items():
-        column = evaluation.MODEL_COLUMNS[name]
-        table[column if len(classes) == 2 else multiclass.columns_of(name, classes)] = answer
+    for key, answer in answers.items():
+        column = evaluation.MODEL_COLUMNS[key]
+        table[column if len(classes) == 2 else multiclass.columns_of(key, classes)] = answer
     return table
 
 
-def measure(predictions: pd.DataFrame, classes: Sequence[str]) -> dict[str, Any]:
+def measure(
+    predictions: pd.DataFrame, classes: Sequence[str], columns: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Sum up predictions of two classes, or of more; see the ``summary`` of either."""
+    columns = columns or evaluation.MODEL_COLUMNS
     if len(classes) == 2:
-        return evaluation.summary(predictions)
-    return multiclass.summary(predictions, classes)
+        return evaluation.summary(predictions, columns=columns)
+    return multiclass.summary(predictions, classes, columns=columns)
+
+
+def columns_of_run(name: str) -> dict[str, str]:
+    """Tell in which columns of its predictions a run of some model keeps whose answers."""
+    first, *others = evaluation.MODEL_COLUMNS.items()
+    return {name: first[1], **dict(others)}
 
 
 def fingerprint(table: pd.DataFrame) -> str:
@@ -296,42 +328,57 @@ def describe(prepared: Prepared) -> dict[str, Any]:
 def save_run(
     folder: Path | str,
     prepared: Prepared,
-    model: keras.Model,
+    model: Any,
     history: pd.DataFrame,
     split: groups.Split | None = None,
+    name: str = "cnn",
 ) -> Run:
     """Let the test rows be answered, and write the run: each file whole, ``run.json`` last.
+
+    Parameters
+    ----------
+    folder : path
+        Made if it is not there.
+    prepared : Prepared
+        Cells, profile and seed.
+    model, history
+        From :func:`train`, or from :func:`leukhelpers.learning.learn`.
+    split : Split, optional
+        That of `prepared` by default.
+    name : str
+        The model's name.
 
     Returns
     -------
     Run
         What was written, read back.
     """
+    from leukhelpers import learning
+
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").unlink(missing_ok=True)
     split = split or prepared.split
-    with files.whole_file(folder / "model.keras") as part:
-        model.save(part)
+    learning.save(learning.remembered(name, model), folder)
     baselines = fit_baselines(prepared, split)
     files.write_json(folder / "baselines.json", baselines)
     with files.whole_file(folder / "background.npy") as part:
         np.save(part, background_cells(prepared, split))
-    for name, table in (
+    for file, table in (
         ("cells.csv", _parts(prepared, split)),
         ("history.csv", history),
-        ("predictions.csv", predictions_of(model, baselines, prepared, split.test)),
+        ("predictions.csv", predictions_of(model, baselines, prepared, split.test, name)),
         ("set_aside.csv", prepared.set_aside),
     ):
-        write_table(folder / name, table)
-    about = describe(prepared)
-    told_too = ("dataset", "synthetic", "classes", "cautions", "seed", "date", "machine")
+        write_table(folder / file, table)
+    about = {"model": name, **describe(prepared)}
+    told_too = ("model", "dataset", "synthetic", "classes", "cautions", "seed", "date", "machine")
     told = {key: about[key] for key in told_too}
     # Metrics are made from the file, so that the file can always make them again.
     predictions = read_predictions(folder)
     measured: dict[str, Any] = {"on": "nothing: no subject was held out", "cells": 0}
     if len(predictions):
-        measured = {"on": "held-out subjects", **measure(predictions, about["classes"])}
+        measured = {"on": "held-out subjects", **measure(predictions, about["classes"], columns_of_run(name))}
     files.write_json(
         folder / "metrics.json", {**told, "profile": prepared.profile.name, **measured}
     )
@@ -374,15 +421,16 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
 def read_predictions(folder: Path | str) -> pd.DataFrame:
     """Read ``predictions.csv``, with subjects and folds as text."""
-    return _read_table(Path(folder) / "predictions.csv")
+    return read_answers(Path(folder) / "predictions.csv")
 
 
 def read_parts(folder: Path | str) -> pd.DataFrame:
     """Read ``cells.csv``: which cell was in which part of the split."""
-    return _read_table(Path(folder) / "cells.csv")
+    return read_answers(Path(folder) / "cells.csv")
 
 
-def _read_table(path: Path) -> pd.DataFrame:
+def read_answers(path: Path) -> pd.DataFrame:
+    """Read a table of cells as :func:`write_table` left it, names of people as text."""
     text: dict[Hashable, type[str]] = {"cell_id": str, "subject": str, "group": str, "fold": str}
     return pd.read_csv(path, dtype=text, keep_default_na=False)
 
@@ -416,6 +464,11 @@ def classes_of(about: dict[str, Any]) -> tuple[str, ...]:
     return tuple(classes) if isinstance(classes, list) else CLASS_NAMES
 
 
+def model_of(about: dict[str, Any]) -> str:
+    """Tell which model a run holds, from its ``run.json``; older runs knew one."""
+    return str(about.get("model", "cnn"))
+
+
 def load_model(folder: Path | str) -> keras.Model:
     """Load a run's network in Keras' safe mode: a model file may not bring code."""
     from leukhelpers.backend import keras
@@ -430,9 +483,15 @@ def load_model(folder: Path | str) -> keras.Model:
 def refuse_other_run(run: Run, prepared: Prepared) -> None:
     """Refuse a run that was not made from these cells, settings and split."""
     classes = prepared.dataset.classes
-    asked = (fingerprint(prepared.table), asdict(prepared.profile), prepared.seed, classes)
+    asked = ("cnn", fingerprint(prepared.table), asdict(prepared.profile), prepared.seed, classes)
     about = run.about
-    found = (about["fingerprint"], about["profile"], about["seed"], classes_of(about))
+    found = (
+        model_of(about),
+        about["fingerprint"],
+        about["profile"],
+        about["seed"],
+        classes_of(about),
+    )
     wanted = _parts(prepared, prepared.split)["part"].tolist()
     if asked != found or wanted != read_parts(run.folder)["part"].tolist():
         raise InputError(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +14,7 @@ import pandas as pd
 from scipy.special import expit, softmax
 from sklearn.utils.class_weight import compute_class_weight
 
+from leukhelpers import files
 from leukhelpers.augment import ordered_batches, steps_per_epoch, training_batches
 from leukhelpers.backend import keras, tf
 from leukhelpers.cells import ALL, CLASS_NAMES, HEM, InputError
@@ -101,6 +104,7 @@ def fit(
     settings: Settings,
     seed: int,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    backup: Path | None = None,
 ) -> pd.DataFrame:
     """Train a network on the training rows, watching the validation rows.
 
@@ -123,6 +127,10 @@ def fit(
         Seed of the shuffling and of the augmentation.
     callbacks : sequence of keras.callbacks.Callback, optional
         Further callbacks, such as a progress bar.
+    backup : path, optional
+        Folder in which the state is left after each epoch: weights, optimiser, the best
+        weights so far, and the history. If it holds an interrupted training, that goes on
+        after its last whole epoch, and ends as it would have ended uninterrupted.
 
     Returns
     -------
@@ -146,8 +154,15 @@ def fit(
     validation_weights = _weights_of(labels[validation], "validation", n_classes)
     for rows in (train, validation):
         check_pixels(pixels, rows)
+    done = _epochs_done(backup)
     batches = training_batches(
-        pixels, labels, train, settings.batch_size, seed, augment=settings.augment
+        pixels,
+        labels,
+        train,
+        settings.batch_size,
+        seed,
+        augment=settings.augment,
+        first_epoch=len(done),
     )
     validation_batches = ordered_batches(
         pixels,
@@ -166,32 +181,122 @@ def fit(
     # The loss is watched, not the AUROC: with a few patients in validation the AUROC
     # moves in jumps, and it is blind to probabilities that are ranked well but all too
     # high or too low, the failure that makes a threshold of 0.5 useless.
-    stop = keras.callbacks.EarlyStopping(
-        monitor="val_loss", mode="min", patience=settings.patience, restore_best_weights=True
-    )
-    slow_down = keras.callbacks.ReduceLROnPlateau(
-        monitor="val_loss", mode="min", factor=0.5, patience=max(1, settings.patience // 2)
-    )
-    ends = [time.perf_counter()]
-    clock = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter())
-    )
-    record = model.fit(
+    watch = _Watch(settings.patience, done, backup)
+    kept = []
+    if backup is not None:
+        kept = [
+            keras.callbacks.BackupAndRestore(
+                backup / "state", double_checkpoint=True, delete_checkpoint=False
+            )
+        ]
+    model.fit(
         batches,
         steps_per_epoch=steps_per_epoch(len(train), settings.batch_size),
-        epochs=settings.epochs,
+        epochs=len(done) if watch.over else settings.epochs,
+        initial_epoch=len(done),
         validation_data=validation_batches,
         class_weight=weights,
-        callbacks=[stop, slow_down, clock, *callbacks],
+        # The history is written before the weights: an epoch that lacks its weights is
+        # done again, one that lacks its line would be lost.
+        callbacks=[watch, *callbacks, *kept],
         shuffle=False,  # the batches come shuffled
         verbose=0,
     )
-    history = pd.DataFrame(record.history)
-    history.insert(0, "epoch", np.arange(1, len(history) + 1))
-    history["seconds"] = np.diff(ends)
+    history = pd.DataFrame(watch.lines)
     measures = ["loss", *(metric.name for metric in metrics)]
     columns = ["epoch", *measures, *(f"val_{name}" for name in measures)]
     return history[[*columns, "learning_rate", "seconds"]]
+
+
+class _Watch(keras.callbacks.Callback):
+    """Watch the validation loss: shorter steps, early stopping, and the best weights back.
+
+    What Keras' ``ReduceLROnPlateau`` and ``EarlyStopping`` do, but with a memory that a
+    backup can hold: theirs begins anew when a training goes on.
+    """
+
+    def __init__(self, patience: int, done: list[dict[str, float]], backup: Path | None) -> None:
+        super().__init__()
+        self.patience, self.slowing = patience, max(1, patience // 2)
+        self.backup = backup
+        self.lines: list[dict[str, float]] = []
+        self.best_loss, self.best_weights = np.inf, None
+        self.waited = self.waited_to_slow = 0
+        for line in done:
+            self._take(line)
+
+    @property
+    def over(self) -> bool:
+        """Whether the loss has not fallen for too long."""
+        return self.waited >= self.patience
+
+    def _take(self, line: dict[str, float]) -> bool:
+        """Take note of an epoch; tell whether its validation loss is the lowest so far."""
+        self.lines.append(line)
+        better = line["val_loss"] < self.best_loss
+        self.best_loss = min(self.best_loss, line["val_loss"])
+        self.waited = 0 if better else self.waited + 1
+        self.waited_to_slow = 0 if better else self.waited_to_slow + 1
+        self.slower = self.waited_to_slow == self.slowing
+        if self.slower:
+            self.waited_to_slow = 0
+        return better
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.began = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        optimizer = self.model.optimizer
+        told = {name: float(value) for name, value in (logs or {}).items()}
+        told |= {"epoch": epoch + 1, "learning_rate": float(optimizer.learning_rate)}
+        told["seconds"] = time.perf_counter() - self.began
+        if self._take(told):
+            self.best_weights = self.model.get_weights()
+            if self.backup is not None:
+                with files.whole_file(self.backup / "best.npz") as part, part.open("wb") as file:
+                    np.savez(file, *self.best_weights)
+        if self.slower:
+            optimizer.learning_rate = told["learning_rate"] / 2
+        self.model.stop_training = self.over
+        if self.backup is not None:
+            files.write_json(self.backup / "history.json", self.lines)
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        if self.best_weights is None and self.backup is not None and self.lines:
+            with np.load(self.backup / "best.npz") as kept:
+                self.best_weights = [kept[name] for name in kept.files]
+        if self.best_weights is not None:
+            self.model.set_weights(self.best_weights)
+
+
+def _epochs_done(backup: Path | None) -> list[dict[str, float]]:
+    """Read the history of an interrupted training, as far as its weights were kept."""
+    if backup is None:
+        return []
+    try:
+        epochs = files.read_json(backup / "state" / "training_metadata.json")["epoch"]
+        done = files.read_json(backup / "history.json")[:epochs]
+    except (OSError, ValueError, KeyError):  # broken off before the first epoch was kept
+        shutil.rmtree(backup / "state", ignore_errors=True)
+        return []
+    return done
+
+
+def devices() -> tf.distribute.Strategy:
+    """Choose where to train: on all graphics processors together, if there are several.
+
+    Returns
+    -------
+    tf.distribute.Strategy
+        A model built within its ``scope()`` has one copy on each device; each batch is
+        shared out, and the gradients are summed. With one device or none it changes
+        nothing. Logical devices count, so that two can be tried on a processor without any.
+    """
+    gpus = tf.config.list_logical_devices("GPU")
+    found = gpus or tf.config.list_logical_devices("CPU")
+    if len(found) < 2:
+        return tf.distribute.get_strategy()
+    return tf.distribute.MirroredStrategy([device.name for device in found])
 
 
 def _n_classes(model: keras.Model) -> int:
@@ -253,6 +358,25 @@ def predict(
     batches = ordered_batches(pixels, rows, batch_size)
     answers = model.predict(batches, verbose=0)
     return (answers.ravel() if n_classes == 2 else answers).astype(float)
+
+
+def predict_features(features: keras.Model, pixels: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Let a network without its last layer describe some rows, as they are.
+
+    Parameters
+    ----------
+    features : keras.Model
+        From :func:`leukhelpers.transfer.feature_model`.
+    pixels : uint8 array of shape (n, size, size, 3)
+        May be a memory map, read batch by batch.
+    rows : int array of shape (m,)
+
+    Returns
+    -------
+    float32 array of shape (m, n_features)
+    """
+    check_pixels(pixels, rows)
+    return features.predict(ordered_batches(pixels, np.asarray(rows), 64), verbose=0)
 
 
 def fit_area(

@@ -1,0 +1,387 @@
+"""One way to learn, answer, keep and read back, whichever model it is.
+
+A model has a name. The name tells which pictures it takes, how it learns from the
+training rows of a split, and in which file a run keeps it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from leukhelpers import files, handmade
+from leukhelpers.cells import InputError
+from leukhelpers.evaluation import MODEL_NAMES
+from leukhelpers.pixels import build_pixels
+
+if TYPE_CHECKING:
+    from leukhelpers.groups import Split
+    from leukhelpers.runs import Prepared, Profile
+
+CLASSICAL = ("svm", "rf")
+TUNED = "-tuned"
+RANDOM = "-random"
+TRANSFER_SIZE = 128  # pixels; at 96 a network made for 224 loses much of what it knows
+CHOICES = (
+    "cnn",
+    "svm",
+    "rf",
+    "efficientnet-lite0",
+    "efficientnet-lite0-tuned",
+    "resnet50",
+    "vgg16",
+    "efficientnetb0",
+)
+# What skops asks about: scikit-learn's logistic curve, and the nodes of its trees. A tree
+# that was tampered with can crash the process, but brings no code.
+_TRUSTED = (
+    "sklearn.tree._tree.Tree",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+)
+_TUNING = {"epochs": 6, "patience": 2, "learning_rate": 1e-4}
+
+
+class Learnt(NamedTuple):
+    """A model that has learnt.
+
+    Attributes
+    ----------
+    name : str
+        One of the names that :func:`known_model` takes.
+    model : keras.Model or sklearn estimator
+    history : pandas.DataFrame
+        A row an epoch; of models that know no epochs it has no row.
+    seconds : float
+        Wall-clock time of the learning, features and all.
+    """
+
+    name: str
+    model: Any
+    history: pd.DataFrame
+    seconds: float
+
+
+def remembered(name: str, model: Any) -> Learnt:
+    """Put a trained model and its name together, where nobody asks how it learnt."""
+    return Learnt(name, model, pd.DataFrame({"epoch": np.zeros(0, int)}), 0.0)
+
+
+def known_model(name: str) -> str:
+    """Give a model's name back, or refuse it with the list of those that there are.
+
+    The four pretrained networks also go by ``-tuned`` (all their weights learn on, not
+    only the last layer), ``-random`` (they never saw ImageNet), or ``-random-tuned``.
+    """
+    if name not in MODEL_NAMES or name in ("area", "majority"):
+        raise InputError(
+            f"Model {name!r} cannot be trained; choose {', '.join(CHOICES)}, the last four "
+            "also with -tuned or -random behind (the area model and the majority answer come "
+            "with each)."
+        )
+    return name
+
+
+def is_network(name: str) -> bool:
+    """Tell a neural network from a classical model on hand-made features."""
+    return name not in CLASSICAL
+
+
+def base_name(name: str) -> str:
+    """Strip what was done to a pretrained network: ``resnet50-random-tuned``, ``resnet50``."""
+    return name.removesuffix(TUNED).removesuffix(RANDOM)
+
+
+def check_weights(names: Sequence[str], size: int = 32) -> None:
+    """Load the weights of every pretrained network once, before hours of work depend on them.
+
+    Raises
+    ------
+    InputError
+        If those of one cannot be had.
+    """
+    from leukhelpers import transfer
+
+    for base in dict.fromkeys(map(base_name, names)):
+        wanted = [name for name in names if base_name(name) == base and RANDOM not in name]
+        if base in transfer.TITLES and wanted:
+            transfer.build_transfer(base, size)
+
+
+def with_random_weights(names: Sequence[str]) -> list[str]:
+    """Put ``-random`` behind every network whose ImageNet weights cannot be had."""
+    found = []
+    for name in names:
+        try:
+            check_weights([name])
+        except InputError:
+            base = base_name(name)
+            name = f"{base}{RANDOM}{name.removeprefix(base)}"
+        found.append(name)
+    return found
+
+
+def picture_size(name: str, profile: Profile) -> tuple[int, int]:
+    """Tell which pictures a model takes: their edge, and the edge of what is cut out.
+
+    Parameters
+    ----------
+    name : str
+        A model's name.
+    profile : Profile
+        That of the run; the network of the course takes its size.
+
+    Returns
+    -------
+    size, crop : int
+        Pixels of the picture, and of the original.
+    """
+    if name in CLASSICAL:
+        return handmade.SIZE, profile.crop
+    if name != "cnn":
+        return max(profile.size, TRANSFER_SIZE), profile.crop
+    return profile.size, profile.crop
+
+
+def pictures(name: str, prepared: Prepared) -> np.ndarray:
+    """Give the pictures that a model takes, row for row with the table of `prepared`.
+
+    Raises
+    ------
+    InputError
+        If a file went bad since the others were read.
+    """
+    size, crop = picture_size(name, prepared.profile)
+    if (size, crop) == (prepared.profile.size, prepared.profile.crop):
+        return prepared.pixels
+    array, table, _ = build_pixels(
+        replace(prepared.dataset, table=prepared.table), prepared.data / "cache", size, crop
+    )
+    if len(table) != len(prepared.table):
+        raise InputError("Some files were changed or removed while they were being read.")
+    return array
+
+
+def features(prepared: Prepared) -> pd.DataFrame:
+    """Give the hand-made features of all cells; measured once and kept beside the pictures."""
+    from leukhelpers.runs import fingerprint
+
+    size, crop = picture_size("svm", prepared.profile)
+    names = handmade.feature_names()
+    digest = handmade.code_digest()
+    kept = prepared.data / "cache" / f"features-{fingerprint(prepared.table)}-{crop}-{digest}.npy"
+    if kept.is_file():
+        values = np.load(kept)
+        if values.shape == (len(prepared.table), len(names)):
+            return pd.DataFrame(values, columns=names)
+    measured = handmade.measure_cells(pictures("svm", prepared), crop)
+    with files.whole_file(kept) as part, part.open("wb") as file:
+        np.save(file, measured.to_numpy())
+    return measured
+
+
+def learn(
+    name: str,
+    prepared: Prepared,
+    split: Split | None = None,
+    callbacks: Sequence[Any] = (),
+    backup: Path | None = None,
+) -> Learnt:
+    """Let a model learn from the training rows of a split, from the seed of `prepared`.
+
+    Parameters
+    ----------
+    name : str
+        A model's name.
+    prepared : Prepared
+        Cells, profile and seed.
+    split : Split, optional
+        That of `prepared` by default. Networks stop early on the validation rows;
+        classical models, which have nothing to stop, learn from these rows too and set
+        their probabilities by cross-validation over the groups.
+    callbacks : sequence of keras.callbacks.Callback
+        For networks.
+    backup : path, optional
+        Folder in which a network in training leaves its state after each epoch, and
+        from which it goes on if it was interrupted.
+
+    Returns
+    -------
+    Learnt
+
+    Raises
+    ------
+    InputError
+        If the name is unknown, a class is missing, or weights cannot be had.
+    """
+    split = split or prepared.split
+    how: Callable[..., tuple[Any, pd.DataFrame]]
+    if known_model(name) in CLASSICAL:
+        how = _learn_classical
+    else:
+        how = _learn_cnn if name == "cnn" else _learn_transfer
+    start = time.perf_counter()
+    model, history = how(name, prepared, split, callbacks, backup)
+    return Learnt(name, model, history, time.perf_counter() - start)
+
+
+def _learn_cnn(
+    name: str, prepared: Prepared, split: Split, callbacks: Sequence[Any], backup: Path | None
+) -> tuple[Any, pd.DataFrame]:
+    from leukhelpers import runs
+
+    return runs.train(prepared, split, callbacks, backup)
+
+
+def _learn_classical(
+    name: str, prepared: Prepared, split: Split, *_: Any
+) -> tuple[Any, pd.DataFrame]:
+    from leukhelpers import models
+
+    rows = np.concatenate([split.train, split.validation])
+    labels = prepared.table["label"].to_numpy()[rows]
+    build = models.build_svm if name == "svm" else models.build_forest
+    model = build(prepared.seed)
+    measured = features(prepared).iloc[rows]
+    model = models.fit_calibrated(model, measured, labels, split.groups[rows], prepared.seed)
+    return model, pd.DataFrame({"epoch": np.zeros(0, int)})
+
+
+def _learn_transfer(
+    name: str, prepared: Prepared, split: Split, callbacks: Sequence[Any], backup: Path | None
+) -> tuple[Any, pd.DataFrame]:
+    from leukhelpers import models, runs, training, transfer
+
+    training.make_deterministic(prepared.seed)
+    array, labels = pictures(name, prepared), prepared.table["label"].to_numpy()
+    with training.devices().scope():
+        model = transfer.build_transfer(
+            base_name(name),
+            array.shape[1],
+            "random" if RANDOM in name else "imagenet",
+            prepared.seed,
+            len(prepared.dataset.classes),
+        )
+    rows = np.concatenate([split.train, split.validation])
+    embedded = training.predict_features(transfer.feature_model(model), array, rows)
+    head = models.fit_linear(embedded, labels[rows], split.groups[rows], prepared.seed)
+    transfer.put_head(model, *head)
+    if not name.endswith(TUNED):
+        return model, pd.DataFrame({"epoch": np.zeros(0, int)})
+    transfer.unfreeze(model)
+    settings = replace(runs.training_settings(prepared.profile), **_TUNING)
+    history = training.fit(
+        model, array, labels, split, settings, prepared.seed, callbacks, backup
+    )
+    return model, history
+
+
+def answer(learnt: Learnt, prepared: Prepared, rows: np.ndarray) -> np.ndarray:
+    """Let a model answer some rows.
+
+    Returns
+    -------
+    float array of shape (m,) or (m, n_classes)
+        P(ALL) of each row; of more than two classes the probability of each.
+    """
+    if is_network(learnt.name):
+        from leukhelpers import training
+
+        return training.predict(learnt.model, pictures(learnt.name, prepared), rows)
+    return _classical_answer(learnt.model, features(prepared).iloc[rows])
+
+
+def answer_pictures(learnt: Learnt, array: np.ndarray, profile: Profile) -> np.ndarray:
+    """Let a model answer pictures of the size that :func:`picture_size` tells."""
+    if is_network(learnt.name):
+        from leukhelpers import training
+
+        return training.predict(learnt.model, array)
+    if len(array) == 0:
+        return np.zeros(0)
+    _, crop = picture_size(learnt.name, profile)
+    return _classical_answer(learnt.model, handmade.measure_cells(array, crop))
+
+
+def _classical_answer(model: Any, measured: pd.DataFrame) -> np.ndarray:
+    if len(measured) == 0:
+        return np.zeros(0 if len(model.classes_) == 2 else (0, len(model.classes_)))
+    answers = model.predict_proba(measured.to_numpy())
+    return answers[:, 1] if answers.shape[1] == 2 else answers
+
+
+def cost(learnt: Learnt, prepared: Prepared, rows: np.ndarray) -> dict[str, Any]:
+    """Count and time what a model costs.
+
+    Returns
+    -------
+    dict
+        ``parameters`` and ``multiply_adds`` of an image (None for models that are no
+        networks), ``learn_seconds``, and ``answer_ms``: milliseconds a cell, from its
+        small picture to its probability, features included, many cells at a time.
+    """
+    some = np.asarray(rows)[:256]
+    array = np.asarray(pictures(learnt.name, prepared)[some])
+    answer_pictures(learnt, array[:32], prepared.profile)  # the first call builds the graph
+    start = time.perf_counter()
+    answer_pictures(learnt, array, prepared.profile)
+    told: dict[str, Any] = {"parameters": None, "multiply_adds": None}
+    if is_network(learnt.name):
+        from leukhelpers import models
+
+        told = {
+            "parameters": int(learnt.model.count_params()),
+            "multiply_adds": models.multiply_adds(learnt.model),
+        }
+    return {
+        **told,
+        "learn_seconds": learnt.seconds,
+        "answer_ms": 1000 * (time.perf_counter() - start) / len(some),
+    }
+
+
+def save(learnt: Learnt, folder: Path) -> None:
+    """Write ``model.keras``, or ``model.skops``, which like it brings no code along."""
+    if is_network(learnt.name):
+        with files.whole_file(folder / "model.keras") as part:
+            learnt.model.save(part)
+        return
+    import skops.io
+
+    with files.whole_file(folder / "model.skops") as part:
+        part.write_bytes(skops.io.dumps(learnt.model))
+
+
+def load(folder: Path | str, name: str) -> Learnt:
+    """Read a run's model back; networks in Keras' safe mode, others by skops.
+
+    Raises
+    ------
+    InputError
+        If the file is not there, is damaged, or would bring code of its own.
+    """
+    folder = Path(folder)
+    if is_network(name):
+        from leukhelpers import runs
+
+        return remembered(name, runs.load_model(folder))
+    import skops.io
+
+    try:
+        named = skops.io.get_untrusted_types(file=folder / "model.skops")
+        unknown = sorted(set(named) - set(_TRUSTED))
+        if unknown:
+            raise InputError(f"The model in {folder} asks for {', '.join(unknown)}; refused.")
+        model = skops.io.load(folder / "model.skops", trusted=list(_TRUSTED))
+    except InputError:
+        raise
+    except Exception as error:  # skops tells of a damaged file in many ways
+        told = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"The model in {folder} cannot be loaded ({told}).") from None
+    return remembered(name, model)
