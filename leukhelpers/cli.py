@@ -314,7 +314,9 @@ def crossval(
     dataset: DatasetOption = "twin",
     model: Annotated[
         str,
-        typer.Option(help="One model, several with commas between, or all. SVM and forest come along."),
+        typer.Option(
+            help="One model, several with commas between, or all. SVM and forest come along."
+        ),
     ] = "cnn",
     folds: Annotated[int, typer.Option(min=2, max=20, help="Number of grouped folds.")] = 4,
     profile: ProfileOption = "fast",

@@ -72,7 +72,9 @@ def crossvalidate(
             answers, cost = _answers(prepared, split, name, kept)
             costs[name].append(cost)
             own = [column for column in answers if column.startswith("probability")]
-            renamed = answers[own].rename(columns=lambda c, to=columns[name]: c.replace("probability", to, 1))
+            renamed = answers[own].rename(
+                columns=lambda c, to=columns[name]: c.replace("probability", to, 1)
+            )
             table = (answers.drop(columns=own) if table is None else table).join(renamed)
             value = _told(table, classes, {name: columns[name]}, headline)
             say(f"Fold {number}, {evaluation.MODEL_NAMES[name]}: {value}")

@@ -22,6 +22,8 @@ from leukhelpers.pixels import check_pixels
 # chromatin is gone.
 SIZE = 192
 
+# Those that a picture in which every cell is as large as the others cannot tell.
+SIZES = ("area", "perimeter", "long_axis", "short_axis")
 GREYS = 32
 DISTANCES = (1, 2, 4)  # pixels of the array that is measured
 _ANGLES = (0, np.pi / 4, np.pi / 2, 3 * np.pi / 4)
@@ -150,7 +152,7 @@ def _colour(cell: np.ndarray, grey: np.ndarray, inside: np.ndarray) -> dict[str,
     shown = cell[inside] / 255
     values = np.concatenate([shown, color.rgb2lab(shown)], axis=1)
     names = [*CHANNELS, "lightness", "green_to_red", "blue_to_yellow"]
-    found = {}
+    found: dict[str, float] = {}
     for name, mean, spread, skew in zip(
         names, values.mean(0), values.std(0), _skewness(values), strict=True
     ):
@@ -188,7 +190,9 @@ def _texture(grey: np.ndarray, inside: np.ndarray) -> dict[str, float]:
     found = {"grey_range": high - low}
     for name in _GLCM:
         by_distance = feature.graycoprops(counted, name).mean(axis=1)
-        found |= {f"glcm_{name.lower()}_{d}": v for d, v in zip(DISTANCES, by_distance, strict=True)}
+        found |= {
+            f"glcm_{name.lower()}_{d}": v for d, v in zip(DISTANCES, by_distance, strict=True)
+        }
     shade = (stretched * 255).astype(np.uint8)
     for points, radius in _PATTERNS:
         codes = feature.local_binary_pattern(shade, points, radius, method="uniform")

@@ -60,6 +60,39 @@ class Lesson:
         files.write_json(self.run / "facts" / f"{self.number}.json", told)
 
 
+def measured(name: str) -> dict[str, Any]:
+    """Read what a benchmark measured on real cells, and print where that is written.
+
+    Parameters
+    ----------
+    name : str
+        Of a JSON file in ``benchmarks/results``; it comes with the installed package.
+
+    Returns
+    -------
+    dict
+        The file's content; ``dataset``, ``date``, ``seed`` and ``machine`` say of what.
+
+    Raises
+    ------
+    InputError
+        If there is no such file.
+    """
+    package = Path(__file__).resolve().parent
+    for folder in (package / "measured", package.parent / "benchmarks" / "results"):
+        file = folder / f"{name}.json"
+        if file.is_file():
+            found = files.read_json(file)
+            machine = found["machine"]
+            print(
+                f"Measured on real cells: {found['dataset']}, seed {found['seed']}, "
+                f"{found['date'][:10]}, {machine['cores']} cores, {machine['memory_gb']} GB "
+                f"(benchmarks/results/{name}.json)"
+            )
+            return found
+    raise InputError(f"There is no measured result {name!r} in this installation.")
+
+
 def begin(
     number: str, dataset: str = "twin", profile: str = "fast", seed: int = 0, run: str = ""
 ) -> Lesson:

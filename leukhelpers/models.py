@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,25 +21,30 @@ from sklearn.utils.class_weight import compute_sample_weight
 from leukhelpers.backend import keras
 from leukhelpers.cells import InputError
 
-FILTERS = (12, 24, 48, 96, 192)
+FILTERS = (24, 48, 96, 128)
+SHRINKS = 16  # the first convolution and three poolings halve the picture four times
 
 
-def build_cnn(image_size: int = 96, seed: int = 0, n_classes: int = 2) -> keras.Model:
+def build_cnn(
+    image_size: int = 96, seed: int = 0, n_classes: int = 2, networks: int = 1
+) -> keras.Model:
     """Build the kind of network that the paper describes, untrained.
 
-    Five blocks of convolution, batch normalisation, ReLU and max pooling; then
-    dropout, one dense unit and a sigmoid. About 0.22 million weights. More than two
+    Four blocks of convolution, batch normalisation, ReLU and max pooling; then
+    dropout, one dense unit and a sigmoid. About 0.17 million weights. More than two
     classes have a dense unit each, and a softmax.
 
     Parameters
     ----------
     image_size : int, default 96
-        Edge of the square images, in pixels; at least 32, because five poolings
-        halve it five times.
+        Edge of the square images, in pixels; at least 32.
     seed : int, default 0
         The same seed gives the same initial weights.
     n_classes : int, default 2
         Number of classes.
+    networks : int, default 1
+        How many such networks stand side by side, with one last layer for all: what
+        :func:`join` makes of networks that were trained one by one.
 
     Returns
     -------
@@ -55,24 +61,12 @@ def build_cnn(image_size: int = 96, seed: int = 0, n_classes: int = 2) -> keras.
     """
     if n_classes < 2:
         raise InputError(f"A network tells at least 2 classes apart, not {n_classes}.")
-    if image_size < 2 ** len(FILTERS):
-        raise InputError(f"image_size must be at least {2 ** len(FILTERS)}, not {image_size}.")
+    if image_size < 2 * SHRINKS:
+        raise InputError(f"image_size must be at least {2 * SHRINKS}, not {image_size}.")
     inputs = keras.Input((image_size, image_size, 3), name="pixels")
-    x = keras.layers.Rescaling(1 / 255, name="rescaling")(inputs)
-    for block, filters in enumerate(FILTERS, start=1):
-        x = keras.layers.Conv2D(
-            filters,
-            kernel_size=3,
-            padding="same",
-            use_bias=False,  # the normalisation that follows has its own
-            kernel_initializer=keras.initializers.HeNormal(seed=seed + 100 * block),
-            name=f"conv{block}",
-        )(x)
-        # Keras' own momentum of 0.99 needs hundreds of steps to learn means and
-        # variances; a short training has not that many.
-        x = keras.layers.BatchNormalization(momentum=0.9, name=f"norm{block}")(x)
-        x = keras.layers.ReLU(name=f"relu{block}")(x)
-        x = keras.layers.MaxPooling2D(name=f"pool{block}")(x)
+    scaled = keras.layers.Rescaling(1 / 255, name="rescaling")(inputs)
+    maps = [_blocks(scaled, seed, _prefix(number)) for number in range(networks)]
+    x = maps[0] if networks == 1 else keras.layers.Concatenate(name="maps")(maps)
     # The mean over all places: where in the image a feature lies does not matter.
     x = keras.layers.GlobalAveragePooling2D(name="mean")(x)
     x = keras.layers.Dropout(0.3, seed=seed, name="dropout")(x)
@@ -82,6 +76,77 @@ def build_cnn(image_size: int = 96, seed: int = 0, n_classes: int = 2) -> keras.
     x = keras.layers.Dense(units, kernel_initializer=initializer, name="logit")(x)
     outputs = keras.layers.Activation(activation, name="probability")(x)
     return keras.Model(inputs, outputs, name="cnn")
+
+
+def _blocks(x: keras.KerasTensor, seed: int, prefix: str) -> keras.KerasTensor:
+    """Lay out the blocks of one network: from scaled pixels to feature maps."""
+    for block, filters in enumerate(FILTERS, start=1):
+        first, last = block == 1, block == len(FILTERS)
+        x = keras.layers.Conv2D(
+            filters,
+            kernel_size=5 if first else 3,
+            strides=2 if first else 1,  # most of the work is in the first block: a quarter of it
+            padding="same",
+            use_bias=False,  # the normalisation that follows has its own
+            kernel_initializer=keras.initializers.HeNormal(seed=seed + 100 * block),
+            name=f"{prefix}conv{block}",
+        )(x)
+        # Keras' own momentum of 0.99 needs hundreds of steps to learn means and
+        # variances; a short training has not that many.
+        x = keras.layers.BatchNormalization(momentum=0.9, name=f"{prefix}norm{block}")(x)
+        x = keras.layers.ReLU(name=f"{prefix}relu{block}")(x)
+        if not last:
+            x = keras.layers.MaxPooling2D(name=f"{prefix}pool{block}")(x)
+    return x
+
+
+def _prefix(number: int) -> str:
+    """Name the layers of the first network plainly, those of the others by number."""
+    return f"network{number + 1}_" if number else ""
+
+
+def join(trained: Sequence[keras.Model]) -> keras.Model:
+    """Make one network of several that were trained on different people.
+
+    The mean of their logits is a weighted sum of all their features, that is, again a
+    network with one last layer. So an ensemble can be saved, explained and exported as any
+    other model. (Of more than two classes the softmax is taken of the mean, too.)
+
+    Parameters
+    ----------
+    trained : sequence of keras.Model
+        Each from :func:`build_cnn`, of the same size and classes.
+
+    Returns
+    -------
+    keras.Model
+        The network itself if there is only one.
+    """
+    if len(trained) == 1:
+        return trained[0]
+    first = trained[0]
+    n_classes = max(2, first.output_shape[-1])
+    joined = build_cnn(first.input_shape[1], 0, n_classes, len(trained))
+    for number, network in enumerate(trained):
+        for layer in network.layers:
+            if layer.weights and layer.name != "logit":
+                joined.get_layer(_prefix(number) + layer.name).set_weights(layer.get_weights())
+    kernels, biases = zip(*(n.get_layer("logit").get_weights() for n in trained), strict=True)
+    put_logit(joined, np.concatenate(kernels) / len(trained), np.mean(biases, axis=0))
+    return joined
+
+
+def put_logit(model: keras.Model, weights: np.ndarray, bias: np.ndarray) -> None:
+    """Set the last layer of a network.
+
+    Parameters
+    ----------
+    model : keras.Model
+        With a dense layer named ``logit``; changed in place.
+    weights : float array of shape (n_features, n_outputs)
+    bias : float array of shape (n_outputs,)
+    """
+    model.get_layer("logit").set_weights([np.asarray(weights), np.asarray(bias)])
 
 
 def build_area() -> Pipeline:
@@ -169,6 +234,26 @@ def fit_calibrated(
         warnings.filterwarnings("ignore", message=".*sample_weight.*")
         calibrated.fit(values, labels, sample_weight=compute_sample_weight("balanced", labels))
     return calibrated.set_params(cv=None)  # which rows were in which fold is nobody's business
+
+
+def ranking(model: Any, measured: pd.DataFrame) -> np.ndarray:
+    """Score rows for two classes: the higher, the more like ALL.
+
+    Parameters
+    ----------
+    model : estimator
+        A trained classical model.
+    measured : pandas.DataFrame
+        The features that it was trained on.
+
+    Returns
+    -------
+    float array of shape (n,)
+        The distance from a support vector machine's border, or P(ALL) of any other model.
+    """
+    if hasattr(model, "decision_function"):
+        return model.decision_function(measured)
+    return model.predict_proba(measured)[:, 1]
 
 
 def fit_linear(

@@ -26,6 +26,10 @@ _SAMPLE = 256
 # The share of black pictures that a set of cells may hold.
 _BLACK = 0.1
 
+# In place of a crop: the square around each cell, whatever its size.
+BOX = 0
+_MARGIN = 0.02  # of the cell's length, on each side
+
 # The layout of the cache; a change of the code that fills it must change this number.
 _VERSION = 1
 
@@ -49,8 +53,33 @@ class Pixels(NamedTuple):
     set_aside: pd.DataFrame
 
 
+def cell_box(image: np.ndarray) -> tuple[int, int, int, int]:
+    """Find the square around a cell.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        uint8, shape (height, width, 3); a cell on black.
+
+    Returns
+    -------
+    left, top, right, bottom : int
+        As long as the cell is long or wide, and a little more; it may reach beyond the
+        picture. Of a picture without black it is the picture's own square, and of a black
+        one, too.
+    """
+    inside = np.asarray(image).any(axis=-1)
+    if not inside.any():
+        inside = ~inside
+    spans = [np.flatnonzero(np.any(inside, axis=axis))[[0, -1]] + [0, 1] for axis in (0, 1)]
+    longest = max(int(last - first) for first, last in spans)
+    side = longest + 2 * round(_MARGIN * longest) if longest < max(inside.shape) else longest
+    left, top = (int(first + last - side) // 2 for first, last in spans)
+    return left, top, left + side, top + side
+
+
 def crop_and_resize(image: np.ndarray, size: int, crop: int) -> np.ndarray:
-    """Cut the centre out of a picture and average it down.
+    """Cut the centre, or the cell's own box, out of a picture, and average it down.
 
     Parameters
     ----------
@@ -61,19 +90,35 @@ def crop_and_resize(image: np.ndarray, size: int, crop: int) -> np.ndarray:
     crop : int
         Side of the square that is cut out, in pixels of `image`. A picture smaller
         than that is surrounded with black, so that the scale is the same for all.
+        ``BOX`` (0) cuts out :func:`cell_box` instead: then every cell fills the result,
+        its shape and grain are seen better, and how large it was is gone.
 
     Returns
     -------
     numpy.ndarray
         uint8, shape (size, size, 3). Each pixel is the mean of the pixels it covers.
     """
+    return _cut(image, size, cell_box(image) if crop == BOX else _centre(image, crop))
+
+
+def _centre(image: np.ndarray, crop: int) -> tuple[int, int, int, int]:
     top, left = (image.shape[0] - crop) // 2, (image.shape[1] - crop) // 2
+    return left, top, left + crop, top + crop
+
+
+def _cut(image: np.ndarray, size: int, box: tuple[int, int, int, int]) -> np.ndarray:
+    """Cut a square out and resize it."""
     # Pillow's crop fills with black where the box reaches beyond the picture.
-    square = Image.fromarray(image).crop((left, top, left + crop, top + crop))
-    return np.asarray(square.resize((size, size), Image.Resampling.BOX))
+    square = Image.fromarray(image).crop(box)
+    # A box smaller than the result has no pixels to average; repeated ones would be blocks.
+    smaller = square.width < size
+    way = Image.Resampling.BILINEAR if smaller else Image.Resampling.BOX
+    return np.asarray(square.resize((size, size), way))
 
 
-def resize_masks(masks: np.ndarray, size: int, crop: int) -> np.ndarray:
+def resize_masks(
+    masks: np.ndarray, size: int, crop: int, cells: np.ndarray | None = None
+) -> np.ndarray:
     """Crop and resize masks as :func:`crop_and_resize` does pictures.
 
     Parameters
@@ -82,6 +127,9 @@ def resize_masks(masks: np.ndarray, size: int, crop: int) -> np.ndarray:
         bool, shape (n, height, width).
     size, crop : int
         As for the pictures.
+    cells : numpy.ndarray, optional
+        bool, shape (n, height, width), where each whole cell is; with ``BOX`` for `crop`
+        their boxes are cut out.
 
     Returns
     -------
@@ -89,7 +137,10 @@ def resize_masks(masks: np.ndarray, size: int, crop: int) -> np.ndarray:
         bool, shape (n, size, size): True where at least half of the pixel is covered.
     """
     shades = np.repeat(np.asarray(masks, np.uint8)[..., None] * 255, 3, axis=-1)
-    small = [crop_and_resize(shade, size, crop)[..., 0] >= 128 for shade in shades]
+    whole = shades if cells is None else np.asarray(cells)[..., None]
+    boxes = [cell_box(cell) if crop == BOX else _centre(cell, crop) for cell in whole]
+    pairs = zip(shades, boxes, strict=True)
+    small = [_cut(shade, size, box)[..., 0] >= 128 for shade, box in pairs]
     return np.array(small, dtype=bool).reshape(-1, size, size)
 
 
@@ -108,7 +159,8 @@ def build_pixels(
     size : int
         Side of the small pictures in pixels.
     crop : int
-        Side of the square that is cut out of the middle, in pixels of the originals.
+        Side of the square that is cut out of the middle, in pixels of the originals, or
+        ``BOX``, the square around each cell.
     n_jobs : int, optional
         Number of threads; all cores by default.
 
@@ -123,8 +175,8 @@ def build_pixels(
     InputError
         If `size` or `crop` is not positive, or no cell can be read.
     """
-    if size < 8 or crop < size:
-        raise InputError("size must be at least 8 pixels, and crop at least size.")
+    if size < 8 or (crop < size and crop != BOX):
+        raise InputError("size must be at least 8 pixels, and crop at least size (or BOX).")
     Path(cache).mkdir(parents=True, exist_ok=True)
     table = dataset.table
     aside: list[tuple[str, str]] = []

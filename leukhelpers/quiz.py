@@ -152,12 +152,28 @@ def _refuses_scaled(answer: Any) -> str | None:
     return None
 
 
+def _worst_fold(answer: Any, aurocs: np.ndarray) -> str | None:
+    if int(answer) == int(np.argmin(aurocs)):
+        return None
+    if int(answer) == int(np.argmax(aurocs)):
+        return "That is its best fold."
+    return "Look for the smallest of the four numbers; the first has the number 0."
+
+
 def _by_training_loss(answer: Any, history: pd.DataFrame) -> str | None:
     if int(answer) == int(history.loc[history["loss"].idxmin(), "epoch"]):
         return None
     if int(answer) == int(history.loc[history["val_loss"].idxmin(), "epoch"]):
         return "That is the epoch of the best validation loss; look at the column loss."
     return "Find the row with the smallest loss and give its epoch, which counts from 1."
+
+
+def _tuned_numbers(answer: Any, model: Any) -> str | None:
+    if int(answer) == sum(int(np.prod(weights.shape)) for weights in model.trainable_weights):
+        return None
+    if int(answer) == int(model.count_params()):
+        return "That counts batch normalisation, too, which stays as it was."
+    return "Add up the sizes of all arrays in model.trainable_weights."
 
 
 def _wrong_people(answer: Any, predictions: pd.DataFrame) -> str | None:
@@ -245,6 +261,21 @@ CHECKS: dict[str, Check] = {
         },
     ),
     "03.3": _refuses_scaled,
+    "04.1": _choice(
+        "texture",
+        {
+            "shape": "It compares greys that lie beside each other; the outline plays no part.",
+            "colour": "It compares greys; the colour is gone before.",
+        },
+    ),
+    "04.2": _choice(
+        "nothing",
+        {
+            "it will be nearly perfect there": "It may have learnt the cells by heart.",
+            "the forest is broken": "Full-grown trees know their own cells; that is no fault.",
+        },
+    ),
+    "04.3": _worst_fold,
     "05.1": _number(
         3,
         {
@@ -297,6 +328,24 @@ CHECKS: dict[str, Check] = {
         },
     ),
     "07.3": _most_on_black,
+    "08.1": _number(
+        115_200,
+        {
+            1_152: "That is the number of weights; each is used at every pixel.",
+            12_800: "The kernel has 3×3 places.",
+            7_200: "Each of the 16 new maps looks at all old ones.",
+            14_400: "Each new map looks at all 8 old ones.",
+        },
+        "Pixels × kernel places × maps before × maps after.",
+    ),
+    "08.2": _choice(
+        "random weights",
+        {
+            "nothing": "Then readers would take it for a network that has seen ImageNet.",
+            "fine-tuned": "That says how it learnt, not where it began.",
+        },
+    ),
+    "08.3": _tuned_numbers,
     "11.1": _number(
         2,
         {

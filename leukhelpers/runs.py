@@ -46,7 +46,9 @@ class Profile:
     """How much work a run does.
 
     ``size`` and ``crop`` are in pixels: a ``crop``×``crop`` square out of the middle of
-    the 450×450 original is averaged down to ``size``×``size``.
+    the 450×450 original is averaged down to ``size``×``size``. Several ``networks`` are
+    trained, each validated by other people, and joined into one. ``measures_weight`` is the
+    weight of the second task, to tell the hand-made features from the pixels.
     """
 
     name: str
@@ -58,11 +60,13 @@ class Profile:
     crop: int = 384
     batch_size: int = 32
     learning_rate: float = 2e-3
+    networks: int = 1
+    measures_weight: float = 0.5
 
 
 PROFILES = {
-    "fast": Profile("fast", twin_images=1200, twin_subjects=28, epochs=14, patience=8),
-    "full": Profile("full", twin_images=10661, twin_subjects=73, epochs=40, patience=10),
+    "fast": Profile("fast", 1200, 28, epochs=10, patience=6, networks=4),
+    "full": Profile("full", 10661, 73, epochs=16, patience=8, networks=4),
 }
 
 
@@ -137,6 +141,34 @@ def train(
 ) -> tuple[keras.Model, pd.DataFrame]:
     """Train the course's CNN on the training rows of a split, from a fixed seed.
 
+    Parameters, errors and the order of the networks are those of :func:`train_networks`.
+
+    Returns
+    -------
+    model : keras.Model
+        The networks, joined into one.
+    history : pandas.DataFrame
+        A row an epoch of each ``network`` (from 1), see :func:`leukhelpers.training.fit`.
+    """
+    from leukhelpers import models
+
+    trained = train_networks(prepared, split, callbacks, backup)
+    model = models.join([network for network, _, _ in trained])
+    return model, pd.concat([history for _, _, history in trained], ignore_index=True)
+
+
+def train_networks(
+    prepared: Prepared,
+    split: groups.Split | None = None,
+    callbacks: Sequence[Any] = (),
+    backup: Path | None = None,
+) -> list[tuple[keras.Model, groups.Split, pd.DataFrame]]:
+    """Train as many networks as the profile asks for, one after the other.
+
+    Each stops early by the groups of another part of the training and validation rows, so
+    that together they have learnt from all of them, and none was stopped by people whom
+    it knew.
+
     Parameters
     ----------
     prepared : Prepared
@@ -150,27 +182,37 @@ def train(
 
     Returns
     -------
-    model : keras.Model
-    history : pandas.DataFrame
-        A row an epoch, see :func:`leukhelpers.training.fit`.
+    list of (keras.Model, Split, pandas.DataFrame)
+        Each network, the split that it learnt from, and its history.
     """
-    from leukhelpers import models, training
+    from leukhelpers import learning, models, training
 
-    training.make_deterministic(prepared.seed)
-    n_classes = len(prepared.dataset.classes)
-    with training.devices().scope():
-        model = models.build_cnn(prepared.profile.size, prepared.seed, n_classes)
-    history = training.fit(
-        model,
-        prepared.pixels,
-        prepared.table["label"].to_numpy(),
-        split or prepared.split,
-        training_settings(prepared.profile),
-        seed=prepared.seed,
-        callbacks=callbacks,
-        backup=backup,
+    labels, profile = prepared.table["label"].to_numpy(), prepared.profile
+    pixels = learning.pictures("cnn", prepared)
+    measures = learning.second_task(prepared) if profile.measures_weight else None
+    parts = groups.rotated_splits(
+        prepared.table, split or prepared.split, profile.networks, prepared.seed
     )
-    return model, history
+    trained = []
+    for number, part in enumerate(parts):
+        seed = prepared.seed + number
+        training.make_deterministic(seed)
+        with training.devices().scope():
+            network = models.build_cnn(profile.size, seed, len(prepared.dataset.classes))
+        kept = None if backup is None else backup / f"network{number + 1}"
+        history = training.fit(
+            network,
+            pixels,
+            labels,
+            part,
+            training_settings(profile),
+            seed,
+            callbacks,
+            kept,
+            measures,
+        )
+        trained.append((network, part, history.assign(network=number + 1)))
+    return trained
 
 
 def training_settings(profile: Profile) -> Any:
@@ -183,6 +225,7 @@ def training_settings(profile: Profile) -> Any:
         learning_rate=profile.learning_rate,
         patience=profile.patience,
         augment=True,
+        measures_weight=profile.measures_weight,
     )
 
 
@@ -363,7 +406,7 @@ def save_run(
     baselines = fit_baselines(prepared, split)
     files.write_json(folder / "baselines.json", baselines)
     with files.whole_file(folder / "background.npy") as part:
-        np.save(part, background_cells(prepared, split))
+        np.save(part, background_cells(prepared, split, name=name))
     for file, table in (
         ("cells.csv", _parts(prepared, split)),
         ("history.csv", history),
@@ -378,7 +421,10 @@ def save_run(
     predictions = read_predictions(folder)
     measured: dict[str, Any] = {"on": "nothing: no subject was held out", "cells": 0}
     if len(predictions):
-        measured = {"on": "held-out subjects", **measure(predictions, about["classes"], columns_of_run(name))}
+        measured = {
+            "on": "held-out subjects",
+            **measure(predictions, about["classes"], columns_of_run(name)),
+        }
     files.write_json(
         folder / "metrics.json", {**told, "profile": prepared.profile.name, **measured}
     )
@@ -387,21 +433,23 @@ def save_run(
 
 
 def background_cells(
-    prepared: Prepared, split: groups.Split | None = None, n: int = 24
+    prepared: Prepared, split: groups.Split | None = None, n: int = 24, name: str = "cnn"
 ) -> np.ndarray:
     """Draw training cells at random, as many of each class, to compare others with.
 
     Returns
     -------
     numpy.ndarray
-        uint8, shape (at most `n`, size, size, 3).
+        uint8, shape (at most `n`, size, size, 3): as the model of that name sees them.
     """
+    from leukhelpers import learning
+
     train = (split or prepared.split).train
     labels = prepared.table["label"].to_numpy()[train]
     generator = np.random.default_rng(prepared.seed)
     found = np.unique(labels)
     chosen = [generator.permutation(train[labels == x])[: n // len(found)] for x in found]
-    return prepared.pixels[np.sort(np.concatenate(chosen))]
+    return learning.pictures(name, prepared)[np.sort(np.concatenate(chosen))]
 
 
 def _parts(prepared: Prepared, split: groups.Split) -> pd.DataFrame:

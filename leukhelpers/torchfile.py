@@ -17,7 +17,7 @@ from leukhelpers.cells import InputError
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
-_NUMBERS = {
+_NUMBERS: dict[str, np.dtype] = {
     "FloatStorage": np.dtype("<f4"),
     "DoubleStorage": np.dtype("<f8"),
     "HalfStorage": np.dtype("<f2"),
@@ -88,8 +88,7 @@ class _Reader(pickle.Unpickler):
             raise pickle.UnpicklingError("it holds a storage of an unknown kind")
         if not 0 <= count <= _MOST_NUMBERS:
             raise pickle.UnpicklingError("a storage has an impossible length")
-        found = self.storages.setdefault(key, _Storage(_NUMBERS[storage_type], count))
-        return found
+        return self.storages.setdefault(key, _Storage(_NUMBERS[storage_type], count))
 
 
 def read_state_dict(path: Path | str) -> dict[str, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Sequence
@@ -42,6 +43,8 @@ class Settings:
         Epochs without a better validation loss before the training stops.
     augment : bool
         Whether training images are turned, mirrored, zoomed and recoloured.
+    measures_weight : float
+        How much the second task counts beside the first, see :func:`fit`.
     """
 
     epochs: int = 20
@@ -49,6 +52,7 @@ class Settings:
     learning_rate: float = 1e-3
     patience: int = 5
     augment: bool = True
+    measures_weight: float = 0.5
 
 
 def make_deterministic(seed: int) -> None:
@@ -105,11 +109,17 @@ def fit(
     seed: int,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     backup: Path | None = None,
+    measures: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Train a network on the training rows, watching the validation rows.
 
     The test rows are neither read nor asked. The model is trained in place and ends
     with the weights of its best epoch on the validation rows.
+
+    With `measures` it has a second task while it learns: to tell from the pixels what
+    was measured of a cell. A feature that does both is worth more than one that happens to
+    tell a few people apart (Caruana, "Multitask Learning", Machine Learning 1997). The
+    layer for the second task is thrown away in the end.
 
     Parameters
     ----------
@@ -131,6 +141,8 @@ def fit(
         Folder in which the state is left after each epoch: weights, optimiser, the best
         weights so far, and the history. If it holds an interrupted training, that goes on
         after its last whole epoch, and ends as it would have ended uninterrupted.
+    measures : float array of shape (n, n_measures), optional
+        Row for row with `labels`; put on one scale here, by the training rows.
 
     Returns
     -------
@@ -155,9 +167,10 @@ def fit(
     for rows in (train, validation):
         check_pixels(pixels, rows)
     done = _epochs_done(backup)
+    targets: list[np.ndarray] = [labels] if measures is None else [labels, _scaled(measures, train)]
     batches = training_batches(
         pixels,
-        labels,
+        [*targets, np.vectorize(weights.get, otypes=[float])(labels)],
         train,
         settings.batch_size,
         seed,
@@ -168,20 +181,28 @@ def fit(
         pixels,
         validation,
         settings.batch_size,
-        labels[validation],
+        *(target[validation] for target in targets),
         np.vectorize(validation_weights.get)(labels[validation]),
     )
     loss, metrics = _loss_and_metrics(n_classes)
-    model.compile(
+    losses: list[Any] = [loss]
+    loss_weights = [1.0]
+    trained = model
+    if measures is not None:
+        trained = _with_second_task(model, measures.shape[1], seed)
+        losses.append(keras.losses.MeanAbsoluteError())
+        loss_weights.append(settings.measures_weight)
+    trained.compile(
         optimizer=keras.optimizers.Adam(settings.learning_rate),
-        loss=loss,
-        metrics=metrics,
+        loss=losses,
+        loss_weights=loss_weights,
+        metrics=[metrics, []][: len(losses)],
         jit_compile=False,  # measured three times slower on a CPU with it
     )
     # The loss is watched, not the AUROC: with a few patients in validation the AUROC
     # moves in jumps, and it is blind to probabilities that are ranked well but all too
     # high or too low, the failure that makes a threshold of 0.5 useless.
-    watch = _Watch(settings.patience, done, backup)
+    watch = _Watch(settings, done, backup)
     kept = []
     if backup is not None:
         kept = [
@@ -189,13 +210,12 @@ def fit(
                 backup / "state", double_checkpoint=True, delete_checkpoint=False
             )
         ]
-    model.fit(
-        batches,
+    trained.fit(
+        batches.map(_targets_and_weights),
         steps_per_epoch=steps_per_epoch(len(train), settings.batch_size),
         epochs=len(done) if watch.over else settings.epochs,
         initial_epoch=len(done),
-        validation_data=validation_batches,
-        class_weight=weights,
+        validation_data=validation_batches.map(_targets_and_weights),
         # The history is written before the weights: an epoch that lacks its weights is
         # done again, one that lacks its line would be lost.
         callbacks=[watch, *callbacks, *kept],
@@ -203,24 +223,29 @@ def fit(
         verbose=0,
     )
     history = pd.DataFrame(watch.lines)
-    measures = ["loss", *(metric.name for metric in metrics)]
-    columns = ["epoch", *measures, *(f"val_{name}" for name in measures)]
+    watched = ["loss", *(metric.name for metric in metrics)]
+    columns = ["epoch", *watched, *(f"val_{name}" for name in watched)]
     return history[[*columns, "learning_rate", "seconds"]]
 
 
 class _Watch(keras.callbacks.Callback):
     """Watch the validation loss: shorter steps, early stopping, and the best weights back.
 
-    What Keras' ``ReduceLROnPlateau`` and ``EarlyStopping`` do, but with a memory that a
-    backup can hold: theirs begins anew when a training goes on.
+    The learning rate falls along a cosine, and to half of that each time the loss has
+    stalled. Keras' ``ReduceLROnPlateau`` and ``EarlyStopping`` do the like, but forget
+    when a training is interrupted; this memory can be kept in a backup.
     """
 
-    def __init__(self, patience: int, done: list[dict[str, float]], backup: Path | None) -> None:
+    def __init__(
+        self, settings: Settings, done: list[dict[str, float]], backup: Path | None
+    ) -> None:
         super().__init__()
-        self.patience, self.slowing = patience, max(1, patience // 2)
+        self.settings, self.factor = settings, 1.0
+        self.patience, self.slowing = settings.patience, max(1, settings.patience // 2)
         self.backup = backup
         self.lines: list[dict[str, float]] = []
-        self.best_loss, self.best_weights = np.inf, None
+        self.best_loss = np.inf
+        self.best_weights: list[np.ndarray] = []
         self.waited = self.waited_to_slow = 0
         for line in done:
             self._take(line)
@@ -237,36 +262,64 @@ class _Watch(keras.callbacks.Callback):
         self.best_loss = min(self.best_loss, line["val_loss"])
         self.waited = 0 if better else self.waited + 1
         self.waited_to_slow = 0 if better else self.waited_to_slow + 1
-        self.slower = self.waited_to_slow == self.slowing
-        if self.slower:
-            self.waited_to_slow = 0
+        if self.waited_to_slow == self.slowing:
+            self.waited_to_slow, self.factor = 0, self.factor / 2
         return better
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.began = time.perf_counter()
+        along = math.cos(math.pi * epoch / self.settings.epochs)
+        rate = self.settings.learning_rate * self.factor * (0.505 + 0.495 * along)
+        self.model.optimizer.learning_rate = rate
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        optimizer = self.model.optimizer
         told = {name: float(value) for name, value in (logs or {}).items()}
-        told |= {"epoch": epoch + 1, "learning_rate": float(optimizer.learning_rate)}
+        if "probability_loss" in told:  # of two tasks, the first is what is watched
+            told |= {
+                name.replace("probability_", ""): value
+                for name, value in told.items()
+                if "probability_" in name
+            }
+        rate = float(self.model.optimizer.learning_rate)
+        told |= {"epoch": epoch + 1, "learning_rate": rate}
         told["seconds"] = time.perf_counter() - self.began
         if self._take(told):
             self.best_weights = self.model.get_weights()
             if self.backup is not None:
                 with files.whole_file(self.backup / "best.npz") as part, part.open("wb") as file:
                     np.savez(file, *self.best_weights)
-        if self.slower:
-            optimizer.learning_rate = told["learning_rate"] / 2
         self.model.stop_training = self.over
         if self.backup is not None:
             files.write_json(self.backup / "history.json", self.lines)
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        if self.best_weights is None and self.backup is not None and self.lines:
+        if not self.best_weights and self.backup is not None and self.lines:
             with np.load(self.backup / "best.npz") as kept:
                 self.best_weights = [kept[name] for name in kept.files]
-        if self.best_weights is not None:
+        if self.best_weights:
             self.model.set_weights(self.best_weights)
+
+
+def _scaled(measures: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Put each measure on the scale of the training rows; far outliers are held at four sd."""
+    mean, spread = measures[train].mean(axis=0), measures[train].std(axis=0)
+    return np.clip((measures - mean) / np.where(spread > 0, spread, 1), -4, 4)
+
+
+def _with_second_task(model: keras.Model, n_measures: int, seed: int) -> keras.Model:
+    """Give a network a second last layer beside its first; the weights are shared."""
+    initializer = keras.initializers.GlorotUniform(seed=seed + 1)
+    second = keras.layers.Dense(n_measures, kernel_initializer=initializer, name="measures")
+    before_logit = model.get_layer("logit").input
+    return keras.Model(model.input, [model.output, second(before_logit)], name="two_tasks")
+
+
+def _targets_and_weights(images: tf.Tensor, *columns: tf.Tensor) -> tuple:
+    """Put a batch into the form that Keras' ``fit`` takes: every target has the weights."""
+    *targets, weights = columns
+    if len(targets) == 1:
+        return images, targets[0], weights
+    return images, tuple(targets), tuple(weights for _ in targets)
 
 
 def _epochs_done(backup: Path | None) -> list[dict[str, float]]:

@@ -77,10 +77,8 @@ def build_transfer(
         raise InputError(f"image_size must be at least 32, not {image_size}.")
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((image_size, image_size, 3), name="pixels")
-    if name == "efficientnet-lite0":
-        maps = _lite0(inputs)
-    else:
-        maps = _application(name, inputs, weights)
+    own = name == "efficientnet-lite0"
+    maps = _lite0(inputs) if own else _application(name, inputs, weights)
     x = keras.layers.GlobalAveragePooling2D(name="mean")(maps)
     x = keras.layers.Dropout(0.2, seed=seed, name="dropout")(x)
     units, activation = (1, "sigmoid") if n_classes == 2 else (n_classes, "softmax")
@@ -89,7 +87,7 @@ def build_transfer(
     )(x)
     outputs = keras.layers.Activation(activation, name="probability")(x)
     model = keras.Model(inputs, outputs, name=name.replace("-", "_"))
-    if name == "efficientnet-lite0" and weights == "imagenet":
+    if own and weights == "imagenet":
         _fill_lite0(model, read_state_dict(lite0_file()))
     return model
 
@@ -190,10 +188,11 @@ def _fill_lite0(model: keras.Model, state: dict[str, np.ndarray]) -> None:
     try:
         for layer in model.layers:
             if layer.name.endswith("_norm"):
-                torch_name = _torch_name(layer.name.removesuffix("_norm"), norm=True)
-                layer.set_weights([state[f"{torch_name}.{part}"] for part in _NORM])
+                there = _torch_name(layer.name.removesuffix("_norm"), norm=True)
+                layer.set_weights([state[f"{there}.{part}"] for part in _NORM])
             elif layer.name.endswith("_conv"):
-                kernel = state[f"{_torch_name(layer.name.removesuffix('_conv'), norm=False)}.weight"]
+                there = _torch_name(layer.name.removesuffix("_conv"), norm=False)
+                kernel = state[f"{there}.weight"]
                 depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
                 order = (2, 3, 0, 1) if depthwise else (2, 3, 1, 0)
                 layer.set_weights([kernel.transpose(order)])
@@ -218,19 +217,6 @@ def _torch_name(name: str, norm: bool) -> str:
 def feature_model(model: keras.Model) -> keras.Model:
     """Cut a network off behind its features, the layer ``mean``; same (shared) weights."""
     return keras.Model(model.input, model.get_layer("mean").output, name="features")
-
-
-def put_head(model: keras.Model, weights: np.ndarray, bias: np.ndarray) -> None:
-    """Set the last layer of a network to a linear rule that was fitted on its features.
-
-    Parameters
-    ----------
-    model : keras.Model
-        From :func:`build_transfer`; changed in place.
-    weights : float array of shape (n_features, n_outputs)
-    bias : float array of shape (n_outputs,)
-    """
-    model.get_layer("logit").set_weights([np.asarray(weights), np.asarray(bias)])
 
 
 def unfreeze(model: keras.Model) -> None:

@@ -11,6 +11,7 @@ from leukhelpers.plots.cells import attribution_grid, montage
 from leukhelpers.plots.saving import save, show
 from leukhelpers.plots.scores import (
     confusion_matrix,
+    fold_scores,
     learning_curves,
     metric_bars,
     roc_curves,
@@ -29,6 +30,7 @@ __all__ = [
     "by_subject_bars",
     "confusion_matrix",
     "distribution_by_class",
+    "fold_scores",
     "learning_curves",
     "measures_by_subject",
     "metric_bars",

@@ -332,6 +332,48 @@ def split_leak(
     return figure
 
 
+@styled
+def fold_scores(values: Mapping[str, npt.ArrayLike], title: str, note: str = "") -> Figure:
+    """Draw the AUROC of models on the same folds, a row a model.
+
+    Parameters
+    ----------
+    values : mapping of str to array_like of float, shape (n_folds,)
+        Model → its AUROC in each fold, in the order in which they are to stand.
+    title : str
+        The finding.
+    note : str
+        Small text in the lower right corner.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A dot a fold, a tick at their mean.
+
+    Raises
+    ------
+    InputError
+        If there is no model, or their numbers of folds differ, or an AUROC is not finite.
+    """
+    rows = {name: np.sort(np.asarray(folds, dtype=float)) for name, folds in values.items()}
+    if len({folds.shape for folds in rows.values()}) != 1 or not all(
+        folds.ndim == 1 and len(folds) and np.isfinite(folds).all() for folds in rows.values()
+    ):
+        raise InputError("Give every model one finite AUROC for each of the same folds.")
+    figure = new_figure(0.9 + 0.5 * len(rows), title, note)
+    axes = figure.subplots()
+    for row, (name, folds) in enumerate(rows.items()):
+        _draw_folds(axes, folds, row + 0.05, model_colour(name, row))
+    lowest = min(0.5, *(folds[0] for folds in rows.values()))
+    axes.axvline(0.5, color=FAINT, linewidth=1)
+    axes.set(xlim=(lowest - 0.02, 1), ylim=(len(rows) - 0.5, -0.6))
+    axes.set_yticks(np.arange(len(rows)) + 0.05, [MODEL_NAMES.get(name, name) for name in rows])
+    axes.tick_params(axis="y", length=0, labelsize=10)
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel("AUROC (dot: one fold; tick: mean of the folds; 0.5 is the majority answer)")
+    return figure
+
+
 def _draw_folds(axes: Axes, folds: np.ndarray, middle: float, colour: str) -> None:
     """Draw sorted folds as dots over their range, and their mean as a tick."""
     # Steps of the golden ratio set neighbours apart, and the same ones in every run.
