@@ -32,14 +32,14 @@ import inspect
 import numpy as np
 import pandas as pd
 
-from leukhelpers import explain, lesson, models, plots, runs
+from leukhelpers import explain, learning, lesson, models, plots, runs
 from leukhelpers.pixels import resize_masks
 from leukhelpers.quiz import check
 
 here = lesson.begin("07", dataset, profile, seed, run)
 prepared = here.prepare()
-table, pixels, note = prepared.table, prepared.pixels, prepared.dataset.note
-crop = prepared.profile.crop
+table, note = prepared.table, prepared.dataset.note
+pixels = learning.pictures("cnn", prepared)  # each cell in its own box, as the network sees it
 trained = runs.ensure_run(here.run, prepared)
 model = runs.load_model(trained.folder)
 
@@ -111,10 +111,10 @@ here.show(
 
 # %% [markdown]
 # Orange speaks for ALL, blue for HEM. It is tempting to tell a story now: "it looks at the
-# nucleus", "it has found the nucleoli". But look at the **edge** of the cells, too, and at the
-# black around the small ones. What is not there counts as well: black where a larger cell would be
-# may speak for HEM. Does this network read the nucleus, or does it measure *size*, the ruler of
-# lesson 01? Keep both stories in mind until the end of the lesson.
+# nucleus", "it has found the nucleoli". But look at the **edge** of the cells, too. Every cell
+# fills its picture, so the network cannot measure *size*, the ruler of lesson 01; the *form* of the
+# outline it can. Does it read the nucleus or the outline? Keep both stories in mind until the end
+# of the lesson.
 #
 # ## The surprise: an untrained network draws maps, too
 #
@@ -180,8 +180,8 @@ shares.round(2)
 
 # %% [markdown]
 # Part of it is spill: Grad-CAM's map has a coarse grid. A map in a far corner is not. And it may be
-# that the network measures the cell by its outline: then the black just outside *is* evidence, most
-# of all around small cells.
+# that the network reads the outline: then the black just outside *is* evidence, for it says where
+# the cell ends.
 #
 # ## A truth to check against
 #
@@ -196,7 +196,8 @@ if prepared.dataset.synthetic:
 
     masks = cause_masks(prepared.dataset.root, chosen["cell_id"])
     small = {
-        name: resize_masks(found, prepared.profile.size, crop) for name, found in masks.items()
+        name: resize_masks(found, *learning.picture_size("cnn", prepared.profile), masks["cell"])
+        for name, found in masks.items()
     }
 
 # %%

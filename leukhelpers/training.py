@@ -184,25 +184,12 @@ def fit(
         *(target[validation] for target in targets),
         np.vectorize(validation_weights.get)(labels[validation]),
     )
-    loss, metrics = _loss_and_metrics(n_classes)
-    losses: list[Any] = [loss]
-    loss_weights = [1.0]
-    trained = model
-    if measures is not None:
-        trained = _with_second_task(model, measures.shape[1], seed)
-        losses.append(keras.losses.MeanAbsoluteError())
-        loss_weights.append(settings.measures_weight)
-    trained.compile(
-        optimizer=keras.optimizers.Adam(settings.learning_rate),
-        loss=losses,
-        loss_weights=loss_weights,
-        metrics=[metrics, []][: len(losses)],
-        jit_compile=False,  # measured three times slower on a CPU with it
-    )
+    with model.distribute_strategy.scope():  # what counts must live where the weights live
+        trained, metrics = _compiled(model, settings, seed, measures)
     # The loss is watched, not the AUROC: with a few patients in validation the AUROC
     # moves in jumps, and it is blind to probabilities that are ranked well but all too
     # high or too low, the failure that makes a threshold of 0.5 useless.
-    watch = _Watch(settings, done, backup)
+    watch = _Watch(settings, seed, done, backup)
     kept = []
     if backup is not None:
         kept = [
@@ -237,9 +224,10 @@ class _Watch(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, settings: Settings, done: list[dict[str, float]], backup: Path | None
+        self, settings: Settings, seed: int, done: list[dict[str, float]], backup: Path | None
     ) -> None:
         super().__init__()
+        self.seed = seed
         self.settings, self.factor = settings, 1.0
         self.patience, self.slowing = settings.patience, max(1, settings.patience // 2)
         self.backup = backup
@@ -271,6 +259,11 @@ class _Watch(keras.callbacks.Callback):
         along = math.cos(math.pi * epoch / self.settings.epochs)
         rate = self.settings.learning_rate * self.factor * (0.505 + 0.495 * along)
         self.model.optimizer.learning_rate = rate
+        # Dropout counts its draws, and no backup keeps the count: each epoch has its own start.
+        for layer in self.model.layers:
+            generator = getattr(layer, "seed_generator", None)
+            if generator is not None:
+                generator.state.assign(np.array([self.seed, 100_000 * epoch], dtype="uint32"))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         told = {name: float(value) for name, value in (logs or {}).items()}
@@ -280,7 +273,7 @@ class _Watch(keras.callbacks.Callback):
                 for name, value in told.items()
                 if "probability_" in name
             }
-        rate = float(self.model.optimizer.learning_rate)
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         told |= {"epoch": epoch + 1, "learning_rate": rate}
         told["seconds"] = time.perf_counter() - self.began
         if self._take(told):
@@ -357,6 +350,28 @@ def _n_classes(model: keras.Model) -> int:
     return max(2, model.output_shape[-1])
 
 
+def _compiled(
+    model: keras.Model, settings: Settings, seed: int, measures: np.ndarray | None
+) -> tuple[keras.Model, list[keras.metrics.Metric]]:
+    """Make a network ready to be trained, on one task or on two; the weights are shared."""
+    loss, metrics = _loss_and_metrics(_n_classes(model))
+    losses: list[Any] = [loss]
+    loss_weights = [1.0]
+    trained = model
+    if measures is not None:
+        trained = _with_second_task(model, measures.shape[1], seed)
+        losses.append(keras.losses.MeanAbsoluteError())
+        loss_weights.append(settings.measures_weight)
+    trained.compile(
+        optimizer=keras.optimizers.Adam(settings.learning_rate),
+        loss=losses,
+        loss_weights=loss_weights,
+        metrics=[metrics, []][: len(losses)],
+        jit_compile=False,  # measured three times slower on a CPU with it
+    )
+    return trained, metrics
+
+
 def _loss_and_metrics(
     n_classes: int,
 ) -> tuple[keras.losses.Loss, list[keras.metrics.Metric]]:
@@ -368,13 +383,23 @@ def _loss_and_metrics(
     return keras.losses.SparseCategoricalCrossentropy(), named
 
 
-def print_epochs() -> keras.callbacks.Callback:
-    """Make a callback that prints a line an epoch."""
+def print_training() -> keras.callbacks.Callback:
+    """Make a callback that prints a line a training, with the validation loss of each epoch."""
+    losses: list[float] = []
 
-    def line(epoch: int, logs: dict[str, float]) -> None:
-        print(f"epoch {epoch + 1:2d}: loss {logs['loss']:.3f}, validation {logs['val_loss']:.3f}")
+    def begin(logs: dict[str, float] | None) -> None:
+        losses.clear()
 
-    return keras.callbacks.LambdaCallback(on_epoch_end=line)
+    def note(epoch: int, logs: dict[str, float]) -> None:
+        losses.append(logs.get("val_probability_loss", logs["val_loss"]))
+
+    def tell(logs: dict[str, float] | None) -> None:
+        told = " ".join(f"{loss:.2f}" for loss in losses)
+        print(f"{len(losses)} epochs; validation loss {told}")
+
+    return keras.callbacks.LambdaCallback(
+        on_train_begin=begin, on_epoch_end=note, on_train_end=tell
+    )
 
 
 def predict(

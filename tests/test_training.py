@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from leukhelpers.training import (
     class_weights,
     fit,
     fit_area,
+    make_deterministic,
     predict,
     predict_area,
 )
@@ -115,7 +117,9 @@ def test_training_stops_after_patience_and_slows_down_before():
     history = fit(model, pixels, labels, split, settings, seed=0, callbacks=[Worsening()])
     assert len(history) == 1 + settings.patience
     assert history["val_loss"].is_monotonic_increasing
-    assert history["learning_rate"].iloc[-1] == pytest.approx(0.5e-5)
+    along = [0.505 + 0.495 * np.cos(np.pi * epoch / 20) for epoch in range(3)]
+    wanted = 1e-5 * np.array(along) * [1, 1, 0.5]  # half as long after the first bad epoch
+    assert history["learning_rate"].tolist() == pytest.approx(wanted.tolist())
 
 
 def test_class_weights_of_a_worked_example():
@@ -144,6 +148,97 @@ def test_fit_refuses_a_part_without_both_classes(part, rows):
     split = SimpleNamespace(**{**parts, part: np.array(rows, int)})
     with pytest.raises(InputError, match=part):
         fit(build_cnn(32), pixels, labels, split, SETTINGS, seed=0)
+
+
+def test_second_task_is_learnt_from_the_shared_layers_and_thrown_away():
+    pixels, labels = discs()
+    measures = np.stack([pixels.mean(axis=(1, 2, 3)), np.full(160, 7.0)], axis=1)
+    measures[SPLIT.test] = np.nan  # of the test rows nothing may be asked
+    model = build_cnn(32, seed=0)
+    before = model.get_layer("conv1").get_weights()[0]
+    history = fit(model, pixels, labels, SPLIT, SETTINGS, seed=0, measures=measures)
+    assert history.columns.tolist()[:3] == ["epoch", "loss", "accuracy"]
+    assert [layer.name for layer in model.layers if "measures" in layer.name] == []
+    assert not np.allclose(before, model.get_layer("conv1").get_weights()[0])
+    probabilities = predict(model, pixels, SPLIT.validation)
+    truth = labels[SPLIT.validation]
+    loss = -np.log(np.where(truth == ALL, probabilities, 1 - probabilities)).mean()
+    assert loss == pytest.approx(history["val_loss"].min(), rel=1e-3)
+
+
+class Interrupted(keras.callbacks.Callback):
+    """Break a training off in the middle of its third epoch."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if len(self.model.history.epoch) == 2:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("second_task", [False, True])
+def test_interrupted_training_ends_as_if_it_had_not_been(second_task, tmp_path):
+    pixels, labels = discs()
+    measures = pixels.mean(axis=(1, 2)) if second_task else None
+    rest = {"settings": SETTINGS, "seed": 0, "measures": measures}
+    through, broken = build_cnn(32, seed=0), build_cnn(32, seed=0)
+    make_deterministic(0)
+    wanted = fit(through, pixels, labels, SPLIT, **rest)
+    make_deterministic(0)
+    with pytest.raises(KeyboardInterrupt):
+        fit(broken, pixels, labels, SPLIT, callbacks=[Interrupted()], backup=tmp_path, **rest)
+    make_deterministic(0)
+    again = build_cnn(32, seed=5)  # its own weights must not matter
+    history = fit(again, pixels, labels, SPLIT, backup=tmp_path, **rest)
+    columns = ["epoch", "loss", "val_loss", "learning_rate"]
+    np.testing.assert_allclose(history[columns], wanted[columns], rtol=1e-6)
+    np.testing.assert_array_equal(predict(again, pixels), predict(through, pixels))
+    # and once more, when all is done, nothing is trained
+    finished = build_cnn(32, seed=6)
+    fit(finished, pixels, labels, SPLIT, backup=tmp_path, **rest)
+    np.testing.assert_array_equal(predict(finished, pixels), predict(through, pixels))
+
+
+def test_a_backup_that_was_cut_short_begins_anew(tmp_path):
+    pixels, labels = discs()
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "training_metadata.json").write_text('{"epo')
+    history = fit(build_cnn(32), pixels, labels, SPLIT, SETTINGS, seed=0, backup=tmp_path)
+    assert history["epoch"].tolist() == [1, 2, 3, 4]
+
+
+TWO_DEVICES = """
+import json, sys
+import numpy as np
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+some = [tf.config.LogicalDeviceConfiguration()] * int(sys.argv[1])
+tf.config.set_logical_device_configuration(cpu, some)
+from test_training import SETTINGS, SPLIT, discs
+from leukhelpers.models import build_cnn
+from leukhelpers.training import devices, fit, make_deterministic, predict
+
+make_deterministic(0)
+pixels, labels = discs()
+with devices().scope():
+    model = build_cnn(32, seed=0)
+history = fit(model, pixels, labels, SPLIT, SETTINGS, seed=0)
+right = np.mean((predict(model, pixels, SPLIT.test) > 0.5) == labels[SPLIT.test])
+print(json.dumps([devices().num_replicas_in_sync, right, float(history["val_loss"].min())]))
+"""
+
+
+def test_two_devices_share_a_training_and_reach_what_one_reaches():
+    tests = Path(__file__).parent
+    environment = {**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"}
+    found = []
+    for number in ("1", "2"):
+        command = [sys.executable, "-c", TWO_DEVICES, number]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        found.append(json.loads(done.stdout.splitlines()[-1]))
+    (one, right_of_one, loss_of_one), (two, right_of_two, loss_of_two) = found
+    assert (one, two) == (1, 2)
+    assert min(right_of_one, right_of_two) > 0.9
+    assert abs(loss_of_one - loss_of_two) < 0.15
 
 
 SCRIPT = """

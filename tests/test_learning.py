@@ -1,0 +1,199 @@
+"""Models by name: each learns, answers, is kept and comes back the same."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import skops.io
+
+from leukhelpers import apply, crossval, evaluation, files, handmade, learning, runs
+from leukhelpers.cells import InputError
+from leukhelpers.datasets.cnmc import read_cnmc
+from leukhelpers.pixels import BOX, cell_box, crop_and_resize
+
+TINY = runs.Profile("tiny", 1200, 28, epochs=2, patience=2, size=32, batch_size=16, networks=2)
+
+
+@pytest.fixture(scope="module")
+def prepared(tiny_tree, tmp_path_factory):
+    return runs.prepare(read_cnmc(tiny_tree), TINY, 0, tmp_path_factory.mktemp("data"))
+
+
+@pytest.mark.parametrize("name", ["svm", "rf", "efficientnet-lite0-random-tuned"])
+def test_a_run_of_any_model_answers_files_as_it_answered_its_test_rows(name, prepared, tmp_path):
+    run = apply.train_run(tmp_path / "run", prepared, fold=0, name=name)
+    assert list(run.metrics["models"]) == [name, "area", "majority"]
+    assert run.about["model"] == name
+    assert not (run.folder / "training").exists()
+    cell = run.predictions.iloc[0]
+    row = prepared.table.index[prepared.table["cell_id"] == cell["cell_id"]][0]
+    (told,) = apply.predict_files(
+        run.folder, [prepared.dataset.root / prepared.table["path"].iloc[row]]
+    )
+    assert told["probability_all"] == pytest.approx(cell["probability"], abs=1e-4)
+    found = apply.evaluate_run(run.folder, prepared.dataset, prepared.data)
+    assert found["models"][name] == run.metrics["models"][name]
+
+
+def test_explaining_a_classical_model_by_its_pixels_is_refused_in_one_line(prepared, tmp_path):
+    run = apply.train_run(tmp_path / "run", prepared, fold=0, name="svm")
+    with pytest.raises(InputError, match="SVM, which sees named features"):
+        apply.explain_files(run.folder, [tmp_path / "a.png"], tmp_path / "maps")
+
+
+def test_the_network_of_several_has_learnt_from_every_group_outside_the_test(prepared):
+    trained = runs.train_networks(prepared)
+    assert len(trained) == 2
+    rest = set(np.concatenate([prepared.split.train, prepared.split.validation]))
+    assert set(np.concatenate([part.train for _, part, _ in trained])) == rest
+    for _, part, history in trained:
+        assert part.test.tolist() == prepared.split.test.tolist()
+        assert not set(part.groups[part.train]) & set(part.groups[part.validation])
+        assert len(history) <= TINY.epochs
+
+
+@pytest.mark.parametrize("name", ["resnet", "area", "majority", "", "cnn-tuned", "svm-random"])
+def test_unknown_models_are_refused_with_the_list_of_known_ones(name):
+    with pytest.raises(InputError, match="choose cnn, svm, rf"):
+        learning.known_model(name)
+
+
+@pytest.mark.parametrize("name", [*learning.CHOICES, "vgg16-random", "resnet50-random-tuned"])
+def test_known_models_have_a_title_that_tells_what_they_are(name):
+    title = evaluation.MODEL_NAMES[learning.known_model(name)]
+    assert ("random weights" in title) == ("-random" in name)
+    assert ("fine-tuned" in title) == name.endswith("-tuned")
+
+
+def test_random_weights_stand_in_only_where_the_others_cannot_be_had(monkeypatch):
+    def unreachable(names, size=32):
+        if any("vgg16" in name and "random" not in name for name in names):
+            raise InputError("no network")
+
+    monkeypatch.setattr(learning, "check_weights", unreachable)
+    asked = ["cnn", "vgg16", "vgg16-tuned", "efficientnet-lite0"]
+    assert learning.with_random_weights(asked) == [
+        "cnn",
+        "vgg16-random",
+        "vgg16-random-tuned",
+        "efficientnet-lite0",
+    ]
+
+
+class Stranger:
+    """A class that no model of ours holds."""
+
+
+def test_a_model_file_that_names_other_classes_is_refused(tmp_path):
+    skops.io.dump(Stranger(), tmp_path / "model.skops")
+    with pytest.raises(InputError, match="Stranger"):
+        learning.load(tmp_path, "svm")
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04"])
+def test_a_damaged_model_file_is_told(content, tmp_path):
+    (tmp_path / "model.skops").write_bytes(content)
+    with pytest.raises(InputError, match="cannot be loaded"):
+        learning.load(tmp_path, "svm")
+
+
+def test_features_are_measured_once(prepared, monkeypatch):
+    first = learning.features(prepared)
+    monkeypatch.setattr(handmade, "measure_cells", None)
+    np.testing.assert_array_equal(learning.features(prepared), first)
+
+
+def test_features_in_a_file_that_was_cut_short_are_measured_again(prepared):
+    first = learning.features(prepared)
+    (kept,) = (prepared.data / "cache").glob("features-*.npy")
+    np.save(kept, np.zeros((2, 2)))
+    np.testing.assert_array_equal(learning.features(prepared), first)
+
+
+def test_the_second_task_does_not_ask_how_large_a_cell_is(prepared):
+    n = learning.features(prepared).shape[1]
+    assert learning.second_task(prepared).shape == (len(prepared.table), n - len(handmade.SIZES))
+
+
+# ------------------------------------------------------------------ each cell in its own box
+
+
+def test_a_box_is_square_around_the_cell_wherever_it_lies():
+    image = np.zeros((100, 100, 3), np.uint8)
+    image[10:30, 50:90] = 7
+    left, top, right, bottom = cell_box(image)
+    assert right - left == bottom - top == 42  # the longer side and a rim of one pixel
+    assert (left + right) / 2 == 70
+    assert (top + bottom) / 2 == 20
+
+
+@pytest.mark.parametrize("fill", [0, 9])
+def test_a_picture_without_black_or_without_cell_is_its_own_box(fill):
+    assert cell_box(np.full((40, 40, 3), fill, np.uint8)) == (0, 0, 40, 40)
+
+
+def test_in_their_boxes_a_small_and_a_large_cell_look_alike():
+    y, x = np.mgrid[:200, :200] - 99.5
+    small, large = (
+        np.repeat(((x**2 + y**2 < r**2) * 90)[..., None], 3, -1).astype(np.uint8) for r in (30, 90)
+    )
+    boxed = [crop_and_resize(cell, 32, BOX).astype(int) for cell in (small, large)]
+    assert np.abs(boxed[0] - boxed[1]).mean() < 3
+    centred = [crop_and_resize(cell, 32, 200).astype(int) for cell in (small, large)]
+    assert np.abs(centred[0] - centred[1]).mean() > 30
+
+
+# ------------------------------------------------------------------ several models, same folds
+
+
+def test_models_are_measured_on_the_same_folds_and_kept_answers_are_not_learnt_again(
+    prepared, tmp_path, monkeypatch
+):
+    out = tmp_path / "cv"
+    said: list[str] = []
+    first = crossval.crossvalidate(prepared, 2, said.append, ["svm"], out)
+    both = crossval.crossvalidate(prepared, 2, said.append, ["svm", "rf"], out)
+    assert list(both["over_folds"]) == ["svm", "rf", "area", "majority"]
+    assert both["over_folds"]["svm"] == first["over_folds"]["svm"]
+    assert both["together"]["cells"] == len(prepared.table)
+    assert both["cost"]["rf"]["parameters"] is None
+    assert len(said) == 2 + 4
+    monkeypatch.setattr(learning, "learn", None)
+    again = crossval.crossvalidate(prepared, 2, said.append, ["rf", "svm"], out)
+    assert again["over_folds"]["rf"] == both["over_folds"]["rf"]
+
+
+def test_a_folder_with_answers_to_something_else_is_refused(prepared, tmp_path):
+    out = tmp_path / "cv"
+    crossval.crossvalidate(prepared, 2, lambda _: None, ["svm"], out)
+    with pytest.raises(InputError, match="name another folder"):
+        crossval.crossvalidate(prepared, 3, lambda _: None, ["svm"], out)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "letter.txt").write_text("mine")
+    with pytest.raises(InputError, match="not empty"):
+        crossval.crossvalidate(prepared, 2, lambda _: None, ["svm"], other)
+    assert (other / "letter.txt").read_text() == "mine"
+
+
+def test_an_interrupted_run_goes_on_and_another_one_does_not_take_its_place(
+    prepared, tmp_path, monkeypatch
+):
+    folder = tmp_path / "run"
+
+    def broken(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(learning, "learn", broken)
+    with pytest.raises(KeyboardInterrupt):
+        apply.train_run(folder, prepared, fold=1)
+    monkeypatch.undo()
+    assert files.read_json(folder / "training" / "asked.json")["model"] == "cnn"
+    other = prepared._replace(profile=dataclasses.replace(TINY, epochs=3))
+    with pytest.raises(InputError, match="interrupted training of other"):
+        apply.train_run(folder, other, fold=1)
+    run = apply.train_run(folder, prepared, fold=1)
+    assert run.history["network"].nunique() == 2
+    assert not (folder / "training").exists()
