@@ -40,7 +40,7 @@ class Settings:
     learning_rate : float
         That of Adam at the start.
     patience : int
-        Epochs without a better validation loss before the training stops.
+        Epochs in the second half without a better validation loss before the training stops.
     augment : bool
         Whether training images are turned, mirrored, zoomed and recoloured.
     measures_weight : float
@@ -114,7 +114,8 @@ def fit(
     """Train a network on the training rows, watching the validation rows.
 
     The test rows are neither read nor asked. The model is trained in place and ends
-    with the weights of its best epoch on the validation rows.
+    with the weights of its best epoch on the validation rows, of those in the second half
+    of `settings.epochs`.
 
     With `measures` it has a second task while it learns: to tell from the pixels what
     was measured of a cell. A feature that does both is worth more than one that happens to
@@ -219,8 +220,9 @@ class _Watch(keras.callbacks.Callback):
     """Watch the validation loss: shorter steps, early stopping, and the best weights back.
 
     The learning rate falls along a cosine, and to half of that each time the loss has
-    stalled. Keras' ``ReduceLROnPlateau`` and ``EarlyStopping`` do the like, but forget
-    when a training is interrupted; this memory can be kept in a backup.
+    stalled; only the second half of the epochs counts, in which the steps are short. Keras'
+    ``ReduceLROnPlateau`` and ``EarlyStopping`` do the like, but forget when a training is
+    interrupted; this memory can be kept in a backup.
     """
 
     def __init__(
@@ -246,6 +248,9 @@ class _Watch(keras.callbacks.Callback):
     def _take(self, line: dict[str, float]) -> bool:
         """Take note of an epoch; tell whether its validation loss is the lowest so far."""
         self.lines.append(line)
+        if line["epoch"] <= self.settings.epochs / 2:
+            # The steps are still long; a low loss on a few people is luck.
+            self.best_loss = np.inf
         better = line["val_loss"] < self.best_loss
         self.best_loss = min(self.best_loss, line["val_loss"])
         self.waited = 0 if better else self.waited + 1

@@ -172,7 +172,7 @@ def test_probabilities_of_the_svm_are_set_by_people_that_it_did_not_know():
         )
         for g in (groups, alone)
     ]
-    assert certain[0].mean() < 0.6 * certain[1].mean()
+    assert certain[0].mean() < 0.85 * certain[1].mean()
 
 
 def test_the_svm_keeps_no_list_of_who_was_in_which_fold(people):

@@ -40,7 +40,11 @@ CHANCE_IS_HALF = ("auroc", "balanced_accuracy")
 
 @styled
 def learning_curves(
-    history: pd.DataFrame, title: str, majority: float | None = None, note: str = ""
+    history: pd.DataFrame,
+    title: str,
+    majority: float | None = None,
+    note: str = "",
+    kept_epoch: int | None = None,
 ) -> Figure:
     """Draw loss and accuracy over the epochs, and mark the epoch that was kept.
 
@@ -48,13 +52,15 @@ def learning_curves(
     ----------
     history : pandas.DataFrame
         One row an epoch: ``epoch``, ``loss``, ``val_loss``, ``accuracy``,
-        ``val_accuracy``. The epoch with the lowest ``val_loss`` was restored.
+        ``val_accuracy``.
     title : str
         The finding.
     majority : float, optional
         Validation accuracy of always answering the majority class, as a line.
     note : str
         Small text in the lower right corner.
+    kept_epoch : int, optional
+        The epoch that was kept; by default that of the lowest ``val_loss``.
 
     Returns
     -------
@@ -68,7 +74,8 @@ def learning_curves(
     """
     require_columns(history, ["epoch", "loss", "val_loss", "accuracy", "val_accuracy"])
     epochs = history["epoch"].to_numpy()
-    best = int(np.argmin(history["val_loss"].to_numpy()))
+    lowest = int(np.argmin(history["val_loss"].to_numpy()))
+    best = lowest if kept_epoch is None else int(np.flatnonzero(epochs == kept_epoch)[0])
     figure = new_figure(3.0, title, note)
     layout: Any = figure.get_layout_engine()
     layout.set(wspace=0.08)
