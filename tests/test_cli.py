@@ -99,7 +99,7 @@ def one_sentence(error: str) -> bool:
         (["train", "--out", "x", "--model", "resnet"], "choose cnn"),
         (["train", "--out", "x", "--fold", "4"], "fold"),
         (["crossval", "--folds", "1"], "folds"),
-        (["crossval", "--model", "svm"], "choose cnn"),
+        (["crossval", "--model", "svm,knn"], "choose cnn"),
         (["evaluate", "--run", "nowhere"], "no finished run"),
         (["data", "info", "--seed", "5000000000"], "seed"),
         (["predict", "--run", "nowhere", "a.png"], "no finished run"),

@@ -22,7 +22,7 @@ UPPER_LEFT[: SIZE // 2, : SIZE // 2] = True
 
 @pytest.fixture(scope="module")
 def cnn():
-    return build_cnn(SIZE, seed=0)
+    return build_cnn(SIZE, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_grad_cam_of_a_worked_example():
 
 
 def test_grad_cam_starts_from_the_logit_even_where_the_probability_is_saturated():
-    model = build_cnn(SIZE, seed=0)
+    model = build_cnn(SIZE, seed=3)
     images = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), dtype=np.uint8)
     before = grad_cam(model, images)
     model.get_layer("logit").bias.assign([50.0])  # P(ALL) is now 1 to the last bit
@@ -96,19 +96,19 @@ def test_grad_cam_of_a_batch_is_that_of_each_image(cnn, images):
 
 
 def test_grad_cam_works_on_a_frozen_model(images):
-    model = build_cnn(SIZE, seed=0)
+    model = build_cnn(SIZE, seed=3)
     expected = grad_cam(model, images)
     model.trainable = False
     np.testing.assert_allclose(grad_cam(model, images), expected, rtol=1e-5)
 
 
 def test_last_feature_layer_is_the_relu_after_the_last_convolution(cnn):
-    assert last_feature_layer(cnn).name == "relu5"
+    assert last_feature_layer(cnn).name == "relu4"
 
 
 def test_grad_cam_takes_another_layer_by_name_and_refuses_an_unknown_one(cnn, images):
-    assert not np.array_equal(grad_cam(cnn, images, "relu3"), grad_cam(cnn, images))
-    with pytest.raises(InputError, match="relu5"):
+    assert not np.array_equal(grad_cam(cnn, images, "relu2"), grad_cam(cnn, images))
+    with pytest.raises(InputError, match="relu4"):
         grad_cam(cnn, images, "relu6")
 
 
@@ -175,7 +175,7 @@ def test_shap_refuses_a_background_of_another_shape(cnn, images):
 
 
 def test_randomised_copy_forgets_and_leaves_the_original(cnn, images):
-    model = build_cnn(SIZE, seed=0)
+    model = build_cnn(SIZE, seed=3)
     mean = model.get_layer("norm1").moving_mean
     mean.assign(np.full(mean.shape, 9.0))
     before = [weight.copy() for weight in model.get_weights()]

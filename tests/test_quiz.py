@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -48,6 +50,7 @@ def scale(image):
 
 # For each exercise: what the check needs, a right answer, and wrong ones with a word of
 # the hint that each should bring.
+TUNED = SimpleNamespace(trainable_weights=[np.zeros((2, 2)), np.zeros(1)], count_params=lambda: 9)
 CASES = {
     "00.1": (
         {},
@@ -93,6 +96,20 @@ CASES = {
             3: "cannot be read",
         },
     ),
+    "04.1": ({}, "texture", {"shape": "outline", "colour": "colour is gone", 1: "choices"}),
+    "04.2": (
+        {},
+        "nothing",
+        {"it will be nearly perfect there": "by heart", "the forest is broken": "no fault"},
+    ),
+    "04.3": ({"aurocs": np.array([0.8, 0.9, 0.7, 0.8])}, 2, {1: "best fold", 0: "smallest"}),
+    "08.1": (
+        {},
+        115_200,
+        {1_152: "weights", 12_800: "3×3", 7_200: "all old", 14_400: "all 8", 5: "Pixels ×"},
+    ),
+    "08.2": ({}, "random weights", {"nothing": "ImageNet", "fine-tuned": "began", 1: "choices"}),
+    "08.3": ({"model": TUNED}, 5, {9: "batch normalisation", 7: "trainable_weights"}),
     "05.1": ({}, 3.0, {1 / 3: "rarer", 0.75: "share", 1.0: "against", 7: "count"}),
     "05.2": ({"history": HISTORY}, 3, {2: "validation", 1: "smallest"}),
     "05.3": ({}, "the test score becomes too good", {"nothing": "best of many", 1: "choices"}),

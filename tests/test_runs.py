@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from leukhelpers import apply, evaluation, files, groups, runs
+from leukhelpers import apply, crossval, evaluation, files, groups, learning, runs
 from leukhelpers.cells import InputError
 from leukhelpers.datasets.cnmc import read_cnmc
 
@@ -98,7 +98,8 @@ def test_two_runs_of_one_seed_give_the_same_predictions_file(prepared, run, tmp_
 
 def test_background_holds_training_cells_of_both_classes(run, prepared):
     background = np.load(run.folder / "background.npy")
-    train = {prepared.pixels[row].tobytes() for row in prepared.split.train}
+    boxed = learning.pictures("cnn", prepared)
+    train = {boxed[row].tobytes() for row in prepared.split.train}
     assert {cell.tobytes() for cell in background} <= train
     assert len(background) >= 4
 
@@ -267,7 +268,7 @@ def test_explain_of_no_readable_file_draws_nothing(run, tmp_path):
 
 def test_crossvalidation_predicts_each_cell_once(prepared):
     said: list[str] = []
-    found = apply.crossvalidate(prepared, n_splits=3, say=said.append)
+    found = crossval.crossvalidate(prepared, n_splits=3, say=said.append)
     assert found["together"]["cells"] == len(prepared.table)
     assert sum(fold["cells"] for fold in found["folds"]) == len(prepared.table)
     assert len(said) == 3

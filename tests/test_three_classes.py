@@ -11,7 +11,17 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from leukhelpers import apply, evaluation, files, lesson, multiclass, report, runs, training
+from leukhelpers import (
+    apply,
+    crossval,
+    evaluation,
+    files,
+    lesson,
+    multiclass,
+    report,
+    runs,
+    training,
+)
 from leukhelpers.cells import InputError
 from leukhelpers.datasets import load_dataset
 from leukhelpers.datasets.own_table import write_own
@@ -65,6 +75,7 @@ def test_run_of_three_classes_tells_them_everywhere(run: runs.Run, prepared: run
     assert run.about["synthetic"] is True
     assert list(run.history) == [
         "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds",
+        "network",
     ]  # fmt: skip
     assert list(run.metrics["models"]["cnn"]) == list(multiclass.METRICS)
 
@@ -138,7 +149,7 @@ def test_crossvalidation_of_three_classes_predicts_each_cell_once(
 ) -> None:
     monkeypatch.setattr(runs, "train", lambda *_: (build_cnn(32, n_classes=3), None))
     said: list[str] = []
-    found = apply.crossvalidate(prepared, n_splits=2, say=said.append)
+    found = crossval.crossvalidate(prepared, n_splits=2, say=said.append)
     assert found["together"]["cells"] == 36
     assert set(found["over_folds"]["cnn"]) == set(multiclass.METRICS)
     assert all("macro AUROC" in line for line in said)
