@@ -209,9 +209,10 @@ flatters it: the spread between folds is larger than most differences here, and 
 
 - **Colours hardly changed** in augmentation, in place of the usual amounts: the largest gain of
   all. In this data set colour is evidence, within one laboratory at least, and noise drowned it.
-- **Each cell in its own box** instead of a fixed crop: the grain is seen at twice the resolution,
-  and the size, which is a shortcut, is gone. A fixed crop with wide zooming, meant to hide the
-  size, did worse than either.
+- **Each cell in its own box** instead of a fixed crop: the AUROC is the same, but the ranking of
+  cells of the same size is better. The grain is seen at twice the resolution, and the size, which
+  is a shortcut, is gone. A fixed crop with wide zooming, meant to hide the size, did worse than
+  either.
 - **Hand-made features as a second task** (Caruana 1997): a small gain, within the scatter of the
   folds. It is kept because it also joins lessons 04 and 05.
 - **Means of every block** for the last layer: nothing, alone or with the second task.

@@ -93,9 +93,9 @@ def _table(title: str, command: str, kept: dict[str, Any]) -> str:
     shown = titles(kept)
     rows = ["| model | " + " | ".join(shown.values()) + " |"]
     rows.append("| --- |" + " --- |" * len(shown))
-    for model, name in MODEL_NAMES.items():
-        scores = [told(kept["models"][model][metric]) for metric in shown]
-        rows.append(f"| {name} | " + " | ".join(scores) + " |")
+    for model, measured in kept["models"].items():
+        scores = [told(measured[metric]) for metric in shown]
+        rows.append(f"| {MODEL_NAMES[model]} | " + " | ".join(scores) + " |")
     return head + "\n".join(rows) + "\n"
 
 

@@ -83,6 +83,24 @@ def feature_names() -> list[str]:
     return list(measure_cell(disc, scale=1.0))
 
 
+def kinds() -> dict[str, list[str]]:
+    """Sort the names of the features into shape, colour and texture."""
+    names = feature_names()
+    texture = [name for name in names if name.startswith(("glcm", "lbp", "grey_range"))]
+    shape = names[: names.index("roundness") + 1]
+    colour = [name for name in names if name not in (*shape, *texture)]
+    return {"shape": shape, "colour": colour, "texture": texture}
+
+
+def choices() -> dict[str, list[str]]:
+    """List what to compare: all features, all but one kind, and one kind alone."""
+    names, by_kind = feature_names(), kinds()
+    found = {"all features": names}
+    for kind, members in by_kind.items():
+        found[f"without {kind}"] = [name for name in names if name not in members]
+    return found | {f"only {kind}": members for kind, members in by_kind.items()}
+
+
 def code_digest() -> str:
     """Name this way of measuring: other code gives other features."""
     return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]

@@ -284,8 +284,8 @@ def fit_linear(
     """
     scaler = StandardScaler().fit(features)
     search = GridSearchCV(
-        LogisticRegression(class_weight="balanced", max_iter=2000),
-        {"C": np.logspace(-4, 0, 5)},
+        LogisticRegression(class_weight="balanced", tol=1e-3, max_iter=500),
+        {"C": np.logspace(-4, -1, 4)},
         scoring="neg_log_loss",
         cv=_inner_folds(labels, groups, seed),
     )

@@ -38,7 +38,18 @@ def text(notebook: nbformat.NotebookNode) -> str:
 
 
 def test_the_lessons_of_the_course_are_there():
-    assert [stem[:2] for stem in IDS] == ["00", "01", "02", "03", "05", "06", "07", "11"]
+    assert [stem[:2] for stem in IDS] == [
+        "00",
+        "01",
+        "02",
+        "03",
+        "04",
+        "05",
+        "06",
+        "07",
+        "08",
+        "11",
+    ]
 
 
 def test_every_notebook_comes_from_a_lesson():
@@ -179,7 +190,7 @@ def test_solution_lines_become_stubs():
 
 def test_check_mode_says_what_is_out_of_step(capsys, monkeypatch, tmp_path):
     assert build.main(["--check"]) == 0
-    assert "8 lessons are in step" in capsys.readouterr().out
+    assert "10 lessons are in step" in capsys.readouterr().out
     monkeypatch.setattr(build, "NOTEBOOKS", tmp_path / "notebooks")
     assert build.main(["--check", "00"]) == 1
     assert "notebooks/00_start_here.ipynb is missing" in capsys.readouterr().out

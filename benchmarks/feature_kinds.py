@@ -1,0 +1,52 @@
+"""What the SVM reaches on real cells with and without each kind of hand-made feature.
+
+    python benchmarks/feature_kinds.py --real PATH
+
+Also how many cells are measured in a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import time
+from pathlib import Path
+
+import numpy as np
+
+from leukhelpers import files, groups, handmade, leakage, learning, models, runs
+
+RESULT = Path(__file__).resolve().parent / "results" / "feature_kinds.json"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--real", type=Path, required=True)
+    profile, data = runs.PROFILES["fast"], runs.workspace() / "data"
+    dataset = runs.load(parser.parse_args().real, profile, 0, data)
+    prepared = runs.prepare(dataset, profile, 0, data)
+    pixels = learning.pictures("svm", prepared)
+    start = time.perf_counter()
+    handmade.measure_cells(pixels, profile.crop, np.arange(600))
+    speed = 600 / (time.perf_counter() - start)
+    measured, labels = learning.features(prepared), prepared.table["label"].to_numpy()
+    folds = list(groups.grouped_folds(prepared.table, 4, 0))
+    found = {}
+    for name, columns in handmade.choices().items():
+
+        def learn(split: groups.Split, columns: list[str] = columns) -> np.ndarray:
+            rows = np.concatenate([split.train, split.validation])
+            model = models.build_svm().fit(measured.loc[rows, columns], labels[rows])
+            return models.ranking(model, measured.loc[split.test, columns])
+
+        aurocs = leakage.aurocs(labels, leakage.answer_folds(folds, learn))
+        found[name] = aurocs.round(4).tolist()
+        print(f"{name}: {aurocs.mean():.3f}")
+    about = runs.describe(prepared)
+    about["dataset"] = "fold 0 of the training set of C-NMC 2019"
+    about["date"] = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
+    files.write_json(RESULT, {**about, "cells_per_second": round(speed, 1), "auroc": found})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Keep a cross-validation of all models on real cells, and write it into the README.
+
+leuk crossval --dataset PATH --model all --random-weights --out FOLDER --json > found.json
+python benchmarks/rivals.py --found found.json
+python benchmarks/rivals.py                    only writes the pages again
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cnn_ideas import write_page
+from leukhelpers import files
+from leukhelpers.evaluation import MODEL_NAMES
+from leukhelpers.report import told
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULT = ROOT / "benchmarks" / "results" / "rivals_real.json"
+BEGIN, END = "<!-- rivals:begin -->\n", "<!-- rivals:end -->"
+COMMAND = "leuk crossval --dataset PATH --model MODELS --folds 4 --seed 0 --out FOLDER --json"
+
+
+def keep(found: Path) -> None:
+    """Copy what was measured, without the single folds' intervals."""
+    measured = files.read_json(found)
+    if measured["synthetic"] or measured["images"] != 3527:
+        raise SystemExit(f"{found} is no cross-validation of fold 0 of C-NMC 2019.")
+    folds = [
+        {name: scores["auroc"]["value"] for name, scores in fold["models"].items()}
+        for fold in measured.pop("folds")
+    ]
+    kept = {**measured, "auroc_by_fold": folds, "command": COMMAND}
+    kept["dataset"] = "fold 0 of the training set of C-NMC 2019"
+    files.write_json(RESULT, kept)
+
+
+def render(found: dict[str, Any]) -> str:
+    """Write the kept result as Markdown, the best mean first."""
+    machine, together = found["machine"], found["together"]
+    head = (
+        f"Real cells, {found['dataset']}: {found['images']} cells of {found['subjects']} subjects, "
+        f"each answered once, by a model that did not know the subject. `{found['command']}`, "
+        f"{found['profile']['name']} profile, seed {found['seed']}, {found['date'][:10]}, "
+        f"{machine['cores']} cores, {machine['memory_gb']} GB. Mean ± standard deviation over four "
+        "grouped folds; in brackets the 95 % interval over groups of subjects, of all folds "
+        "together. Not for clinical use.\n\n"
+    )
+    rows = [
+        "| model | AUROC over folds | by fold | together | weighted F1 | parameters "
+        "| million multiply-adds | minutes to learn | ms a cell |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    ranked = sorted(found["over_folds"].items(), key=lambda pair: -pair[1]["auroc"]["mean"])
+    for name, over in ranked:
+        cost = found["cost"].get(name, {})
+        parameters, work = cost.get("parameters"), cost.get("multiply_adds")
+        columns = [
+            MODEL_NAMES[name],
+            f"{over['auroc']['mean']:.3f} ± {over['auroc']['sd']:.3f}",
+            ", ".join(f"{fold[name]:.3f}" for fold in found["auroc_by_fold"]),
+            told(together["models"][name]["auroc"]),
+            f"{over['weighted_f1']['mean']:.3f} ± {over['weighted_f1']['sd']:.3f}",
+            f"{parameters:,}" if parameters else "–",
+            f"{work / 1e6:.0f}" if work else "–",
+            f"{cost['learn_seconds'] / 60:.1f}" if cost else "–",
+            f"{cost['answer_ms']:.1f}" if cost else "–",
+        ]
+        rows.append(f"| {' | '.join(columns)} |")
+    return head + "\n".join(rows) + "\n"
+
+
+def write_readme() -> None:
+    """Put the table between its marks in the README."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    before, rest = readme.split(BEGIN)
+    text = before + BEGIN + render(files.read_json(RESULT)) + END + rest.split(END)[1]
+    files.write_text(ROOT / "README.md", text)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--found", type=Path)
+    given = parser.parse_args()
+    if given.found is not None:
+        keep(given.found)
+    write_readme()
+    write_page()
