@@ -124,14 +124,13 @@ history = trained[0][2]  # of the first network
 # ## The curves
 
 # %% tags=["nbval-check-output"]
-late = history[history["epoch"] >= settings.epochs / 2]
+late = history[history["epoch"] > settings.epochs / 2]
 best = late.loc[late["val_loss"].idxmin()]
-held = labels[trained[0][1].validation]
-majority = max(held.mean(), 1 - held.mean())
+share = labels[trained[0][1].validation].mean()
 figure = plots.learning_curves(
     history,
     title=f"First network: of the second half, epoch {best['epoch']:.0f} is best, and kept",
-    majority=majority,
+    majority=max(share, 1 - share),
     note=note,
     kept_epoch=int(best["epoch"]),
 )
