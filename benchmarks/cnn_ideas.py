@@ -56,6 +56,8 @@ IDEAS: dict[str, tuple[str, dict[str, Any]]] = {
     "mild": ("the plain CNN, colours hardly changed", MILD),
     "mild, measures": ("the plain CNN, colours hardly changed, hand-made features as second task",
                        {**MILD, "measures": 0.5}),
+    "measures, longer": ("the same, second task twice as heavy, 16 epochs",
+                         {**MILD, "measures": 1.0, "epochs": 16}),
 }  # fmt: skip
 
 

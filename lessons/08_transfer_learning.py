@@ -137,11 +137,11 @@ learnt[name].history[["epoch", "loss", "val_loss", "seconds"]].round(3)
 # %% [markdown]
 # ## Beside the others
 #
-# The SVM of lesson 04, the network of lesson 05 (one of its four, to save time), and the area, all
-# trained on the same people and asked about the same strangers.
+# The SVM of lesson 04, the network of lesson 05 (the first of its four, to save time), and the
+# area, all trained on the same people and asked about the same strangers.
 
 # %%
-single = prepared._replace(profile=replace(prepared.profile, networks=1))
+single = prepared._replace(profile=replace(prepared.profile, refits=0))
 for name, cells in {"svm": prepared, "cnn": single}.items():
     learnt[name] = learning.learn(name, cells, practice)
     answers[name] = learning.answer(learnt[name], cells, practice.test)

@@ -308,33 +308,6 @@ def practice_split(table: pd.DataFrame, split: Split, seed: int = 0) -> Split:
     return Split(split.groups, train, validation, split.validation)
 
 
-def rotated_splits(table: pd.DataFrame, split: Split, n: int, seed: int = 0) -> list[Split]:
-    """Let other groups do the validating, in turn, so that every group is learnt from.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        The cell table that `split` was made of.
-    split : Split
-        Its training and validation groups are dealt anew; its test rows stay.
-    n : int
-        How many splits. Of one, it is `split` itself.
-    seed : int
-        Seed of the dealing.
-
-    Returns
-    -------
-    list of Split
-        `n` at most: as many as the groups of each class allow.
-    """
-    if n < 2:
-        return [split]
-    cells = _labelled_groups(table, 2)
-    rest = np.sort(np.concatenate([split.train, split.validation]))
-    dealt = _deal(cells, rest, n, seed)
-    return [Split(split.groups, train, held, split.test) for train, held in dealt]
-
-
 def pretend_images_are_subjects(table: pd.DataFrame) -> pd.DataFrame:
     """Tell the lie that a random split by image tells: every cell is its own patient.
 

@@ -22,7 +22,7 @@ import hashlib
 import os
 import platform
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -46,9 +46,10 @@ class Profile:
     """How much work a run does.
 
     ``size`` and ``crop`` are in pixels: a ``crop``×``crop`` square out of the middle of
-    the 450×450 original is averaged down to ``size``×``size``. Several ``networks`` are
-    trained, each validated by other people, and joined into one. ``measures_weight`` is the
-    weight of the second task, to tell the hand-made features from the pixels.
+    the 450×450 original is averaged down to ``size``×``size``. After a first network
+    has found the number of epochs, ``refits`` are trained on everybody and joined into one.
+    ``measures_weight`` is the weight of the second task, to tell the hand-made features
+    from the pixels.
     """
 
     name: str
@@ -60,13 +61,13 @@ class Profile:
     crop: int = 384
     batch_size: int = 32
     learning_rate: float = 2e-3
-    networks: int = 1
+    refits: int = 0
     measures_weight: float = 0.5
 
 
 PROFILES = {
-    "fast": Profile("fast", 1200, 28, epochs=10, patience=6, networks=4),
-    "full": Profile("full", 10661, 73, epochs=16, patience=8, networks=4),
+    "fast": Profile("fast", 1200, 28, epochs=10, patience=6, refits=3),
+    "full": Profile("full", 10661, 73, epochs=16, patience=8, refits=3),
 }
 
 
@@ -141,33 +142,9 @@ def train(
 ) -> tuple[keras.Model, pd.DataFrame]:
     """Train the course's CNN on the training rows of a split, from a fixed seed.
 
-    Parameters, errors and the order of the networks are those of :func:`train_networks`.
-
-    Returns
-    -------
-    model : keras.Model
-        The networks, joined into one.
-    history : pandas.DataFrame
-        A row an epoch of each ``network`` (from 1), see :func:`leukhelpers.training.fit`.
-    """
-    from leukhelpers import models
-
-    trained = train_networks(prepared, split, callbacks, backup)
-    model = models.join([network for network, _, _ in trained])
-    return model, pd.concat([history for _, _, history in trained], ignore_index=True)
-
-
-def train_networks(
-    prepared: Prepared,
-    split: groups.Split | None = None,
-    callbacks: Sequence[Any] = (),
-    backup: Path | None = None,
-) -> list[tuple[keras.Model, groups.Split, pd.DataFrame]]:
-    """Train as many networks as the profile asks for, one after the other.
-
-    Each stops early by the groups of another part of the training and validation rows, so
-    that together they have learnt from all of them, and none was stopped by people whom
-    it knew.
+    Early stopping needs people who are not learnt from, and there are few. So a first
+    network finds the number of epochs, and others are then trained for so long on the
+    training *and* the validation rows, and joined into one.
 
     Parameters
     ----------
@@ -176,43 +153,88 @@ def train_networks(
     split : Split, optional
         That of `prepared` by default.
     callbacks : sequence of keras.callbacks.Callback
-        Such as a line an epoch.
+        Such as a line a training.
     backup : path, optional
         Folder for the state after each epoch, see :func:`leukhelpers.training.fit`.
 
     Returns
     -------
-    list of (keras.Model, Split, pandas.DataFrame)
-        Each network, the split that it learnt from, and its history.
+    model : keras.Model
+        The networks that were trained on everybody, joined; the first one itself if the
+        profile asks for none.
+    history : pandas.DataFrame
+        A row an epoch of each ``network``, see :func:`leukhelpers.training.fit`; the
+        first has the number 0.
     """
+    from leukhelpers import training
+
+    first, history = train_first(prepared, split, callbacks, backup)
+    if not prepared.profile.refits:
+        return first, history
+    epochs = training.kept_epoch(history, training_settings(prepared.profile))
+    model, later = train_again(prepared, epochs, split, callbacks, backup)
+    return model, pd.concat([history, later], ignore_index=True)
+
+
+def train_first(
+    prepared: Prepared,
+    split: groups.Split | None = None,
+    callbacks: Sequence[Any] = (),
+    backup: Path | None = None,
+) -> tuple[keras.Model, pd.DataFrame]:
+    """Train one network that is stopped early by the validation rows; see :func:`train`."""
+    settings = training_settings(prepared.profile)
+    return _train_one(prepared, split, settings, 0, callbacks, backup)
+
+
+def train_again(
+    prepared: Prepared,
+    epochs: int,
+    split: groups.Split | None = None,
+    callbacks: Sequence[Any] = (),
+    backup: Path | None = None,
+) -> tuple[keras.Model, pd.DataFrame]:
+    """Train on training and validation rows for some epochs, and join; see :func:`train`."""
+    from leukhelpers import models
+
+    settings = replace(training_settings(prepared.profile), epochs=epochs, early_stopping=False)
+    networks, histories = zip(
+        *(
+            _train_one(prepared, split, settings, number, callbacks, backup)
+            for number in range(1, max(1, prepared.profile.refits) + 1)
+        ),
+        strict=True,
+    )
+    return models.join(networks), pd.concat(histories, ignore_index=True)
+
+
+def _train_one(
+    prepared: Prepared,
+    split: groups.Split | None,
+    settings: Any,
+    number: int,
+    callbacks: Sequence[Any],
+    backup: Path | None,
+) -> tuple[keras.Model, pd.DataFrame]:
+    """Train the network of a number, which is added to the seed."""
     from leukhelpers import learning, models, training
 
-    labels, profile = prepared.table["label"].to_numpy(), prepared.profile
-    pixels = learning.pictures("cnn", prepared)
-    measures = learning.second_task(prepared) if profile.measures_weight else None
-    parts = groups.rotated_splits(
-        prepared.table, split or prepared.split, profile.networks, prepared.seed
+    profile, seed = prepared.profile, prepared.seed + number
+    training.make_deterministic(seed)
+    with training.devices().scope():
+        network = models.build_cnn(profile.size, seed, len(prepared.dataset.classes))
+    history = training.fit(
+        network,
+        learning.pictures("cnn", prepared),
+        prepared.table["label"].to_numpy(),
+        split or prepared.split,
+        settings,
+        seed,
+        callbacks,
+        None if backup is None else backup / f"network{number}",
+        learning.second_task(prepared) if profile.measures_weight else None,
     )
-    trained = []
-    for number, part in enumerate(parts):
-        seed = prepared.seed + number
-        training.make_deterministic(seed)
-        with training.devices().scope():
-            network = models.build_cnn(profile.size, seed, len(prepared.dataset.classes))
-        kept = None if backup is None else backup / f"network{number + 1}"
-        history = training.fit(
-            network,
-            pixels,
-            labels,
-            part,
-            training_settings(profile),
-            seed,
-            callbacks,
-            kept,
-            measures,
-        )
-        trained.append((network, part, history.assign(network=number + 1)))
-    return trained
+    return network, history.assign(network=number)
 
 
 def training_settings(profile: Profile) -> Any:

@@ -45,6 +45,9 @@ class Settings:
         Whether training images are turned, mirrored, zoomed and recoloured.
     measures_weight : float
         How much the second task counts beside the first, see :func:`fit`.
+    early_stopping : bool
+        False learns from the validation rows, too, for all epochs, and keeps the last
+        weights: for a network whose number of epochs was found before.
     """
 
     epochs: int = 20
@@ -53,6 +56,7 @@ class Settings:
     patience: int = 5
     augment: bool = True
     measures_weight: float = 0.5
+    early_stopping: bool = True
 
 
 def make_deterministic(seed: int) -> None:
@@ -149,7 +153,8 @@ def fit(
     -------
     pandas.DataFrame
         One row an epoch: ``epoch`` (from 1), ``loss``, ``accuracy``, ``auroc``, the same
-        of the validation rows with ``val_``, ``learning_rate``, ``seconds``. Both losses
+        of the validation rows with ``val_`` (missing without early stopping),
+        ``learning_rate``, ``seconds``. Both losses
         weigh the classes alike; accuracies count cells as they come. More than two
         classes have no ``auroc``.
 
@@ -167,6 +172,9 @@ def fit(
     validation_weights = _weights_of(labels[validation], "validation", n_classes)
     for rows in (train, validation):
         check_pixels(pixels, rows)
+    if not settings.early_stopping:
+        train = np.sort(np.concatenate([train, validation]))
+        weights = _weights_of(labels[train], "training", n_classes)
     done = _epochs_done(backup)
     targets: list[np.ndarray] = [labels] if measures is None else [labels, _scaled(measures, train)]
     batches = training_batches(
@@ -203,7 +211,9 @@ def fit(
         steps_per_epoch=steps_per_epoch(len(train), settings.batch_size),
         epochs=len(done) if watch.over else settings.epochs,
         initial_epoch=len(done),
-        validation_data=validation_batches.map(_targets_and_weights),
+        validation_data=(
+            validation_batches.map(_targets_and_weights) if settings.early_stopping else None
+        ),
         # The history is written before the weights: an epoch that lacks its weights is
         # done again, one that lacks its line would be lost.
         callbacks=[watch, *callbacks, *kept],
@@ -211,6 +221,8 @@ def fit(
         verbose=0,
     )
     history = pd.DataFrame(watch.lines)
+    if not settings.early_stopping:
+        history[[f"val_{name}" for name in ("loss", *(m.name for m in metrics))]] = np.nan
     watched = ["loss", *(metric.name for metric in metrics)]
     columns = ["epoch", *watched, *(f"val_{name}" for name in watched)]
     return history[[*columns, "learning_rate", "seconds"]]
@@ -248,6 +260,8 @@ class _Watch(keras.callbacks.Callback):
     def _take(self, line: dict[str, float]) -> bool:
         """Take note of an epoch; tell whether its validation loss is the lowest so far."""
         self.lines.append(line)
+        if not self.settings.early_stopping:
+            return False
         if line["epoch"] <= self.settings.epochs / 2:
             # The steps are still long; a low loss on a few people is luck.
             self.best_loss = np.inf
@@ -291,6 +305,8 @@ class _Watch(keras.callbacks.Callback):
             files.write_json(self.backup / "history.json", self.lines)
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        if not self.settings.early_stopping:
+            return
         if not self.best_weights and self.backup is not None and self.lines:
             with np.load(self.backup / "best.npz") as kept:
                 self.best_weights = [kept[name] for name in kept.files]
@@ -388,19 +404,36 @@ def _loss_and_metrics(
     return keras.losses.SparseCategoricalCrossentropy(), named
 
 
+def kept_epoch(history: pd.DataFrame, settings: Settings) -> int:
+    """Tell whose weights early stopping kept: the best epoch of the second half.
+
+    Parameters
+    ----------
+    history : pandas.DataFrame
+        From :func:`fit`.
+    settings : Settings
+        Those of that training.
+    """
+    late = history[history["epoch"] > settings.epochs / 2]
+    return int(late.loc[late["val_loss"].idxmin(), "epoch"])
+
+
 def print_training() -> keras.callbacks.Callback:
-    """Make a callback that prints a line a training, with the validation loss of each epoch."""
+    """Make a callback that prints a line a training, with the loss of each epoch."""
     losses: list[float] = []
+    kind: list[str] = []
 
     def begin(logs: dict[str, float] | None) -> None:
         losses.clear()
 
     def note(epoch: int, logs: dict[str, float]) -> None:
-        losses.append(logs.get("val_probability_loss", logs["val_loss"]))
+        watched = ("val_probability_loss", "val_loss", "probability_loss", "loss")
+        kind[:] = ["validation loss" if "val_loss" in logs else "training loss"]
+        losses.append(next(logs[name] for name in watched if name in logs))
 
     def tell(logs: dict[str, float] | None) -> None:
         told = " ".join(f"{loss:.2f}" for loss in losses)
-        print(f"{len(losses)} epochs; validation loss {told}")
+        print(f"{len(losses)} epochs; {' '.join(kind)} {told}")
 
     return keras.callbacks.LambdaCallback(
         on_train_begin=begin, on_epoch_end=note, on_train_end=tell

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import skops.io
 
-from leukhelpers import apply, crossval, evaluation, files, handmade, learning, runs
+from leukhelpers import apply, crossval, evaluation, files, handmade, learning, runs, training
 from leukhelpers.cells import InputError
 from leukhelpers.datasets.cnmc import read_cnmc
 from leukhelpers.pixels import BOX, cell_box, crop_and_resize
 
-TINY = runs.Profile("tiny", 1200, 28, epochs=2, patience=2, size=32, batch_size=16, networks=2)
+TINY = runs.Profile("tiny", 1200, 28, epochs=2, patience=2, size=32, batch_size=16, refits=2)
 
 
 @pytest.fixture(scope="module")
@@ -43,15 +43,30 @@ def test_explaining_a_classical_model_by_its_pixels_is_refused_in_one_line(prepa
         apply.explain_files(run.folder, [tmp_path / "a.png"], tmp_path / "maps")
 
 
-def test_the_network_of_several_has_learnt_from_every_group_outside_the_test(prepared):
-    trained = runs.train_networks(prepared)
-    assert len(trained) == 2
-    rest = set(np.concatenate([prepared.split.train, prepared.split.validation]))
-    assert set(np.concatenate([part.train for _, part, _ in trained])) == rest
-    for _, part, history in trained:
-        assert part.test.tolist() == prepared.split.test.tolist()
-        assert not set(part.groups[part.train]) & set(part.groups[part.validation])
-        assert len(history) <= TINY.epochs
+def test_the_last_networks_learn_from_everybody_but_the_test_people(prepared, monkeypatch):
+    shown: list[set[int]] = []
+    serve = training.training_batches
+
+    def watched(pixels, columns, rows, *rest, **more):
+        shown.append(set(rows.tolist()))
+        return serve(pixels, columns, rows, *rest, **more)
+
+    monkeypatch.setattr(training, "training_batches", watched)
+    model, history = runs.train(prepared)
+    split = prepared.split
+    everybody = set(split.train.tolist()) | set(split.validation.tolist())
+    assert shown == [set(split.train.tolist()), everybody, everybody]
+    kept = training.kept_epoch(history[history["network"] == 0], training.Settings(epochs=2))
+    assert history.groupby("network").size().tolist() == [2, kept, kept]
+    assert history.loc[history["network"] > 0, "val_loss"].isna().all()
+    assert model.get_layer("maps").output.shape[-1] == 2 * 128
+
+
+def test_without_refits_the_network_that_was_stopped_early_is_the_model(prepared):
+    alone = prepared._replace(profile=dataclasses.replace(TINY, refits=0))
+    model, history = runs.train(alone)
+    assert history["network"].unique().tolist() == [0]
+    assert "maps" not in [layer.name for layer in model.layers]
 
 
 @pytest.mark.parametrize("name", ["resnet", "area", "majority", "", "cnn-tuned", "svm-random"])
@@ -195,5 +210,5 @@ def test_an_interrupted_run_goes_on_and_another_one_does_not_take_its_place(
     with pytest.raises(InputError, match="interrupted training of other"):
         apply.train_run(folder, other, fold=1)
     run = apply.train_run(folder, prepared, fold=1)
-    assert run.history["network"].nunique() == 2
+    assert run.history["network"].nunique() == 3
     assert not (folder / "training").exists()

@@ -1,0 +1,143 @@
+"""How fast cells reach the network, beside what Keras offers and beside the ideal.
+
+    python benchmarks/input_pipeline.py --real PATH
+
+Everything in one process, in turns, medians of several rounds: this says ratios, and the
+speeds only of the machine that it names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leukhelpers import files, learning, models, runs
+from leukhelpers.augment import training_batches
+from leukhelpers.backend import keras, tf
+from leukhelpers.datasets.images import read_image
+from leukhelpers.pixels import build_pixels, crop_and_resize
+from leukhelpers.training import make_deterministic
+
+RESULT = Path(__file__).resolve().parent / "results" / "input_pipeline.json"
+BATCH, STEPS, ROUNDS = 32, 40, 5
+FILES = 400
+
+
+def images_per_second(model: keras.Model, batches: tf.data.Dataset, steps: int = STEPS) -> float:
+    """Train for some steps, and time all but the first few."""
+    model.fit(batches.take(5), epochs=1, verbose=0)
+    served = batches.skip(5).take(steps)
+    start = time.perf_counter()
+    model.fit(served, epochs=1, verbose=0)
+    return steps * BATCH / (time.perf_counter() - start)
+
+
+def in_turns(ways: dict[str, Callable[[], float]]) -> dict[str, float]:
+    """Measure every way in each round, so that a slow minute hits all of them."""
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(ROUNDS):
+        for name, measure in ways.items():
+            found[name].append(measure())
+    return {name: round(statistics.median(values), 1) for name, values in found.items()}
+
+
+def stock_batches(folder: Path, size: int) -> tf.data.Dataset:
+    """Read the files as Keras' tutorials do, and augment with its layers."""
+    layers = keras.Sequential(
+        [
+            keras.layers.RandomFlip("horizontal"),
+            keras.layers.RandomRotation(0.5, fill_mode="constant"),
+            keras.layers.RandomZoom(0.1, fill_mode="constant"),
+            keras.layers.RandomContrast(0.05),
+            keras.layers.RandomBrightness(0.03),
+        ]
+    )
+    served = keras.utils.image_dataset_from_directory(
+        folder, image_size=(size, size), batch_size=BATCH, label_mode="binary", seed=0,
+        verbose=False,
+    )  # fmt: skip
+    augmented = served.map(
+        lambda x, y: (layers(x, training=True), y), num_parallel_calls=tf.data.AUTOTUNE
+    )
+    return augmented.repeat().prefetch(tf.data.AUTOTUNE)
+
+
+def training(prepared: runs.Prepared, root: Path) -> dict[str, float]:
+    """Images a second of one network, fed in three ways."""
+    make_deterministic(0)
+    model = models.build_cnn(prepared.profile.size)
+    model.compile(keras.optimizers.Adam(1e-3), keras.losses.BinaryCrossentropy())
+    pixels, labels = learning.pictures("cnn", prepared), prepared.table["label"].to_numpy()
+    batch = tf.constant(pixels[:BATCH], tf.float32), tf.constant(labels[:BATCH], tf.float32)
+    constant = tf.data.Dataset.from_tensors(batch).repeat()
+    rows = np.arange(len(pixels))
+    return in_turns(
+        {
+            "constant_batch": lambda: images_per_second(model, constant),
+            "augmented": lambda: images_per_second(
+                model, training_batches(pixels, [labels], rows, BATCH, seed=0)
+            ),
+            "keras_from_directory": lambda: images_per_second(
+                model, stock_batches(root, prepared.profile.size)
+            ),
+        }
+    )
+
+
+def cache(prepared: runs.Prepared) -> dict[str, float]:
+    """Files a second: one core that decodes and resizes, and the cache being built."""
+    some = replace(prepared.dataset, table=prepared.table.iloc[:FILES])
+    size, crop = prepared.profile.size, prepared.profile.crop
+    paths = [some.root / path for path in some.table["path"]]
+
+    def one_core() -> float:
+        start = time.perf_counter()
+        for path in paths:
+            crop_and_resize(read_image(path), size, crop)
+        return len(paths) / (time.perf_counter() - start)
+
+    def built() -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            start = time.perf_counter()
+            build_pixels(some, folder, size, crop)
+            return len(paths) / (time.perf_counter() - start)
+
+    return in_turns({"one_core": one_core, "cache": built})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--real", type=Path, required=True)
+    profile, data = runs.PROFILES["fast"], runs.workspace() / "data"
+    dataset = runs.load(parser.parse_args().real, profile, 0, data)
+    prepared = runs.prepare(dataset, profile, 0, data)
+    root = (dataset.root / prepared.table["path"].iloc[0]).parents[1]
+    cores = runs.environment()["machine"]["cores"]
+    found: dict[str, Any] = {"training": training(prepared, root), "cache": cache(prepared)}
+    speed, built = found["training"], found["cache"]
+    found["ratios"] = {
+        "augmented_to_constant_batch": round(speed["augmented"] / speed["constant_batch"], 3),
+        "augmented_to_keras": round(speed["augmented"] / speed["keras_from_directory"], 2),
+        "cache_to_ideal": round(built["cache"] / (cores * built["one_core"]), 3),
+    }
+    print(found)
+    about = {
+        "dataset": "fold 0 of the training set of C-NMC 2019",
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        "seed": 0,
+        **runs.environment(),
+    }
+    files.write_json(RESULT, {**about, **found})
+
+
+if __name__ == "__main__":
+    main()
