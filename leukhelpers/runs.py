@@ -62,12 +62,12 @@ class Profile:
     batch_size: int = 32
     learning_rate: float = 2e-3
     refits: int = 0
-    measures_weight: float = 0.5
+    measures_weight: float = 1.0
 
 
 PROFILES = {
-    "fast": Profile("fast", 1200, 28, epochs=10, patience=6, refits=3),
-    "full": Profile("full", 10661, 73, epochs=16, patience=8, refits=3),
+    "fast": Profile("fast", 1200, 28, epochs=16, patience=8, refits=3),
+    "full": Profile("full", 10661, 73, epochs=24, patience=10, refits=3),
 }
 
 
