@@ -65,9 +65,14 @@ def stock_batches(folder: Path, size: int) -> tf.data.Dataset:
         folder, image_size=(size, size), batch_size=BATCH, label_mode="binary", seed=0,
         verbose=False,
     )  # fmt: skip
-    augmented = served.map(
-        lambda x, y: (layers(x, training=True), y), num_parallel_calls=tf.data.AUTOTUNE
-    )
+
+    def augment(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        changed = layers(images, training=True)
+        return tf.ensure_shape(changed, (None, size, size, 3)), tf.ensure_shape(
+            labels[:, 0], (None,)
+        )
+
+    augmented = served.map(augment, num_parallel_calls=tf.data.AUTOTUNE)
     return augmented.repeat().prefetch(tf.data.AUTOTUNE)
 
 

@@ -75,8 +75,10 @@ def recolour(images: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
     # To stretch the light itself, not its logarithm, would leave a coloured rim where
     # the cell fades to black.
     middle = tf.math.log(tf.maximum(mean, 1.0))
-    stretched = middle + contrast * (tf.math.log(images) - middle)
-    return cell * tf.minimum(gain * tf.exp(stretched), 255.0)
+    # Contrast about the middle and gain in one sum, since each pass over the pixels costs.
+    # The logarithm of black is minus infinity, and its exponential black again.
+    shift = middle * (1 - contrast) + tf.math.log(gain)
+    return tf.minimum(tf.exp(contrast * tf.math.log(images) + shift), 255.0)
 
 
 def move(images: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
