@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from benchmarks import reference
+from benchmarks import cnn_ideas, reference, rivals
 from leukhelpers import files
 from leukhelpers.datasets import cards
 
@@ -15,6 +15,20 @@ def test_readme_states_exactly_what_the_kept_results_say():
     assert shown == reference.render()
     assert "synthetic" in shown
     assert "majority answer" in shown
+
+
+def test_readme_and_log_state_exactly_what_was_kept_of_the_models():
+    readme = (reference.ROOT / "README.md").read_text("utf-8")
+    assert readme.split(rivals.BEGIN)[1].split(rivals.END)[0] == rivals.shown()
+    assert cnn_ideas.PAGE.read_text("utf-8") == cnn_ideas.render()
+    for name in ("SVM", "random forest", "area alone", "majority answer"):
+        assert name in rivals.shown()
+
+
+def test_cross_validation_of_the_twin_is_not_kept_as_one_of_real_cells(tmp_path):
+    files.write_json(tmp_path / "found.json", {"synthetic": True, "images": 3527})
+    with pytest.raises(SystemExit, match="no cross-validation of fold 0"):
+        rivals.keep(tmp_path / "found.json")
 
 
 def test_figures_folder_holds_what_the_reference_run_recorded():
