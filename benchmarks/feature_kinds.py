@@ -27,8 +27,8 @@ def main() -> None:
     prepared = runs.prepare(dataset, profile, 0, data)
     pixels = learning.pictures("svm", prepared)
     start = time.perf_counter()
-    handmade.measure_cells(pixels, profile.crop, np.arange(600))
-    speed = 600 / (time.perf_counter() - start)
+    handmade.measure_cells(pixels, profile.crop)
+    speed = len(pixels) / (time.perf_counter() - start)
     measured, labels = learning.features(prepared), prepared.table["label"].to_numpy()
     folds = list(groups.grouped_folds(prepared.table, 4, 0))
     found = {}

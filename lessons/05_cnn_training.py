@@ -178,6 +178,7 @@ compared[["accuracy", "balanced_accuracy", "auroc"]].astype(float).round(3)
 
 # %%
 ideas = lesson.measured("cnn_ideas")
+pd.set_option("display.max_colwidth", None)
 tried = pd.DataFrame(ideas["ideas"]).set_index("about")
 tried[["auroc", "sd", "same_size_auroc"]].round(3)
 

@@ -164,9 +164,12 @@ compared = pd.DataFrame(rows).T.round(3)
 compared
 
 # %% tags=["nbval-check-output"]
+short = {"area": "area alone", "svm": "SVM", "cnn": "CNN"}
+short |= {"efficientnet-lite0": "frozen", "efficientnet-lite0-tuned": "fine-tuned"}
+short |= {"efficientnet-lite0-random": "random, frozen"}
 figure = plots.roc_curves(
     labels,
-    {MODEL_NAMES[name]: answers[name] for name in answers if name != "majority"},
+    {short[name]: answers[name] for name in short},
     title="Borrowed, hand-made and own features on the same validation people",
     note=note,
 )

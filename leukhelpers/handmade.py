@@ -129,7 +129,8 @@ def measure_cell(cell: np.ndarray, scale: float) -> dict[str, float]:
     inside = cell_mask(cell)
     grey = color.rgb2gray(cell)
     found = {**_shape(inside, scale), **_colour(cell, grey, inside), **_texture(grey, inside)}
-    return {name: float(np.nan_to_num(value, posinf=0, neginf=0)) for name, value in found.items()}
+    values = np.nan_to_num(np.array(list(found.values()), float), posinf=0, neginf=0)
+    return dict(zip(found, values.tolist(), strict=True))
 
 
 def _box(cell: np.ndarray) -> np.ndarray:
@@ -168,27 +169,27 @@ def _colour(cell: np.ndarray, grey: np.ndarray, inside: np.ndarray) -> dict[str,
     if not inside.any():
         inside = np.ones_like(inside)
     shown = cell[inside] / 255
-    values = np.concatenate([shown, color.rgb2lab(shown)], axis=1)
+    # A row a channel, since sums along rows are quick.
+    values = np.ascontiguousarray(np.concatenate([shown, color.rgb2lab(shown)], axis=1).T)
+    mean = values.mean(axis=1)
+    centred = values - mean[:, None]
+    squared = centred * centred
+    spread = np.sqrt(squared.mean(axis=1))
+    cubed = (squared * centred).mean(axis=1)
+    skewness = cubed / np.where(spread > 1e-6, spread, np.inf) ** 3
     names = [*CHANNELS, "lightness", "green_to_red", "blue_to_yellow"]
     found: dict[str, float] = {}
-    for name, mean, spread, skew in zip(
-        names, values.mean(0), values.std(0), _skewness(values), strict=True
-    ):
-        found |= {f"mean_{name}": mean, f"spread_{name}": spread, f"skewness_{name}": skew}
+    for name, *moments in zip(names, mean, spread, skewness, strict=True):
+        named = zip(("mean", "spread", "skewness"), moments, strict=True)
+        found |= {f"{moment}_{name}": value for moment, value in named}
     shades = grey[inside]
     dark = shades < (filters.threshold_otsu(shades) if np.ptp(shades) > 0 else 0.0)
-    means = [values[part].mean(0) if part.any() else values.mean(0) for part in (dark, ~dark)]
-    found["dark_share"] = dark.mean()
-    for name, in_dark, in_light in zip(names, *means, strict=True):
+    found["dark_share"] = share = dark.mean()
+    of_dark = values @ dark / dark.sum() if share > 0 else mean
+    of_light = (mean - share * of_dark) / (1 - share) if share < 1 else mean
+    for name, in_dark, in_light in zip(names, of_dark, of_light, strict=True):
         found |= {f"dark_{name}": in_dark, f"dark_to_light_{name}": in_light - in_dark}
     return found
-
-
-def _skewness(values: np.ndarray) -> np.ndarray:
-    """Skewness of each column; 0 where all values are alike."""
-    centred = values - values.mean(axis=0)
-    spread = values.std(axis=0)
-    return (centred**3).mean(axis=0) / np.where(spread > 1e-6, spread, np.inf) ** 3
 
 
 def _texture(grey: np.ndarray, inside: np.ndarray) -> dict[str, float]:
