@@ -156,9 +156,8 @@ pd.DataFrame(rows).T.rename(columns={"mean": "mean AUROC", "sd": "sd over folds"
 # %% [markdown]
 # A network with more than a hundred thousand numbers to learn, and it does no better than one
 # number, the area. The machine of 1995, on features that somebody *thought of*, is ahead of both.
-# There are too few people here to find out from pixels alone what microscopists have known for a
-# century. Lesson 05 draws a conclusion from that: it has the network learn these very features
-# first.
+# It is not that the pixels hold less. Where people are few, a network is easily led astray. Lesson 05
+# looks for what misled this one, and has it learn the features of microscopists beside the answer.
 #
 # ## What does it live on?
 #

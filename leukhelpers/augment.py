@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -21,6 +21,8 @@ ZOOM = 1.1  # between 1/1.1 and 1.1 times as large
 CONTRAST = 0.05  # 0.95 to 1.05 times the differences in optical density
 BRIGHTNESS = 1.03  # all channels together, between 1/1.03 and 1.03 times
 STAIN = 1.02  # each channel for itself, between 1/1.02 and 1.02 times
+
+IN_MEMORY = 2**30  # bytes of training images that are held in memory; more are read by batch
 
 
 def augment_batch(images: tf.Tensor, seed: tf.Tensor | tuple[int, int]) -> tf.Tensor:
@@ -63,22 +65,31 @@ def recolour(images: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
     -------
     float32 tensor of the shape of `images`
     """
-    draw = draw[:, None, None, :]  # one number for all pixels of an image
-    contrast = 1 + CONTRAST * draw[..., 0:1]
-    gain = BRIGHTNESS ** draw[..., 1:2] * STAIN ** draw[..., 2:5]
+    shape = tf.shape(images)
+    # A row of pixels is one long line of red, green, blue, red …: to spread three numbers
+    # over the last axis, of three, would cost more than all else here.
+    lines = tf.reshape(images, (shape[0], shape[1], 3 * shape[2]))
+    contrast = 1 + CONTRAST * draw[:, 0:1]
+    gain = BRIGHTNESS ** draw[:, 1:2] * STAIN ** draw[:, 2:5]
     # The mean colour is that of the cell alone, whatever share of the image it fills.
-    cell = tf.cast(tf.reduce_max(images, axis=-1, keepdims=True) > 0, tf.float32)
-    mean = tf.math.divide_no_nan(
-        tf.reduce_sum(images, axis=(1, 2), keepdims=True),
-        tf.reduce_sum(cell, axis=(1, 2), keepdims=True),
-    )
     # To stretch the light itself, not its logarithm, would leave a coloured rim where
     # the cell fades to black.
-    middle = tf.math.log(tf.maximum(mean, 1.0))
+    middle = tf.math.log(tf.maximum(_mean_colour(lines), 1.0))
     # Contrast about the middle and gain in one sum, since each pass over the pixels costs.
     # The logarithm of black is minus infinity, and its exponential black again.
-    shift = middle * (1 - contrast) + tf.math.log(gain)
-    return tf.minimum(tf.exp(contrast * tf.math.log(images) + shift), 255.0)
+    shift = tf.tile(middle * (1 - contrast) + tf.math.log(gain), (1, shape[2]))
+    density = contrast[:, :, None] * tf.math.log(lines) + shift[:, None, :]
+    return tf.reshape(tf.minimum(tf.exp(density), 255.0), shape)
+
+
+def _mean_colour(lines: tf.Tensor) -> tf.Tensor:
+    """Average each channel over what is not black; images as lines of red, green, blue."""
+
+    def summed(values: tf.Tensor) -> tf.Tensor:
+        columns = tf.reduce_sum(values, axis=1)
+        return tf.reduce_sum(tf.reshape(columns, (tf.shape(lines)[0], -1, 3)), axis=1)
+
+    return tf.math.divide_no_nan(summed(lines), summed(tf.cast(lines > 0, tf.float32)))
 
 
 def move(images: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
@@ -146,7 +157,8 @@ def training_batches(
     Parameters
     ----------
     pixels : uint8 array of shape (n, size, size, 3)
-        May be a memory map: only the rows of a batch are read.
+        May be a memory map: no other rows are read, and if they need more than
+        ``IN_MEMORY`` bytes, only those of a batch at a time.
     columns : sequence of arrays of shape (n,) or (n, k)
         What to serve beside the images, row for row with `pixels`: labels, weights.
     rows : int array of shape (m,)
@@ -175,22 +187,25 @@ def training_batches(
     if len(rows) == 0:
         raise InputError("There are no training rows; give the split at least one group to train.")
 
+    look_up = _look_up(pixels, rows)
+
     def epochs() -> Iterator[tuple]:
         steps = steps_per_epoch(len(rows), batch_size)
         step = itertools.count(first_epoch * steps)
         for epoch in itertools.count(first_epoch):
-            order = np.random.default_rng([seed, epoch]).permutation(rows)
+            order = np.random.default_rng([seed, epoch]).permutation(len(rows))
             for batch in range(steps):
                 chosen = order[batch * batch_size : (batch + 1) * batch_size]
-                beside = (column[chosen] for column in columns)
-                yield pixels[chosen], (seed, next(step)), *beside
+                beside = (column[rows[chosen]] for column in columns)
+                yield chosen, (seed, next(step)), *beside
 
-    def prepare(images: tf.Tensor, pair: tf.Tensor, *beside: tf.Tensor) -> tuple:
+    def prepare(chosen: tf.Tensor, pair: tf.Tensor, *beside: tf.Tensor) -> tuple:
+        images = look_up(chosen)
         images = augment_batch(images, pair) if augment else tf.cast(images, tf.float32)
-        return images, *beside
+        return tf.ensure_shape(images, (None, *pixels.shape[1:])), *beside
 
     signature = (
-        tf.TensorSpec((None, *pixels.shape[1:]), tf.uint8),
+        tf.TensorSpec((None,), tf.int64),
         tf.TensorSpec((2,), tf.int64),
         *_specs(columns),
     )
@@ -198,6 +213,18 @@ def training_batches(
     # Batches are prepared side by side, yet served in the order of the generator.
     batches = batches.map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def _look_up(pixels: np.ndarray, rows: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Find how to get the images of some of `rows`: out of memory, if they fit there.
+
+    Looked up by TensorFlow itself they need not wait for Python.
+    """
+    if len(rows) * math.prod(pixels.shape[1:]) <= IN_MEMORY:
+        with tf.device("CPU"):
+            held = tf.constant(pixels[rows])
+        return lambda chosen: tf.gather(held, chosen)
+    return lambda chosen: tf.numpy_function(lambda some: pixels[rows[some]], [chosen], tf.uint8)
 
 
 def ordered_batches(

@@ -7,6 +7,8 @@ small package, and works without network.
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -124,11 +126,12 @@ def _application(name: str, inputs: keras.KerasTensor, weights: str) -> keras.Ke
         "efficientnetb0": keras.applications.EfficientNetB0,
     }[name]
     try:
-        network = build(
-            include_top=False,
-            weights="imagenet" if weights == "imagenet" else None,
-            input_tensor=x,
-        )
+        with redirect_stdout(sys.stderr):  # Keras tells of a download where answers belong
+            network = build(
+                include_top=False,
+                weights="imagenet" if weights == "imagenet" else None,
+                input_tensor=x,
+            )
     except Exception as error:  # a download fails in many ways
         if weights == "random":
             raise

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from leukhelpers import augment
 from leukhelpers.augment import (
     augment_batch,
     move,
@@ -174,7 +175,15 @@ def test_fewer_cells_than_a_batch_still_make_a_batch():
     assert len(images) == len(labels) == 3
 
 
-def test_memory_mapped_pixels_are_read_batch_by_batch(tmp_path):
+def test_what_does_not_fit_into_memory_is_served_alike(monkeypatch):
+    held = batches(4, rows=[1, 3, 4, 8, 9, 11])
+    monkeypatch.setattr(augment, "IN_MEMORY", 0)
+    for (x1, y1), (x2, y2) in zip(held, batches(4, rows=[1, 3, 4, 8, 9, 11]), strict=True):
+        np.testing.assert_array_equal(x1, x2)
+        np.testing.assert_array_equal(y1, y2)
+
+
+def test_memory_mapped_pixels_are_read_batch_by_batch(tmp_path, monkeypatch):
     class Watched:
         """An array that remembers which rows were asked for."""
 
@@ -187,6 +196,7 @@ def test_memory_mapped_pixels_are_read_batch_by_batch(tmp_path):
 
     pixels = np.lib.format.open_memmap(tmp_path / "pixels.npy", "w+", np.uint8, (40, 8, 8, 3))
     watched = Watched(pixels)
+    monkeypatch.setattr(augment, "IN_MEMORY", 0)
     list(training_batches(watched, [np.zeros(40)], np.arange(40), 4, 0).take(3))
     list(ordered_batches(watched, np.arange(40), 4))
     assert set(watched.asked) == {4}

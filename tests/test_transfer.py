@@ -67,8 +67,9 @@ def test_keras_networks_have_our_layers_and_survive_saving_in_safe_mode(name, tm
     np.testing.assert_allclose(model(cells), again(cells), atol=1e-6)
 
 
-def test_weights_that_cannot_be_downloaded_are_told_in_one_sentence(monkeypatch):
+def test_weights_that_cannot_be_downloaded_are_told_in_one_sentence(monkeypatch, capsys):
     def offline(*_, **__):
+        print("Downloading data")
         raise Exception("URL fetch failure on a server: no route to host\nmore")
 
     monkeypatch.setattr(keras.applications, "VGG16", offline)
@@ -76,6 +77,8 @@ def test_weights_that_cannot_be_downloaded_are_told_in_one_sentence(monkeypatch)
         transfer.build_transfer("vgg16", 32)
     assert "--random-weights" in str(told.value)
     assert "\n" not in str(told.value)
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "Downloading data\n")
 
 
 def test_weights_that_are_not_installed_are_told(monkeypatch):
