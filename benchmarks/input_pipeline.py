@@ -79,7 +79,8 @@ def stock_batches(folder: Path, size: int) -> tf.data.Dataset:
 def training(prepared: runs.Prepared, root: Path) -> dict[str, float]:
     """Images a second of one network, fed in three ways."""
     make_deterministic(0)
-    model = models.build_cnn(prepared.profile.size)
+    size = prepared.profile.box_size
+    model = models.build_cnn(size)
     model.compile(keras.optimizers.Adam(1e-3), keras.losses.BinaryCrossentropy())
     pixels, labels = learning.pictures("cnn", prepared), prepared.table["label"].to_numpy()
     batch = tf.constant(pixels[:BATCH], tf.float32), tf.constant(labels[:BATCH], tf.float32)
@@ -91,9 +92,7 @@ def training(prepared: runs.Prepared, root: Path) -> dict[str, float]:
             "augmented": lambda: images_per_second(
                 model, training_batches(pixels, [labels], rows, BATCH, seed=0)
             ),
-            "keras_from_directory": lambda: images_per_second(
-                model, stock_batches(root, prepared.profile.size)
-            ),
+            "keras_from_directory": lambda: images_per_second(model, stock_batches(root, size)),
         }
     )
 

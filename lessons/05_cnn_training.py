@@ -65,7 +65,7 @@ print(inspect.getsource(models.build_cnn).split("for number in range(networks)]"
 # | sigmoid | turns that number into a probability of ALL |
 
 # %% tags=["nbval-check-output"]
-untrained = models.build_cnn(prepared.profile.size, seed=seed)
+untrained = models.build_cnn(prepared.profile.box_size, seed=seed)
 learnable = sum(int(np.prod(weights.shape)) for weights in untrained.trainable_weights)
 people = table["subject"].iloc[split.train].nunique()
 print(f"{learnable:,} numbers to learn, from {len(split.train):,} cells of {people} people")

@@ -134,9 +134,9 @@ def picture_size(name: str, profile: Profile) -> tuple[int, int]:
     name : str
         A model's name.
     profile : Profile
-        That of the run. Networks take its size; pretrained ones, too: on real cells
-        frozen EfficientNet-Lite0 gained nothing at 128 pixels over 96. The network of
-        the course sees each cell in its own box, and so not how large it is.
+        That of the run. Pretrained networks take its size: on real cells frozen
+        EfficientNet-Lite0 gained nothing at 128 pixels over 96. The network of the
+        course sees each cell in its own box, and so not how large it is.
 
     Returns
     -------
@@ -144,7 +144,7 @@ def picture_size(name: str, profile: Profile) -> tuple[int, int]:
         Pixels of the picture, and of the original (or ``pixels.BOX``).
     """
     if name == "cnn":
-        return profile.size, BOX
+        return profile.box_size, BOX
     return (handmade.SIZE if name in CLASSICAL else profile.size), profile.crop
 
 

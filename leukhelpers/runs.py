@@ -46,7 +46,8 @@ class Profile:
     """How much work a run does.
 
     ``size`` and ``crop`` are in pixels: a ``crop``×``crop`` square out of the middle of
-    the 450×450 original is averaged down to ``size``×``size``. After a first network
+    the 450×450 original is averaged down to ``size``×``size``. The network of the course sees
+    each cell in its own box, ``box_size`` pixels wide. After a first network
     has found the number of epochs, ``refits`` are trained on everybody and joined into one.
     ``measures_weight`` is the weight of the second task, to tell the hand-made features
     from the pixels.
@@ -58,6 +59,7 @@ class Profile:
     epochs: int
     patience: int
     size: int = 96
+    box_size: int = 128
     crop: int = 384
     batch_size: int = 32
     learning_rate: float = 2e-3
@@ -66,8 +68,8 @@ class Profile:
 
 
 PROFILES = {
-    "fast": Profile("fast", 1200, 28, epochs=16, patience=8, refits=3),
-    "full": Profile("full", 10661, 73, epochs=24, patience=10, refits=3),
+    "fast": Profile("fast", 1200, 28, epochs=12, patience=6, refits=2),
+    "full": Profile("full", 10661, 73, epochs=24, patience=10, refits=2),
 }
 
 
@@ -222,7 +224,7 @@ def _train_one(
     profile, seed = prepared.profile, prepared.seed + number
     training.make_deterministic(seed)
     with training.devices().scope():
-        network = models.build_cnn(profile.size, seed, len(prepared.dataset.classes))
+        network = models.build_cnn(profile.box_size, seed, len(prepared.dataset.classes))
     history = training.fit(
         network,
         learning.pictures("cnn", prepared),

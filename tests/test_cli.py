@@ -11,7 +11,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from leukhelpers import batch, cli, runs
 
-TINY = runs.Profile("fast", 60, 14, epochs=1, patience=1, size=32, batch_size=16)
+TINY = runs.Profile("fast", 60, 14, epochs=1, patience=1, size=32, box_size=32, batch_size=16)
 METRICS = '{"auroc": {"value": 0.8, "low": 0.7, "high": 0.9}}'
 LESSON = f"""
 import json

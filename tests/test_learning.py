@@ -13,7 +13,9 @@ from leukhelpers.cells import InputError
 from leukhelpers.datasets.cnmc import read_cnmc
 from leukhelpers.pixels import BOX, cell_box, crop_and_resize
 
-TINY = runs.Profile("tiny", 1200, 28, epochs=2, patience=2, size=32, batch_size=16, refits=2)
+TINY = runs.Profile(
+    "tiny", 1200, 28, epochs=2, patience=2, size=32, box_size=32, batch_size=16, refits=2
+)
 
 
 @pytest.fixture(scope="module")

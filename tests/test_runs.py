@@ -15,7 +15,7 @@ from leukhelpers import apply, crossval, evaluation, files, groups, learning, ru
 from leukhelpers.cells import InputError
 from leukhelpers.datasets.cnmc import read_cnmc
 
-TINY = runs.Profile("tiny", 1200, 28, epochs=2, patience=2, size=32, batch_size=16)
+TINY = runs.Profile("tiny", 1200, 28, epochs=2, patience=2, size=32, box_size=32, batch_size=16)
 
 
 @pytest.fixture(scope="module")
@@ -281,7 +281,7 @@ def test_training_that_is_killed_leaves_no_run(tiny_tree, tmp_path):
     program = (
         "import sys; from pathlib import Path; from leukhelpers import runs, apply; "
         "from leukhelpers.datasets.cnmc import read_cnmc; "
-        "p = runs.Profile('tiny', 1, 1, epochs=500, patience=500, size=32); "
+        "p = runs.Profile('tiny', 1, 1, epochs=500, patience=500, size=32, box_size=32); "
         "d = Path(sys.argv[2]); q = runs.prepare(read_cnmc(sys.argv[1]), p, 0, d / 'data'); "
         "print('ready', flush=True); apply.train_run(d / 'run', q)"
     )
