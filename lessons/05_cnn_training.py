@@ -28,8 +28,6 @@ seed: int = 0
 run: str = ""  # folder for results; empty for one named after the three above
 
 # %%
-import inspect
-
 import numpy as np
 import pandas as pd
 
@@ -45,14 +43,17 @@ labels = table["label"].to_numpy()
 # ## The network
 #
 # The paper describes a network of convolutions, batch normalisation, ReLU, max pooling, dropout
-# and a sigmoid. Here is one of these parts, with nothing hidden.
+# and a sigmoid. Here is ours, a line a layer: its name, and what it hands to the next, as height ×
+# width × number of maps. (For the curious: the code is `models.build_cnn`.)
 
-# %%
-print("FILTERS =", models.FILTERS)
-print(inspect.getsource(models._blocks).split('"""')[2])
-print(inspect.getsource(models.build_cnn).split("for number in range(networks)]")[1])
+# %% tags=["nbval-check-output"]
+untrained = models.build_cnn(prepared.profile.box_size, seed=seed)
+for layer in untrained.layers:
+    print(f"{layer.name:12s}", " × ".join(str(length) for length in layer.output.shape[1:]))
 
 # %% [markdown]
+# A *map* is the picture that one pattern finder makes: bright where its pattern is.
+#
 # | layer | what it is for |
 # |---|---|
 # | convolution | looks for a small pattern, the same one everywhere |
@@ -65,7 +66,6 @@ print(inspect.getsource(models.build_cnn).split("for number in range(networks)]"
 # | sigmoid | turns that number into a probability of ALL |
 
 # %% tags=["nbval-check-output"]
-untrained = models.build_cnn(prepared.profile.box_size, seed=seed)
 learnable = sum(int(np.prod(weights.shape)) for weights in untrained.trainable_weights)
 people = table["subject"].iloc[split.train].nunique()
 print(f"{learnable:,} numbers to learn, from {len(split.train):,} cells of {people} people")
@@ -93,8 +93,8 @@ print({name: round(weights[label], 2) for label, name in enumerate(("HEM", "ALL"
 #
 # Two rules are at work, both watching **validation people**, of whom the network never learns a
 # cell; the test people are not touched. *Adaptive learning rate*: the steps become shorter from
-# epoch to epoch, and half as long again if the validation loss stops falling. *Early stopping*: if
-# it does not fall for some epochs, the training ends, and the weights of the **best** epoch come
+# epoch to epoch; if the validation loss stops falling, they are halved once more. *Early stopping*:
+# if it does not fall for some epochs, the training ends, and the weights of the **best** epoch come
 # back. Only the second half of the epochs counts for that: while the steps are long, a low loss on
 # a few people is luck.
 #
@@ -147,8 +147,10 @@ here.show(
 #   always does.
 # - **Validation loss** should fall with it. If it *stays* above its lowest point while the training
 #   loss goes on falling, the network is learning the training people by heart.
-# - **A single jump** is no such sign. There are few validation people, and each is a large part of
-#   the curve. For the same reason the epoch that is kept is partly luck.
+# - **A jump** is no such sign. While the steps are long, each changes the network much, and with
+#   few validation people some cells that flip together move the whole curve. Look at the last
+#   epochs: coming down again means jumps; climbing on and on means learning by heart. Often one
+#   cannot be sure, and the epoch that is kept is partly luck.
 # - **The dashed line** is the majority answer. An accuracy below it is worse than not looking.
 # - Training is measured on augmented cells and with dropout, so validation may well look better.
 
@@ -174,7 +176,7 @@ compared[["accuracy", "balanced_accuracy", "auroc"]].astype(float).round(3)
 # first two rows. If the network is ahead, that distance is all that its many numbers have bought
 # over a single one. If it is not, they have bought nothing.
 #
-# What came of the three additions on real cells, and of others that helped nothing:
+# What was tried on real cells, each idea on the same four folds of people:
 
 # %%
 ideas = lesson.measured("cnn_ideas")
@@ -184,9 +186,12 @@ tried[["auroc", "sd", "same_size_auroc"]].round(3)
 
 # %% [markdown]
 # *same_size_auroc* compares only cells of the same size, so that the ruler of lesson 01 is of no
-# use. The largest step in the table is not one of the three: it is to vary colours *less*, "mild"
-# instead of "usual", while the network learns. In these cells colour is evidence, and our own
-# augmentation drowned it. That is what misled the plain network of lesson 04.
+# use. Start at the first row, the plain network of lesson 04, with each cell in its box already.
+# The largest step is to vary colours *less*, "mild" instead of "usual", while the network learns.
+# In these cells colour is evidence, and our own augmentation drowned it: that is what misled the
+# plain network. The second task adds far less than the sd, so it may be luck. A finer picture adds
+# more. To train on everybody is not in this table, and rows with other words are ideas that were
+# dropped; `docs/cnn-log.md` explains them.
 #
 # To choose the best of so many on the same folds flatters it: the more one tries, the luckier
 # the best. Whether it holds on people who had no part in any choice is the question of lesson 06.
@@ -195,8 +200,8 @@ tried[["auroc", "sd", "same_size_auroc"]].round(3)
 #
 # The number of epochs is known now. The networks that follow learn from the validation people as
 # well, so nothing can stop them early, and nothing needs to. Their answers are averaged: the mean
-# of several logits is again a weighted sum of features, that is, *one* network with one last layer.
-# It is saved, explained and exported like any other.
+# of several logits can be written as *one* larger network, in which they stand side by side under
+# one last layer. It is saved, explained and exported like any other.
 
 # %%
 model, later = runs.train_again(prepared, epochs, callbacks=[training.print_training()])
@@ -230,6 +235,10 @@ check("05.1", answer)
 # %% tags=["nbval-check-output"]
 answer = int(history.loc[history["loss"].idxmin(), "epoch"])  # solution
 check("05.2", answer, history=history)
+
+# %% [markdown]
+# Better it cannot be, if that epoch lies in the second half: there, the kept epoch is the one with
+# the lowest validation loss.
 
 # %% [markdown]
 # **05.3** A friend stops early on the *test* people, "because they were at hand". What is wrong?

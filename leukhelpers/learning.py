@@ -33,6 +33,7 @@ CHOICES = (
     "rf",
     "efficientnet-lite0",
     "efficientnet-lite0-tuned",
+    "efficientnet-lite0-random",
     "resnet50",
     "vgg16",
     "efficientnetb0",
@@ -80,8 +81,8 @@ def known_model(name: str) -> str:
     """
     if name not in MODEL_NAMES or name in ("area", "majority"):
         raise InputError(
-            f"Model {name!r} cannot be trained; choose {', '.join(CHOICES)}, the last four "
-            "also with -tuned or -random behind (the area model and the majority answer come "
+            f"Model {name!r} cannot be trained; choose {', '.join(CHOICES)}; pretrained "
+            "ones may have -tuned or -random behind (the area model and the majority answer come "
             "with each)."
         )
     return name
@@ -278,11 +279,13 @@ def _learn_transfer(
             prepared.seed,
             len(prepared.dataset.classes),
         )
-    rows = np.concatenate([split.train, split.validation])
+    # Whoever is asked when to stop must not have been learnt from.
+    stops_early = name.endswith(TUNED)
+    rows = split.train if stops_early else np.concatenate([split.train, split.validation])
     embedded = training.predict_features(transfer.feature_model(model), array, rows)
     head = models.fit_linear(embedded, labels[rows], split.groups[rows], prepared.seed)
     models.put_logit(model, *head)
-    if not name.endswith(TUNED):
+    if not stops_early:
         return model, pd.DataFrame({"epoch": np.zeros(0, int)})
     transfer.unfreeze(model)
     settings = replace(runs.training_settings(prepared.profile), **_TUNING)

@@ -146,7 +146,8 @@ def train(
 
     Early stopping needs people who are not learnt from, and there are few. So a first
     network finds the number of epochs, and others are then trained for so long on the
-    training *and* the validation rows, and joined into one.
+    training *and* the validation rows, and joined into one: each of them twice, for the
+    cell as it comes and for the cell a quarter turn later.
 
     Parameters
     ----------
@@ -207,7 +208,9 @@ def train_again(
         ),
         strict=True,
     )
-    return models.join(networks), pd.concat(histories, ignore_index=True)
+    # A cell has no up: each network answers for the cell as it comes, and a quarter turn later.
+    both = [seen for network in networks for seen in (network, models.turn(network))]
+    return models.join(both), pd.concat(histories, ignore_index=True)
 
 
 def _train_one(

@@ -262,11 +262,11 @@ class _Watch(keras.callbacks.Callback):
         self.lines.append(line)
         if not self.settings.early_stopping:
             return False
-        if line["epoch"] <= self.settings.epochs / 2:
-            # The steps are still long; a low loss on a few people is luck.
-            self.best_loss = np.inf
-        better = line["val_loss"] < self.best_loss
-        self.best_loss = min(self.best_loss, line["val_loss"])
+        # While the steps are still long, a low loss on a few people is luck: such weights are
+        # kept only until the second half, whose first epoch beats them whatever its loss.
+        early = line["epoch"] <= self.settings.epochs / 2
+        better = early or line["val_loss"] < self.best_loss
+        self.best_loss = np.inf if early else min(self.best_loss, line["val_loss"])
         self.waited = 0 if better else self.waited + 1
         self.waited_to_slow = 0 if better else self.waited_to_slow + 1
         if self.waited_to_slow == self.slowing:

@@ -15,6 +15,7 @@ from leukhelpers.models import (
     logit_model,
     multiply_adds,
     ranking,
+    turn,
 )
 
 
@@ -210,3 +211,17 @@ def test_a_linear_head_of_three_classes_has_an_output_for_each(people):
     weights, bias = fit_linear(values.to_numpy(), groups % 3, groups)
     assert weights.shape == (6, 3)
     assert bias.shape == (3,)
+
+
+def test_a_turned_network_answers_a_turned_cell_as_the_network_answers_the_cell():
+    # At 63 pixels every stride and pooling lies evenly about the middle.
+    network = build_cnn(63, seed=1)
+    cells = np.random.default_rng(0).integers(0, 256, (6, 63, 63, 3)).astype(np.float32)
+    straight, turned = logit_model(network), logit_model(turn(network))
+    wanted = straight.predict(cells, verbose=0)
+    found = turned.predict(np.rot90(cells, axes=(1, 2)), verbose=0)
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+    assert np.abs(turned.predict(cells, verbose=0) - wanted).max() > 1e-3
+    again = turn(turn(turn(turn(network))))
+    for old, new in zip(network.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
