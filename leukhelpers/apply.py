@@ -42,17 +42,18 @@ def train_run(
     Raises
     ------
     InputError
-        If the folder holds an interrupted training of something else.
+        If the folder holds a finished run, or an interrupted training of something else.
     """
+    folder = Path(folder)
+    if (folder / "run.json").is_file():
+        raise InputError(f"{folder} holds a finished run; name a new folder.")
     if fold is None:
         split = groups.everything_split(prepared.table, prepared.seed)
     else:
         split = list(groups.grouped_folds(prepared.table, 4, prepared.seed))[fold]
     learning.known_model(name)
-    folder = Path(folder)
     backup = folder / "training"
-    if learning.is_network(name):
-        _begin_training(backup, {"model": name, "fold": fold, **_identity(prepared)})
+    _begin_training(backup, {"model": name, "fold": fold, **_identity(prepared)})
     learnt = learning.learn(name, prepared, split, backup=backup)
     run = runs.save_run(folder, prepared, learnt.model, learnt.history, split, name)
     shutil.rmtree(backup, ignore_errors=True)  # only a finished run needs it no more
@@ -132,7 +133,7 @@ def evaluate_run(run_folder: Path | str, dataset: Dataset, data: Path) -> dict[s
             f"cells of {dataset.name} are {', '.join(dataset.classes)}; evaluate it on cells of "
             "the same classes."
         )
-    profile = runs.Profile(**run.about["profile"])
+    profile = runs.profile_in(run.about)
     array, table, unread = build_pixels(dataset, data / "cache", profile.size, profile.crop)
     rows = np.flatnonzero(unseen(run, dataset, table))
     if len(rows) == 0:
@@ -216,7 +217,7 @@ def predict_files(run_folder: Path | str, paths: Sequence[Path]) -> list[dict[st
         if they are not HEM and ALL) and ``notice``; or ``error``.
     """
     run = runs.read_run(run_folder)
-    profile, name = runs.Profile(**run.about["profile"]), runs.model_of(run.about)
+    profile, name = runs.profile_in(run.about), runs.model_of(run.about)
     array, told = read_cells(paths, profile, name)
     classes = runs.classes_of(run.about)
     answers = learning.answer_pictures(learning.load(run.folder, name), array, profile)
@@ -276,7 +277,7 @@ def explain_files(
             f"{len(classes)}, so train one on two classes to explain it."
         )
     model = runs.load_model(run.folder)
-    array, told = read_cells(paths, runs.Profile(**run.about["profile"]), name)
+    array, told = read_cells(paths, runs.profile_in(run.about), name)
     readable = [entry for entry in told if "error" not in entry]
     if not readable:
         return told

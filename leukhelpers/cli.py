@@ -302,7 +302,7 @@ def train(
     from leukhelpers import apply
 
     (name,) = _known_models([model], random_weights)
-    if not resume:
+    if not (resume and (out / "training" / "asked.json").is_file()):
         _unused(out)
     prepared = _prepare(dataset, profile, seed)
     run = apply.train_run(out, prepared, fold, name)
@@ -356,7 +356,7 @@ def evaluate(
 
     about = runs.read_run(run).about
     data = runs.workspace() / "data"
-    profile = runs.Profile(**about["profile"])
+    profile = runs.profile_in(about)
     if part not in ("training", "preliminary"):
         raise InputError(
             f"Part {part!r} has no labels or is not known; choose training or preliminary."

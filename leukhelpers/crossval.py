@@ -57,6 +57,8 @@ def crossvalidate(
         If a name is unknown, or `out` holds answers to other cells, folds or settings.
     """
     names = [learning.known_model(name) for name in dict.fromkeys(names)]
+    # All folds before anything is written or learnt: the last may be impossible.
+    splits = list(groups.grouped_folds(prepared.table, n_splits, prepared.seed))
     if out is not None:
         _open(out, prepared, n_splits)
     classes = prepared.dataset.classes
@@ -65,7 +67,7 @@ def crossvalidate(
     columns |= {name: evaluation.MODEL_COLUMNS[name] for name in BASELINES}
     tables, folds = [], []
     costs: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-    for number, split in enumerate(groups.grouped_folds(prepared.table, n_splits, prepared.seed)):
+    for number, split in enumerate(splits):
         table = None
         for name in names:
             kept = None if out is None else out / f"fold{number}-{name}"

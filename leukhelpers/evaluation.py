@@ -42,10 +42,13 @@ MODEL_NAMES: Mapping[str, str] = {
     "svm": "SVM",
     "rf": "random forest",
     **{
-        f"{name}{weights}{how}": f"{title}{told_weights}, {told_how}"
+        f"{name}{how}": f"{title}{told}"
         for name, title in _PRETRAINED.items()
-        for weights, told_weights in {"": "", "-random": " with random weights"}.items()
-        for how, told_how in {"": "frozen", "-tuned": "fine-tuned"}.items()
+        for how, told in {
+            "": ", frozen",
+            "-random": " with random weights, frozen",
+            "-tuned": ", fine-tuned",
+        }.items()
     },
     "area": "area alone",
     "majority": "majority answer",

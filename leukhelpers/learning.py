@@ -77,7 +77,8 @@ def known_model(name: str) -> str:
     """Give a model's name back, or refuse it with the list of those that there are.
 
     The four pretrained networks also go by ``-tuned`` (all their weights learn on, not
-    only the last layer), ``-random`` (they never saw ImageNet), or ``-random-tuned``.
+    only the last layer) or ``-random`` (they never saw ImageNet). Not by both: batch
+    normalisation, which fine-tuning leaves as it is, knows nothing in a random network.
     """
     if name not in MODEL_NAMES or name in ("area", "majority"):
         raise InputError(
@@ -94,7 +95,7 @@ def is_network(name: str) -> bool:
 
 
 def base_name(name: str) -> str:
-    """Strip what was done to a pretrained network: ``resnet50-random-tuned``, ``resnet50``."""
+    """Strip what was done to a pretrained network: ``resnet50-tuned``, ``resnet50``."""
     return name.removesuffix(TUNED).removesuffix(RANDOM)
 
 
@@ -115,14 +116,21 @@ def check_weights(names: Sequence[str], size: int = 32) -> None:
 
 
 def with_random_weights(names: Sequence[str]) -> list[str]:
-    """Put ``-random`` behind every network whose ImageNet weights cannot be had."""
+    """Put ``-random`` behind every network whose ImageNet weights cannot be had.
+
+    Raises
+    ------
+    InputError
+        If that network was to be fine-tuned.
+    """
     found = []
     for name in names:
         try:
             check_weights([name])
         except InputError:
-            base = base_name(name)
-            name = f"{base}{RANDOM}{name.removeprefix(base)}"
+            if name.endswith(TUNED):
+                raise
+            name = base_name(name) + RANDOM
         found.append(name)
     return found
 

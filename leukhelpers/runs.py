@@ -22,7 +22,7 @@ import hashlib
 import os
 import platform
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -521,6 +521,9 @@ def read_run(folder: Path | str) -> Run:
     folder = Path(folder)
     if not (folder / "run.json").is_file():
         raise InputError(f"{folder} is no finished run: it has no run.json.")
+    for name in ("cells.csv", "baselines.json"):
+        if not (folder / name).is_file():
+            raise InputError(f"The run in {folder} is damaged: {name} is missing; train it again.")
     try:
         return Run(
             folder,
@@ -539,6 +542,20 @@ def classes_of(about: dict[str, Any]) -> tuple[str, ...]:
     return tuple(classes) if isinstance(classes, list) else CLASS_NAMES
 
 
+def profile_in(about: dict[str, Any]) -> Profile:
+    """Read the profile of a run from its ``run.json``.
+
+    Raises
+    ------
+    InputError
+        If it was written by another version of the course.
+    """
+    kept = about.get("profile")
+    if not isinstance(kept, dict) or set(kept) != {field.name for field in fields(Profile)}:
+        raise InputError("The run was made by another version of the course; train it again.")
+    return Profile(**kept)
+
+
 def model_of(about: dict[str, Any]) -> str:
     """Tell which model a run holds, from its ``run.json``; older runs knew one."""
     return str(about.get("model", "cnn"))
@@ -550,8 +567,8 @@ def load_model(folder: Path | str) -> keras.Model:
 
     try:
         return keras.saving.load_model(Path(folder) / "model.keras", safe_mode=True)
-    except (OSError, ValueError) as error:
-        told = str(error).splitlines()[0]
+    except Exception as error:  # a damaged archive fails in many ways
+        told = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"The network in {folder} cannot be loaded ({told}).") from None
 
 

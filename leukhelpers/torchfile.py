@@ -43,11 +43,11 @@ class _View:
 
     def array(self) -> np.ndarray:
         """Copy the window out; a window beyond its storage is refused."""
-        if not self.storage.count:
+        if 0 in self.shape:
             return np.zeros(self.shape, self.storage.dtype)
         reach = sum((n - 1) * step for n, step in zip(self.shape, self.strides, strict=True))
         numbers = (self.offset, *self.shape, *self.strides)
-        if min(numbers) < 0 or self.offset + reach >= self.storage.count:
+        if min(numbers) < 0 or self.offset + reach >= len(self.storage.values):
             raise pickle.UnpicklingError("a tensor reaches beyond its numbers")
         width = self.storage.dtype.itemsize
         return np.lib.stride_tricks.as_strided(

@@ -340,6 +340,7 @@ def _epochs_done(backup: Path | None) -> list[dict[str, float]]:
     """Read the history of an interrupted training, as far as its weights were kept."""
     if backup is None:
         return []
+    _finish_saving(backup / "state")
     try:
         epochs = files.read_json(backup / "state" / "training_metadata.json")["epoch"]
         done = files.read_json(backup / "history.json")[:epochs]
@@ -347,6 +348,23 @@ def _epochs_done(backup: Path | None) -> list[dict[str, float]]:
         shutil.rmtree(backup / "state", ignore_errors=True)
         return []
     return done
+
+
+def _finish_saving(state: Path) -> None:
+    """Go back to the copies of the epoch before, if a training was broken off while saving.
+
+    Keras copies weights and epoch, writes the new weights, then the new epoch. So if the epoch
+    cannot be read, or is still that of the copy, the weights may be of another epoch.
+    """
+    names = ("latest.weights.h5", "training_metadata.json")
+    copies = [state / f"{name}.bkp" for name in names]
+    if not all(copy.is_file() for copy in copies):
+        return
+    saved = state / names[1]
+    told = saved.read_bytes() if saved.is_file() else b""
+    if not told.endswith(b"}") or told == copies[1].read_bytes():
+        for name, copy in zip(names, copies, strict=True):
+            shutil.copyfile(copy, state / name)
 
 
 def devices() -> tf.distribute.Strategy:

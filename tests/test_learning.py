@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 import skops.io
 
-from leukhelpers import apply, crossval, evaluation, files, handmade, learning, runs, training
+from leukhelpers import (
+    apply,
+    crossval,
+    evaluation,
+    files,
+    handmade,
+    learning,
+    models,
+    runs,
+    training,
+)
 from leukhelpers.cells import InputError
 from leukhelpers.datasets.cnmc import read_cnmc
 from leukhelpers.pixels import BOX, cell_box, crop_and_resize
@@ -23,7 +33,7 @@ def prepared(tiny_tree, tmp_path_factory):
     return runs.prepare(read_cnmc(tiny_tree), TINY, 0, tmp_path_factory.mktemp("data"))
 
 
-@pytest.mark.parametrize("name", ["svm", "rf", "efficientnet-lite0-random-tuned"])
+@pytest.mark.parametrize("name", ["svm", "rf", "efficientnet-lite0-tuned"])
 def test_a_run_of_any_model_answers_files_as_it_answered_its_test_rows(name, prepared, tmp_path):
     run = apply.train_run(tmp_path / "run", prepared, fold=0, name=name)
     assert list(run.metrics["models"]) == [name, "area", "majority"]
@@ -61,7 +71,8 @@ def test_the_last_networks_learn_from_everybody_but_the_test_people(prepared, mo
     kept = training.kept_epoch(history[history["network"] == 0], training.Settings(epochs=2))
     assert history.groupby("network").size().tolist() == [2, kept, kept]
     assert history.loc[history["network"] > 0, "val_loss"].isna().all()
-    assert model.get_layer("maps").output.shape[-1] == 2 * 128
+    # two networks, each for the cell as it comes and for the turned one
+    assert model.get_layer("maps").output.shape[-1] == 2 * 2 * 128
 
 
 def test_without_refits_the_network_that_was_stopped_early_is_the_model(prepared):
@@ -71,13 +82,15 @@ def test_without_refits_the_network_that_was_stopped_early_is_the_model(prepared
     assert "maps" not in [layer.name for layer in model.layers]
 
 
-@pytest.mark.parametrize("name", ["resnet", "area", "majority", "", "cnn-tuned", "svm-random"])
+@pytest.mark.parametrize(
+    "name", ["resnet", "area", "majority", "", "cnn-tuned", "svm-random", "vgg16-random-tuned"]
+)
 def test_unknown_models_are_refused_with_the_list_of_known_ones(name):
     with pytest.raises(InputError, match="choose cnn, svm, rf"):
         learning.known_model(name)
 
 
-@pytest.mark.parametrize("name", [*learning.CHOICES, "vgg16-random", "resnet50-random-tuned"])
+@pytest.mark.parametrize("name", [*learning.CHOICES, "vgg16-random", "resnet50-tuned"])
 def test_known_models_have_a_title_that_tells_what_they_are(name):
     title = evaluation.MODEL_NAMES[learning.known_model(name)]
     assert ("random weights" in title) == ("-random" in name)
@@ -90,13 +103,10 @@ def test_random_weights_stand_in_only_where_the_others_cannot_be_had(monkeypatch
             raise InputError("no network")
 
     monkeypatch.setattr(learning, "check_weights", unreachable)
-    asked = ["cnn", "vgg16", "vgg16-tuned", "efficientnet-lite0"]
-    assert learning.with_random_weights(asked) == [
-        "cnn",
-        "vgg16-random",
-        "vgg16-random-tuned",
-        "efficientnet-lite0",
-    ]
+    asked = ["cnn", "vgg16", "efficientnet-lite0"]
+    assert learning.with_random_weights(asked) == ["cnn", "vgg16-random", "efficientnet-lite0"]
+    with pytest.raises(InputError, match="no network"):
+        learning.with_random_weights(["vgg16-tuned"])
 
 
 class Stranger:
@@ -195,6 +205,26 @@ def test_a_folder_with_answers_to_something_else_is_refused(prepared, tmp_path):
     assert (other / "letter.txt").read_text() == "mine"
 
 
+def test_folds_that_cannot_be_had_leave_no_folder(prepared, tmp_path):
+    with pytest.raises(InputError, match="folds"):
+        crossval.crossvalidate(prepared, 20, lambda _: None, ["svm"], tmp_path / "cv")
+    assert not (tmp_path / "cv").exists()
+
+
+def test_fine_tuning_stops_by_people_whom_the_last_layer_has_not_learnt(prepared, monkeypatch):
+    asked: list[set[int]] = []
+    fit_linear = models.fit_linear
+
+    def watched(features, labels, groups, seed=0):
+        asked.append(set(groups))
+        return fit_linear(features, labels, groups, seed)
+
+    monkeypatch.setattr(models, "fit_linear", watched)
+    learning.learn("efficientnet-lite0-tuned", prepared, prepared.split)
+    split = prepared.split
+    assert asked == [set(split.groups[split.train])]
+
+
 def test_an_interrupted_run_goes_on_and_another_one_does_not_take_its_place(
     prepared, tmp_path, monkeypatch
 ):
@@ -211,6 +241,10 @@ def test_an_interrupted_run_goes_on_and_another_one_does_not_take_its_place(
     other = prepared._replace(profile=dataclasses.replace(TINY, epochs=3))
     with pytest.raises(InputError, match="interrupted training of other"):
         apply.train_run(folder, other, fold=1)
+    with pytest.raises(InputError, match="interrupted training of other"):
+        apply.train_run(folder, prepared, fold=1, name="svm")
     run = apply.train_run(folder, prepared, fold=1)
     assert run.history["network"].nunique() == 3
     assert not (folder / "training").exists()
+    with pytest.raises(InputError, match="finished run"):
+        apply.train_run(folder, prepared, fold=1)

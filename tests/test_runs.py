@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -132,16 +133,32 @@ def test_folder_without_run_json_is_no_run(run, tmp_path):
 
 
 def test_damaged_run_is_named_in_one_sentence(run, tmp_path):
-    import shutil
-
     broken = tmp_path / "broken"
     shutil.copytree(run.folder, broken)
     (broken / "run.json").write_text('{"dataset": ')
     with pytest.raises(InputError, match="damaged"):
         runs.read_run(broken)
-    (broken / "model.keras").write_bytes(b"PK no model")
-    with pytest.raises(InputError, match="cannot be loaded"):
-        runs.load_model(broken)
+    network = bytearray((run.folder / "model.keras").read_bytes())
+    network[len(network) // 2] ^= 255
+    for content in (b"PK no model", bytes(network)):
+        (broken / "model.keras").write_bytes(content)
+        with pytest.raises(InputError, match="cannot be loaded"):
+            runs.load_model(broken)
+
+
+@pytest.mark.parametrize("name", ["cells.csv", "baselines.json", "history.csv", "metrics.json"])
+def test_a_run_that_lacks_a_file_is_named_in_one_sentence(name, run, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(run.folder, broken)
+    (broken / name).unlink()
+    with pytest.raises(InputError, match="damaged"):
+        runs.read_run(broken)
+
+
+def test_a_run_of_another_version_is_told(run):
+    with pytest.raises(InputError, match="another version"):
+        runs.profile_in({**run.about, "profile": {**run.about["profile"], "networks": 4}})
+    assert runs.profile_in(run.about) == TINY
 
 
 def test_save_that_is_killed_leaves_no_run(run, prepared, tmp_path, monkeypatch):

@@ -53,7 +53,7 @@ def torch_names(monkeypatch):
     return torch
 
 
-def write(path, torch, content, magic=MAGIC, counts=None):
+def write(path, torch, content, magic=MAGIC, counts=None, keys=None):
     """Write the format that PyTorch had before 1.6."""
     found: dict[str, Numbers] = {}
 
@@ -76,8 +76,9 @@ def write(path, torch, content, magic=MAGIC, counts=None):
         buffer = io.BytesIO()
         Writer(buffer, 2).dump(content)
         file.write(buffer.getvalue())
-        pickle.dump(sorted(found), file, 2)
-        for key in sorted(found):
+        told = sorted(found) if keys is None else keys
+        pickle.dump(told, file, 2)
+        for key in told:
             count = (counts or {}).get(key, len(found[key].values))
             file.write(count.to_bytes(8, "little") + found[key].values.tobytes())
     return path
@@ -132,6 +133,13 @@ def test_a_pickle_that_names_a_function_is_refused_and_does_not_run(place, tmp_p
 def test_a_tensor_beyond_its_numbers_is_refused(offset, shape, strides, tmp_path, torch_names):
     window = Window(Numbers("0", np.arange(12)), offset, shape, strides)
     path = write(tmp_path / "far.pth", torch_names, OrderedDict(kernel=window))
+    with pytest.raises(InputError, match="beyond its numbers"):
+        read_state_dict(path)
+
+
+def test_a_tensor_whose_numbers_are_left_out_is_refused(tmp_path, torch_names):
+    window = Window(Numbers("0", np.arange(12)), 0, (12,), (1,))
+    path = write(tmp_path / "none.pth", torch_names, OrderedDict(kernel=window), keys=[])
     with pytest.raises(InputError, match="beyond its numbers"):
         read_state_dict(path)
 

@@ -16,6 +16,7 @@ from leukhelpers.training import (
     class_weights,
     fit,
     fit_area,
+    kept_epoch,
     make_deterministic,
     predict,
     predict_area,
@@ -115,10 +116,12 @@ def test_training_stops_after_patience_and_slows_down_before():
     settings = Settings(epochs=20, batch_size=16, learning_rate=1e-5, patience=2, augment=False)
     model = build_cnn(32)
     history = fit(model, pixels, labels, split, settings, seed=0, callbacks=[Worsening()])
-    assert len(history) == settings.epochs / 2 + settings.patience
+    # The first epoch of the second half is the best, whatever came before it.
+    assert len(history) == settings.epochs / 2 + 1 + settings.patience
+    assert kept_epoch(history, settings) == 11
     assert history["val_loss"].is_monotonic_increasing
-    along = [0.505 + 0.495 * np.cos(np.pi * epoch / 20) for epoch in range(12)]
-    wanted = 1e-5 * np.array(along) * [*[1] * 11, 0.5]  # half as long after the first bad epoch
+    along = [0.505 + 0.495 * np.cos(np.pi * epoch / 20) for epoch in range(13)]
+    wanted = 1e-5 * np.array(along) * [*[1] * 12, 0.5]  # half as long after the first bad epoch
     assert history["learning_rate"].tolist() == pytest.approx(wanted.tolist())
 
 
@@ -195,6 +198,27 @@ def test_interrupted_training_ends_as_if_it_had_not_been(second_task, tmp_path):
     finished = build_cnn(32, seed=6)
     fit(finished, pixels, labels, SPLIT, backup=tmp_path, **rest)
     np.testing.assert_array_equal(predict(finished, pixels), predict(through, pixels))
+
+
+@pytest.mark.parametrize("told", ["", '{"epo', "the epoch before"])
+def test_a_training_that_was_broken_off_while_saving_takes_the_copy(told, tmp_path):
+    pixels, labels = discs()
+    wanted = build_cnn(32, seed=0)
+    make_deterministic(0)
+    fit(wanted, pixels, labels, SPLIT, SETTINGS, seed=0)
+    make_deterministic(0)
+    with pytest.raises(KeyboardInterrupt):
+        fit(build_cnn(32, seed=0), pixels, labels, SPLIT, SETTINGS, 0, [Interrupted()], tmp_path)
+    state = tmp_path / "state"
+    saved = state / "training_metadata.json"
+    earlier = (state / "training_metadata.json.bkp").read_text()
+    assert saved.read_text() != earlier
+    saved.write_text(earlier if told == "the epoch before" else told)
+    make_deterministic(0)
+    again = build_cnn(32, seed=5)
+    history = fit(again, pixels, labels, SPLIT, SETTINGS, seed=0, backup=tmp_path)
+    assert history["epoch"].tolist() == [1, 2, 3, 4]
+    np.testing.assert_array_equal(predict(again, pixels), predict(wanted, pixels))
 
 
 def test_a_backup_that_was_cut_short_begins_anew(tmp_path):
