@@ -138,6 +138,7 @@ def main() -> None:
         "dataset": "fold 0 of the training set of C-NMC 2019",
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "seed": 0,
+        "picture_size": profile.box_size,
         **runs.environment(),
     }
     files.write_json(RESULT, {**about, **found})

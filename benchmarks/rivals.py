@@ -104,8 +104,9 @@ def render_pipeline() -> str:
         ("hand-made features", f"{kinds['cells_per_second']:.0f} cells/s", "", "120 cells/s"),
     ]
     head = (
-        f"The input pipeline ({found['date']}, {found['machine']['cores']} cores, medians of "
-        "rounds in turns, `benchmarks/input_pipeline.py` and `feature_kinds.py`). Where a ratio is "
+        f"The input pipeline ({found['date']}, {found['machine']['cores']} cores, pictures of "
+        f"{found['picture_size']} pixels, medians of rounds in turns, "
+        "`benchmarks/input_pipeline.py` and `feature_kinds.py`). Where a ratio is "
         "below what was aimed at, it is not reached yet.\n\n"
         "| what | speed | ratio | aimed at |\n| --- | --- | --- | --- |\n"
     )
