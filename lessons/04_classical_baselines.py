@@ -201,7 +201,9 @@ here.show(
 
 # %%
 real_kinds = lesson.measured("feature_kinds")
-pd.DataFrame({"mean AUROC, real cells": pd.DataFrame(real_kinds["auroc"]).mean()}).round(3)
+by_kind = pd.DataFrame(real_kinds["auroc"]).mean()
+beside = real[[MODEL_NAMES["majority"], MODEL_NAMES["area"]]].mean()
+pd.DataFrame({"mean AUROC, real cells": pd.concat([beside, by_kind])}).round(3)
 
 # %% [markdown]
 # There, colour *alone* nearly does, and without it the loss is largest. Texture, for which we took
@@ -218,7 +220,12 @@ for fold in folds:
     by_heart.append(leakage.FoldAnswers(rows, models.ranking(forest, values.loc[rows])))
 own = leakage.aurocs(truth, by_heart)
 pd.DataFrame(
-    {"the forest on the cells it learnt from": own, "on strangers": aurocs["rf"]}
+    {
+        "the forest on the cells it learnt from": own,
+        "on strangers": aurocs["rf"],
+        "the area on strangers": aurocs["area"],
+        "the majority answer": 0.5,
+    }
 ).rename_axis("fold").round(3)
 
 # %% [markdown]

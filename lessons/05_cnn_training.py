@@ -182,16 +182,23 @@ compared[["accuracy", "balanced_accuracy", "auroc"]].astype(float).round(3)
 ideas = lesson.measured("cnn_ideas")
 pd.set_option("display.max_colwidth", None)
 tried = pd.DataFrame(ideas["ideas"]).set_index("about")
-tried[["auroc", "sd", "same_size_auroc"]].round(3)
+rivals = lesson.measured("rivals_real")["over_folds"]
+beside = {
+    evaluation.MODEL_NAMES[name]: {"auroc": rivals[name]["auroc"]["mean"]}
+    | {"sd": rivals[name]["auroc"]["sd"]}
+    for name in ("majority", "area", "svm")
+}
+columns = ["auroc", "sd", "same_size_auroc"]
+pd.concat([pd.DataFrame(beside).T, tried])[columns].astype(float).round(3)
 
 # %% [markdown]
 # *same_size_auroc* compares only cells of the same size, so that the ruler of lesson 01 is of no
-# use. Start at the first row, the plain network of lesson 04, with each cell in its box already.
-# The largest step is to vary colours *less*, "mild" instead of "usual", while the network learns.
-# In these cells colour is evidence, and our own augmentation drowned it: that is what misled the
-# plain network. The second task adds far less than the sd, so it may be luck. A finer picture adds
-# more. To train on everybody is not in this table, and rows with other words are ideas that were
-# dropped; `docs/cnn-log.md` explains them.
+# use. The first three rows stand beside; the next is the plain network of lesson 04, with each cell
+# in its box already. The largest step is to vary colours *less*, "mild" instead of "usual", while
+# the network learns. In these cells colour is evidence, and our own augmentation drowned it: that
+# is what misled the plain network. The second task adds far less than the sd, so it may be luck. A
+# finer picture adds more. To train on everybody is not in this table, and rows with other words are
+# ideas that were dropped; `docs/cnn-log.md` explains them.
 #
 # To choose the best of so many on the same folds flatters it: the more one tries, the luckier
 # the best. Whether it holds on people who had no part in any choice is the question of lesson 06.

@@ -257,6 +257,17 @@ def test_evaluate_without_json_prints_a_table(leuk, trained, tiny_tree):
     assert "notice: For teaching, not for diagnosis." in output
 
 
+def test_resume_does_not_write_into_a_folder_that_holds_no_training(leuk, tiny_tree, tmp_path):
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / "letter.txt").write_text("mine")
+    told = ("train", "--out", str(out), "--dataset", str(tiny_tree), "--resume")
+    status, _, error = leuk(*told)
+    assert status != 0
+    assert "not empty" in error
+    assert [path.name for path in out.iterdir()] == ["letter.txt"]
+
+
 def test_train_and_crossval_leave_a_run_and_a_report(leuk, tiny_tree, tmp_path):
     out = tmp_path / "run"
     status, output, _ = leuk("train", "--dataset", tiny_tree, "--out", out, "--json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import itertools
 import json
 from collections.abc import Callable
@@ -501,3 +502,23 @@ def test_bad_input_is_refused_with_a_sentence() -> None:
     for call in bad:
         with pytest.raises(InputError, match=r"\w+ .*\.$"):
             call()
+
+
+def test_a_heavy_picture_is_shown_in_fewer_shades_and_saved_in_all(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sent: list[dict[str, str]] = []
+    monkeypatch.setattr("IPython.display.display", lambda data, raw, metadata: sent.append(data))
+    figure = Figure(figsize=(8, 8))
+    figure.subplots().imshow(np.random.default_rng(0).random((400, 400, 3)))
+    figure.suptitle("noise")
+    plots.show(figure, tmp_path, "noise", "Coloured noise.")
+    saved = (tmp_path / "noise.png").read_bytes()
+    shown = base64.b64decode(sent[0]["image/png"])
+    assert len(shown) < 0.85 * len(saved)
+    whole, fewer = (
+        np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int) for png in (saved, shown)
+    )
+    assert np.abs(whole - fewer).max() <= 2
+    assert len(np.unique(fewer)) <= 64 < len(np.unique(whole))
+    assert fewer[0, 0].tolist() == whole[0, 0].tolist() == [255, 255, 255]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import os
 import re
 from pathlib import Path
@@ -10,10 +11,13 @@ from pathlib import Path
 from filelock import FileLock
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from PIL import Image
 
 from leukhelpers.cells import InputError
 from leukhelpers.files import read_json, whole_file, write_json
 from leukhelpers.plots.style import DPI, settings
+
+HEAVY = 300_000  # bytes of a picture that a notebook holds as it is
 
 
 def save(figure: Figure, folder: str | os.PathLike[str], name: str, alt: str) -> Path:
@@ -76,6 +80,9 @@ def save(figure: Figure, folder: str | os.PathLike[str], name: str, alt: str) ->
 def show(figure: Figure, folder: str | os.PathLike[str], name: str, alt: str) -> None:
     """Save a figure and display it in the notebook with its alt text.
 
+    A picture that would make the notebook heavy is displayed in somewhat fewer shades; the
+    file that is saved has all.
+
     Parameters
     ----------
     figure, folder, name, alt
@@ -91,9 +98,21 @@ def show(figure: Figure, folder: str | os.PathLike[str], name: str, alt: str) ->
 
     alt = " ".join(alt.split())
     png = save(figure, folder, name, alt).read_bytes()
+    if len(png) > HEAVY:
+        png = _in_fewer_shades(png)
     # Text, not bytes: a notebook stores images as base64, and so every kernel sends it.
     display(
         {"image/png": base64.b64encode(png).decode("ascii"), "text/plain": alt},
         raw=True,
         metadata={"image/png": {"alt": alt}},
     )
+
+
+def _in_fewer_shades(png: bytes) -> bytes:
+    """Round red, green and blue to 64 shades: no eye sees it, and maps become half as large."""
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    written = io.BytesIO()
+    picture.point(lambda value: round(round(value * 63 / 255) * 255 / 63)).save(
+        written, "png", optimize=True
+    )
+    return written.getvalue()
