@@ -67,7 +67,8 @@ def install() -> None:
     # Another folder, another Python or an interrupted installation: begin anew.
     venv.create(VENV, with_pip=True, clear=True)
     run = [str(PYTHON), "-m", *PIP]
-    subprocess.check_call([*run, "--require-hashes", "-r", str(LOCK)])
+    # The lock names everything: with nothing left to resolve, no newer release can slip in.
+    subprocess.check_call([*run, "--require-hashes", "--no-deps", "-r", str(LOCK)])
     subprocess.check_call([*run, "--no-deps", "--no-build-isolation", "-e", str(ROOT)])
     STAMP.write_text(wanted)
 
