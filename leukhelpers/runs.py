@@ -48,7 +48,7 @@ class Profile:
     ``size`` and ``crop`` are in pixels: a ``crop``×``crop`` square out of the middle of
     the 450×450 original is averaged down to ``size``×``size``. The network of the course sees
     each cell in its own box, ``box_size`` pixels wide. After a first network
-    has found the number of epochs, ``refits`` are trained on everybody and joined into one.
+    has shown how long to train, ``refits`` are trained on everybody and joined into one.
     ``measures_weight`` is the weight of the second task, to tell the hand-made features
     from the pixels.
     """
@@ -64,11 +64,11 @@ class Profile:
     batch_size: int = 32
     learning_rate: float = 2e-3
     refits: int = 0
-    measures_weight: float = 1.0
+    measures_weight: float = 0.5
 
 
 PROFILES = {
-    "fast": Profile("fast", 1200, 28, epochs=12, patience=6, refits=2),
+    "fast": Profile("fast", 1200, 28, epochs=10, patience=3, refits=2),
     "full": Profile("full", 10661, 73, epochs=24, patience=10, refits=2),
 }
 
@@ -145,9 +145,11 @@ def train(
     """Train the course's CNN on the training rows of a split, from a fixed seed.
 
     Early stopping needs people who are not learnt from, and there are few. So a first
-    network finds the number of epochs, and others are then trained for so long on the
+    network shows how long one may train, and others are then trained for so long on the
     training *and* the validation rows, and joined into one: each of them twice, for the
-    cell as it comes and for the cell a quarter turn later.
+    cell as it comes and for the cell a quarter turn later. They take as many epochs as the
+    first network *went through*, not as many as its best one: the steps shorten towards
+    the end, and which epoch a few people like best is mostly luck (``docs/cnn-log.md``).
 
     Parameters
     ----------
@@ -169,13 +171,10 @@ def train(
         A row an epoch of each ``network``, see :func:`leukhelpers.training.fit`; the
         first has the number 0.
     """
-    from leukhelpers import training
-
     first, history = train_first(prepared, split, callbacks, backup)
     if not prepared.profile.refits:
         return first, history
-    epochs = training.kept_epoch(history, training_settings(prepared.profile))
-    model, later = train_again(prepared, epochs, split, callbacks, backup)
+    model, later = train_again(prepared, len(history), split, callbacks, backup)
     return model, pd.concat([history, later], ignore_index=True)
 
 

@@ -26,6 +26,10 @@ from leukhelpers.pixels import check_pixels
 if TYPE_CHECKING:
     from leukhelpers.groups import Split
 
+# Share of the steps in which the learning rate rises from nothing; then it falls along a cosine.
+# The first steps, of which Adam does not know yet how long they should be, do less harm so.
+WARM_UP = 0.1
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -38,7 +42,7 @@ class Settings:
     batch_size : int
         Images a step.
     learning_rate : float
-        That of Adam at the start.
+        The longest step of Adam; see :data:`WARM_UP`.
     patience : int
         Epochs in the second half without a better validation loss before the training stops.
     augment : bool
@@ -154,7 +158,7 @@ def fit(
     pandas.DataFrame
         One row an epoch: ``epoch`` (from 1), ``loss``, ``accuracy``, ``auroc``, the same
         of the validation rows with ``val_`` (missing without early stopping),
-        ``learning_rate``, ``seconds``. Both losses
+        ``learning_rate`` (of the last step), ``seconds``. Both losses
         weigh the classes alike; accuracies count cells as they come. More than two
         classes have no ``auroc``.
 
@@ -231,10 +235,10 @@ def fit(
 class _Watch(keras.callbacks.Callback):
     """Watch the validation loss: shorter steps, early stopping, and the best weights back.
 
-    The learning rate falls along a cosine, and to half of that each time the loss has
-    stalled; only the second half of the epochs counts, in which the steps are short. Keras'
-    ``ReduceLROnPlateau`` and ``EarlyStopping`` do the like, but forget when a training is
-    interrupted; this memory can be kept in a backup.
+    The learning rate rises, and then falls along a cosine, and to half of that each time the
+    loss has stalled; only the second half of the epochs counts, in which the steps are short.
+    Keras' ``ReduceLROnPlateau`` and ``EarlyStopping`` do the like, but forget when a training
+    is interrupted; this memory can be kept in a backup.
     """
 
     def __init__(
@@ -243,7 +247,7 @@ class _Watch(keras.callbacks.Callback):
         super().__init__()
         self.seed = seed
         self.settings, self.factor = settings, 1.0
-        self.patience, self.slowing = settings.patience, max(1, settings.patience // 2)
+        self.patience, self.slowing = settings.patience, (settings.patience + 1) // 2
         self.backup = backup
         self.lines: list[dict[str, float]] = []
         self.best_loss = np.inf
@@ -275,14 +279,17 @@ class _Watch(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.began = time.perf_counter()
-        along = math.cos(math.pi * epoch / self.settings.epochs)
-        rate = self.settings.learning_rate * self.factor * (0.505 + 0.495 * along)
-        self.model.optimizer.learning_rate = rate
+        self.epoch = epoch
         # Dropout counts its draws, and no backup keeps the count: each epoch has its own start.
         for layer in self.model.layers:
             generator = getattr(layer, "seed_generator", None)
             if generator is not None:
                 generator.state.assign(np.array([self.seed, 100_000 * epoch], dtype="uint32"))
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        done = (self.epoch + batch / self.params["steps"]) / self.settings.epochs
+        rate = self.settings.learning_rate * self.factor * _share_of_rate(done)
+        self.model.optimizer.learning_rate = rate
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         told = {name: float(value) for name, value in (logs or {}).items()}
@@ -312,6 +319,13 @@ class _Watch(keras.callbacks.Callback):
                 self.best_weights = [kept[name] for name in kept.files]
         if self.best_weights:
             self.model.set_weights(self.best_weights)
+
+
+def _share_of_rate(done: float) -> float:
+    """Tell which share of the longest step is taken after a share of the training."""
+    if done < WARM_UP:
+        return 0.05 + 0.95 * done / WARM_UP
+    return 0.505 + 0.495 * math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))
 
 
 def _scaled(measures: np.ndarray, train: np.ndarray) -> np.ndarray:
