@@ -1,11 +1,13 @@
 """What was tried to make the network hold on unseen people, and what came of it.
 
     python benchmarks/cnn_ideas.py --real PATH --only plain    measure one idea, or all
-    python benchmarks/cnn_ideas.py                             only writes docs/cnn-log.md again
+    python benchmarks/cnn_ideas.py --real PATH --only shipped --answers FOLDER
+                                    judge what leuk crossval --model cnn --out FOLDER has kept
+    python benchmarks/cnn_ideas.py  only write docs/cnn-log.md again
 
 Each idea is trained on the rows outside a fold for a fixed number of epochs, without early
-stopping, and judged on the fold, mean of four quarter turns. The shipped network finds its
-epochs by early stopping and joins several networks; it is measured by ``leuk crossval``.
+stopping, and judged on the fold, mean of four quarter turns. Those of ``WHOLE`` are whole ways to
+train, with early stopping and several networks: ``leuk crossval`` trains them.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
@@ -60,6 +63,13 @@ IDEAS: dict[str, tuple[str, dict[str, Any]]] = {
                          "16 epochs", {**MILD, "measures": 1.0, "epochs": 16}),
     "finer": ("plain CNN, boxed cells of 128 pixels, mild colours, second task",
               {**MILD, "measures": 0.5, "size": 128}),
+}  # fmt: skip
+# Ways to train that were, or are, the package's own: judged by the answers that they gave.
+WHOLE = {
+    "stopped early": "two such networks, each turned once, trained on everybody for as long as the "
+                     "best epoch of one that was stopped by held-back people",
+    "shipped": "two such networks, each turned once, trained on everybody for all of 10 epochs: "
+               "**the shipped network**",
 }  # fmt: skip
 
 
@@ -131,6 +141,36 @@ def matched_auroc(labels: np.ndarray, scores: np.ndarray, area: np.ndarray) -> f
     return float(((ahead > 0) + 0.5 * (ahead == 0))[alike].mean())
 
 
+def judge(name: str, dataset: Any, data: Path, answers: Path) -> dict[str, Any]:
+    """Judge the answers that ``leuk crossval --model cnn --out`` has kept."""
+    whole, table, _ = build_pixels(dataset, data / "cache", handmade.SIZE, 384)
+    area = pd.Series(cell_area(whole, 384), index=table["cell_id"])
+    scores, costs = [], []
+    for number in range(4):
+        found = runs.read_answers(answers / f"fold{number}-cnn.csv")
+        truth, given = found["label"].to_numpy(), found["probability"].to_numpy()
+        matched = matched_auroc(truth, given, area[found["cell_id"]].to_numpy())
+        scores.append((roc_auc_score(truth, given), matched))
+        costs.append(files.read_json(answers / f"fold{number}-cnn.json"))
+    return {
+        "name": name,
+        "about": WHOLE[name],
+        **_over_folds(scores),
+        "parameters": int(costs[0]["parameters"]),
+        "seconds": round(sum(cost["learn_seconds"] for cost in costs)),
+    }
+
+
+def _over_folds(scores: list[tuple[float, float]]) -> dict[str, Any]:
+    aurocs, matched = np.array(scores).T
+    return {
+        "auroc": float(aurocs.mean()),
+        "sd": float(aurocs.std(ddof=1)),
+        "folds": aurocs.round(3).tolist(),
+        "same_size_auroc": float(matched.mean()),
+    }
+
+
 def measure(name: str, dataset: Any, data: Path) -> dict[str, Any]:
     """Train and judge one idea on four grouped folds."""
     about, options = IDEAS[name][0], {**FIRST, **IDEAS[name][1]}
@@ -159,14 +199,10 @@ def measure(name: str, dataset: Any, data: Path) -> dict[str, Any]:
         found = answer(model, pixels, test)
         truth = labels[test]
         scores.append((roc_auc_score(truth, found), matched_auroc(truth, found, area[test])))
-    aurocs, matched = np.array(scores).T
     return {
         "name": name,
         "about": about,
-        "auroc": float(aurocs.mean()),
-        "sd": float(aurocs.std(ddof=1)),
-        "folds": aurocs.round(3).tolist(),
-        "same_size_auroc": float(matched.mean()),
+        **_over_folds(scores),
         "parameters": int(model.count_params()),
         "seconds": round(time.perf_counter() - start),
     }
@@ -242,14 +278,21 @@ def write_page() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--real", type=Path)
-    parser.add_argument("--only", choices=list(IDEAS))
+    parser.add_argument("--only", choices=[*IDEAS, *WHOLE])
+    parser.add_argument("--answers", type=Path)
     given = parser.parse_args()
+    if (given.only in WHOLE) != (given.answers is not None):
+        parser.error(f"--answers belongs to --only {' or '.join(WHOLE)}")
     if given.real is not None:
         data = runs.workspace() / "data"
         dataset = runs.load(given.real, runs.PROFILES["fast"], 0, data)
         kept = files.read_json(RESULT)["ideas"] if RESULT.is_file() else []
         for name in [given.only] if given.only else IDEAS:
-            new = measure(name, dataset, data)
+            new = (
+                measure(name, dataset, data)
+                if given.answers is None
+                else judge(name, dataset, data, given.answers)
+            )
             kept = [idea for idea in kept if idea["name"] != name] + [new]
             files.write_json(
                 RESULT,
