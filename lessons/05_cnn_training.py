@@ -207,7 +207,7 @@ pd.concat([pd.DataFrame(beside).T, tried.set_index("about")])[columns].astype(fl
 #
 # The networks that follow learn from the validation people as well, so nobody is left who could
 # stop them. For how many epochs shall they be trained? One would think: for as many as the first
-# one's best. But why was that one best? A few people liked it. Both ways were measured on real
+# one's best. But why was that one best? A few people liked it. Both ways were tried on real
 # cells, the last two rows above:
 
 # %%
@@ -222,10 +222,13 @@ pd.DataFrame(
 ).T.round(3)
 
 # %% [markdown]
-# A training is planned to its end: the steps shorten, and the last epochs, with tiny steps, settle
-# what the long ones have stirred up. A few people's favourite epoch is a lottery ticket; we let the
-# later networks go to the end. What the first network is good for: its curves tell whether the end
-# was too far, and its validation people, whom it has not learnt from, are honest judges of it.
+# The difference is far smaller than that between two folds, and the two ways differ in two details
+# more (`docs/cnn-log.md`): this proves nothing. But it gives no reason either to let a few people
+# choose an epoch; their favourite is a lottery ticket. A training is planned to its end: the steps
+# shorten, and the last, tiny ones settle what the long ones have stirred up. So we let the later
+# networks go to the end. What is the first network good for, then? Its curves tell whether the end
+# was too far, and its validation people, whom it has not learnt from, are honest judges of it. Its
+# answers to them are kept: lesson 06 chooses a threshold by them.
 #
 # The answers of the later networks are averaged: the mean of several logits can be written as *one*
 # larger network, in which they stand side by side under one last layer. It is saved, explained and
@@ -233,7 +236,9 @@ pd.DataFrame(
 
 # %%
 model, later = runs.train_again(prepared, len(history), callbacks=[training.print_training()])
-saved = runs.save_run(here.run, prepared, model, pd.concat([history, later], ignore_index=True))
+together = pd.concat([history, later], ignore_index=True)
+held_back = validation["probability"].to_numpy()
+saved = runs.save_run(here.run, prepared, model, together, held_back)
 here.record(
     parameters=int(model.count_params()),
     networks=int(later["network"].nunique()),

@@ -3,7 +3,7 @@
 #
 # After this lesson you will be able to report a classifier in a way that is hard to be misled by.
 #
-# **45 minutes to teach · about a minute to run (two, if the network must be trained first)**
+# **75 minutes to teach · about a minute to run (two, if the network must be trained first)**
 
 # %% [markdown]
 # **Questions**
@@ -11,12 +11,14 @@
 # - What do confusion matrix, report and ROC curve say?
 # - How sure may one be of a score?
 # - On *which people* does the network fail?
+# - Is a probability of 0.9 right nine times out of ten, and who may act on it?
 #
 # **Objectives** – you will
 #
 # 1. read a confusion matrix and a classification report in both directions;
 # 2. state a score with its interval, beside the area model and the majority answer;
-# 3. find the people on whom the average was not earned.
+# 3. find the people on whom the average was not earned;
+# 4. choose a threshold honestly, and tell when the network had better keep silent.
 
 # %% tags=["setup"]
 
@@ -185,8 +187,137 @@ pd.DataFrame(rows).T[["sensitivity", "specificity", "balanced_accuracy"]].astype
 
 # %% [markdown]
 # The AUROC stays the same for all of them; it judges the order of the cells, not the threshold. A
-# network with a fine AUROC and a bad balanced accuracy ranks well and *answers* badly. To choose
-# the threshold on these test people would be cheating; it belongs to the validation people.
+# network with a fine AUROC and a bad balanced accuracy ranks well and *answers* badly.
+#
+# To pick the best row of this table would be cheating: these are the test people. The choice
+# belongs to the **validation people**. In lesson 05 the first network, which had not learnt from
+# them, answered them, and the run kept that in `validation.csv`. The rule here: the threshold with
+# the largest sum of sensitivity and specificity (Youden 1950).
+
+# %%
+decided = summary["decisions"]
+own = decided["models"]["cnn"]
+print(f"chosen on {decided['chosen_on']['subjects']} validation people: {own['threshold']:.2f}")
+compared = {}
+for name, found in decided["models"].items():
+    for how, values in (("at 0.5", summary["models"][name]), ("chosen", found["at_threshold"])):
+        chosen = {metric: values[metric]["value"] for metric in ("sensitivity", "specificity")}
+        compared[evaluation.MODEL_NAMES[name], how] = {
+            **chosen,
+            "balanced accuracy": values["balanced_accuracy"]["value"],
+        }
+pd.DataFrame(compared).T.astype(float).round(2)
+
+# %% [markdown]
+# Did the choice help on the test people? It may, and it may not: a handful of people chose it. That
+# one cannot know beforehand is the point; whoever looks at both and then takes the better one has
+# chosen on the test people after all.
+#
+# ## May one believe the probability?
+#
+# Take all cells of which the network says "0.9". Are nine in ten of them ALL? The **reliability
+# diagram** asks that for ten steps of the probability.
+
+# %% tags=["nbval-check-output"]
+told, right = (summary["models"]["cnn"]["ece"]["value"], own["calibrated"]["ece"]["value"])
+figure = plots.reliability_diagram(
+    decided,
+    title=f"On average the probability is off by {told:.2f}, after the correction by {right:.2f}",
+    note=note,
+)
+here.show(
+    figure,
+    "reliability",
+    "Share of ALL cells over the probability that the network told, before and after temperature "
+    "scaling, with the diagonal.",
+)
+
+# %% [markdown]
+# Points above the diagonal: there are more ALL cells than the network said. One cause is our own
+# doing. In lesson 05 both classes were made to weigh the same, so the network speaks as if half of
+# all cells were ALL; here it is more than half. A probability always belongs to a certain mixture
+# of cells, and carries over to no clinic with another one.
+#
+# Another cause is boldness. **Temperature scaling** (Guo et al. 2017) divides all logits by one
+# number, chosen on the validation people: above one it makes the network humbler, below one bolder.
+# It cannot change the order of cells, hence no AUROC, and one number chosen by a few people may be
+# as wrong as the threshold was.
+#
+# Two numbers sum the diagram up, of both *less* is better: the **expected calibration error**, the
+# average distance from the diagonal, and the **Brier score**, the mean squared distance between
+# probability and truth.
+
+# %%
+rows = {}
+for name, found in decided["models"].items():
+    for how, values in (("as told", summary["models"][name]), ("scaled", found["calibrated"])):
+        rows[evaluation.MODEL_NAMES[name], how] = {
+            "temperature": found["temperature"] if how == "scaled" else np.nan,
+            "calibration error": values["ece"]["value"],
+            "Brier score": values["brier"]["value"],
+        }
+pd.DataFrame(rows).T.astype(float).round(3)
+
+# %% [markdown]
+# Look at the majority answer. It knows nothing of any cell, and may have the *smallest* calibration
+# error of all: who always says "68 %" is right if 68 % are ALL. To be calibrated is not to know
+# anything. The Brier score sees through that.
+#
+# ## What is it worth?
+#
+# A threshold is a price. Who acts from 0.2 on says: one missed ALL cell is as bad as four false
+# alarms (0.8 to 0.2). **Decision curve analysis** (Vickers and Elkin 2006) counts, at each price,
+# the ALL cells found less the false alarms. To beat are the two who need no network: "call every
+# cell ALL" and "call none".
+
+# %% tags=["nbval-check-output"]
+figure = plots.net_benefit_curves(
+    decided, title="Where the network's curve is the highest, it is worth asking", note=note
+)
+here.show(
+    figure,
+    "net-benefit",
+    "Net benefit over the threshold for network and area model, beside calling all cells ALL and "
+    "calling none.",
+)
+
+# %% [markdown]
+# ## When it should keep silent
+#
+# A network need not answer every cell. Let it begin with those of which it is surest:
+
+# %% tags=["nbval-check-output"]
+risk = own["risk_coverage"]["risk"]
+figure = plots.risk_curves(
+    decided,
+    title=f"Of all cells {risk[-1]:.0%} are answered wrongly, of the surest half {risk[4]:.0%}",
+    note=note,
+)
+here.show(
+    figure, "risk", "Share of wrong answers over the share of cells answered, for three models."
+)
+
+# %% [markdown]
+# And can one *promise* something? **Conformal prediction** (Vovk 2012) names, for each cell, all
+# classes that are probable enough: HEM, ALL, both, or neither. How probable is enough, the
+# validation cells decide, such that nine in ten of the cells of each class have their class named.
+# For further cells of the *same lot* this is proven, whatever the network is worth. So on the test
+# people we should find 0.9 twice:
+
+# %%
+print(f"least probability to be named: { {k: round(v, 2) for k, v in own['least'].items()} }")
+covered = {evaluation.MODEL_NAMES[n]: found["coverage"] for n, found in decided["models"].items()}
+pd.DataFrame(covered).T.astype(float).round(2)
+
+# %% [markdown]
+# *HEM* and *ALL*: the share of the class's cells whose class was named. *answered*: cells with
+# exactly one class named; in the others the network abstains. *right*: the share of right ones
+# among the answered. The majority answer keeps the promise, too: it names both, and answers
+# nothing.
+#
+# If one of the network's two is far from 0.9, nothing is wrong with the proof. Its condition is
+# broken: the cells of other **people** are not the same lot. Every promise about single cells, in
+# any paper, meets this. What would help is more people, not more cells.
 #
 # ## Exercises
 #
@@ -221,10 +352,20 @@ answer = "works for people like these, within the interval"  # solution
 check("06.3", answer)
 
 # %% [markdown]
+# **06.4** To a clinician one missed ALL cell is as bad as nine false alarms. From which probability
+# on should a cell be called ALL, if the probabilities can be believed?
+
+# %% tags=["nbval-check-output"]
+answer = 1 / (1 + 9)  # solution
+check("06.4", answer)
+
+# %% [markdown]
 # ## Key points
 #
 # - A score stands beside the majority answer and the area model, and has an interval.
 # - The interval is made by resampling groups of people, because cells of one person err together.
 # - Show the people one by one, the worst first.
+# - Threshold, temperature and promises are chosen on validation people, and measured on others.
+# - A probability belongs to the mixture of cells, and the people, that it was learnt from.
 #
 # **Read next:** lesson 07. On reporting: Collins et al., "TRIPOD+AI statement", *BMJ* 385 (2024).

@@ -237,7 +237,7 @@ print(write_own(home / "sizes.csv", home / "three", three)["classes"])
 # %%
 sizes = load_dataset(home / "three", home / "data")
 held_out = runs.prepare(sizes, here.profile, seed, home / "data")
-model, history = runs.train(held_out)
+model, history, _ = runs.train(held_out)
 print("shape of the output:", model.output_shape, " last layer:", model.layers[-1].name)
 
 # %%

@@ -55,7 +55,8 @@ def train_run(
     backup = folder / "training"
     _begin_training(backup, {"model": name, "fold": fold, **_identity(prepared)})
     learnt = learning.learn(name, prepared, split, backup=backup)
-    run = runs.save_run(folder, prepared, learnt.model, learnt.history, split, name)
+    told = learnt.model, learnt.history, learnt.held_back
+    run = runs.save_run(folder, prepared, *told, split, name)
     shutil.rmtree(backup, ignore_errors=True)  # only a finished run needs it no more
     return run
 
@@ -160,7 +161,9 @@ def evaluate_run(run_folder: Path | str, dataset: Dataset, data: Path) -> dict[s
         "notice": NOTICE,
         "left_out": len(table) - len(rows),
         "set_aside": len(aside),
-        **runs.measure(predictions, classes, runs.columns_of_run(name)),
+        **runs.measure(
+            predictions, classes, runs.columns_of_run(name), runs.read_validation(run.folder)
+        ),
     }
 
 

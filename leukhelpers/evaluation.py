@@ -30,7 +30,22 @@ METRICS = (
     "sensitivity",
     "specificity",
     "mcc",
+    "sensitivity_at_95_specificity",
+    "specificity_at_95_sensitivity",
+    "brier",
+    "ece",
 )
+# What is measured of subjects, each with the mean of the probabilities of its cells. Of few
+# subjects, and few there always are, the other measures say next to nothing.
+SUBJECT_METRICS = ("auroc", "accuracy", "balanced_accuracy", "sensitivity", "specificity")
+# Those that depend on the order of the cells alone.
+_RANKING = (
+    "auroc",
+    "average_precision",
+    "sensitivity_at_95_specificity",
+    "specificity_at_95_sensitivity",
+)
+BINS = 10  # of equal width, for the calibration error
 _PRETRAINED = {
     "efficientnet-lite0": "EfficientNet-Lite0",
     "resnet50": "ResNet-50",
@@ -161,9 +176,15 @@ def metrics(
     dict of str to float or None
         The names in ``METRICS``. ``sensitivity`` is the recall of ALL,
         ``specificity`` the recall of HEM, ``mcc`` Matthews' correlation
-        coefficient (0 if all cells get the same answer). With cells of one
+        coefficient (0 if all cells get the same answer).
+        ``sensitivity_at_95_specificity`` is the largest sensitivity that any threshold
+        reaches with a specificity of at least 0.95, and the reverse. ``brier`` is
+        the mean squared distance of probability and truth (Brier 1950), ``ece``
+        the expected calibration error: in ten bins of equal width the distance of mean
+        probability and share of ALL, weighed by cells (Naeini et al. 2015); of these two
+        less is better. With cells of one
         class only, what compares the classes (AUROC, average precision,
-        balanced accuracy, MCC) and the recall of the absent class are None.
+        balanced accuracy, MCC, the two at 95 %) and the recall of the absent class are None.
 
     Raises
     ------
@@ -183,7 +204,18 @@ def metrics(
         values["average_precision"] = float(sk.average_precision_score(truth, scores))
         values["balanced_accuracy"] = float(sk.balanced_accuracy_score(truth, called))
         values["mcc"] = float(sk.matthews_corrcoef(truth, called))
+        wrong, right, _ = sk.roc_curve(truth, scores, drop_intermediate=False)
+        values["sensitivity_at_95_specificity"] = float(right[wrong <= 0.05].max())
+        values["specificity_at_95_sensitivity"] = float(1 - wrong[right >= 0.95].min())
+    values["brier"] = float(np.mean((scores - truth) ** 2))
+    gaps = np.bincount(bins(scores), weights=scores - truth)
+    values["ece"] = float(np.abs(gaps).sum() / len(truth))
     return values
+
+
+def bins(scores: np.ndarray) -> np.ndarray:
+    """Give each probability the number of its bin, from 0; a border belongs to the one above."""
+    return np.minimum((scores * BINS).astype(int), BINS - 1)
 
 
 def by_subject(predictions: pd.DataFrame, threshold: float = 0.5) -> pd.DataFrame:
@@ -301,13 +333,12 @@ def bootstrap(
     truth, scores = _checked(labels, probabilities=probabilities)
     codes, n_groups = group_codes(groups, len(truth))
     weights = complete_resamples(truth, codes, n_groups, n_resamples, seed)
-    auroc, average_precision = weighted_ranking(weights, codes, truth, scores)
     called = _called(scores, threshold)
     return pd.DataFrame(
         {
-            "auroc": auroc,
-            "average_precision": average_precision,
+            **weighted_ranking(weights, codes, truth, scores),
             **_weighted_decisions(weights, codes, truth, called),
+            **_weighted_errors(weights, codes, truth, scores),
         },
         columns=list(METRICS),
     )
@@ -425,8 +456,8 @@ def compare(
     auroc_a = float(sk.roc_auc_score(truth, scores_a))
     auroc_b = float(sk.roc_auc_score(truth, scores_b))
     weights = complete_resamples(truth, codes, n_groups, n_resamples, seed)
-    resampled_a, _ = weighted_ranking(weights, codes, truth, scores_a)
-    resampled_b, _ = weighted_ranking(weights, codes, truth, scores_b)
+    resampled_a = weighted_ranking(weights, codes, truth, scores_a)["auroc"]
+    resampled_b = weighted_ranking(weights, codes, truth, scores_b)["auroc"]
     low, high = interval(resampled_a - resampled_b, n_groups, n_resamples)
     return {
         "auroc_a": auroc_a,
@@ -463,7 +494,10 @@ def summary(
     dict
         Can be written as JSON: ``cells``, ``subjects``, ``groups`` (numbers),
         ``threshold``, ``models`` (``cnn``, ``area``, ``majority`` by default: metric →
-        ``value``, ``low``, ``high``, each float or None) and ``notes`` (sentences
+        ``value``, ``low``, ``high``, each float or None), ``of_subjects`` (the same
+        for subjects, of ``SUBJECT_METRICS``; each has the mean of its cells'
+        probabilities), ``worst_first`` (the first model's table of
+        :func:`by_subject`) and ``notes`` (sentences
         that say why something is None and how many resamples were left out).
 
     Raises
@@ -474,23 +508,81 @@ def summary(
     require_columns(predictions, ["subject", "group", "label", *columns.values()])
     labels, groups = predictions["label"], predictions["group"]
     _checked(labels, **{column: predictions[column] for column in columns.values()})
-    models = {}
-    for name, column in columns.items():
-        scores = predictions[column]
-        values = metrics(labels, scores, threshold)
-        bounds = intervals(labels, scores, groups, threshold, seed=seed)
-        models[name] = {
-            metric: {"value": values[metric], "low": bounds[metric][0], "high": bounds[metric][1]}
-            for metric in METRICS
-        }
+    notes = interval_notes(labels, groups, seed=seed)
+    of_subjects, worst_first = None, None
+    if (predictions.groupby("subject")["label"].nunique() > 1).any():
+        notes.append("Some subjects have cells of both classes, so subjects are not measured.")
+    else:
+        people = subject_means(predictions, list(columns.values()))
+        of_subjects = with_bounds(people, columns, threshold, seed, SUBJECT_METRICS)
+        first = next(iter(columns.values()))
+        own = predictions[["subject", "label"]].assign(probability=predictions[first])
+        worst_first = by_subject(own, threshold).to_dict(orient="records")
     return {
         "cells": len(predictions),
         "subjects": int(predictions["subject"].nunique()),
         "groups": int(groups.nunique()),
         "threshold": float(threshold),
-        "models": models,
-        "notes": interval_notes(labels, groups, seed=seed),
+        "models": with_bounds(predictions, columns, threshold, seed, METRICS),
+        "of_subjects": of_subjects,
+        "worst_first": worst_first,
+        "notes": notes,
     }
+
+
+def subject_means(predictions: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Average the probabilities of each subject's cells.
+
+    Parameters
+    ----------
+    predictions : pandas.DataFrame
+        ``subject``, ``group``, ``label`` and the columns; a subject has one label.
+    columns : sequence of str
+        Columns of probabilities.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a subject, in the order of their names, with the same columns.
+    """
+    grouped = predictions.groupby("subject")
+    return grouped[["group", "label"]].first().join(grouped[list(columns)].mean()).reset_index()
+
+
+def with_bounds(
+    rows: pd.DataFrame,
+    columns: Mapping[str, str],
+    threshold: float,
+    seed: int,
+    names: Sequence[str],
+) -> dict[str, dict[str, dict[str, float | None]]]:
+    """Measure every model on some rows, cells or subjects, with intervals over groups.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        ``label``, ``group`` and a column of probabilities a model.
+    columns : mapping of str
+        Model → its column.
+    threshold, seed
+        As in :func:`intervals`.
+    names : sequence of str
+        Which of ``METRICS``.
+
+    Returns
+    -------
+    dict
+        Model → metric → ``value``, ``low``, ``high``, each float or None.
+    """
+    models = {}
+    for model, column in columns.items():
+        values = metrics(rows["label"], rows[column], threshold)
+        bounds = intervals(rows["label"], rows[column], rows["group"], threshold, seed=seed)
+        models[model] = {
+            name: {"value": values[name], "low": bounds[name][0], "high": bounds[name][1]}
+            for name in names
+        }
+    return models
 
 
 # ---------------------------------------------------------------- weighted formulas
@@ -514,8 +606,8 @@ def complete_resamples(
 
 def weighted_ranking(
     weights: np.ndarray, codes: np.ndarray, truth: np.ndarray, scores: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """AUROC and average precision of every resample, from one sort of the scores.
+) -> dict[str, np.ndarray]:
+    """Measure the order of the cells in every resample, from one sort of the scores.
 
     ``weights`` is (n_resamples, n_groups), each row with both classes; the other
     arguments are (n,). Walking down the sorted scores, count the ALL cells found
@@ -526,8 +618,7 @@ def weighted_ranking(
     order = np.argsort(-scores, kind="stable")
     codes, truth, scores = codes[order], truth[order], scores[order]
     last_of_tie = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))
-    auroc = np.empty(len(weights))
-    average_precision = np.empty(len(weights))
+    measured = {name: np.empty(len(weights)) for name in _RANKING}
     rows_at_once = max(1, 1_000_000 // len(scores))  # keeps the work below about 50 MB
     for start in range(0, len(weights), rows_at_once):
         rows = slice(start, start + rows_at_once)
@@ -535,15 +626,22 @@ def weighted_ranking(
         per_cell = weights[rows].astype(np.float64)[:, codes]
         called = np.cumsum(per_cell, axis=1)[:, last_of_tie]
         found = np.cumsum(per_cell * truth, axis=1)[:, last_of_tie]
+        wrong = called - found
+        n_all, n_hem = found[:, -1:], wrong[:, -1:]
         newly_found = np.diff(found, axis=1, prepend=0)
-        newly_wrong = np.diff(called - found, axis=1, prepend=0)
-        n_all = found[:, -1]
-        n_hem = called[:, -1] - n_all
+        newly_wrong = np.diff(wrong, axis=1, prepend=0)
         pairs_won = np.sum(newly_wrong * (found - newly_found / 2), axis=1)
-        auroc[rows] = pairs_won / (n_all * n_hem)
+        measured["auroc"][rows] = pairs_won / (n_all * n_hem)[:, 0]
         precision = found / np.maximum(called, 1)  # 0 / 0 above the first drawn cell
-        average_precision[rows] = np.sum(newly_found * precision, axis=1) / n_all
-    return auroc, average_precision
+        measured["average_precision"][rows] = np.sum(newly_found * precision, axis=1) / n_all[:, 0]
+        sensitivity, false_share = found / n_all, wrong / n_hem
+        measured["sensitivity_at_95_specificity"][rows] = np.where(
+            false_share <= 0.05, sensitivity, 0
+        ).max(axis=1)
+        measured["specificity_at_95_sensitivity"][rows] = 1 - np.where(
+            sensitivity >= 0.95, false_share, 1
+        ).min(axis=1)
+    return measured
 
 
 def _weighted_decisions(
@@ -573,6 +671,22 @@ def _weighted_decisions(
         "sensitivity": true_all / n_all,
         "specificity": true_hem / n_hem,
         "mcc": np.divide(agreement, spread, out=np.zeros_like(spread), where=spread > 0),
+    }
+
+
+def _weighted_errors(
+    weights: np.ndarray, codes: np.ndarray, truth: np.ndarray, scores: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Brier score and calibration error of every resample, from sums of each group."""
+    n_groups = weights.shape[1]
+    n = weights @ np.bincount(codes, minlength=n_groups)
+    squares = np.bincount(codes, weights=(scores - truth) ** 2, minlength=n_groups)
+    gaps = np.bincount(
+        codes * BINS + bins(scores), weights=scores - truth, minlength=n_groups * BINS
+    )
+    return {
+        "brier": weights @ squares / n,
+        "ece": np.abs(weights @ gaps.reshape(n_groups, BINS)).sum(axis=1) / n,
     }
 
 

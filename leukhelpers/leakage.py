@@ -117,7 +117,7 @@ def _resampled_mean(
             for label in (0, 1)
         ]
         whole = drawn[0] & drawn[1]
-        scored[number, whole] = weighted_ranking(weights[whole], own, truth, fold.scores)[0]
+        scored[number, whole] = weighted_ranking(weights[whole], own, truth, fold.scores)["auroc"]
     # A resample in which no fold has both classes stays nan.
     known = (~np.isnan(scored)).sum(axis=0).astype(float)
     known[known == 0] = np.nan

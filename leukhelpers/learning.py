@@ -60,12 +60,17 @@ class Learnt(NamedTuple):
         A row an epoch; of models that know no epochs it has no row.
     seconds : float
         Wall-clock time of the learning, features and all.
+    held_back : numpy.ndarray, optional
+        Probabilities of the validation rows, by a model of the same kind that has not
+        learnt from them: what threshold and calibration are chosen by. None if the
+        training rows alone are too few to learn from.
     """
 
     name: str
     model: Any
     history: pd.DataFrame
     seconds: float
+    held_back: np.ndarray | None = None
 
 
 def remembered(name: str, model: Any) -> Learnt:
@@ -240,19 +245,19 @@ def learn(
         If the name is unknown, a class is missing, or weights cannot be had.
     """
     split = split or prepared.split
-    how: Callable[..., tuple[Any, pd.DataFrame]]
+    how: Callable[..., tuple[Any, pd.DataFrame, np.ndarray | None]]
     if known_model(name) in CLASSICAL:
         how = _learn_classical
     else:
         how = _learn_cnn if name == "cnn" else _learn_transfer
     start = time.perf_counter()
-    model, history = how(name, prepared, split, callbacks, backup)
-    return Learnt(name, model, history, time.perf_counter() - start)
+    model, history, held_back = how(name, prepared, split, callbacks, backup)
+    return Learnt(name, model, history, time.perf_counter() - start, held_back)
 
 
 def _learn_cnn(
     name: str, prepared: Prepared, split: Split, callbacks: Sequence[Any], backup: Path | None
-) -> tuple[Any, pd.DataFrame]:
+) -> tuple[Any, pd.DataFrame, np.ndarray | None]:
     from leukhelpers import runs
 
     return runs.train(prepared, split, callbacks, backup)
@@ -260,21 +265,39 @@ def _learn_cnn(
 
 def _learn_classical(
     name: str, prepared: Prepared, split: Split, *_: Any
-) -> tuple[Any, pd.DataFrame]:
+) -> tuple[Any, pd.DataFrame, np.ndarray | None]:
     from leukhelpers import models
 
-    rows = np.concatenate([split.train, split.validation])
-    labels = prepared.table["label"].to_numpy()[rows]
+    labels, measured = prepared.table["label"].to_numpy(), features(prepared)
     build = models.build_svm if name == "svm" else models.build_forest
-    model = build(prepared.seed)
-    measured = features(prepared).iloc[rows]
-    model = models.fit_calibrated(model, measured, labels, split.groups[rows], prepared.seed)
-    return model, pd.DataFrame({"epoch": np.zeros(0, int)})
+
+    def fitted(rows: np.ndarray) -> Any:
+        return models.fit_calibrated(
+            build(prepared.seed),
+            measured.iloc[rows],
+            labels[rows],
+            split.groups[rows],
+            prepared.seed,
+        )
+
+    held_back = _unless_too_few(
+        lambda: _classical_answer(fitted(split.train), measured.iloc[split.validation])
+    )
+    model = fitted(np.concatenate([split.train, split.validation]))
+    return model, pd.DataFrame({"epoch": np.zeros(0, int)}), held_back
+
+
+def _unless_too_few(answer: Callable[[], np.ndarray]) -> np.ndarray | None:
+    """Answer validation rows, unless the training rows alone are too few to learn from."""
+    try:
+        return answer()
+    except InputError:
+        return None
 
 
 def _learn_transfer(
     name: str, prepared: Prepared, split: Split, callbacks: Sequence[Any], backup: Path | None
-) -> tuple[Any, pd.DataFrame]:
+) -> tuple[Any, pd.DataFrame, np.ndarray | None]:
     from leukhelpers import models, runs, training, transfer
 
     training.make_deterministic(prepared.seed)
@@ -287,18 +310,31 @@ def _learn_transfer(
             prepared.seed,
             len(prepared.dataset.classes),
         )
-    # Whoever is asked when to stop must not have been learnt from.
-    stops_early = name.endswith(TUNED)
-    rows = split.train if stops_early else np.concatenate([split.train, split.validation])
-    embedded = training.predict_features(transfer.feature_model(model), array, rows)
-    head = models.fit_linear(embedded, labels[rows], split.groups[rows], prepared.seed)
-    models.put_logit(model, *head)
-    if not stops_early:
-        return model, pd.DataFrame({"epoch": np.zeros(0, int)})
-    transfer.unfreeze(model)
-    settings = replace(runs.training_settings(prepared.profile), **_TUNING)
-    history = training.fit(model, array, labels, split, settings, prepared.seed, callbacks, backup)
-    return model, history
+    everybody = np.concatenate([split.train, split.validation])
+    embedded = training.predict_features(transfer.feature_model(model), array, everybody)
+
+    def fit_head(n: int) -> None:
+        rows = everybody[:n]
+        head = models.fit_linear(embedded[:n], labels[rows], split.groups[rows], prepared.seed)
+        models.put_logit(model, *head)
+
+    # Whoever is asked when to stop, or which threshold to take, must not have been learnt from.
+    if name.endswith(TUNED):
+        fit_head(len(split.train))
+        transfer.unfreeze(model)
+        settings = replace(runs.training_settings(prepared.profile), **_TUNING)
+        history = training.fit(
+            model, array, labels, split, settings, prepared.seed, callbacks, backup
+        )
+        return model, history, training.predict(model, array, split.validation)
+
+    def answer_without_learning() -> np.ndarray:
+        fit_head(len(split.train))
+        return training.predict(model, array, split.validation)
+
+    held_back = _unless_too_few(answer_without_learning)
+    fit_head(len(everybody))
+    return model, pd.DataFrame({"epoch": np.zeros(0, int)}), held_back
 
 
 def answer(learnt: Learnt, prepared: Prepared, rows: np.ndarray) -> np.ndarray:

@@ -185,7 +185,9 @@ def bootstrap(
     decided = _decisions(counts)
     decided["auroc"] = np.column_stack(
         [
-            evaluation.weighted_ranking(weights, codes, (truth == label) * 1, scores[:, label])[0]
+            evaluation.weighted_ranking(weights, codes, (truth == label) * 1, scores[:, label])[
+                "auroc"
+            ]
             for label in range(k)
         ]
     )

@@ -311,6 +311,15 @@ CHECKS: dict[str, Check] = {
             "is better than a doctor": "No doctor took part in this test.",
         },
     ),
+    "06.4": _number(
+        0.1,
+        {
+            0.9: "The other way round: whoever fears to miss a cell calls early.",
+            1 / 9: "Nearly: at a probability p, p cells are ALL and 1 - p are not.",
+            9: "Give a probability between 0 and 1.",
+        },
+        "At the threshold p both errors cost the same: 9 times p on one side, 1 - p on the other.",
+    ),
     "07.1": _number(
         2.0,
         {

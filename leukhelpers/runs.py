@@ -8,7 +8,8 @@
     cells.csv        every cell, and the part it had: train, validation or test
     history.csv      a row an epoch
     predictions.csv  a row a held-out cell: the model, the area model and the majority answer
-    metrics.json     made from predictions.csv alone
+    validation.csv   the same of the validation cells, by a model that learnt without them
+    metrics.json     made from predictions.csv and validation.csv alone
     background.npy   a few training cells, with which SHAP compares
     set_aside.csv    files that could not be used, and why
 
@@ -31,7 +32,7 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from leukhelpers import evaluation, files, groups, multiclass
+from leukhelpers import decisions, evaluation, files, groups, multiclass
 from leukhelpers.cells import CLASS_NAMES, InputError
 from leukhelpers.datasets import Dataset, load_dataset
 from leukhelpers.files import workspace as workspace
@@ -84,6 +85,23 @@ class Prepared(NamedTuple):
     set_aside: pd.DataFrame
     split: groups.Split
     data: Path  # folder of the caches
+
+
+class Trained(NamedTuple):
+    """A network, its history, and what is needed to choose a threshold for it honestly.
+
+    Attributes
+    ----------
+    model : keras.Model
+    history : pandas.DataFrame
+        A row an epoch.
+    held_back : numpy.ndarray
+        Probabilities of the validation rows, by a network that has not learnt from them.
+    """
+
+    model: keras.Model
+    history: pd.DataFrame
+    held_back: np.ndarray
 
 
 class Run(NamedTuple):
@@ -141,7 +159,7 @@ def train(
     split: groups.Split | None = None,
     callbacks: Sequence[Any] = (),
     backup: Path | None = None,
-) -> tuple[keras.Model, pd.DataFrame]:
+) -> Trained:
     """Train the course's CNN on the training rows of a split, from a fixed seed.
 
     Early stopping needs people who are not learnt from, and there are few. So a first
@@ -164,18 +182,21 @@ def train(
 
     Returns
     -------
-    model : keras.Model
+    Trained
         The networks that were trained on everybody, joined; the first one itself if the
-        profile asks for none.
-    history : pandas.DataFrame
-        A row an epoch of each ``network``, see :func:`leukhelpers.training.fit`; the
-        first has the number 0.
+        profile asks for none. The history has a row an epoch of each ``network``, see
+        :func:`leukhelpers.training.fit`; the first has the number 0, and it is the one
+        that has answered the validation rows.
     """
+    from leukhelpers import learning, training
+
     first, history = train_first(prepared, split, callbacks, backup)
+    rows = (split or prepared.split).validation
+    held_back = training.predict(first, learning.pictures("cnn", prepared), rows)
     if not prepared.profile.refits:
-        return first, history
+        return Trained(first, history, held_back)
     model, later = train_again(prepared, len(history), split, callbacks, backup)
-    return model, pd.concat([history, later], ignore_index=True)
+    return Trained(model, pd.concat([history, later], ignore_index=True), held_back)
 
 
 def train_first(
@@ -302,12 +323,30 @@ def predictions_of(
         area_probability, majority_probability``; probabilities are of ALL. Of more than
         two classes each has its own three, such as ``area_probability_<class>``.
     """
-    from leukhelpers import learning, training
+    from leukhelpers import learning
+
+    answer = learning.answer(learning.remembered(name, model), prepared, rows)
+    return answers_beside(answer, baselines, prepared, rows)
+
+
+def answers_beside(
+    answer: np.ndarray, baselines: dict[str, Any], prepared: Prepared, rows: np.ndarray
+) -> pd.DataFrame:
+    """Put the area model and the majority beside a model's answers, see :func:`predictions_of`.
+
+    Parameters
+    ----------
+    answer : float array of shape (m,) or (m, n_classes)
+        The model's probabilities of `rows`.
+    baselines, prepared, rows
+        As in :func:`predictions_of`.
+    """
+    from leukhelpers import training
 
     cells, classes = prepared.table.iloc[rows], prepared.dataset.classes
     shares = baselines["share_of_all"] if len(classes) == 2 else baselines["shares"]
     answers = {
-        "cnn": learning.answer(learning.remembered(name, model), prepared, rows),
+        "cnn": answer,
         "area": training.predict_area(
             baselines["area"], prepared.pixels, rows, prepared.profile.crop
         ),
@@ -322,20 +361,30 @@ def predictions_of(
             "label": cells["label"].to_numpy(),
         }
     )
-    for key, answer in answers.items():
+    for key, probabilities in answers.items():
         column = evaluation.MODEL_COLUMNS[key]
-        table[column if len(classes) == 2 else multiclass.columns_of(key, classes)] = answer
+        table[column if len(classes) == 2 else multiclass.columns_of(key, classes)] = probabilities
     return table
 
 
 def measure(
-    predictions: pd.DataFrame, classes: Sequence[str], columns: Mapping[str, str] | None = None
+    predictions: pd.DataFrame,
+    classes: Sequence[str],
+    columns: Mapping[str, str] | None = None,
+    validation: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
-    """Sum up predictions of two classes, or of more; see the ``summary`` of either."""
+    """Sum up predictions of two classes, or of more; see the ``summary`` of either.
+
+    Of two classes ``decisions`` tells what was chosen on validation cells, and what came
+    of it: see :func:`leukhelpers.decisions.summary`.
+    """
     columns = columns or evaluation.MODEL_COLUMNS
-    if len(classes) == 2:
-        return evaluation.summary(predictions, columns=columns)
-    return multiclass.summary(predictions, classes, columns=columns)
+    if len(classes) > 2:
+        return multiclass.summary(predictions, classes, columns=columns)
+    return {
+        **evaluation.summary(predictions, columns=columns),
+        "decisions": decisions.summary(predictions, validation, columns),
+    }
 
 
 def columns_of_run(name: str) -> dict[str, str]:
@@ -399,6 +448,7 @@ def save_run(
     prepared: Prepared,
     model: Any,
     history: pd.DataFrame,
+    held_back: np.ndarray | None = None,
     split: groups.Split | None = None,
     name: str = "cnn",
 ) -> Run:
@@ -410,7 +460,7 @@ def save_run(
         Made if it is not there.
     prepared : Prepared
         Cells, profile and seed.
-    model, history
+    model, history, held_back
         From :func:`train`, or from :func:`leukhelpers.learning.learn`.
     split : Split, optional
         That of `prepared` by default.
@@ -433,6 +483,10 @@ def save_run(
     files.write_json(folder / "baselines.json", baselines)
     with files.whole_file(folder / "background.npy") as part:
         np.save(part, background_cells(prepared, split, name=name))
+    (folder / "validation.csv").unlink(missing_ok=True)
+    if held_back is not None:
+        known = answers_beside(held_back, baselines, prepared, split.validation)
+        write_table(folder / "validation.csv", known)
     for file, table in (
         ("cells.csv", _parts(prepared, split)),
         ("history.csv", history),
@@ -443,13 +497,13 @@ def save_run(
     about = {"model": name, **describe(prepared)}
     told_too = ("model", "dataset", "synthetic", "classes", "cautions", "seed", "date", "machine")
     told = {key: about[key] for key in told_too}
-    # Metrics are made from the file, so that the file can always make them again.
+    # Metrics are made from the files, so that the files can always make them again.
     predictions = read_predictions(folder)
     measured: dict[str, Any] = {"on": "nothing: no subject was held out", "cells": 0}
     if len(predictions):
         measured = {
             "on": "held-out subjects",
-            **measure(predictions, about["classes"], columns_of_run(name)),
+            **measure(predictions, about["classes"], columns_of_run(name), read_validation(folder)),
         }
     files.write_json(
         folder / "metrics.json", {**told, "profile": prepared.profile.name, **measured}
@@ -496,6 +550,12 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 def read_predictions(folder: Path | str) -> pd.DataFrame:
     """Read ``predictions.csv``, with subjects and folds as text."""
     return read_answers(Path(folder) / "predictions.csv")
+
+
+def read_validation(folder: Path | str) -> pd.DataFrame | None:
+    """Read ``validation.csv``; None of a run that has none."""
+    file = Path(folder) / "validation.csv"
+    return read_answers(file) if file.is_file() else None
 
 
 def read_parts(folder: Path | str) -> pd.DataFrame:
@@ -605,5 +665,4 @@ def ensure_run(folder: Path | str, prepared: Prepared, say: Callable[[str], None
         say(f"Reading the trained network of {folder.name}.")
         return run
     say(f"No trained network in {folder.name} yet: training one ({prepared.profile.name} profile).")
-    model, history = train(prepared)
-    return save_run(folder, prepared, model, history)
+    return save_run(folder, prepared, *train(prepared))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 
@@ -190,7 +191,8 @@ def test_intervals_repeat_for_a_seed_and_do_not_depend_on_the_order_of_the_cells
         evaluation.intervals(t["label"], t["probability"], t["group"]) for t in (table, shuffled)
     )
     other = evaluation.intervals(table["label"], table["probability"], table["group"], seed=1)
-    assert first == second
+    # the same but for the order in which floats are added up
+    pd.testing.assert_frame_equal(pd.DataFrame(first), pd.DataFrame(second), rtol=1e-9)
     assert first != other
 
 
@@ -231,8 +233,66 @@ def test_no_interval_where_most_resamples_lack_a_class() -> None:
 def test_one_class_leaves_undefined_what_compares_two() -> None:
     values = evaluation.metrics([1, 1, 1], [0.9, 0.2, 0.8])
     undefined = {name for name, value in values.items() if value is None}
-    assert undefined == {"auroc", "average_precision", "balanced_accuracy", "specificity", "mcc"}
+    assert undefined == {
+        "auroc",
+        "average_precision",
+        "balanced_accuracy",
+        "specificity",
+        "mcc",
+        "sensitivity_at_95_specificity",
+        "specificity_at_95_sensitivity",
+    }
     assert values["sensitivity"] == pytest.approx(2 / 3)
+    assert values["brier"] == pytest.approx((0.01 + 0.64 + 0.04) / 3)
+
+
+def test_sensitivity_at_a_specificity_of_a_worked_example() -> None:
+    # 20 healthy cells: one may be called ALL. Of the 4 leukemic ones 2 are above all healthy
+    # ones but the highest.
+    healthy = np.append(np.linspace(0.1, 0.4, 19), 0.9)
+    labels = np.repeat([HEM, ALL], [20, 4])
+    values = evaluation.metrics(labels, np.append(healthy, [0.95, 0.5, 0.35, 0.2]))
+    assert values["sensitivity_at_95_specificity"] == 0.5
+    # to find all four, 13 healthy ones are called ALL, too: those from 0.2 up
+    assert values["specificity_at_95_sensitivity"] == pytest.approx(1 - np.mean(healthy >= 0.2))
+
+
+def test_constant_scores_find_nothing_at_a_specificity_of_95() -> None:
+    values = evaluation.metrics([0, 1, 1], [0.6, 0.6, 0.6])
+    assert values["sensitivity_at_95_specificity"] == 0.0
+    assert values["specificity_at_95_sensitivity"] == 0.0
+
+
+def test_brier_and_calibration_error_agree_with_their_definitions() -> None:
+    rng = np.random.default_rng(0)
+    labels, scores = rng.integers(0, 2, 300), np.append(rng.random(298), [0.0, 1.0])
+    values = evaluation.metrics(labels, scores)
+    assert values["brier"] == pytest.approx(sk.brier_score_loss(labels, scores))
+    ece = 0.0
+    borders = np.linspace(0, 1, 11)
+    for low, high in itertools.pairwise(borders):
+        inside = (scores >= low) & ((scores < high) | (high == 1))
+        ece += inside.mean() * abs(labels[inside].mean() - scores[inside].mean())
+    assert values["ece"] == pytest.approx(ece)
+
+
+def test_subjects_are_measured_by_the_mean_of_their_cells() -> None:
+    table = predictions_table()
+    found = evaluation.summary(table)
+    mean = table.groupby("subject")["probability"].mean()
+    truth = table.groupby("subject")["label"].first()
+    auroc = sk.roc_auc_score(truth, mean)
+    assert found["of_subjects"]["cnn"]["auroc"]["value"] == pytest.approx(auroc)
+    assert set(found["of_subjects"]["area"]) == set(evaluation.SUBJECT_METRICS)
+    assert found["worst_first"] == evaluation.by_subject(table).to_dict(orient="records")
+
+
+def test_a_subject_of_two_classes_is_told_and_nothing_of_subjects_is_measured() -> None:
+    table = predictions_table()
+    table.loc[0, "label"] = 1 - table.loc[0, "label"]
+    found = evaluation.summary(table)
+    assert found["of_subjects"] is None
+    assert any("both classes" in note for note in found["notes"])
 
 
 def test_two_thousand_resamples_of_all_training_cells_take_seconds() -> None:

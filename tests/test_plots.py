@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from leukhelpers import evaluation, plots
+from leukhelpers import decisions, evaluation, plots
 from leukhelpers.cells import ALL, HEM, InputError
 from leukhelpers.plots.cells import _overlay
 from leukhelpers.plots.style import CLASS_COLOURS, WIDTH
@@ -77,6 +77,7 @@ def all_figures(n_subjects: int = 6) -> dict[str, Callable[..., Figure]]:
     cells, table = toy_cells(3), toy_predictions(n_subjects)
     labels, scores = table["label"], table["probability"]
     maps = {"Grad-CAM": np.abs(signed_maps(3)[..., 0]), "SHAP": signed_maps(3)}
+    decided = decisions.summary(table, table)
     by_model = {"cnn": scores, "area": table["area_probability"], "another model": scores}
     splits = {"SVM": {"split by group": [0.7, 0.82, 0.93], "split by image": [0.95, 0.96, 0.96]}}
     return {
@@ -100,6 +101,9 @@ def all_figures(n_subjects: int = 6) -> dict[str, Callable[..., Figure]]:
         ),
         "values_by_subject": lambda **k: plots.values_by_subject(scores, table, "P(ALL)", **k),
         "metric_bars": lambda **k: plots.metric_bars(evaluation.summary(table), **k),
+        "reliability_diagram": lambda **k: plots.reliability_diagram(decided, **k),
+        "net_benefit_curves": lambda **k: plots.net_benefit_curves(decided, **k),
+        "risk_curves": lambda **k: plots.risk_curves(decided, **k),
         "attribution_grid": lambda **k: plots.attribution_grid(cells, maps, ["a", "b", "c"], **k),
         "split_leak": lambda **k: plots.split_leak(splits, **k),
         "scatter_by_subject": lambda **k: plots.scatter_by_subject(
@@ -254,8 +258,20 @@ def test_roc_curves_write_the_area_of_each_model() -> None:
 def test_metric_bars_say_where_a_value_is_undefined() -> None:
     table = toy_predictions(6)
     figure = plots.metric_bars(evaluation.summary(table[table["label"] == ALL]), TITLE)
-    assert texts_of(figure).count("undefined") == 15  # five metrics of three models
+    assert texts_of(figure).count("undefined") == 21  # seven metrics of three models
     assert texts_of(figure).count("chance") == 2
+
+
+def test_metric_bars_leave_out_errors_of_which_less_is_better() -> None:
+    figure = plots.metric_bars(evaluation.summary(toy_predictions(6)), TITLE)
+    assert len(figure.axes[0].get_yticks()) == len(evaluation.METRICS) - 2
+
+
+def test_reliability_is_drawn_once_more_if_it_was_set_right() -> None:
+    table = toy_predictions(6)
+    alone = plots.reliability_diagram(decisions.summary(table, None), TITLE).axes[0]
+    both = plots.reliability_diagram(decisions.summary(table, table), TITLE).axes[0]
+    assert (len(alone.collections), len(both.collections)) == (1, 2)
 
 
 def test_metric_bars_make_room_for_negative_values() -> None:
@@ -479,6 +495,7 @@ def test_bad_input_is_refused_with_a_sentence() -> None:
         lambda: plots.confusion_matrix(pd.DataFrame([[1]]), TITLE),
         lambda: plots.roc_curves([1, 1], {"cnn": [0.1, 0.2]}, TITLE),
         lambda: plots.metric_bars({}, TITLE),
+        lambda: plots.reliability_diagram(decisions.summary(table, None), TITLE, model="svm"),
         lambda: plots.split_leak({}, TITLE),
         lambda: plots.measures_by_subject(table, table, {"none": "x"}, TITLE),
         lambda: plots.measures_by_subject(table[:1], table, {"probability": "x"}, TITLE),

@@ -120,6 +120,7 @@ CASES = {
         "works for people like these, within the interval",
         {"works in any hospital": "one place", "is better than a doctor": "doctor"},
     ),
+    "06.4": ({}, 0.1, {0.9: "other way", 1 / 9: "Nearly", 9: "between", 0.5: "both errors"}),
     "07.1": ({}, 2.0, {0.4: "minus", 1.2: "background", -2.0: "other way", 5: "add up"}),
     "07.2": (
         {},

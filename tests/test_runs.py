@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from leukhelpers import apply, crossval, evaluation, files, groups, learning, runs
+from leukhelpers import apply, calibration, crossval, evaluation, files, groups, learning, runs
 from leukhelpers.cells import InputError
 from leukhelpers.datasets.cnmc import read_cnmc
 
@@ -45,6 +45,27 @@ def test_run_tells_of_which_cells_and_where_it_was_made(run, prepared):
     assert about["machine"]["cores"] == os.cpu_count()
     assert about["date"].endswith("UTC")
     assert not any(str(value).startswith("/") for value in about.values())
+
+
+def test_the_validation_rows_are_answered_by_the_network_that_learnt_without_them(
+    run, prepared, trained
+):
+    known = runs.read_validation(run.folder)
+    rows = prepared.split.validation
+    assert known["cell_id"].tolist() == prepared.table["cell_id"].iloc[rows].tolist()
+    np.testing.assert_allclose(known["probability"], trained.held_back, rtol=1e-6)
+    decided = run.metrics["decisions"]
+    assert decided["chosen_on"]["cells"] == len(rows)
+    assert set(decided["models"]) == {"cnn", "area", "majority"}
+    threshold = calibration.choose_threshold(known["label"], known["probability"])
+    assert decided["models"]["cnn"]["threshold"] == pytest.approx(threshold)
+
+
+def test_a_run_without_answers_to_validation_cells_chooses_nothing(run, prepared, tmp_path):
+    again = runs.save_run(tmp_path, prepared, runs.load_model(run.folder), run.history)
+    assert runs.read_validation(again.folder) is None
+    assert again.metrics["decisions"]["chosen_on"] is None
+    assert again.metrics["models"] == run.metrics["models"]
 
 
 def test_predictions_are_of_the_test_rows_and_of_no_other(run, prepared):

@@ -147,7 +147,7 @@ def swapped(root: Path, folder: Path) -> Path:
 def test_crossvalidation_of_three_classes_predicts_each_cell_once(
     prepared: runs.Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "train", lambda *_: (build_cnn(32, n_classes=3), None))
+    monkeypatch.setattr(runs, "train", lambda *_: (build_cnn(32, n_classes=3), None, None))
     said: list[str] = []
     found = crossval.crossvalidate(prepared, n_splits=2, say=said.append)
     assert found["together"]["cells"] == 36

@@ -8,6 +8,7 @@ colour in every figure.
 """
 
 from leukhelpers.plots.cells import attribution_grid, montage
+from leukhelpers.plots.decisions import net_benefit_curves, reliability_diagram, risk_curves
 from leukhelpers.plots.saving import save, show
 from leukhelpers.plots.scores import (
     confusion_matrix,
@@ -35,6 +36,9 @@ __all__ = [
     "measures_by_subject",
     "metric_bars",
     "montage",
+    "net_benefit_curves",
+    "reliability_diagram",
+    "risk_curves",
     "roc_curves",
     "save",
     "scatter_by_subject",

@@ -36,6 +36,7 @@ from leukhelpers.plots.style import (
 )
 
 CHANCE_IS_HALF = ("auroc", "balanced_accuracy")
+ERRORS = ("brier", "ece")  # of which less is better: not in one chart with the others
 
 
 @styled
@@ -212,7 +213,7 @@ def roc_curves(
 
 @styled
 def metric_bars(summary: Mapping[str, Any], title: str, note: str = "") -> Figure:
-    """Draw each metric of each model as a point with its 95 % interval.
+    """Draw each metric of each model, errors aside, as a point with its 95 % interval.
 
     Parameters
     ----------
@@ -235,7 +236,7 @@ def metric_bars(summary: Mapping[str, Any], title: str, note: str = "") -> Figur
     models: Mapping[str, Any] = summary.get("models", {})
     if not models:
         raise InputError("The summary holds no model to draw; make it with evaluation.summary.")
-    names = list(next(iter(models.values())))
+    names = [name for name in next(iter(models.values())) if name not in ERRORS]
     step = 0.72 / len(models)
     figure = new_figure(0.9 + 0.2 * len(names) * (len(models) + 0.6), title, note)
     axes = figure.subplots()

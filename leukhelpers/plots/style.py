@@ -31,6 +31,8 @@ METRIC_NAMES: Mapping[str, str] = {
     "sensitivity": "sensitivity",
     "specificity": "specificity",
     "mcc": "MCC",
+    "sensitivity_at_95_specificity": "sensitivity at\n95 % specificity",
+    "specificity_at_95_sensitivity": "specificity at\n95 % sensitivity",
 }
 # For what is neither class nor model: Paul Tol's "muted" scheme, safe for the colour-blind.
 # Indigo, olive, rose, green, cyan, wine, teal, purple.
