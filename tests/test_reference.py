@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import re
 
+import pandas as pd
 import pytest
 
-from benchmarks import cnn_ideas, reference, rivals
+from benchmarks import cnn_ideas, reference, results_page, rivals
 from leukhelpers import files
 from leukhelpers.datasets import cards
 
@@ -23,6 +24,42 @@ def test_readme_and_log_state_exactly_what_was_kept_of_the_models():
     assert cnn_ideas.PAGE.read_text("utf-8") == cnn_ideas.render()
     for name in ("SVM", "random forest", "area alone", "majority answer"):
         assert name in rivals.shown()
+
+
+def test_page_of_results_states_exactly_what_was_kept_and_shows_only_curves():
+    kept = files.read_json(results_page.RESULT)
+    page = results_page.PAGE.read_text("utf-8")
+    assert page == results_page.render(kept)
+    assert "Not for clinical use" in page.splitlines()[2]
+    shown = {path.stem for path in results_page.FIGURES.glob("*.png")}
+    assert shown == {"roc", "reliability-cnn", "reliability-svm", "reliability-area"}
+    assert all(f"results/{name}.png" in page for name in shown)
+
+
+def test_answers_of_all_folds_are_put_side_by_side(tmp_path):
+    for fold in range(2):
+        for name in ("cnn", "svm", "rf", "efficientnet-lite0"):
+            table = pd.DataFrame(
+                {
+                    "cell_id": [f"{fold}-{cell}" for cell in range(4)],
+                    "subject": ["1", "1", "H2", "H2"],
+                    "group": ["1", "1", "H2", "H2"],
+                    "fold": "0",
+                    "label": [1, 1, 0, 0],
+                    "probability": 0.1 * fold + 0.01 * len(name),
+                    "area_probability": 0.5,
+                    "majority_probability": 0.6,
+                }
+            )
+            table.to_csv(tmp_path / f"fold{fold}-{name}.csv", index=False)
+    answers, columns = results_page.together(tmp_path)
+    assert len(answers) == 8
+    assert answers[columns["rf"]].tolist() == pytest.approx([0.02] * 4 + [0.12] * 4)
+    assert answers[columns["cnn"]].tolist() == pytest.approx([0.03] * 4 + [0.13] * 4)
+    assert columns["area"] == "area_probability"
+    (tmp_path / "fold0-rf.csv").unlink()
+    with pytest.raises(SystemExit, match="lacks answers of rf"):
+        results_page.together(tmp_path)
 
 
 def test_cross_validation_of_the_twin_is_not_kept_as_one_of_real_cells(tmp_path):

@@ -1,0 +1,210 @@
+"""Write docs/results.md: all models on real cells, with intervals, ROC and reliability.
+
+leuk crossval --dataset PATH --model all --random-weights --out FOLDER --json > found.json
+python benchmarks/results_page.py --answers FOLDER    measure the answers, draw, write the page
+python benchmarks/results_page.py                     only write the page again
+
+The figures show curves and numbers, never a cell.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.rivals import COMMAND
+from leukhelpers import evaluation, files, plots, runs
+from leukhelpers.report import told
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULT = ROOT / "benchmarks" / "results" / "results_real.json"
+PAGE, FIGURES = ROOT / "docs" / "results.md", ROOT / "docs" / "results"
+NOTE = "C-NMC 2019, fold 0 · not for clinical use"
+DRAWN = ("cnn", "svm", "rf", "efficientnet-lite0", "area")
+BESIDE = ("svm", "rf", "area")  # with which the network is compared, cell by cell
+TABLES = {
+    "Order of the cells": {
+        "auroc": "AUROC",
+        "average_precision": "average precision",
+        "sensitivity_at_95_specificity": "sensitivity at 95 % specificity",
+        "specificity_at_95_sensitivity": "specificity at 95 % sensitivity",
+    },
+    "Answers, from a probability of 0.5 on": {
+        "accuracy": "accuracy",
+        "balanced_accuracy": "balanced accuracy",
+        "weighted_f1": "weighted F1",
+        "mcc": "MCC",
+    },
+    "Errors of the probabilities (less is better)": {
+        "brier": "Brier score",
+        "ece": "expected calibration error",
+    },
+}
+
+
+def together(folder: Path) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Put the answers of all models side by side, all folds below each other."""
+    names = sorted({file.stem.split("-", 1)[1] for file in folder.glob("fold0-*.csv")})
+    missing = [name for name in DRAWN if name not in (*names, "area")]
+    if missing:
+        raise SystemExit(f"{folder} lacks answers of {', '.join(missing)}.")
+    parts = []
+    for number in range(len(list(folder.glob("fold*-cnn.csv")))):
+        tables = {name: runs.read_answers(folder / f"fold{number}-{name}.csv") for name in names}
+        part = tables["cnn"].drop(columns="probability")
+        for name, table in tables.items():
+            assert table["cell_id"].equals(part["cell_id"])
+            part[f"{name}_probability"] = table["probability"]
+        parts.append(part)
+    columns = {name: f"{name}_probability" for name in [*names, "area", "majority"]}
+    return pd.concat(parts, ignore_index=True), columns
+
+
+def keep(folder: Path) -> None:
+    """Measure the answers of a cross-validation, and draw its figures."""
+    answers, columns = together(folder)
+    asked = files.read_json(folder / "crossval.json")
+    measured = evaluation.summary(answers, columns=columns)
+    measured.pop("worst_first")
+    labels, groups = answers["label"], answers["group"]
+    compared = {
+        name: evaluation.compare(labels, answers["cnn_probability"], answers[columns[name]], groups)
+        for name in BESIDE
+    }
+    by_subject = {
+        name: evaluation.by_subject(
+            answers[["subject", "label"]].assign(probability=answers[columns[name]])
+        ).set_index("subject")["correct"]
+        for name in ("cnn", "svm", "area", "majority")
+    }
+    people = evaluation.by_subject(
+        answers[["subject", "label"]].assign(probability=answers["cnn_probability"])
+    )
+    people = people.drop(columns="correct").assign(
+        **{name: correct.loc[people["subject"]].to_numpy() for name, correct in by_subject.items()}
+    )
+    kept = {
+        "dataset": "fold 0 of the training set of C-NMC 2019",
+        "command": COMMAND,
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        "seed": asked["seed"],
+        "folds": asked["folds"],
+        "profile": asked["profile"]["name"],
+        **runs.environment(),
+        **measured,
+        "cnn_less": compared,
+        "people": people.to_dict(orient="records"),
+    }
+    files.write_json(RESULT, kept)
+    draw(answers, columns, kept)
+
+
+def draw(answers: pd.DataFrame, columns: dict[str, str], kept: dict[str, Any]) -> None:
+    """Draw ROC curves and reliability diagrams of the pooled answers."""
+    from leukhelpers import decisions
+
+    auroc = kept["models"]["cnn"]["auroc"]["value"]
+    area = kept["models"]["area"]["auroc"]["value"]
+    figure = plots.roc_curves(
+        answers["label"],
+        {name: answers[columns[name]] for name in DRAWN},
+        f"On unseen people the network reaches {auroc:.2f}, the area alone {area:.2f}",
+        NOTE,
+    )
+    plots.save(figure, FIGURES, "roc", "ROC curves of five models, with the diagonal.")
+    decided = decisions.summary(answers, None, columns)
+    for name in ("cnn", "svm", "area"):
+        error = kept["models"][name]["ece"]["value"]
+        figure = plots.reliability_diagram(
+            decided,
+            f"{evaluation.MODEL_NAMES[name]}: on average the probability is off by {error:.2f}",
+            NOTE,
+            name,
+        )
+        alt = "Share of ALL cells over the probability that was told, with the diagonal."
+        plots.save(figure, FIGURES, f"reliability-{name}", f"{evaluation.MODEL_NAMES[name]}. {alt}")
+
+
+def render(kept: dict[str, Any]) -> str:
+    """Write the page from what was kept."""
+    machine = kept["machine"]
+    healthy = [person for person in kept["people"] if person["label"] == 0]
+    share = 1 - sum(person["cells"] for person in healthy) / kept["cells"]
+    lines = [
+        "# What the models reach on real cells",
+        "",
+        f"**Not for clinical use.** Real cells, {kept['dataset']}: {kept['cells']:,} cells of "
+        f"{kept['subjects']} subjects, only {len(healthy)} of them healthy. Each cell was "
+        "answered once, by a model that knew none of its subject's cells: "
+        f"`{kept['command']}`, {kept['profile']} profile, seed {kept['seed']}, {kept['folds']} "
+        f"grouped folds. Measured {kept['date']} by `benchmarks/results_page.py --answers FOLDER`, "
+        f"{machine['cores']} cores, {machine['memory_gb']} GB.",
+        "",
+        "The answers of all folds stand together here, so that every number has an interval: 95 %, "
+        "by bootstrap over groups of subjects. The means over the folds are in the README. Where "
+        "scales differ between the models of two folds, the pooled AUROC suffers a little. The "
+        "settings of the network were chosen on these folds ([the log](cnn-log.md)), which "
+        "flatters its row.",
+    ]
+    ranked = sorted(kept["models"], key=lambda name: -kept["models"][name]["auroc"]["value"])
+    for title, metrics in TABLES.items():
+        lines += ["", f"## {title}", "", *_head(["model", *metrics.values()])]
+        for name in ranked:
+            cells = [told(kept["models"][name][metric]) for metric in metrics]
+            lines.append(f"| {' | '.join([evaluation.MODEL_NAMES[name], *cells])} |")
+    lines += [
+        "",
+        "## The network beside others, on the same cells",
+        "",
+        *_head(["CNN less", "difference of AUROC", "95 % interval"]),
+    ]
+    for name, found in kept["cnn_less"].items():
+        bounds = f"{found['low']:+.3f} to {found['high']:+.3f}"
+        lines.append(f"| {evaluation.MODEL_NAMES[name]} | {found['difference']:+.3f} | {bounds} |")
+    lines += [
+        "",
+        "Where an interval holds 0, these people cannot tell the two apart.",
+        "",
+        "## Subjects, each by the mean probability of its cells",
+        "",
+        *_head(["model", "AUROC", "balanced accuracy"]),
+    ]
+    for name in ranked:
+        found = kept["of_subjects"][name]
+        row = [told(found["auroc"]), told(found["balanced_accuracy"])]
+        lines.append(f"| {' | '.join([evaluation.MODEL_NAMES[name], *row])} |")
+    shown = ["cnn", "svm", "area", "majority"]
+    names = [evaluation.MODEL_NAMES[name] for name in shown]
+    lines += ["", "Share of rightly answered cells, the network's worst subject first:", ""]
+    lines += _head(["subject", "class", "cells", *names])
+    for person in kept["people"]:
+        kind = ("HEM", "ALL")[person["label"]]
+        shares = [f"{person[name]:.2f}" for name in shown]
+        lines.append(f"| {' | '.join([person['subject'], kind, str(person['cells']), *shares])} |")
+    lines += ["", "## Curves", "", "![ROC curves of five models](results/roc.png)", ""]
+    for name in ("cnn", "svm", "area"):
+        title = evaluation.MODEL_NAMES[name]
+        lines += [f"![Reliability of the {title}](results/reliability-{name}.png)", ""]
+    lines += [
+        "Points above the diagonal: more cells were ALL than was told. The network and the others "
+        "weigh both classes alike while they learn, and so speak as if half of all cells were ALL; "
+        f"of these cells {share:.0%} are."
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _head(columns: list[str]) -> list[str]:
+    return [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--answers", type=Path)
+    given = parser.parse_args()
+    if given.answers is not None:
+        keep(given.answers)
+    files.write_text(PAGE, render(files.read_json(RESULT)))
