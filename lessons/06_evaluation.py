@@ -11,7 +11,7 @@
 # - What do confusion matrix, report and ROC curve say?
 # - How sure may one be of a score?
 # - On *which people* does the network fail?
-# - Is a probability of 0.9 right nine times out of ten, and who may act on it?
+# - Is a probability of 90 % right nine times out of ten, and who may act on it?
 #
 # **Objectives** – you will
 #
@@ -215,7 +215,7 @@ pd.DataFrame(compared).T.astype(float).round(2)
 #
 # ## May one believe the probability?
 #
-# Take all cells of which the network says "0.9". Are nine in ten of them ALL? The **reliability
+# Take all cells of which the network says "90 %". Are nine in ten of them ALL? The **reliability
 # diagram** asks that for ten steps of the probability.
 
 # %% tags=["nbval-check-output"]
@@ -265,8 +265,8 @@ pd.DataFrame(rows).T.astype(float).round(3)
 #
 # ## What is it worth?
 #
-# A threshold is a price. Who acts from 0.2 on says: one missed ALL cell is as bad as four false
-# alarms (0.8 to 0.2). **Decision curve analysis** (Vickers and Elkin 2006) counts, at each price,
+# A threshold is a price. Who acts from 20 % on says: one missed ALL cell is as bad as four false
+# alarms (80 to 20). **Decision curve analysis** (Vickers and Elkin 2006) counts, at each price,
 # the ALL cells found less the false alarms. To beat are the two who need no network: "call every
 # cell ALL" and "call none".
 
@@ -302,7 +302,7 @@ here.show(
 # classes that are probable enough: HEM, ALL, both, or neither. How probable is enough, the
 # validation cells decide, such that nine in ten of the cells of each class have their class named.
 # For further cells of the *same lot* this is proven, whatever the network is worth. So on the test
-# people we should find 0.9 twice:
+# people we should find 90 % twice:
 
 # %%
 print(f"least probability to be named: { {k: round(v, 2) for k, v in own['least'].items()} }")
@@ -315,7 +315,7 @@ pd.DataFrame(covered).T.astype(float).round(2)
 # among the answered. The majority answer keeps the promise, too: it names both, and answers
 # nothing.
 #
-# If one of the network's two is far from 0.9, nothing is wrong with the proof. Its condition is
+# If one of the network's two is far from 90 %, nothing is wrong with the proof. Its condition is
 # broken: the cells of other **people** are not the same lot. Every promise about single cells, in
 # any paper, meets this. What would help is more people, not more cells.
 #

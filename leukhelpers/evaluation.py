@@ -684,10 +684,12 @@ def _weighted_errors(
     gaps = np.bincount(
         codes * BINS + bins(scores), weights=scores - truth, minlength=n_groups * BINS
     )
-    return {
+    errors = {
         "brier": weights @ squares / n,
         "ece": np.abs(weights @ gaps.reshape(n_groups, BINS)).sum(axis=1) / n,
     }
+    # In which order the floats were added up shall not show.
+    return {name: np.round(values, 12) for name, values in errors.items()}
 
 
 def interval(values: npt.ArrayLike, n_groups: int, n_resamples: int) -> Interval:

@@ -12,6 +12,7 @@
     metrics.json     made from predictions.csv and validation.csv alone
     background.npy   a few training cells, with which SHAP compares
     set_aside.csv    files that could not be used, and why
+    card.md          all of this in words: leukhelpers.card
 
 A folder without ``run.json`` is not a run: the writing was interrupted.
 """

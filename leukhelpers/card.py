@@ -1,0 +1,201 @@
+"""A model card for each run: what it is for, what it was made of, what it is worth.
+
+Every number is read from the run's files. The form follows Mitchell et al., "Model cards for
+model reporting", FAT* 2019.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from leukhelpers import evaluation, files, report, runs
+from leukhelpers.evaluation import MODEL_NAMES
+
+NAME = "card.md"
+SHOWN = {
+    "auroc": "AUROC",
+    "macro_auroc": "macro AUROC",  # of more than two classes
+    "balanced_accuracy": "balanced accuracy",
+    "weighted_f1": "weighted F1",
+    "accuracy": "accuracy",
+    "sensitivity_at_95_specificity": "sensitivity at 95 % specificity",
+    "brier": "Brier score (less is better)",
+    "ece": "calibration error (less is better)",
+}
+USE = """\
+For teaching: to see how such a model is trained and measured, and where it fails. Also as
+something to compare other models with, on the same held-out subjects.
+
+## Misuse
+
+No diagnosis, no screening, no second opinion, of anybody. It knows single cells that were cut
+out, centred and stain-normalised at one place; it was shown neither a smear nor a person. It gives
+an answer to any picture, also of something else. A score on other cells says what it is worth
+there; the scores below say it of the cells named below only."""
+
+
+def write_card(folder: Path | str) -> Path:
+    """Write ``card.md`` from the files of a finished run.
+
+    Parameters
+    ----------
+    folder : path
+        The run's folder.
+
+    Returns
+    -------
+    pathlib.Path
+        The card.
+
+    Raises
+    ------
+    InputError
+        If the folder is no finished run.
+    """
+    run = runs.read_run(folder)
+    files.write_text(run.folder / NAME, render(run))
+    return run.folder / NAME
+
+
+def render(run: runs.Run) -> str:
+    """Write a run's card as Markdown."""
+    about = run.about
+    name = runs.model_of(about)
+    parts = [
+        f"# Model card: {MODEL_NAMES[name]}, run “{run.folder.name}”",
+        "**Not for clinical use.** For teaching, not for diagnosis."
+        + (" All its cells are **synthetic**: drawn by code." if about["synthetic"] else ""),
+        *(f"**Caution.** {caution}" for caution in about.get("cautions", [])),
+        f"Trained {about['date']}, {about['profile']['name']} profile, seed {about['seed']}, on "
+        f"{about['machine']['cores']} cores with {about['machine']['memory_gb']} GB "
+        f"({about['machine']['system']}); Python {about['python']}, "
+        f"TensorFlow {about['versions']['tensorflow']}, "
+        f"scikit-learn {about['versions']['scikit-learn']}.",
+        f"## Use\n\n{USE}",
+        f"## Cells\n\n{_cells(run)}",
+        f"## Quality\n\n{_quality(run, name)}",
+        f"## Cost\n\n{_cost(run)}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _cells(run: runs.Run) -> str:
+    about = run.about
+    counts = ", ".join(f"{count} {kind}" for kind, count in about["class_counts"].items())
+    parts = runs.read_parts(run.folder)
+    rows = [
+        [part, len(cells), cells["subject"].nunique(), cells["group"].nunique()]
+        for part, cells in (
+            (part, parts[parts["part"] == part]) for part in ("train", "validation", "test")
+        )
+    ]
+    return (
+        f"Data set “{about['dataset']}”: {about['images']} cells of {about['subjects']} subjects "
+        f"({counts}); {about['set_aside']} files set aside (`set_aside.csv`).\n\n"
+        + table(["part", "cells", "subjects", "groups"], rows)
+    )
+
+
+def _quality(run: runs.Run, name: str) -> str:
+    metrics = run.metrics
+    if not metrics["cells"]:
+        return (
+            "No subject was held out, so nothing can be said of it. "
+            "`leuk evaluate` measures it on cells of other subjects."
+        )
+    found = metrics["models"]
+    shown = {key: title for key, title in SHOWN.items() if key in found[name]}
+    rows = [
+        [MODEL_NAMES[model], *(report.told(measured[key]) for key in shown)]
+        for model, measured in found.items()
+    ]
+    parts = [
+        f"On {metrics['cells']} cells of {metrics['subjects']} held-out subjects; in brackets "
+        f"95 % intervals over {metrics['groups']} groups of subjects. Of so few they are rough.",
+        table(["model", *shown.values()], rows),
+        *metrics["notes"],
+    ]
+    if "by_class" in metrics:
+        classes = report.class_table(metrics)
+        parts.append(table(["class", *classes], classes.reset_index().to_numpy().tolist()))
+    if metrics.get("of_subjects"):
+        parts += [_subjects(metrics, name), _decisions(metrics["decisions"], name)]
+    return "\n\n".join(parts)
+
+
+def _subjects(metrics: dict[str, Any], name: str) -> str:
+    rows = [
+        [MODEL_NAMES[model], report.told(measured["auroc"]), report.told(measured["accuracy"])]
+        for model, measured in metrics["of_subjects"].items()
+    ]
+    worst = pd.DataFrame(metrics["worst_first"])
+    people = [
+        [row.subject, evaluation.CLASS_NAMES[row.label], row.cells, f"{row.correct:.0%}"]
+        for row in worst.itertuples()
+    ]
+    return (
+        "### By subject\n\nEach subject by the mean probability of its cells:\n\n"
+        f"{table(['model', 'AUROC', 'accuracy'], rows)}\n\n"
+        f"Cells that the {MODEL_NAMES[name]} answers rightly, the worst subject first:\n\n"
+        f"{table(['subject', 'class', 'cells', 'right'], people)}"
+    )
+
+
+def _decisions(decided: dict[str, Any], name: str) -> str:
+    title = "### Threshold, calibration, abstention\n\n"
+    if decided["chosen_on"] is None:
+        return title + " ".join(decided["notes"])
+    chosen = decided["chosen_on"]
+    rows = []
+    for model, found in decided["models"].items():
+        at, covered = found["at_threshold"], found["coverage"]
+        rows.append(
+            [
+                MODEL_NAMES[model],
+                f"{found['threshold']:.2f}",
+                report.told(at["sensitivity"]),
+                report.told(at["specificity"]),
+                f"{found['temperature']:.2f}",
+                report.told(found["calibrated"]["ece"]),
+                f"{_share(covered['HEM'])} / {_share(covered['ALL'])}",
+                _share(covered["answered"]),
+                _share(covered["right"]),
+            ]
+        )
+    columns = [
+        *("model", "threshold", "sensitivity there", "specificity there", "temperature"),
+        *(
+            "calibration error then",
+            "promise of 90 % kept (HEM / ALL)",
+            "answered",
+            "of these right",
+        ),
+    ]
+    return (
+        f"{title}Chosen on {chosen['cells']} cells of {chosen['subjects']} validation subjects "
+        "by answers of a model that had not learnt from them; measured on the held-out ones.\n\n"
+        f"{table(columns, rows)}"
+    )
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0%}"
+
+
+def _cost(run: runs.Run) -> str:
+    kept = [path for path in run.folder.glob("model.*") if path.is_file()]
+    size = sum(path.stat().st_size for path in kept) / 1e6
+    told = f"The model's file has {size:.1f} MB."
+    if "seconds" in run.history and len(run.history):
+        seconds = run.history["seconds"].sum()
+        told += f" {len(run.history)} epochs took {seconds / 60:.1f} minutes."
+    return told
+
+
+def table(columns: list[str], rows: list[list[Any]]) -> str:
+    """Write a table as Markdown."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)

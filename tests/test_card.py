@@ -1,0 +1,99 @@
+"""A run's card says what its files say, and what it is not for."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from leukhelpers import apply, card, report, runs
+from leukhelpers.cells import InputError
+from leukhelpers.datasets.cnmc import read_cnmc
+
+TINY = runs.Profile("tiny", 1200, 28, epochs=2, patience=2, size=32, box_size=32, batch_size=16)
+
+
+@pytest.fixture(scope="module")
+def prepared(tiny_tree, tmp_path_factory):
+    return runs.prepare(read_cnmc(tiny_tree), TINY, 0, tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def run(prepared, tmp_path_factory):
+    return apply.train_run(tmp_path_factory.mktemp("runs") / "svm", prepared, fold=0, name="svm")
+
+
+def rows_of(text, first):
+    """Read the table whose head begins with some words."""
+    lines = text.split(f"| {first}", 1)[1].splitlines()[2:]
+    table = []
+    for line in lines:
+        if not line.startswith("|"):
+            break
+        table.append([cell.strip() for cell in line.strip("|").split("|")])
+    return table
+
+
+def test_a_trained_run_has_a_card_that_begins_with_what_it_is_not_for(run):
+    text = (run.folder / card.NAME).read_text("utf-8")
+    first, second = [line for line in text.splitlines() if line][:2]
+    assert first == "# Model card: SVM, run “svm”"
+    assert second.startswith("**Not for clinical use.**")
+    for title in ("## Use", "## Misuse", "## Cells", "## Quality", "### By subject", "## Cost"):
+        assert f"\n{title}\n" in text
+    assert "nan" not in text
+    assert "None" not in text
+
+
+def test_every_number_is_that_of_the_runs_files(run):
+    text = (run.folder / card.NAME).read_text("utf-8")
+    models = rows_of(text, "model | AUROC | balanced accuracy")
+    assert [row[0] for row in models] == ["SVM", "area alone", "majority answer"]
+    assert models[0][1] == report.told(run.metrics["models"]["svm"]["auroc"])
+    people = rows_of(text, "subject | class")
+    assert [row[0] for row in people] == [p["subject"] for p in run.metrics["worst_first"]]
+    threshold = run.metrics["decisions"]["models"]["svm"]["threshold"]
+    assert rows_of(text, "model | threshold")[0][1] == f"{threshold:.2f}"
+    parts = {row[0]: [int(number) for number in row[1:]] for row in rows_of(text, "part")}
+    kept = runs.read_parts(run.folder)
+    for part, cells in kept.groupby("part"):
+        assert parts[part] == [len(cells), cells["subject"].nunique(), cells["group"].nunique()]
+
+
+def test_a_card_is_written_again_from_the_files_alone(run, tmp_path):
+    before = (run.folder / card.NAME).read_text("utf-8")
+    assert card.write_card(run.folder).read_text("utf-8") == before
+    with pytest.raises(InputError, match="no finished run"):
+        card.write_card(tmp_path)
+
+
+def test_where_nothing_was_held_out_or_chosen_the_card_says_so(run):
+    nothing = run._replace(metrics={**run.metrics, "cells": 0})
+    assert "nothing can be said of it" in card.render(nothing)
+    decided = {**run.metrics["decisions"], "chosen_on": None, "notes": ["No answers were kept."]}
+    unchosen = run._replace(metrics={**run.metrics, "decisions": decided})
+    assert "No answers were kept." in card.render(unchosen)
+
+
+def test_synthetic_cells_cautions_and_epochs_are_told(run):
+    about = {**run.about, "synthetic": True, "cautions": ["Two labs."]}
+    history = pd.DataFrame({"epoch": [1, 2], "seconds": [30.0, 33.0]})
+    text = card.render(run._replace(about=about, history=history))
+    assert "**synthetic**" in text
+    assert "**Caution.** Two labs." in text
+    assert "2 epochs took 1.1 minutes" in text
+
+
+def test_metrics_without_subjects_or_with_undefined_values_have_no_nan(run):
+    metrics = json.loads(json.dumps(run.metrics))
+    metrics["of_subjects"] = None
+    metrics["models"]["svm"]["auroc"] = {"value": None, "low": None, "high": None}
+    text = card.render(run._replace(metrics=metrics))
+    assert "### By subject" not in text
+    assert rows_of(text, "model | AUROC | balanced accuracy")[0][1] == "–"
+
+
+def test_a_table_has_a_line_a_row():
+    assert card.table(["a", "b"], [[1, np.int64(2)]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
