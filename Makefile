@@ -11,4 +11,5 @@ course test lessons install:
 # For maintainers: pin the versions again.
 lock:
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements/lock.txt
+		--generate-hashes --no-strip-extras --no-emit-index-url --no-header --quiet \
+		-o requirements/lock.txt

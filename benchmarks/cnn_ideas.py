@@ -70,7 +70,7 @@ WHOLE = {
                      "best epoch of one that was stopped by held-back people (and with a second "
                      "task twice as heavy, without a warm-up)",
     "shipped": "two such networks, each turned once, trained on everybody for all of 10 epochs: "
-               "**the shipped network**",
+               "the shipped network",
 }  # fmt: skip
 
 

@@ -17,8 +17,8 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.rivals import COMMAND
-from leukhelpers import evaluation, files, plots, runs
-from leukhelpers.report import told
+from leukhelpers import decisions, evaluation, files, plots, runs
+from leukhelpers.report import markdown, told
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "results_real.json"
@@ -27,23 +27,16 @@ NOTE = "C-NMC 2019, fold 0 · not for clinical use"
 DRAWN = ("cnn", "svm", "rf", "efficientnet-lite0", "area")
 BESIDE = ("svm", "rf", "area")  # with which the network is compared, cell by cell
 TABLES = {
-    "Order of the cells": {
-        "auroc": "AUROC",
-        "average_precision": "average precision",
-        "sensitivity_at_95_specificity": "sensitivity at 95 % specificity",
-        "specificity_at_95_sensitivity": "specificity at 95 % sensitivity",
-    },
-    "Answers, from a probability of 0.5 on": {
-        "accuracy": "accuracy",
-        "balanced_accuracy": "balanced accuracy",
-        "weighted_f1": "weighted F1",
-        "mcc": "MCC",
-    },
-    "Errors of the probabilities (less is better)": {
-        "brier": "Brier score",
-        "ece": "expected calibration error",
-    },
+    "Order of the cells": (
+        *("auroc", "average_precision"),
+        *("sensitivity_at_95_specificity", "specificity_at_95_sensitivity"),
+    ),
+    "Answers, from a probability of 0.5 on": (
+        *("accuracy", "balanced_accuracy", "weighted_f1", "mcc"),
+    ),
+    "Errors of the probabilities (less is better)": ("brier", "ece"),
 }
+PEOPLE = ("cnn", "svm", "area", "majority")  # whose right answers are told for each subject
 
 
 def together(folder: Path) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -75,17 +68,14 @@ def keep(folder: Path) -> None:
         name: evaluation.compare(labels, answers["cnn_probability"], answers[columns[name]], groups)
         for name in BESIDE
     }
-    by_subject = {
+    right = {
         name: evaluation.by_subject(
             answers[["subject", "label"]].assign(probability=answers[columns[name]])
-        ).set_index("subject")["correct"]
-        for name in ("cnn", "svm", "area", "majority")
+        ).set_index("subject")
+        for name in PEOPLE
     }
-    people = evaluation.by_subject(
-        answers[["subject", "label"]].assign(probability=answers["cnn_probability"])
-    )
-    people = people.drop(columns="correct").assign(
-        **{name: correct.loc[people["subject"]].to_numpy() for name, correct in by_subject.items()}
+    people = right["cnn"][["label", "cells"]].assign(
+        **{name: table["correct"] for name, table in right.items()}
     )
     kept = {
         "dataset": "fold 0 of the training set of C-NMC 2019",
@@ -97,7 +87,7 @@ def keep(folder: Path) -> None:
         **runs.environment(),
         **measured,
         "cnn_less": compared,
-        "people": people.to_dict(orient="records"),
+        "people": people.reset_index().to_dict(orient="records"),
     }
     files.write_json(RESULT, kept)
     draw(answers, columns, kept)
@@ -105,8 +95,6 @@ def keep(folder: Path) -> None:
 
 def draw(answers: pd.DataFrame, columns: dict[str, str], kept: dict[str, Any]) -> None:
     """Draw ROC curves and reliability diagrams of the pooled answers."""
-    from leukhelpers import decisions
-
     auroc = kept["models"]["cnn"]["auroc"]["value"]
     area = kept["models"]["area"]["auroc"]["value"]
     figure = plots.roc_curves(
@@ -150,55 +138,54 @@ def render(kept: dict[str, Any]) -> str:
         "settings of the network were chosen on these folds ([the log](cnn-log.md)), which "
         "flatters its row.",
     ]
+    names = evaluation.MODEL_NAMES
     ranked = sorted(kept["models"], key=lambda name: -kept["models"][name]["auroc"]["value"])
+
+    def table(of: dict[str, Any], metrics: tuple[str, ...]) -> str:
+        titles = ["model", *(evaluation.METRIC_NAMES[metric] for metric in metrics)]
+        rows = [[names[m], *(told(of[m][metric]) for metric in metrics)] for m in ranked]
+        return markdown(titles, rows)
+
     for title, metrics in TABLES.items():
-        lines += ["", f"## {title}", "", *_head(["model", *metrics.values()])]
-        for name in ranked:
-            cells = [told(kept["models"][name][metric]) for metric in metrics]
-            lines.append(f"| {' | '.join([evaluation.MODEL_NAMES[name], *cells])} |")
+        lines += ["", f"## {title}", "", table(kept["models"], metrics)]
+    differences = [
+        [names[name], f"{found['difference']:+.3f}", f"{found['low']:+.3f} to {found['high']:+.3f}"]
+        for name, found in kept["cnn_less"].items()
+    ]
+    people = [
+        [
+            person["subject"],
+            evaluation.CLASS_NAMES[person["label"]],
+            person["cells"],
+            *(f"{person[name]:.2f}" for name in PEOPLE),
+        ]
+        for person in kept["people"]
+    ]
     lines += [
         "",
         "## The network beside others, on the same cells",
         "",
-        *_head(["CNN less", "difference of AUROC", "95 % interval"]),
-    ]
-    for name, found in kept["cnn_less"].items():
-        bounds = f"{found['low']:+.3f} to {found['high']:+.3f}"
-        lines.append(f"| {evaluation.MODEL_NAMES[name]} | {found['difference']:+.3f} | {bounds} |")
-    lines += [
+        markdown(["CNN less", "difference of AUROC", "95 % interval"], differences),
         "",
         "Where an interval holds 0, these people cannot tell the two apart.",
         "",
         "## Subjects, each by the mean probability of its cells",
         "",
-        *_head(["model", "AUROC", "balanced accuracy"]),
+        table(kept["of_subjects"], ("auroc", "balanced_accuracy")),
+        "",
+        "Share of rightly answered cells, the network's worst subject first:",
+        "",
+        markdown(["subject", "class", "cells", *(names[name] for name in PEOPLE)], people),
     ]
-    for name in ranked:
-        found = kept["of_subjects"][name]
-        row = [told(found["auroc"]), told(found["balanced_accuracy"])]
-        lines.append(f"| {' | '.join([evaluation.MODEL_NAMES[name], *row])} |")
-    shown = ["cnn", "svm", "area", "majority"]
-    names = [evaluation.MODEL_NAMES[name] for name in shown]
-    lines += ["", "Share of rightly answered cells, the network's worst subject first:", ""]
-    lines += _head(["subject", "class", "cells", *names])
-    for person in kept["people"]:
-        kind = ("HEM", "ALL")[person["label"]]
-        shares = [f"{person[name]:.2f}" for name in shown]
-        lines.append(f"| {' | '.join([person['subject'], kind, str(person['cells']), *shares])} |")
     lines += ["", "## Curves", "", "![ROC curves of five models](results/roc.png)", ""]
     for name in ("cnn", "svm", "area"):
-        title = evaluation.MODEL_NAMES[name]
-        lines += [f"![Reliability of the {title}](results/reliability-{name}.png)", ""]
+        lines += [f"![Reliability of the {names[name]}](results/reliability-{name}.png)", ""]
     lines += [
         "Points above the diagonal: more cells were ALL than was told. The network and the others "
         "weigh both classes alike while they learn, and so speak as if half of all cells were ALL; "
         f"of these cells {share:.0%} are."
     ]
     return "\n".join(lines) + "\n"
-
-
-def _head(columns: list[str]) -> list[str]:
-    return [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
 
 
 if __name__ == "__main__":

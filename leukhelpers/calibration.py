@@ -115,8 +115,7 @@ def reliability(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> pd.DataF
         A row a bin that holds a cell: ``from``, ``to`` (its borders), ``cells``
         (number), ``mean_probability``, ``share_of_all``.
     """
-    truth = evaluation.checked_labels(labels)
-    scores = evaluation.checked_probabilities(probabilities, "probabilities")
+    truth, scores = evaluation.checked(labels, probabilities=probabilities)
     table = pd.DataFrame({"bin": evaluation.bins(scores), "truth": truth, "score": scores})
     found = table.groupby("bin").agg(
         cells=("truth", "size"), mean_probability=("score", "mean"), share_of_all=("truth", "mean")
@@ -126,13 +125,8 @@ def reliability(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> pd.DataF
     return found.reset_index(drop=True)
 
 
-def _both_classes(
-    labels: npt.ArrayLike, probabilities: npt.ArrayLike
-) -> tuple[np.ndarray, np.ndarray]:
-    truth = evaluation.checked_labels(labels)
-    scores = evaluation.checked_probabilities(probabilities, "probabilities")
-    if scores.shape != truth.shape:
-        raise InputError("probabilities must hold one number a cell, as labels do.")
+def _both_classes(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> tuple[np.ndarray, ...]:
+    truth, scores = evaluation.checked(labels, probabilities=probabilities)
     if len(np.unique(truth)) < 2:
         raise InputError("To choose on validation cells, both classes are needed among them.")
     return truth, scores

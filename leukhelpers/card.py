@@ -12,19 +12,13 @@ from typing import Any
 import pandas as pd
 
 from leukhelpers import evaluation, files, report, runs
-from leukhelpers.evaluation import MODEL_NAMES
+from leukhelpers.evaluation import METRIC_NAMES, MODEL_NAMES
 
 NAME = "card.md"
-SHOWN = {
-    "auroc": "AUROC",
-    "macro_auroc": "macro AUROC",  # of more than two classes
-    "balanced_accuracy": "balanced accuracy",
-    "weighted_f1": "weighted F1",
-    "accuracy": "accuracy",
-    "sensitivity_at_95_specificity": "sensitivity at 95 % specificity",
-    "brier": "Brier score (less is better)",
-    "ece": "calibration error (less is better)",
-}
+SHOWN = (
+    *("auroc", "macro_auroc", "balanced_accuracy", "weighted_f1", "accuracy"),
+    *("sensitivity_at_95_specificity", "brier", "ece"),
+)
 USE = """\
 For teaching: to see how such a model is trained and measured, and where it fails. Also as
 something to compare other models with, on the same held-out subjects.
@@ -95,7 +89,7 @@ def _cells(run: runs.Run) -> str:
     return (
         f"Data set “{about['dataset']}”: {about['images']} cells of {about['subjects']} subjects "
         f"({counts}); {about['set_aside']} files set aside (`set_aside.csv`).\n\n"
-        + table(["part", "cells", "subjects", "groups"], rows)
+        + report.markdown(["part", "cells", "subjects", "groups"], rows)
     )
 
 
@@ -107,22 +101,25 @@ def _quality(run: runs.Run, name: str) -> str:
             "`leuk evaluate` measures it on cells of other subjects."
         )
     found = metrics["models"]
-    shown = {key: title for key, title in SHOWN.items() if key in found[name]}
+    shown = {key: METRIC_NAMES[key] for key in SHOWN if key in found[name]}
     rows = [
         [MODEL_NAMES[model], *(report.told(measured[key]) for key in shown)]
         for model, measured in found.items()
     ]
     parts = [
         f"On {metrics['cells']} cells of {metrics['subjects']} held-out subjects; in brackets "
-        f"95 % intervals over {metrics['groups']} groups of subjects. Of so few they are rough.",
-        table(["model", *shown.values()], rows),
+        f"95 % intervals over {metrics['groups']} groups of subjects. Of so few they are rough. Of "
+        "Brier score and calibration error less is better.",
+        report.markdown(["model", *shown.values()], rows),
         *metrics["notes"],
     ]
     if "by_class" in metrics:
         classes = report.class_table(metrics)
-        parts.append(table(["class", *classes], classes.reset_index().to_numpy().tolist()))
+        parts.append(
+            report.markdown(["class", *classes], classes.reset_index().to_numpy().tolist())
+        )
     if metrics.get("of_subjects"):
-        parts += [_subjects(metrics, name), _decisions(metrics["decisions"], name)]
+        parts += [_subjects(metrics, name), _decisions(metrics["decisions"])]
     return "\n\n".join(parts)
 
 
@@ -138,13 +135,13 @@ def _subjects(metrics: dict[str, Any], name: str) -> str:
     ]
     return (
         "### By subject\n\nEach subject by the mean probability of its cells:\n\n"
-        f"{table(['model', 'AUROC', 'accuracy'], rows)}\n\n"
+        f"{report.markdown(['model', 'AUROC', 'accuracy'], rows)}\n\n"
         f"Cells that the {MODEL_NAMES[name]} answers rightly, the worst subject first:\n\n"
-        f"{table(['subject', 'class', 'cells', 'right'], people)}"
+        f"{report.markdown(['subject', 'class', 'cells', 'right'], people)}"
     )
 
 
-def _decisions(decided: dict[str, Any], name: str) -> str:
+def _decisions(decided: dict[str, Any]) -> str:
     title = "### Threshold, calibration, abstention\n\n"
     if decided["chosen_on"] is None:
         return title + " ".join(decided["notes"])
@@ -177,7 +174,7 @@ def _decisions(decided: dict[str, Any], name: str) -> str:
     return (
         f"{title}Chosen on {chosen['cells']} cells of {chosen['subjects']} validation subjects "
         "by answers of a model that had not learnt from them; measured on the held-out ones.\n\n"
-        f"{table(columns, rows)}"
+        f"{report.markdown(columns, rows)}"
     )
 
 
@@ -193,9 +190,3 @@ def _cost(run: runs.Run) -> str:
         seconds = run.history["seconds"].sum()
         told += f" {len(run.history)} epochs took {seconds / 60:.1f} minutes."
     return told
-
-
-def table(columns: list[str], rows: list[list[Any]]) -> str:
-    """Write a table as Markdown."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)

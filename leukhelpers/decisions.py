@@ -6,7 +6,7 @@ on others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,8 +49,7 @@ def net_benefit(
     -----
     Vickers and Elkin, "Decision curve analysis", Medical Decision Making 2006.
     """
-    truth = evaluation.checked_labels(labels)
-    scores = evaluation.checked_probabilities(probabilities, "probabilities")
+    truth, scores = evaluation.checked(labels, probabilities=probabilities)
     at = np.asarray(thresholds, float)
     if ((at <= 0) | (at >= 1)).any():
         raise InputError("thresholds must lie above 0 and below 1.")
@@ -97,8 +96,7 @@ def risk_coverage(
     El-Yaniv and Wiener, "On the foundations of noise-free selective classification",
     Journal of Machine Learning Research 2010.
     """
-    truth = evaluation.checked_labels(labels)
-    scores = evaluation.checked_probabilities(probabilities, "probabilities")
+    truth, scores = evaluation.checked(labels, probabilities=probabilities)
     sure = np.abs(calibration.logits(scores) - calibration.logits(threshold))
     wrong = ((scores >= threshold) != truth).astype(float)
     # Among equals each is as wrong as their mean: no order of the file decides.
@@ -138,8 +136,7 @@ def fit_sets(
     conformal predictors", ACML 2012. The promise holds for cells drawn from the same lot as
     those here. Cells of other people are not: what is left of it must be measured.
     """
-    truth = evaluation.checked_labels(labels)
-    scores = evaluation.checked_probabilities(probabilities, "probabilities")
+    truth, scores = evaluation.checked(labels, probabilities=probabilities)
     least = {}
     for label, name in enumerate(CLASS_NAMES):
         own = np.sort((scores if label == ALL else 1 - scores)[truth == label])
@@ -251,10 +248,9 @@ def _of_model(
     least = fit_sets(*known)
     cooled = pd.Series(calibration.cool(scores, temperature), index=labels.index)
 
-    def measured(probabilities: pd.Series, names: tuple[str, ...]) -> dict[str, Any]:
-        rows = predictions[["label", "group"]].assign(answer=probabilities)
-        models = evaluation.with_bounds(rows, {"": "answer"}, threshold, seed, names)
-        return models[""]
+    def measured(probabilities: pd.Series, names: Sequence[str]) -> dict[str, Any]:
+        groups = predictions["group"]
+        return evaluation.with_intervals(labels, probabilities, groups, names, threshold, seed)
 
     decided = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "mcc")
     return {
@@ -263,7 +259,7 @@ def _of_model(
         "at_threshold": measured(scores, decided),
         "temperature": temperature,
         "calibrated": {
-            **measured(cooled, ("brier", "ece")),
+            **measured(cooled, evaluation.ERRORS),
             "reliability": _columns(calibration.reliability(labels, cooled)),
         },
         "least": least,

@@ -35,6 +35,22 @@ METRICS = (
     "brier",
     "ece",
 )
+METRIC_NAMES: Mapping[str, str] = {
+    "auroc": "AUROC",
+    "macro_auroc": "macro AUROC",  # of more than two classes
+    "average_precision": "average precision",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "weighted_f1": "weighted F1",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "mcc": "MCC",
+    "sensitivity_at_95_specificity": "sensitivity at 95 % specificity",
+    "specificity_at_95_sensitivity": "specificity at 95 % sensitivity",
+    "brier": "Brier score",
+    "ece": "calibration error",
+}
+ERRORS = ("brier", "ece")  # of which less is better
 # What is measured of subjects, each with the mean of the probabilities of its cells. Of few
 # subjects, and few there always are, the other measures say next to nothing.
 SUBJECT_METRICS = ("auroc", "accuracy", "balanced_accuracy", "sensitivity", "specificity")
@@ -105,7 +121,7 @@ def confusion(
     InputError
         If an argument is not as described; the message names it.
     """
-    truth, scores = _checked(labels, probabilities=probabilities)
+    truth, scores = checked(labels, probabilities=probabilities)
     return confusion_of(truth, _called(scores, threshold), CLASS_NAMES)
 
 
@@ -142,7 +158,7 @@ def classification_report(
     InputError
         If an argument is not as described; the message names it.
     """
-    truth, scores = _checked(labels, probabilities=probabilities)
+    truth, scores = checked(labels, probabilities=probabilities)
     return report_of(truth, _called(scores, threshold), CLASS_NAMES)
 
 
@@ -191,7 +207,7 @@ def metrics(
     InputError
         If an argument is not as described; the message names it.
     """
-    truth, scores = _checked(labels, probabilities=probabilities)
+    truth, scores = checked(labels, probabilities=probabilities)
     called = _called(scores, threshold)
     values: dict[str, float | None] = dict.fromkeys(METRICS)
     values["accuracy"] = float(sk.accuracy_score(truth, called))
@@ -242,7 +258,7 @@ def by_subject(predictions: pd.DataFrame, threshold: float = 0.5) -> pd.DataFram
         both labels.
     """
     require_columns(predictions, ["subject", "label", "probability"])
-    truth, scores = _checked(predictions["label"], probability=predictions["probability"])
+    truth, scores = checked(predictions["label"], probability=predictions["probability"])
     cells = pd.DataFrame(
         {
             "subject": _checked_groups(predictions["subject"], len(truth), "subject"),
@@ -330,7 +346,7 @@ def bootstrap(
     The nonparametric cluster bootstrap of Field and Welsh (2007), Journal of the
     Royal Statistical Society B 69(3).
     """
-    truth, scores = _checked(labels, probabilities=probabilities)
+    truth, scores = checked(labels, probabilities=probabilities)
     codes, n_groups = group_codes(groups, len(truth))
     weights = complete_resamples(truth, codes, n_groups, n_resamples, seed)
     called = _called(scores, threshold)
@@ -447,7 +463,7 @@ def compare(
     InputError
         If an argument is not as described; the message names it.
     """
-    truth, scores_a, scores_b = _checked(labels, a=a, b=b)
+    truth, scores_a, scores_b = checked(labels, a=a, b=b)
     codes, n_groups = group_codes(groups, len(truth))
     notes = interval_notes(truth, groups, n_resamples, seed)
     if len(np.unique(truth)) == 1:
@@ -507,14 +523,23 @@ def summary(
     """
     require_columns(predictions, ["subject", "group", "label", *columns.values()])
     labels, groups = predictions["label"], predictions["group"]
-    _checked(labels, **{column: predictions[column] for column in columns.values()})
+    checked(labels, **{column: predictions[column] for column in columns.values()})
+
+    def measured(rows: pd.DataFrame, names: Sequence[str]) -> dict[str, Any]:
+        return {
+            model: with_intervals(
+                rows["label"], rows[column], rows["group"], names, threshold, seed
+            )
+            for model, column in columns.items()
+        }
+
     notes = interval_notes(labels, groups, seed=seed)
     of_subjects, worst_first = None, None
     if (predictions.groupby("subject")["label"].nunique() > 1).any():
         notes.append("Some subjects have cells of both classes, so subjects are not measured.")
     else:
         people = subject_means(predictions, list(columns.values()))
-        of_subjects = with_bounds(people, columns, threshold, seed, SUBJECT_METRICS)
+        of_subjects = measured(people, SUBJECT_METRICS)
         first = next(iter(columns.values()))
         own = predictions[["subject", "label"]].assign(probability=predictions[first])
         worst_first = by_subject(own, threshold).to_dict(orient="records")
@@ -523,7 +548,7 @@ def summary(
         "subjects": int(predictions["subject"].nunique()),
         "groups": int(groups.nunique()),
         "threshold": float(threshold),
-        "models": with_bounds(predictions, columns, threshold, seed, METRICS),
+        "models": measured(predictions, METRICS),
         "of_subjects": of_subjects,
         "worst_first": worst_first,
         "notes": notes,
@@ -549,40 +574,34 @@ def subject_means(predictions: pd.DataFrame, columns: Sequence[str]) -> pd.DataF
     return grouped[["group", "label"]].first().join(grouped[list(columns)].mean()).reset_index()
 
 
-def with_bounds(
-    rows: pd.DataFrame,
-    columns: Mapping[str, str],
-    threshold: float,
-    seed: int,
-    names: Sequence[str],
-) -> dict[str, dict[str, dict[str, float | None]]]:
-    """Measure every model on some rows, cells or subjects, with intervals over groups.
+def with_intervals(
+    labels: npt.ArrayLike,
+    probabilities: npt.ArrayLike,
+    groups: npt.ArrayLike,
+    names: Sequence[str] = METRICS,
+    threshold: float = 0.5,
+    seed: int = 0,
+) -> dict[str, dict[str, float | None]]:
+    """Put :func:`metrics` and :func:`intervals` of one model together.
 
     Parameters
     ----------
-    rows : pandas.DataFrame
-        ``label``, ``group`` and a column of probabilities a model.
-    columns : mapping of str
-        Model → its column.
-    threshold, seed
-        As in :func:`intervals`.
+    labels, probabilities, groups, threshold, seed
+        As in :func:`bootstrap`; of cells, or of subjects.
     names : sequence of str
         Which of ``METRICS``.
 
     Returns
     -------
     dict
-        Model → metric → ``value``, ``low``, ``high``, each float or None.
+        Metric → ``value``, ``low``, ``high``, each float or None.
     """
-    models = {}
-    for model, column in columns.items():
-        values = metrics(rows["label"], rows[column], threshold)
-        bounds = intervals(rows["label"], rows[column], rows["group"], threshold, seed=seed)
-        models[model] = {
-            name: {"value": values[name], "low": bounds[name][0], "high": bounds[name][1]}
-            for name in names
-        }
-    return models
+    values = metrics(labels, probabilities, threshold)
+    bounds = intervals(labels, probabilities, groups, threshold, seed=seed)
+    return {
+        name: {"value": values[name], "low": bounds[name][0], "high": bounds[name][1]}
+        for name in names
+    }
 
 
 # ---------------------------------------------------------------- weighted formulas
@@ -721,7 +740,7 @@ def checked_labels(
     return truth.astype(int)
 
 
-def _checked(labels: npt.ArrayLike, **probabilities: npt.ArrayLike) -> tuple[np.ndarray, ...]:
+def checked(labels: npt.ArrayLike, **probabilities: npt.ArrayLike) -> tuple[np.ndarray, ...]:
     """Return labels as int and each set of probabilities as float64, or raise an error."""
     truth = checked_labels(labels)
     checked = [truth]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,9 @@ import nbformat
 import pandas as pd
 
 from leukhelpers import files
-from leukhelpers.evaluation import MODEL_NAMES
+from leukhelpers.evaluation import METRIC_NAMES, MODEL_NAMES
 
-METRICS = {
-    "auroc": "AUROC",
-    "macro_auroc": "Macro AUROC",  # of more than two classes
-    "weighted_f1": "Weighted F1",
-    "balanced_accuracy": "Balanced accuracy",
-    "accuracy": "Accuracy",
-}
+HEADLINE = ("auroc", "macro_auroc", "weighted_f1", "balanced_accuracy", "accuracy")
 
 
 def headline(metrics: dict[str, Any]) -> pd.DataFrame:
@@ -38,7 +32,8 @@ def headline(metrics: dict[str, Any]) -> pd.DataFrame:
 def titles(metrics: dict[str, Any]) -> dict[str, str]:
     """Choose the headline metrics that were measured, of two classes or of more."""
     measured = next(iter(metrics["models"].values()))
-    return {metric: title for metric, title in METRICS.items() if metric in measured}
+    named = {metric: METRIC_NAMES[metric] for metric in HEADLINE if metric in measured}
+    return {metric: name[0].upper() + name[1:] for metric, name in named.items()}
 
 
 def class_table(metrics: dict[str, Any]) -> pd.DataFrame:
@@ -73,6 +68,12 @@ def told(entry: dict[str, float | None] | None) -> str:
     if entry.get("low") is None:
         return f"{entry['value']:.3f}"
     return f"{entry['value']:.3f} ({entry['low']:.3f} to {entry['high']:.3f})"
+
+
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Write a table as Markdown."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)
 
 
 def write_report(folder: Path | str) -> Path:

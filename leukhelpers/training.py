@@ -26,8 +26,8 @@ from leukhelpers.pixels import check_pixels
 if TYPE_CHECKING:
     from leukhelpers.groups import Split
 
-# Share of the steps in which the learning rate rises from nothing; then it falls along a cosine.
-# The first steps, of which Adam does not know yet how long they should be, do less harm so.
+# Share of the steps in which the learning rate rises from next to nothing; then it falls along a
+# cosine. The first steps, of which Adam does not know yet how long they should be, do less harm so.
 WARM_UP = 0.1
 
 
@@ -247,7 +247,7 @@ class _Watch(keras.callbacks.Callback):
         super().__init__()
         self.seed = seed
         self.settings, self.factor = settings, 1.0
-        self.patience, self.slowing = settings.patience, (settings.patience + 1) // 2
+        self.patience, self.slowing = settings.patience, max(1, (settings.patience + 1) // 2)
         self.backup = backup
         self.lines: list[dict[str, float]] = []
         self.best_loss = np.inf

@@ -96,4 +96,4 @@ def test_metrics_without_subjects_or_with_undefined_values_have_no_nan(run):
 
 
 def test_a_table_has_a_line_a_row():
-    assert card.table(["a", "b"], [[1, np.int64(2)]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+    assert report.markdown(["a", "b"], [[1, np.int64(2)]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"

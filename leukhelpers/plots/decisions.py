@@ -101,8 +101,9 @@ def net_benefit_curves(decided: Mapping[str, Any], title: str, note: str = "") -
         highest = max(highest, *table["model"])
     axes.set(xlim=(0, 0.95), ylim=(-0.12, 1.08 * highest))
     # Where calling all cells ALL leaves the picture, downwards, its name stands.
-    shown = int(np.flatnonzero(np.array(first["call_all"]) > 0.02)[-1])
-    at = first["threshold"][shown], first["call_all"][shown]
+    shown = np.flatnonzero(np.array(first["call_all"]) > 0.02)
+    last = int(shown[-1]) if len(shown) else 0  # hardly a cell is ALL
+    at = first["threshold"][last], first["call_all"][last]
     write(axes, "call all ALL", at, shift=(-6, 4), ha="right", color=FAINT)
     label_line_ends(axes, [(n, x, max(y, -0.1), c) for n, x, y, c in ends])
     axes.set_xlabel("threshold: the probability from which on a cell is called ALL")

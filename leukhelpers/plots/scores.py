@@ -15,12 +15,11 @@ from matplotlib.ticker import MaxNLocator
 from sklearn import metrics as sk
 
 from leukhelpers.cells import ALL, CLASS_NAMES, HEM, InputError
-from leukhelpers.evaluation import MODEL_NAMES
+from leukhelpers.evaluation import ERRORS, METRIC_NAMES, MODEL_NAMES
 from leukhelpers.plots.style import (
     CLASS_COLOURS,
     FAINT,
     INK,
-    METRIC_NAMES,
     MODEL_COLOURS,
     RULE,
     SPARE_COLOURS,
@@ -36,7 +35,6 @@ from leukhelpers.plots.style import (
 )
 
 CHANCE_IS_HALF = ("auroc", "balanced_accuracy")
-ERRORS = ("brier", "ece")  # of which less is better: not in one chart with the others
 
 
 @styled
@@ -236,6 +234,7 @@ def metric_bars(summary: Mapping[str, Any], title: str, note: str = "") -> Figur
     models: Mapping[str, Any] = summary.get("models", {})
     if not models:
         raise InputError("The summary holds no model to draw; make it with evaluation.summary.")
+    # Of errors less is better: not in one chart with the others.
     names = [name for name in next(iter(models.values())) if name not in ERRORS]
     step = 0.72 / len(models)
     figure = new_figure(0.9 + 0.2 * len(names) * (len(models) + 0.6), title, note)
@@ -264,7 +263,8 @@ def metric_bars(summary: Mapping[str, Any], title: str, note: str = "") -> Figur
         if row:
             axes.axhline(row - 0.5, color="#ececec", linewidth=0.8, zorder=0)
     axes.set(xlim=(lowest - 0.02 if lowest < 0 else 0, 1), ylim=(len(names) - 0.5, -0.5))
-    axes.set_yticks(range(len(names)), [METRIC_NAMES.get(name, name) for name in names])
+    rows = [METRIC_NAMES.get(name, name).replace(" at ", " at\n") for name in names]
+    axes.set_yticks(range(len(names)), rows)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("value, with its 95 % interval over groups of subjects")

@@ -22,18 +22,6 @@ from leukhelpers.cells import InputError
 # Blue, vermilion, green, purple and grey of seaborn's "colorblind" palette.
 CLASS_COLOURS = ("#0173b2", "#d55e00")
 MODEL_COLOURS: Mapping[str, str] = {"cnn": "#029e73", "area": "#cc78bc", "majority": "#949494"}
-METRIC_NAMES: Mapping[str, str] = {
-    "auroc": "AUROC",
-    "average_precision": "average precision",
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "weighted_f1": "weighted F1",
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-    "mcc": "MCC",
-    "sensitivity_at_95_specificity": "sensitivity at\n95 % specificity",
-    "specificity_at_95_sensitivity": "specificity at\n95 % sensitivity",
-}
 # For what is neither class nor model: Paul Tol's "muted" scheme, safe for the colour-blind.
 # Indigo, olive, rose, green, cyan, wine, teal, purple.
 SPARE_COLOURS = (
