@@ -210,9 +210,9 @@ for name, found in decided["models"].items():
 pd.DataFrame(compared).T.astype(float).round(2)
 
 # %% [markdown]
-# Each model has its own chosen threshold. Did the choice help on the test people? It may, and it may
-# not: a handful of people chose it, and they may even have chosen nearly the usual number. That one
-# cannot know beforehand is the point; whoever looks at both and then takes the better one has
+# Each model has its own chosen threshold. Did the choice help on the test people? It may, and it
+# may not: a handful of people chose it, and they may even have chosen nearly the usual number. That
+# one cannot know beforehand is the point; whoever looks at both and then takes the better one has
 # chosen on the test people after all.
 #
 # ## May one believe the probability?
