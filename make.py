@@ -20,6 +20,9 @@ LOCK = ROOT / "requirements" / "lock.txt"
 STAMP = VENV / "installed"
 
 PIP = ["pip", "install", "--disable-pip-version-check", "--quiet"]
+# Two at a time; many a test waits for one core most of its time.
+TWO = ["--numprocesses=2", "--dist"]
+COVERAGE = ["--cov", "--cov-report=term-missing:skip-covered", "--cov-fail-under=90"]
 TASKS = {
     "install": [],
     "course": [["leukhelpers.cli", "run"]],
@@ -29,8 +32,8 @@ TASKS = {
         ["ruff", "format", "--check", "."],
         ["mypy"],
         ["codespell_lib", "."],
-        ["pytest", "--cov", "--cov-report=term-missing:skip-covered", "--cov-fail-under=90"],
-        ["pytest", "--nbval-lax", "--nbval-cell-timeout=600", "-q", "notebooks"],
+        ["pytest", *TWO, "worksteal", *COVERAGE],
+        ["pytest", *TWO, "loadfile", "--nbval-lax", "--nbval-cell-timeout=600", "-q", "notebooks"],
     ],
 }
 

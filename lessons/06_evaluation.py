@@ -32,7 +32,7 @@ run: str = ""  # folder for results; empty for one named after the three above
 import numpy as np
 import pandas as pd
 
-from leukhelpers import evaluation, lesson, plots, report, runs
+from leukhelpers import evaluation, lesson, plots, report, runs, training
 from leukhelpers.cells import CLASS_NAMES
 from leukhelpers.quiz import check
 
@@ -59,7 +59,19 @@ print("of them healthy", predictions.loc[predictions["label"] == 0, "subject"].n
 # %% [markdown]
 # ## What everybody shows
 #
-# First what the paper shows, too: the confusion matrix and the classification report.
+# First what the paper shows, too: curves of accuracy and loss, the confusion matrix, and the
+# classification report. The curves are of the first network, whose training was watched (lesson
+# 05), and of people from whom it did not learn.
+
+# %% tags=["nbval-check-output"]
+watched = training.watched_epochs(trained.history)
+figure = plots.learning_curves(
+    watched,
+    title="The paper's first figure: accuracy and loss over the epochs",
+    note=note,
+    kept_epoch=training.kept_epoch(watched, runs.training_settings(prepared.profile)),
+)
+here.show(figure, "curves", "Loss and accuracy of training and validation over the epochs.")
 
 # %% tags=["nbval-check-output"]
 labels, probability = predictions["label"], predictions["probability"]

@@ -247,7 +247,7 @@ def run_course(
     as_json: JsonOption = False,
 ) -> None:
     """Run the lessons, headless and in order, and write one HTML report."""
-    from leukhelpers import batch, card, files, report, runs
+    from leukhelpers import batch, card, files, page, report, runs
 
     runs.profile_of(profile)
     folder = out or _new_folder(runs.workspace() / "runs", dataset, profile, seed, resume)
@@ -261,9 +261,10 @@ def run_course(
             results.append(result)
             done = f"{result.seconds:6.1f} s" if result.again else "done before"
             _tell(f"[{len(results)}/{len(names)}] {result.name}  {done}")
-    page = report.write_report(folder)
+    sheet = report.write_report(folder)
     if (folder / "run.json").is_file():  # some lessons train no network
         card.write_card(folder)
+        page.write_page(folder)
     metrics_file = folder / "metrics.json"
     metrics = files.read_json(metrics_file) if metrics_file.is_file() else None
     if as_json:
@@ -279,7 +280,7 @@ def run_course(
         for caution in metrics.get("cautions", []):
             output.print(f"Caution: {caution}", markup=False)
         output.print(_metrics_table(metrics))
-    output.print(f"Report: {page}", markup=False)
+    output.print(f"Report: {sheet}", markup=False)
 
 
 @app.command()

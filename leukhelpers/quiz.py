@@ -192,6 +192,19 @@ def _most_on_black(answer: Any, shares: pd.Series) -> str | None:
     return "Take the position of the largest value in the column SHAP, counted from 0."
 
 
+def _never_called(answer: Any) -> str | None:
+    def report(*recalls: float) -> pd.DataFrame:
+        return pd.DataFrame({"precision": 0.0, "recall": recalls})
+
+    if not answer(report(1.0, 0.0)) or not answer(report(0.0, 1.0)):
+        return "A recall of 0, in whichever row, means that no cell of the class was found."
+    if answer(report(0.9, 0.3)):
+        return "A low recall is not 0: that class is called, if seldom."
+    if answer(report(1.0, 0.2)):
+        return "Recall 1 for one class is not enough; the other one may be called, too."
+    return None
+
+
 def _patient_pattern(answer: Any) -> str | None:
     pattern = re.compile(answer)
     if pattern.groups != 1:
@@ -355,6 +368,28 @@ CHECKS: dict[str, Check] = {
         },
     ),
     "08.3": _tuned_numbers,
+    "10.1": _choice(
+        "healthy",
+        {"ill": "A quarter of 1200 is 300: which row has that support?"},
+    ),
+    "10.2": _number(
+        -0.02,
+        {
+            0.02: "Which of the two is larger? Mind the sign.",
+            0.78: "That is its accuracy; subtract that of the majority answer.",
+            0.6: "That is the balanced accuracy.",
+            -0.2: "The accuracy weighs each recall by its support.",
+        },
+        "Rightly answered cells of both classes, over all; then less the share of the larger.",
+    ),
+    "10.3": _never_called,
+    "10.4": _choice(
+        "pixels",
+        {
+            "names": "The supports and the list of files showed it.",
+            "accuracy alone": "The table holds the recalls, which gave it away.",
+        },
+    ),
     "11.1": _number(
         2,
         {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Hashable, Sequence
-from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +89,11 @@ def write_report(folder: Path | str) -> Path:
         The page.
     """
     folder = Path(folder)
-    template = (package_files("leukhelpers") / "templates" / "report.html").read_text("utf-8")
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     about, metrics = _json(folder / "cells.json"), _json(folder / "metrics.json")
-    page = environment.from_string(template).render(
+    page = filled(
+        "report.html",
+        title=f"{folder.name} · course report",
+        synthetic=bool(about and about["synthetic"]),
         name=folder.name,
         about=about,
         counts=_counts(about or {}),
@@ -103,9 +103,27 @@ def write_report(folder: Path | str) -> Path:
         titles=titles(metrics) if metrics else {},
         lessons=_lessons(folder),
         set_aside=_table(folder / "set_aside.csv"),
+        has_card=(folder / "run.json").is_file(),
     )
     files.write_text(folder / "report.html", page)
     return folder / "report.html"
+
+
+def filled(template: str, **content: Any) -> str:
+    """Fill one of the package's page templates; what is put in is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("leukhelpers"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template(template).render(content)
+
+
+def embedded(png: bytes) -> str:
+    """Write a picture as the source of an image that needs no file beside the page."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
 def _counts(about: dict[str, Any]) -> str:
@@ -134,7 +152,10 @@ def _lessons(folder: Path) -> list[dict[str, Any]]:
                 "notebook": f"notebooks/{name}.ipynb",
                 "facts": _json(folder / "facts" / f"{number}.json") or {},
                 "figures": [
-                    {**about, "source": _embedded(folder / "figures" / f"{figure}.png")}
+                    {
+                        **about,
+                        "source": embedded((folder / "figures" / f"{figure}.png").read_bytes()),
+                    }
                     for figure, about in figures.items()  # in the order in which they were made
                     if figure.startswith(f"{number}-")
                 ],
@@ -147,10 +168,6 @@ def _title(notebook: Path) -> str:
     """Read a lesson's title from its first line, ``# 05 · Training the network``."""
     first = nbformat.read(notebook, as_version=4).cells[0].source.splitlines()[0]
     return first.split("·", 1)[-1].strip("# ")
-
-
-def _embedded(picture: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode("ascii")
 
 
 def _json(path: Path) -> Any:

@@ -13,6 +13,7 @@
     background.npy   a few training cells, with which SHAP compares
     set_aside.csv    files that could not be used, and why
     card.md          all of this in words: leukhelpers.card
+    card.html        the same with figures: leukhelpers.page
 
 A folder without ``run.json`` is not a run: the writing was interrupted.
 """

@@ -450,6 +450,11 @@ def kept_epoch(history: pd.DataFrame, settings: Settings) -> int:
     return int(late.loc[late["val_loss"].idxmin(), "epoch"])
 
 
+def watched_epochs(history: pd.DataFrame) -> pd.DataFrame:
+    """Pick the epochs of the network that validation people watched; later ones had none."""
+    return history[history["val_loss"].notna()]
+
+
 def print_training() -> keras.callbacks.Callback:
     """Make a callback that prints a line a training, with the loss of each epoch."""
     losses: list[float] = []

@@ -29,6 +29,8 @@ from leukhelpers.plots.style import CLASS_COLOURS, WIDTH
 
 TITLE = "The finding"
 NOTE = "synthetic cells"
+STUDY = {"as printed": {"accuracy": 0.68, "auroc": 0.5}, "mended": {"accuracy": 0.6, "auroc": 0.7}}
+GUESS = {"majority answer": {"accuracy": 0.66, "auroc": 0.5}}
 
 
 def toy_cells(n: int, size: int = 24) -> np.ndarray:
@@ -106,6 +108,7 @@ def all_figures(n_subjects: int = 6) -> dict[str, Callable[..., Figure]]:
         "risk_curves": lambda **k: plots.risk_curves(decided, **k),
         "attribution_grid": lambda **k: plots.attribution_grid(cells, maps, ["a", "b", "c"], **k),
         "split_leak": lambda **k: plots.split_leak(splits, **k),
+        "repair_steps": lambda **k: plots.repair_steps(STUDY, GUESS, ["accuracy"], **k),
         "scatter_by_subject": lambda **k: plots.scatter_by_subject(
             scores,
             table["area_probability"],
@@ -151,7 +154,7 @@ def test_figure_has_its_title_on_the_left_and_its_note(name: str) -> None:
 def test_every_panel_of_a_chart_names_its_axis(name: str) -> None:
     figure = FIGURES[name](title=TITLE)
     assert all(axes.get_xlabel() for axes in figure.axes)
-    if name not in {"metric_bars", "split_leak"}:  # their rows are named one by one
+    if name not in {"metric_bars", "repair_steps", "split_leak"}:  # their rows are named one by one
         assert figure.axes[0].get_ylabel() or figure.get_supylabel()
 
 
@@ -292,6 +295,23 @@ def test_split_leak_shows_every_fold_and_writes_means_and_gain() -> None:
     ]
     for drawn, given in zip(folds, by_split.values(), strict=True):
         np.testing.assert_allclose(drawn, sorted(given))
+
+
+def test_repair_steps_puts_each_metric_of_each_state_where_it_belongs() -> None:
+    axes = plots.repair_steps(STUDY, GUESS, ["accuracy", "auroc"], TITLE).axes[0]
+    assert [text.get_text() for text in axes.get_yticklabels()] == [*STUDY, *GUESS]
+    drawn = [line.get_xdata() for line in axes.lines if line.get_marker() not in ("None", "")]
+    assert np.allclose(drawn, [[0.68, 0.6, 0.66], [0.5, 0.7, 0.5]])
+    joined = [line.get_xdata() for line in axes.lines if line.get_alpha() == 0.3]
+    assert np.allclose(joined, [[0.68, 0.6], [0.5, 0.7]])
+    assert axes.yaxis_inverted()
+
+
+def test_repair_steps_refuses_what_it_cannot_draw() -> None:
+    with pytest.raises(InputError, match="at least two"):
+        plots.repair_steps({"one": {"auroc": 0.5}}, GUESS, ["auroc"], TITLE)
+    with pytest.raises(InputError, match="finite value of 'mcc'"):
+        plots.repair_steps(STUDY, GUESS, ["mcc"], TITLE)
 
 
 def test_split_leak_writes_the_interval_of_the_gain() -> None:

@@ -128,6 +128,22 @@ CASES = {
         {"How many layers has it?": "learnt"},
     ),
     "07.3": ({"shares": pd.Series([0.1, 0.9, 0.3], index=["a", "b", "c"])}, 1, {0: "largest"}),
+    "10.1": ({}, "healthy", {"ill": "quarter", "both": "choices"}),
+    "10.2": (
+        {},
+        -0.02,
+        {0.02: "sign", 0.78: "subtract", 0.6: "balanced", -0.2: "support", 0.5: "larger"},
+    ),
+    "10.3": (
+        {},
+        lambda report: bool((report["recall"] == 0).any()),
+        {
+            lambda report: report["recall"].iloc[1] == 0: "whichever row",
+            lambda report: (report["recall"] < 0.5).any(): "not 0",
+            lambda report: (report["recall"] == 1).any(): "not enough",
+        },
+    ),
+    "10.4": ({}, "pixels", {"names": "list of files", "accuracy alone": "recalls"}),
     "11.1": ({}, 2, {0: "first", 1: "Capitals", 3: "from 0", 9: "Sort"}),
     "11.2": (
         {},

@@ -15,6 +15,7 @@ from leukhelpers.plots.scores import (
     fold_scores,
     learning_curves,
     metric_bars,
+    repair_steps,
     roc_curves,
     split_leak,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "montage",
     "net_benefit_curves",
     "reliability_diagram",
+    "repair_steps",
     "risk_curves",
     "roc_curves",
     "save",

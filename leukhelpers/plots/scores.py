@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -337,6 +337,64 @@ def split_leak(
     axes.set_xlabel("AUROC (dot: one fold; tick: mean of the folds; 0.5 is chance)")
     colour_key(axes, colours)
     write(axes, "gain", (1, 1), "axes fraction", (24, 4), va="bottom", color=FAINT)
+    return figure
+
+
+@styled
+def repair_steps(
+    steps: Mapping[str, Mapping[str, float]],
+    beside: Mapping[str, Mapping[str, float]],
+    metrics: Sequence[str],
+    title: str,
+    note: str = "",
+) -> Figure:
+    """Show how metrics move from one state of a study to the next, a row a state.
+
+    Parameters
+    ----------
+    steps : mapping of str to mapping of str to float
+        For each state its metrics, by their names in ``evaluation.METRICS``; the first
+        stands on top.
+    beside : mapping of str to mapping of str to float
+        What to compare them with, such as the majority answer; stands below a rule.
+    metrics : sequence of str
+        Which of them to draw; at most four.
+    title, note : str
+        The finding, and small text in the lower right corner.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A mark for each metric, joined from row to row by a pale line.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two states, or a metric is missing or no number.
+    """
+    if len(steps) < 2:
+        raise InputError("Give at least two states of a study, to see what moves.")
+    every = {**steps, **beside}
+    figure = new_figure(1.1 + 0.42 * len(every), title, note)
+    axes = figure.subplots()
+    markers = ["o", "^", "v", "s"][: len(metrics)]
+    rows = np.arange(len(every))
+    for index, (metric, marker) in enumerate(zip(metrics, markers, strict=True)):
+        values = np.array([found.get(metric, np.nan) for found in every.values()], dtype=float)
+        if not np.isfinite(values).all():
+            raise InputError(f"Every state needs a finite value of {metric!r}.")
+        colour, moving = SPARE_COLOURS[index], slice(len(steps))
+        axes.plot(values[moving], rows[moving], color=colour, alpha=0.3, linewidth=1.5)
+        axes.plot(values, rows, marker, color=colour, markersize=7, clip_on=False)
+    axes.axvline(0.5, color=FAINT, linewidth=1)
+    axes.axhline(len(steps) - 0.5, color=RULE, linewidth=1)
+    axes.set(xlim=(0, 1), ylim=(len(every) - 0.5, -0.5))
+    axes.set_yticks(rows, list(every))
+    axes.tick_params(axis="y", length=0, labelsize=10)
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel("value (0.5 is what guessing gives, of all but the accuracy)")
+    named = dict(zip((METRIC_NAMES[metric] for metric in metrics), SPARE_COLOURS, strict=False))
+    colour_key(axes, named, markers=markers)
     return figure
 
 
