@@ -19,7 +19,7 @@ from PIL import Image
 
 from leukhelpers.cells import InputError
 from leukhelpers.datasets.base import Dataset, set_aside_frame
-from leukhelpers.datasets.images import pixel_digest, read_image
+from leukhelpers.datasets.images import file_state, known_digests, pixel_digest, read_image
 
 # So many pictures, spread over all, tell how an array was made.
 _SAMPLE = 256
@@ -185,7 +185,8 @@ def build_pixels(
         shape = (len(table), size, size, 3)
         with FileLock(f"{file}.lock"):  # whoever comes second waits, and finds the cache
             whole = _is_whole(file, shape)
-            unread = [] if whole else _fill(file, shape, dataset.root, table, crop, n_jobs)
+            known = {} if whole else known_digests(dataset.root, Path(cache))
+            unread = [] if whole else _fill(file, shape, dataset.root, table, crop, n_jobs, known)
         if not unread:
             array = np.load(file, mmap_mode="r")
             return Pixels(array, table.reset_index(drop=True), set_aside_frame(aside))
@@ -281,12 +282,13 @@ def _fill(
     table: pd.DataFrame,
     crop: int,
     n_jobs: int | None,
+    known: dict[str, tuple[str, str, str]],
 ) -> list[tuple[str, str]]:
     """Write the cache of all cells, or say which cannot be read and write none."""
     # Whoever holds the lock is alone: a part that lies here was left by a killed process.
     part = file.with_name(f".part-{file.name}")
     array = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
-    unread = _read_into(array, root, table, crop, n_jobs)
+    unread = _read_into(array, root, table, crop, n_jobs, known)
     array.flush()
     del array  # Windows renames no file that is mapped
     if unread:
@@ -297,7 +299,12 @@ def _fill(
 
 
 def _read_into(
-    array: np.ndarray, root: Path, table: pd.DataFrame, crop: int, n_jobs: int | None
+    array: np.ndarray,
+    root: Path,
+    table: pd.DataFrame,
+    crop: int,
+    n_jobs: int | None,
+    known: dict[str, tuple[str, str, str]],
 ) -> list[tuple[str, str]]:
     """Fill the array row for row; return path and reason of what cannot be read."""
 
@@ -306,7 +313,10 @@ def _read_into(
             image = read_image(root / path)
         except (InputError, OSError) as error:
             return path, getattr(error, "strerror", None) or str(error)
-        if pixel_digest(image) != sha256:
+        # A checksum costs a tenth of the reading. It was made when the table was, and need not be
+        # made again of a file that has not changed since; asked after reading, lest it just did.
+        unchanged = known.get(path, ("", ""))[:2] == (file_state(root / path), sha256)
+        if not unchanged and pixel_digest(image) != sha256:
             return path, "the file was changed after the table was made"
         array[row] = crop_and_resize(image, array.shape[1], crop)
         return None

@@ -249,7 +249,21 @@ def test_unchanged_pictures_are_not_read_again(
     assert sorted(reads) == sorted(PATHS)
     reads.clear()
     pd.testing.assert_frame_equal(digest_images(pictures, PATHS, tmp_path / "cache"), first)
-    assert reads == []
+    assert reads == ["gone.bmp"]  # it may be back
+
+
+def test_only_what_changed_is_read_again_whatever_else_is_listed(
+    pictures: Path, tmp_path: Path, reads: list[str]
+) -> None:
+    first = digest_images(pictures, PATHS, tmp_path / "cache")
+    Image.fromarray(RGB ^ 77).save(pictures / "1.bmp")
+    reads.clear()
+    fewer = digest_images(pictures, PATHS[:3], tmp_path / "cache")
+    assert reads == ["1.bmp"]
+    assert (fewer["sha256"] != first["sha256"][:3]).tolist() == [False, True, False]
+    reads.clear()
+    digest_images(pictures, PATHS, tmp_path / "cache")
+    assert reads == ["gone.bmp"]
 
 
 def test_changed_picture_is_noticed_even_if_size_and_time_are_kept(

@@ -19,7 +19,7 @@ from leukhelpers import pixels
 from leukhelpers.cells import InputError
 from leukhelpers.datasets.base import Dataset
 from leukhelpers.datasets.cnmc import read_cnmc
-from leukhelpers.datasets.images import read_image
+from leukhelpers.datasets.images import pixel_digest, read_image
 from leukhelpers.pixels import Pixels, build_pixels, crop_and_resize, resize_masks
 
 
@@ -320,3 +320,39 @@ def test_real_cells_of_every_size_stand_row_for_row(shared_data: Path, tmp_path:
     small = build_pixels(found, tmp_path, size=16, crop=128)
     assert len(small.table) == 106
     assert_row_for_row(small, found.root)
+
+
+# --- checksums that need not be made again -------------------------------------------------
+
+
+def test_unchanged_files_are_not_digested_twice_and_changed_ones_are_found(
+    small_cnmc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = read_cnmc(small_cnmc, cache=tmp_path)
+    digested: list[int] = []
+
+    def counted(image: np.ndarray) -> str:
+        digested.append(1)
+        return pixel_digest(image)
+
+    monkeypatch.setattr(pixels, "pixel_digest", counted)
+    assert build_pixels(cells, tmp_path, size=16, crop=128).set_aside.empty
+    assert digested == []
+    file = small_cnmc / cells.table["path"].iloc[2]
+    before = file.stat()
+    content = bytearray(file.read_bytes())
+    content[-200] ^= 0xFF  # as long as before, and with its old time
+    file.write_bytes(content)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    found = build_pixels(cells, tmp_path, size=32, crop=128)
+    assert digested == [1]
+    assert found.set_aside["path"].tolist() == [cells.table["path"].iloc[2]]
+
+
+def test_without_a_list_of_checksums_every_file_is_digested(
+    small_cnmc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = read_cnmc(small_cnmc)
+    monkeypatch.setattr(pixels, "pixel_digest", lambda image: "another")
+    with pytest.raises(InputError, match="No cell"):
+        build_pixels(cells, tmp_path, size=16, crop=128)

@@ -104,8 +104,8 @@ def digest_images(
     paths : sequence of str
         Files to read, ``/`` between folders.
     cache : path, optional
-        A folder that keeps the result. It is used again while no file has changed
-        its size or its times of change.
+        A folder that keeps the results. A file is read again if its size or one of its
+        times of change is another.
     n_jobs : int, optional
         Number of threads; all cores by default.
 
@@ -115,35 +115,68 @@ def digest_images(
         A row for each path: ``path``, ``sha256`` (empty where unreadable) and
         ``reason`` (empty where readable).
     """
-    columns = ["path", "sha256", "reason"]
-    kept = cache / f"digests-{_listing_key(root, paths)}.json" if cache is not None else None
-    if kept is not None and kept.is_file():
-        try:
-            known = pd.DataFrame(read_json(kept), columns=columns)
-        except ValueError:  # someone cut the file short
-            known = pd.DataFrame(columns=columns)
-        if known["path"].tolist() == list(paths):
-            return known
-
-    trouble: list[OSError] = []  # of the disk, not of a picture: it may pass
+    known = known_digests(root, cache)
+    lasting: dict[str, tuple[str, str, str]] = {}  # not what failed on a disk: that may pass
 
     def digest(path: str) -> tuple[str, str, str]:
+        state = file_state(root / path)  # before it is read, so that a later change shows
+        if state and known.get(path, ("",))[0] == state:
+            lasting[path] = known[path]
+            return path, *known[path][1:]
+        sha256, reason = "", ""
         try:
-            return path, pixel_digest(read_image(root / path)), ""
+            sha256 = pixel_digest(read_image(root / path))
         except InputError as error:
-            return path, "", str(error)
+            reason = str(error)
         except OSError as error:
-            if not isinstance(error, FileNotFoundError):
-                trouble.append(error)
             return path, "", error.strerror or str(error)
+        lasting[path] = state, sha256, reason
+        return path, sha256, reason
 
     # Threads are enough: decoding and hashing both run outside Python's lock.
     rows = Parallel(n_jobs=n_jobs or os.cpu_count(), prefer="threads")(
         delayed(digest)(path) for path in paths
     )
-    if kept is not None and not trouble:
-        write_json(kept, rows)
-    return pd.DataFrame(rows, columns=columns)
+    asked = set(paths)
+    others = {path: entry for path, entry in known.items() if path not in asked}
+    if cache is not None and {**others, **lasting} != known:
+        entries = {**others, **{path: lasting[path] for path in paths if path in lasting}}
+        write_json(_digests_of(root, cache), entries)
+    return pd.DataFrame(rows, columns=["path", "sha256", "reason"])
+
+
+def known_digests(root: Path, cache: Path | None) -> dict[str, tuple[str, str, str]]:
+    """Tell what :func:`digest_images` has kept of a folder's pictures.
+
+    Returns
+    -------
+    dict
+        Path → state of the file when it was read (see :func:`file_state`), checksum, reason.
+        Empty if nothing is kept, or somebody cut the list short.
+    """
+    if cache is None:
+        return {}
+    try:
+        kept = read_json(_digests_of(root, cache))
+        return {path: (str(one), str(two), str(three)) for path, (one, two, three) in kept.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+
+
+def file_state(file: Path) -> str:
+    """Write down size and times of a file, so that a change is noticed; empty if it is gone."""
+    try:
+        stat = os.stat(file)
+    except OSError:
+        return ""
+    # A copy can keep the time of modification; it cannot keep the other.
+    return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
+
+
+def _digests_of(root: Path, cache: Path) -> Path:
+    """Name the list of what was read below a folder."""
+    place = hashlib.sha256(str(root.resolve()).encode(errors="surrogateescape"))
+    return cache / f"digests-{place.hexdigest()[:20]}.json"
 
 
 def list_files(folder: Path) -> list[Path]:
@@ -210,17 +243,3 @@ def readable_cells(
         first = f" ({len(seen)} set aside; the first is {seen[0]})" if seen else ""
         raise InputError(f"{root} holds no readable cell of those asked for{first}.")
     return validate(frame[~again])
-
-
-def _listing_key(root: Path, paths: Sequence[str]) -> str:
-    """Name a listing by its paths, sizes and times, so that a change is noticed."""
-    digest = hashlib.sha256(str(root.resolve()).encode(errors="surrogateescape"))
-    for path in paths:
-        try:
-            stat = os.stat(os.path.join(root, path))
-            # A copy can keep the time of modification; it cannot keep the other.
-            state = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
-        except OSError:  # it went away after it was listed
-            state = "gone"
-        digest.update(f"{path}\0{state}\0".encode())
-    return digest.hexdigest()[:20]
