@@ -142,6 +142,10 @@ def network_of_the_paper():
     return keras.Model(inputs, layers.Dense(1, activation="sigmoid")(x))
 
 
+# %%
+stopping = keras.callbacks.EarlyStopping(patience=5, restore_best_weights=True)
+
+
 def learn(scale, labels, rows, watched, weights=None):
     """Train, keep the epoch that does best on the watched rows, answer with it."""
     training.make_deterministic(seed)
@@ -150,13 +154,10 @@ def learn(scale, labels, rows, watched, weights=None):
     batches = augment.training_batches(small, [labels], rows, 32, seed)
     history = network.fit(
         batches.map(lambda pictures, targets: (scale * pictures, targets)),
-        steps_per_epoch=len(rows) // 32,
-        epochs=5,
         validation_data=(scale * small[watched], labels[watched].astype("float32")),
-        callbacks=[keras.callbacks.EarlyStopping(patience=5, restore_best_weights=True)],
-        class_weight=weights,
-        verbose=0,
-    )
+        steps_per_epoch=len(rows) // 32, epochs=5, callbacks=[stopping],
+        class_weight=weights, verbose=0,
+    )  # fmt: skip
     return network, pd.DataFrame(history.history)
 
 
@@ -283,6 +284,8 @@ for split in people:
     learnt = training.fit_area(prepared.pixels, labels, split, crop)
     told = training.predict_area(learnt, prepared.pixels, split.test, crop)
     of_areas.append(evaluation.metrics(labels[split.test], told))
+
+# %%
 steps = {
     "as printed": pd.DataFrame([evaluation.metrics(sorted_labels[fifth], answers)]),
     "names the right way round": pd.DataFrame([scores["network"]]),
