@@ -236,6 +236,25 @@ def data_own(
     _report(found, as_json)
 
 
+@app.command("check")
+def check_setup(as_json: JsonOption = False) -> None:
+    """Look whether this computer can run the course; status 1 if something is wrong."""
+    from leukhelpers import setup_check
+
+    found = setup_check.look(
+        lambda finding: (
+            None if as_json else output.print(setup_check.as_line(finding), markup=False)
+        )
+    )
+    ok = all(finding.ok for finding in found)
+    if as_json:
+        _report({"ok": ok, "findings": [finding._asdict() for finding in found]}, as_json)
+    else:
+        output.print(setup_check.verdict(found))
+    if not ok:
+        raise SystemExit(1)
+
+
 @app.command("run")
 def run_course(
     dataset: DatasetOption = "twin",

@@ -1,0 +1,152 @@
+"""The set-up test says in one line each what is wrong with a computer."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import namedtuple
+from importlib import metadata
+
+import pytest
+
+from leukhelpers import cli, setup_check
+
+QUICK = "print('TensorFlow computes')"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("LEUK_HOME", str(tmp_path / "not" / "yet"))
+    return tmp_path
+
+
+@pytest.fixture
+def no_tensorflow(monkeypatch):
+    monkeypatch.setattr(setup_check, "COMPUTE", QUICK)
+
+
+def only(name: str) -> setup_check.Finding:
+    (finding,) = setup_check._guarded(name, setup_check.CHECKS[name])
+    assert "\n" not in finding.told
+    return finding
+
+
+def test_a_sound_computer_passes_every_check_and_nothing_is_left_behind(home):
+    found = setup_check.look()
+    assert [finding for finding in found if not finding.ok] == []
+    assert [finding.name for finding in found] == list(setup_check.CHECKS)
+    assert "TensorFlow 2." in next(f.told for f in found if f.name == "TensorFlow")
+    assert list(home.iterdir()) == []
+
+
+def test_another_python_is_named(monkeypatch):
+    monkeypatch.setattr(setup_check.platform, "python_version", lambda: "3.9.2")
+    assert not only("Python").ok
+    assert "Python 3.9.2 does not suit" in only("Python").told
+
+
+def test_each_package_that_does_not_suit_has_its_line(monkeypatch):
+    real = metadata.version
+
+    def version(name: str) -> str:
+        if name == "shap":
+            raise metadata.PackageNotFoundError(name)
+        return "1.26.4" if name == "numpy" else real(name)
+
+    monkeypatch.setattr(setup_check.metadata, "version", version)
+    found = setup_check._guarded("packages", setup_check.CHECKS["packages"])
+    assert [finding.ok for finding in found] == [False, False]
+    assert "numpy 1.26.4 does not suit; the course needs numpy<2.5,>=2.0." in found[0].told
+    assert found[1].told.startswith("shap is not installed; the course needs shap>=")
+
+
+@pytest.mark.parametrize(
+    ("compute", "told"),
+    [
+        ("raise ImportError('libtensorflow is missing')", "libtensorflow is missing"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGILL)", "SIGILL"),
+        ("import time; time.sleep(60)", "no answer"),
+    ],
+)
+def test_a_broken_tensorflow_is_told_and_not_fatal(monkeypatch, compute, told):
+    monkeypatch.setattr(setup_check, "COMPUTE", compute)
+    if "sleep" in compute:
+        monkeypatch.setattr(setup_check, "PATIENCE", 1)
+    assert not only("TensorFlow").ok
+    assert told in only("TensorFlow").told
+
+
+def test_too_little_memory_or_disk_is_told(monkeypatch):
+    monkeypatch.setattr(setup_check, "MEMORY_GB", 1e6)
+    monkeypatch.setattr(setup_check, "DISK_GB", 1e9)
+    assert not only("memory").ok
+    assert "LEUK_HOME" in only("disk").told
+
+
+def test_a_work_folder_that_may_not_be_written_is_told(monkeypatch):
+    def refuse(**_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(setup_check.tempfile, "TemporaryFile", refuse)
+    assert not only("work folder").ok
+    assert "LEUK_HOME" in only("work folder").told
+
+
+def test_a_missing_kernel_is_told(monkeypatch):
+    from jupyter_client import kernelspec
+
+    def none(self: object, name: str) -> None:
+        raise kernelspec.NoSuchKernel(name)
+
+    monkeypatch.setattr(kernelspec.KernelSpecManager, "get_kernel_spec", none)
+    assert "ipykernel" in only("Jupyter").told
+
+    gone = namedtuple("Spec", "argv")(["no-such-python"])
+    monkeypatch.setattr(kernelspec.KernelSpecManager, "get_kernel_spec", lambda *_: gone)
+    assert "no-such-python" in only("Jupyter").told
+
+
+def test_a_cell_read_back_with_other_pixels_is_told(monkeypatch):
+    from leukhelpers.datasets import images
+
+    read = images.read_image
+    monkeypatch.setattr(images, "read_image", lambda path: read(path) // 2)
+    assert "other pixels" in only("twin").told
+
+
+def test_a_check_that_breaks_in_any_way_becomes_one_line():
+    def broken() -> str:
+        raise RuntimeError("first line\nsecond line")
+
+    (finding,) = setup_check._guarded("odd", broken)
+    assert finding == ("odd", False, "RuntimeError: first line second line")
+
+
+def test_the_command_ends_with_1_and_says_what_is_wrong(monkeypatch, capsys, no_tensorflow):
+    for arguments in (["leuk", "check"], ["leuk", "check", "--json"]):
+        monkeypatch.setattr(sys, "argv", arguments)
+        cli.main()
+    lines, document = capsys.readouterr().out.split("{", 1)
+    assert "✓ TensorFlow: TensorFlow computes" in lines
+    assert "can run the course" in lines
+    assert json.loads("{" + document)["ok"] is True
+
+    monkeypatch.setattr(setup_check, "MEMORY_GB", 1e6)
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 1
+    told = json.loads(capsys.readouterr().out)
+    assert not told["ok"]
+    assert [entry["name"] for entry in told["findings"] if not entry["ok"]] == ["memory"]
+
+
+def test_the_check_works_where_the_command_line_does_not():
+    code = "import sys; sys.modules.update(pandas=None, typer=None, rich=None, tensorflow=None)\n"
+    code += "from leukhelpers import setup_check\n"
+    code += f"setup_check.COMPUTE = {QUICK!r}\n"
+    code += "sys.exit(setup_check.main())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    assert "✗ twin: ModuleNotFoundError" in done.stdout
+    assert "1 thing is wrong" in done.stdout
