@@ -1,0 +1,72 @@
+"""Citation, licences, issue forms and the contributor's guide say what they should."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lessons import build
+from leukhelpers import __version__
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+FORMS = ROOT / ".github" / "ISSUE_TEMPLATE"
+
+
+def read(path: Path) -> dict:
+    return yaml.safe_load(path.read_text("utf-8"))
+
+
+def fields(form: str) -> dict[str, dict]:
+    return {field["id"]: field for field in read(FORMS / form)["body"]}
+
+
+def test_citation_has_the_needed_keys_and_the_version_of_the_package():
+    cited = read(ROOT / "CITATION.cff")
+    assert {"cff-version", "message", "title", "authors"} <= set(cited)
+    assert cited["authors"] == [{"name": "The leukhelpers authors"}]
+    assert str(cited["version"]) == PROJECT["version"] == __version__
+    assert PROJECT["license"] == " AND ".join(cited["license"])
+
+
+def test_citation_names_no_place_that_nobody_gave_it():
+    assert not {"doi", "url", "repository-code", "identifiers"} & set(read(ROOT / "CITATION.cff"))
+
+
+def test_licences_are_there_and_name_each_other():
+    code, words = ((ROOT / name).read_text("utf-8") for name in PROJECT["license-files"])
+    assert code.startswith("MIT License")
+    assert "https://creativecommons.org/licenses/by/4.0/" in words
+    assert "see LICENSE" in words
+
+
+@pytest.mark.parametrize("form", ["lesson.yml", "package.yml"])
+def test_forms_ask_for_lesson_cell_and_environment(form):
+    assert {"name", "description", "body"} <= set(read(FORMS / form))
+    asked = fields(form)
+    assert {"lesson", "cell", "environment"} <= set(asked)
+    assert "leuk check" in asked["environment"]["attributes"]["description"]
+    assert asked["environment"]["validations"]["required"]
+    assert asked["privacy"]["attributes"]["options"][0]["required"]
+    for field in asked.values():
+        assert field["type"] in {"input", "textarea", "dropdown", "checkboxes"}
+        assert field["attributes"]["label"]
+
+
+def test_the_lesson_form_offers_every_lesson():
+    asked = fields("lesson.yml")
+    offered = [option[:2] for option in asked["lesson"]["attributes"]["options"]]
+    assert {source.name[:2] for source in build.sources([])} <= set(offered)
+    assert asked["lesson"]["validations"]["required"]
+    assert asked["cell"]["validations"]["required"]
+
+
+def test_the_guide_names_each_part_that_a_lesson_must_have():
+    guide = " ".join((ROOT / "CONTRIBUTING.md").read_text("utf-8").split())
+    for part in ("setup", "parameters", "# solution", "nbval-check-output", "**Read next:**"):
+        assert f"`{part}`" in guide, part
+    for part in ("surprise", "Questions", "objectives", "Exercises", "Key points", "16 lines"):
+        assert part in guide, part
