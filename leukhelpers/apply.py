@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -250,64 +251,191 @@ def _told_answer(answer: Any, classes: Sequence[str]) -> dict[str, Any]:
 
 
 def explain_files(
-    run_folder: Path | str, paths: Sequence[Path], out: Path | str
+    run_folder: Path | str,
+    paths: Sequence[Path],
+    out: Path | str,
+    methods: Sequence[str] = (),
+    advance: Callable[[str, int, int], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """Draw Grad-CAM and SHAP over picture files, one figure a file.
+    """Draw what moved a run's model, over picture files; one figure a file.
 
-    SHAP compares with the run's own ``background.npy``, cells that it was trained on.
+    A network is explained by its pixels, a classical model by its named features. Both are
+    compared with the run's own ``background.npy``, cells that it was trained on.
+
+    Parameters
+    ----------
+    run_folder : path
+        A finished run.
+    paths : sequence of path
+    out : path
+        Folder for the figures.
+    methods : sequence of str
+        For networks, keys of :data:`leukhelpers.explain.METHODS`; by default the quick ones.
+        Of several, those that do not fit the network are left out, and why is told.
+    advance : callable, optional
+        Called with a method, the number of cells done and in all.
 
     Returns
     -------
     list of dict
-        As :func:`predict_files`, and ``figure``.
+        As :func:`predict_files`, and ``figure``, ``unit``, and of networks ``methods``: for
+        each ``score``, the area between insertion and deletion beyond a random order's
+        (0: no better than chance), ``beside_the_cell``, the share there, and ``adds_up``,
+        how far the sum is off, in logits. Of classical models ``features``, those that
+        counted most. ``left_out`` tells which method does not fit, and why.
 
     Raises
     ------
     InputError
-        If the run knows more than two classes: the figure has the colours of two.
+        If the run knows more than two classes (the figure has the colours of two), or no
+        method fits its model.
     """
-    from leukhelpers import explain, plots, training
+    from leukhelpers import explain
 
     run = runs.read_run(run_folder)
-    name = runs.model_of(run.about)
-    if not learning.is_network(name):
-        raise InputError(
-            f"Grad-CAM and SHAP over pixels explain networks; {run.folder.name} holds "
-            f"{evaluation.MODEL_NAMES[name]}, which sees named features and no pixels."
-        )
-    classes = runs.classes_of(run.about)
+    name, classes = runs.model_of(run.about), runs.classes_of(run.about)
     if len(classes) > 2:
         raise InputError(
             f"Explanations show what speaks for one of two classes; {run.folder.name} knows "
             f"{len(classes)}, so train one on two classes to explain it."
         )
-    model = runs.load_model(run.folder)
+    unknown = [method for method in methods if method not in explain.METHODS]
+    if unknown:
+        raise InputError(
+            f"Method {unknown[0]!r} is not known; choose from {', '.join(explain.METHODS)}."
+        )
+    if methods and not learning.is_network(name):
+        raise InputError(
+            f"{', '.join(methods)} over pixels explain networks; {run.folder.name} holds "
+            f"{evaluation.MODEL_NAMES[name]}, which sees named features and no pixels: "
+            "leave --method away."
+        )
     array, told = read_cells(paths, runs.profile_in(run.about), name)
     readable = [entry for entry in told if "error" not in entry]
-    if not readable:
-        return told
-    background = np.load(run.folder / "background.npy")
-    probabilities = training.predict(model, array)
-    maps = {
-        "Grad-CAM": explain.grad_cam(model, array),
-        "SHAP": explain.shap_gradient(model, array, background).sum(axis=-1),
+    if readable:
+        draw = _explain_pixels if learning.is_network(name) else _explain_features
+        draw(run, name, array, readable, Path(out), methods or explain.QUICK, advance)
+    return told
+
+
+def _explain_pixels(
+    run: runs.Run,
+    name: str,
+    array: np.ndarray,
+    entries: list[dict],
+    out: Path,
+    methods: Sequence[str],
+    advance: Callable[[str, int, int], None] | None,
+) -> None:
+    """Draw heat maps over cells, one figure for each, and put their scores into its entry."""
+    from leukhelpers import explain, plots, training, trust
+
+    classes, model = runs.classes_of(run.about), runs.load_model(run.folder)
+    background, maps, sums, left_out = np.load(run.folder / "background.npy"), {}, {}, {}
+    for method in dict.fromkeys(methods):
+        title = explain.METHODS[method]
+        progress = None if advance is None else functools.partial(advance, title)
+        try:
+            maps[method] = explain.explain_pixels(
+                method, model, array, background, run.about["seed"], progress
+            )
+            sums[method] = explain.expected_sum(method, model, array, background)
+        except InputError as error:
+            left_out[method] = str(error)
+    if not maps:
+        raise InputError(" ".join(left_out.values()))
+    scores = {
+        method: trust.curves(model, array, found, run.about["seed"]).scores
+        for method, found in maps.items()
     }
-    out = Path(out)
+    shares = {method: trust.off_cell_share(found, array) for method, found in maps.items()}
+    probabilities: np.ndarray = training.predict(model, array)
     taken: set[str] = set()
-    for row, entry in enumerate(readable):
+    for row, entry in enumerate(entries):
+        heads = {
+            f"{explain.METHODS[method]} (score {scores[method][row]:+.2f})": found[row : row + 1]
+            for method, found in maps.items()
+        }
         probability = float(probabilities[row])
-        name = _free_name(Path(entry["file"]).stem, taken)
         figure = plots.attribution_grid(
             array[row : row + 1],
-            {method: values[row : row + 1] for method, values in maps.items()},
+            heads,
             [f"P({classes[1]}) = {probability:.2f}"],
             title=f"{Path(entry['file']).name}: what moved the network",
-            note="; ".join([NOTICE.rstrip("."), *stand_ins(classes)]),
+            note=_note_of(run),
         )
-        alt = f"{name}, P({classes[1]}) {probability:.2f}, with Grad-CAM and SHAP over the cell"
+        stem = _free_name(Path(entry["file"]).stem, taken)
+        alt = f"{stem}, P({classes[1]}) {probability:.2f}, with heat maps over the cell"
         entry.update(_told_answer(probability, classes))
-        entry["figure"] = str(plots.save(figure, out, name, alt))
-    return told
+        entry["figure"] = str(plots.save(figure, out, stem, alt))
+        entry["unit"] = f"logits, positive towards {classes[1]}"
+        entry["methods"] = {
+            method: {
+                "score": round(float(scores[method][row]), 3),
+                "beside_the_cell": _rounded(shares[method][row]),
+                "adds_up": _missed(found[row], sums[method], row),
+            }
+            for method, found in maps.items()
+        }
+        if left_out:
+            entry["left_out"] = left_out
+        entry["notice"] = " ".join([NOTICE, *_cautions(run)])
+
+
+def _explain_features(
+    run: runs.Run,
+    name: str,
+    array: np.ndarray,
+    entries: list[dict],
+    out: Path,
+    *others: object,
+) -> None:
+    """Draw the shares of a classical model's named features, one figure for each cell."""
+    from leukhelpers import explain, handmade, plots
+
+    classes, profile = runs.classes_of(run.about), runs.profile_in(run.about)
+    learnt = learning.load(run.folder, name)
+    _, crop = learning.picture_size(name, profile)
+    measured = handmade.measure_cells(array, crop)
+    background = handmade.measure_cells(np.load(run.folder / "background.npy"), crop)
+    shares = explain.explain_features(learnt.model, measured, background, run.about["seed"])
+    probabilities: np.ndarray = learning.answer_pictures(learnt, array, profile)
+    taken: set[str] = set()
+    for row, entry in enumerate(entries):
+        probability = float(probabilities[row])
+        of_cell = shares.values.iloc[row]
+        figure = plots.feature_bars(
+            of_cell,
+            measured.iloc[row],
+            shares.base,
+            shares.unit,
+            title=f"{Path(entry['file']).name}: P({classes[1]}) = {probability:.2f}, "
+            "and which features made it so",
+            note=_note_of(run),
+        )
+        stem = _free_name(Path(entry["file"]).stem, taken)
+        alt = f"{stem}, P({classes[1]}) {probability:.2f}, with the share of each feature"
+        entry.update(_told_answer(probability, classes))
+        entry["figure"] = str(plots.save(figure, out, stem, alt))
+        entry["unit"] = f"{shares.unit}, positive towards {classes[1]}"
+        most = of_cell.abs().sort_values(ascending=False).index[:12]
+        entry["features"] = {feature: round(float(of_cell[feature]), 4) for feature in most}
+        entry["notice"] = " ".join([NOTICE, *_cautions(run)])
+
+
+def _note_of(run: runs.Run) -> str:
+    drawn = ["synthetic cells"] if run.about["synthetic"] else []
+    kept = [NOTICE.rstrip("."), *stand_ins(runs.classes_of(run.about))]
+    return "; ".join([*(f"learnt from {note}" for note in drawn), *kept])
+
+
+def _missed(map_: np.ndarray, expected: np.ndarray | None, row: int) -> float | None:
+    return None if expected is None else _rounded(map_.sum() - expected[row])
+
+
+def _rounded(value: float) -> float | None:
+    """Round for JSON, which knows no nan."""
+    return None if np.isnan(value) else round(float(value), 3)
 
 
 def _free_name(stem: str, taken: set[str]) -> str:

@@ -402,11 +402,26 @@ def explain(
     run: RunOption,
     files: Annotated[list[Path], typer.Argument(help="Picture files.")],
     out: Annotated[Path, typer.Option(help="Folder for the figures.")],
+    method: Annotated[
+        str,
+        typer.Option(
+            help="For networks: shap, integrated, gradcam, partition, deep; several with commas "
+            "between, or all. By default the first three."
+        ),
+    ] = "",
 ) -> None:
-    """Draw Grad-CAM and SHAP over picture files; a line of JSON for each."""
+    """Draw what moved a model, over picture files; a line of JSON for each.
+
+    A network is explained by its pixels, SVM and forest by their named features.
+    """
     from leukhelpers import apply
 
-    _lines(apply.explain_files(run, files, out))
+    methods = [name for name in method.replace(" ", "").split(",") if name]
+    if methods == ["all"]:
+        methods = ["shap", "integrated", "gradcam", "partition", "deep"]
+    with _bar() as advance:
+        told = apply.explain_files(run, files, out, methods, advance)
+    _lines(told)
 
 
 def main() -> None:

@@ -1,19 +1,24 @@
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from keras import layers
 
 from leukhelpers.cells import InputError
 from leukhelpers.explain import (
-    black_share,
+    METHODS,
+    expected_sum,
+    explain_features,
+    explain_pixels,
     grad_cam,
+    integrated_gradients,
     last_feature_layer,
-    mask_share,
-    randomise_weights,
-    rank_similarity,
+    shap_deep,
     shap_gradient,
+    shap_partition,
 )
-from leukhelpers.models import build_cnn, logit_model
+from leukhelpers.models import build_cnn, build_forest, build_svm, fit_calibrated, join, logit_model
+from leukhelpers.trust import mask_share
 
 SIZE = 32
 UPPER_LEFT = np.zeros((SIZE, SIZE), bool)
@@ -174,69 +179,99 @@ def test_shap_refuses_a_background_of_another_shape(cnn, images):
         shap_gradient(cnn, images, images[:0])
 
 
-def test_randomised_copy_forgets_and_leaves_the_original(cnn, images):
-    model = build_cnn(SIZE, seed=3)
-    mean = model.get_layer("norm1").moving_mean
-    mean.assign(np.full(mean.shape, 9.0))
-    before = [weight.copy() for weight in model.get_weights()]
-    fresh = randomise_weights(model, seed=5)
-    for old, now in zip(before, model.get_weights(), strict=True):
-        np.testing.assert_array_equal(old, now)
-    for old, new in zip(model.weights, fresh.weights, strict=True):
-        assert old.shape == new.shape
-        if len(old.shape) > 1:
-            assert abs(np.corrcoef(old.numpy().ravel(), new.numpy().ravel())[0, 1]) < 0.3
-    assert not np.any(fresh.get_layer("norm1").moving_mean)
-    assert not np.allclose(model(images), fresh(images))
+def test_an_image_is_explained_alike_whichever_others_there_are(cnn, images):
+    together = shap_gradient(cnn, images, images, n_samples=6)
+    alone = shap_gradient(cnn, images[2:], images, n_samples=6)
+    np.testing.assert_allclose(together[2:], alone, rtol=1e-4, atol=1e-8)
 
 
-def test_randomised_copies_differ_by_seed_and_repeat(cnn, images):
-    same = [randomise_weights(cnn, 5)(images).numpy() for _ in range(2)]
-    np.testing.assert_array_equal(*same)
-    assert not np.array_equal(same[0], randomise_weights(cnn, 6)(images))
+def test_grad_cam_of_joined_networks_heeds_all_of_them(images):
+    joined = join([build_cnn(SIZE, seed=seed) for seed in (3, 4)])
+    assert last_feature_layer(joined).name == "maps"
+    assert not np.allclose(grad_cam(joined, images), grad_cam(joined, images, "relu4"))
 
 
-def test_rank_similarity_of_a_worked_example():
-    a = np.array([[[1.0, 2], [3, 4]]] * 4)
-    b = np.array([[[10, 20], [30, 99.0]], [[4, 3], [2, 1]], [[2, 1], [4, 3]], [[5, 5], [5, 5]]])
-    # Spearman = 1 - 6 * sum d^2 / (n (n^2 - 1)); the third has d = (1, 1, 1, 1): 1 - 24 / 60
-    np.testing.assert_allclose(rank_similarity(a, b), [1, -1, 0.6, np.nan])
+def test_integrated_gradients_of_a_linear_model_are_weight_times_difference():
+    images = np.full((2, SIZE, SIZE, 3), 200, np.uint8)
+    background = np.stack([np.full((SIZE, SIZE, 3), value, np.uint8) for value in (50, 150)])
+    values = integrated_gradients(quadrant_model(), images, background)
+    expected = np.zeros((2, SIZE, SIZE, 3))
+    expected[:, UPPER_LEFT, 0] = 100 / 255 / UPPER_LEFT.sum()
+    np.testing.assert_allclose(values, expected, atol=1e-7)
 
 
-def test_rank_similarity_refuses_maps_of_another_shape():
-    with pytest.raises(InputError, match="shape"):
-        rank_similarity(np.zeros((1, 4, 4)), np.zeros((1, 4, 5)))
+@pytest.mark.parametrize("method", ["integrated", "partition"])
+def test_attributions_add_up_to_the_logit_above_that_of_the_mean_picture(method, images):
+    model, dark = smooth_model(), np.zeros((2, SIZE, SIZE, 3), np.uint8)
+    maps = explain_pixels(method, model, images, dark)
+    wanted = expected_sum(method, model, images, dark)
+    assert np.all(np.abs(wanted) > 0.5)
+    np.testing.assert_allclose(maps.sum(axis=(1, 2)), wanted, rtol=0.01)
 
 
-def test_mask_share_of_a_worked_example():
-    maps = np.array([[[1.0, -3], [0, 4]], [[0, 0], [0, 0]]])
-    masks = np.array([[[True, True], [False, False]]] * 2)
-    np.testing.assert_allclose(mask_share(maps, masks), [0.5, np.nan])
+def test_hidden_regions_that_do_not_count_get_nothing():
+    images = np.full((1, SIZE, SIZE, 3), 200, np.uint8)
+    dark = np.zeros((1, SIZE, SIZE, 3), np.uint8)
+    values = shap_partition(quadrant_model(), images, dark, n_evaluations=100)
+    assert mask_share(values, UPPER_LEFT[None]) == pytest.approx(1, abs=1e-5)
+    assert values.sum() == pytest.approx(200 / 255, rel=1e-4)
 
 
-def test_mask_share_sums_the_absolute_attributions_of_the_channels():
-    attributions = np.zeros((1, 2, 2, 3))
-    attributions[0, 0, 0] = [1, -1, 0]  # would cancel if the sign counted
-    attributions[0, 1, 1] = [0, 0, 6]
-    masks = np.array([[[True, False], [False, False]]])
-    assert mask_share(attributions, masks).tolist() == [0.25]
+def test_deep_shap_adds_up_and_leaves_this_process_unharmed(cnn, images):
+    values = shap_deep(cnn, images[:1], images[1:])
+    wanted = expected_sum("deep", cnn, images[:1], images[1:])
+    np.testing.assert_allclose(values.sum(), wanted, atol=0.02)
 
 
-def test_mask_share_refuses_masks_of_another_shape():
-    with pytest.raises(InputError, match="shape"):
-        mask_share(np.zeros((1, 4, 4)), np.zeros((1, 2, 2), bool))
+def test_deep_shap_that_does_not_fit_says_so_in_a_line_and_poisons_nothing(images):
+    inputs = keras.Input((SIZE, SIZE, 3))
+    x = layers.SeparableConv2D(2, 3, activation="gelu")(inputs)
+    x = layers.Dense(1, name="logit")(layers.GlobalMaxPooling2D()(x))
+    with pytest.raises(InputError, match="does not fit this network") as refused:
+        shap_deep(keras.Model(inputs, x), images[:1], images[1:])
+    assert "\n" not in str(refused.value)
+    shap_gradient(build_cnn(SIZE, seed=1), images[:1], images, n_samples=4)  # fails if poisoned
 
 
-def test_black_share_counts_what_lies_off_the_cell():
-    images = np.zeros((1, 2, 2, 3), np.uint8)
-    images[0, 0, 0, 1] = 1  # nearly black is cell
-    attributions = np.array([[[1.0, 1], [1, -1]]])
-    assert black_share(attributions, images).tolist() == [0.75]
+def test_unknown_method_is_refused_with_those_there_are(cnn, images):
+    with pytest.raises(InputError, match=", ".join(METHODS)):
+        explain_pixels("tealeaves", cnn, images, images)
 
 
-def test_rank_similarity_heeds_only_the_places_inside():
-    a = np.array([[1.0, 2.0, 3.0, 9.0, 9.0]])
-    b = np.array([[3.0, 2.0, 1.0, 9.0, 99.0]])
-    inside = np.array([[True, True, True, False, False]])
-    assert rank_similarity(a, b, inside) == pytest.approx([-1.0])
-    assert rank_similarity(a, b)[0] > -0.5
+def test_progress_tells_of_every_image(cnn, images):
+    for method in ("shap", "integrated", "gradcam"):
+        seen: list[tuple[int, int]] = []
+        explain_pixels(method, cnn, images, images, progress=lambda *told: seen.append(told))  # noqa: B023
+        assert seen[-1] == (3, 3)
+
+
+@pytest.fixture(scope="module")
+def measured():
+    """120 cells of 12 groups: the label hangs on the feature `grain` alone."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(120, 3)), columns=["area", "grain", "hue"])
+    labels = (table["grain"] > 0).astype(int).to_numpy()
+    return table, labels, np.repeat(np.arange(12), 10)
+
+
+@pytest.mark.parametrize(("build", "unit"), [(build_forest, "probability"), (build_svm, "logits")])
+def test_features_are_named_and_their_shares_add_up_to_the_answer(build, unit, measured):
+    table, labels, groups = measured
+    model = fit_calibrated(build(0), table, labels, groups)
+    shares = explain_features(model, table[:4], table[100:108])
+    assert shares.unit == unit
+    assert list(shares.values) == ["area", "grain", "hue"]
+    probability = model.predict_proba(table[:4].to_numpy())[:, 1]
+    answer = probability if unit == "probability" else np.log(probability / (1 - probability))
+    np.testing.assert_allclose(shares.values.sum(axis=1) + shares.base, answer, atol=1e-3)
+    assert shares.values.abs().mean().idxmax() == "grain"
+    clear = table["grain"][:4].abs() > 0.3
+    assert clear.sum() >= 2
+    assert (np.sign(shares.values["grain"]) == np.sign(table["grain"][:4]))[clear].all()
+
+
+def test_features_of_other_names_are_refused(measured):
+    table, labels, groups = measured
+    model = fit_calibrated(build_svm(0), table, labels, groups)
+    with pytest.raises(InputError, match="same features"):
+        explain_features(model, table[:4], table[["grain", "area", "hue"]])

@@ -82,10 +82,19 @@ def test_too_few_training_groups_leave_the_validation_rows_unanswered(prepared):
     assert learnt.held_back is None
 
 
-def test_explaining_a_classical_model_by_its_pixels_is_refused_in_one_line(prepared, tmp_path):
-    run = apply.train_run(tmp_path / "run", prepared, fold=0, name="svm")
-    with pytest.raises(InputError, match="SVM, which sees named features"):
-        apply.explain_files(run.folder, [tmp_path / "a.png"], tmp_path / "maps")
+@pytest.mark.parametrize(("name", "unit"), [("svm", "logits"), ("rf", "probability")])
+def test_classical_model_is_explained_by_its_named_features_not_its_pixels(
+    name, unit, prepared, tmp_path
+):
+    run = apply.train_run(tmp_path / "run", prepared, fold=0, name=name)
+    picture = prepared.dataset.root / prepared.table["path"].iloc[0]
+    (told,) = apply.explain_files(run.folder, [picture], tmp_path / "maps")
+    assert told["unit"] == f"{unit}, positive towards ALL"
+    assert len(told["features"]) == 12
+    assert set(told["features"]) <= set(handmade.feature_names())
+    assert (tmp_path / "maps" / f"{picture.stem}.png").is_file()
+    with pytest.raises(InputError, match="which sees named features"):
+        apply.explain_files(run.folder, [picture], tmp_path / "maps", ["gradcam"])
 
 
 def test_the_last_networks_learn_from_everybody_but_the_test_people(prepared, monkeypatch):

@@ -12,7 +12,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from leukhelpers import apply, calibration, crossval, evaluation, files, groups, learning, runs
+from leukhelpers import (
+    apply,
+    calibration,
+    crossval,
+    evaluation,
+    explain,
+    files,
+    groups,
+    learning,
+    runs,
+)
 from leukhelpers.cells import InputError
 from leukhelpers.datasets.cnmc import read_cnmc
 
@@ -296,6 +306,28 @@ def test_explain_draws_one_figure_for_each_readable_file(run, prepared, tmp_path
     assert told[0]["figure"] != told[2]["figure"]  # the same name must not overwrite
     assert len(list((tmp_path / "maps").glob("*.png"))) == 2
     assert len(files.read_json(tmp_path / "maps" / "figures.json")) == 2
+    assert set(told[0]["methods"]) == {"shap", "integrated", "gradcam"}
+    assert abs(told[0]["methods"]["integrated"]["adds_up"]) < 0.1
+    assert told[0]["methods"]["gradcam"]["adds_up"] is None
+    assert "score" in told[2]["methods"]["shap"]
+    assert told[0]["notice"] == apply.NOTICE
+
+
+def test_explain_leaves_out_a_method_that_does_not_fit_and_says_why(
+    run, prepared, tmp_path, monkeypatch
+):
+    def refuse(*_, **__):
+        raise InputError("no rule for this layer")
+
+    monkeypatch.setattr(explain, "shap_deep", refuse)
+    picture = prepared.dataset.root / prepared.table["path"].iloc[0]
+    (told,) = apply.explain_files(run.folder, [picture], tmp_path, ["deep", "gradcam"])
+    assert told["left_out"] == {"deep": "no rule for this layer"}
+    assert list(told["methods"]) == ["gradcam"]
+    with pytest.raises(InputError, match="no rule"):
+        apply.explain_files(run.folder, [picture], tmp_path, ["deep"])
+    with pytest.raises(InputError, match="choose from shap"):
+        apply.explain_files(run.folder, [picture], tmp_path, ["tealeaves"])
 
 
 def test_explain_of_no_readable_file_draws_nothing(run, tmp_path):

@@ -9,6 +9,7 @@ colour in every figure.
 
 from leukhelpers.plots.cells import attribution_grid, montage
 from leukhelpers.plots.decisions import net_benefit_curves, reliability_diagram, risk_curves
+from leukhelpers.plots.explanations import deletion_curves, feature_bars, forgetting_lines
 from leukhelpers.plots.saving import save, show
 from leukhelpers.plots.scores import (
     confusion_matrix,
@@ -31,8 +32,11 @@ __all__ = [
     "attribution_grid",
     "by_subject_bars",
     "confusion_matrix",
+    "deletion_curves",
     "distribution_by_class",
+    "feature_bars",
     "fold_scores",
+    "forgetting_lines",
     "learning_curves",
     "measures_by_subject",
     "metric_bars",

@@ -1,0 +1,37 @@
+"""SHAP's DeepExplainer, alone in a process: ``python -m leukhelpers.deep FOLDER``.
+
+Called by :func:`leukhelpers.explain.shap_deep`; a failed DeepExplainer spoils the process in
+which it failed, so this one does nothing else.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from leukhelpers.backend import keras
+from leukhelpers.models import logit_model
+
+
+def main(folder: Path) -> int:
+    """Explain ``cells.npz`` by ``model.keras``; leave ``values.npy``, or why not."""
+    import shap
+
+    try:
+        model = keras.saving.load_model(folder / "model.keras", safe_mode=True)
+        with np.load(folder / "cells.npz") as cells:
+            explainer = shap.DeepExplainer(logit_model(model), cells["background"])
+            values = explainer.shap_values(cells["images"], check_additivity=True)
+        values = values[0] if isinstance(values, list) else values
+        np.save(folder / "values.npy", np.asarray(values, np.float32))
+    except Exception as error:  # an unknown layer fails in many ways
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        (folder / "error.txt").write_text(lines[0][:160], encoding="utf-8")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from leukhelpers import shortcut, trust
+from leukhelpers.cells import InputError
+
+SIZE = 48
+
+
+def blob(radius, colour, noise=0):
+    y, x = np.mgrid[:SIZE, :SIZE] - SIZE / 2 + 0.5
+    inside = x**2 + y**2 < radius**2
+    cell = np.zeros((SIZE, SIZE, 3))
+    cell[inside] = colour
+    cell[inside] += np.random.default_rng(radius).normal(0, noise, (inside.sum(), 3))
+    return np.clip(cell, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def cells():
+    small, large = blob(10, (150, 80, 160), 8), blob(20, (90, 50, 120), 8)
+    return np.stack([small, large])
+
+
+def area_model(pictures):
+    return trust.cell_of(pictures).mean(axis=(1, 2))
+
+
+def test_one_size_gives_all_cells_the_same_area_and_keeps_their_colour(cells):
+    same = shortcut.one_size(cells, share=0.3)
+    np.testing.assert_allclose(area_model(same), 0.3, rtol=0.08)
+    assert abs(same[0][24, 24].astype(int) - cells[0][24, 24].astype(int)).max() < 40
+
+
+def test_one_stain_gives_all_cells_the_same_colours_and_keeps_their_outline(cells):
+    same = shortcut.one_stain(cells, cells)
+    means = [picture[picture.any(axis=-1)].mean(axis=0) for picture in same]
+    np.testing.assert_allclose(means[0], means[1], atol=2)
+    np.testing.assert_array_equal(same.any(axis=-1), cells.any(axis=-1))
+
+
+def test_nothing_beside_the_cell_removes_a_mark_and_nothing_else(cells):
+    marked = shortcut.plant_mark(cells, "lower right")
+    assert (marked != cells).any()
+    np.testing.assert_array_equal(shortcut.nothing_beside(marked), cells)
+
+
+@pytest.mark.parametrize("corner", shortcut.CORNERS)
+def test_mark_lies_in_its_corner(cells, corner):
+    rows, columns = np.nonzero((shortcut.plant_mark(cells, corner) != cells)[0].any(axis=-1))
+    assert (rows.mean() < SIZE / 2) == corner.startswith("upper")
+    assert (columns.mean() < SIZE / 2) == corner.endswith("left")
+
+
+def test_unknown_corner_is_refused(cells):
+    with pytest.raises(InputError, match="upper left"):
+        shortcut.plant_mark(cells, "middle")
+
+
+def test_probe_moves_what_the_model_reads_and_leaves_what_it_does_not(cells):
+    by_area = shortcut.probe(area_model, cells, cells, labels=np.array([0, 1]))
+    assert by_area["mean absolute shift"]["one size"] > 0.1
+    assert by_area["mean absolute shift"]["one stain"] == pytest.approx(0, abs=0.01)
+    assert by_area["auroc"]["as it is"] == 1
+
+    def by_red(pictures):
+        return pictures[..., 0].sum(axis=(1, 2)) / pictures.any(axis=-1).sum(axis=(1, 2)) / 255
+
+    told = shortcut.probe(by_red, cells, cells)
+    assert told["mean absolute shift"]["one stain"] > 0.05
+    assert told["mean absolute shift"]["one size"] < 0.03
+    assert "auroc" not in told

@@ -1,0 +1,334 @@
+"""Tests of the tests of explanations: worked examples, and networks whose causes are known."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from leukhelpers import explain, shortcut
+from leukhelpers.cells import InputError
+from leukhelpers.datasets import twin
+from leukhelpers.models import build_cnn, join
+from leukhelpers.pixels import BOX, crop_and_resize, resize_masks
+from leukhelpers.trust import (
+    black_share,
+    cascade,
+    cell_of,
+    completeness,
+    curves,
+    interval,
+    judge,
+    mask_share,
+    off_cell_share,
+    overlap,
+    pointing,
+    randomise_stages,
+    randomise_weights,
+    rank_similarity,
+    stability,
+)
+
+SIZE = 32
+
+
+@pytest.fixture(scope="module")
+def cnn():
+    return build_cnn(SIZE, seed=3)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE, 3), dtype=np.uint8)
+
+
+def test_randomised_copy_forgets_and_leaves_the_original(cnn, images):
+    model = build_cnn(SIZE, seed=3)
+    mean = model.get_layer("norm1").moving_mean
+    mean.assign(np.full(mean.shape, 9.0))
+    before = [weight.copy() for weight in model.get_weights()]
+    fresh = randomise_weights(model, seed=5)
+    for old, now in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, now)
+    for old, new in zip(model.weights, fresh.weights, strict=True):
+        assert old.shape == new.shape
+        if len(old.shape) > 1:
+            assert abs(np.corrcoef(old.numpy().ravel(), new.numpy().ravel())[0, 1]) < 0.3
+    assert not np.any(fresh.get_layer("norm1").moving_mean)
+    assert not np.allclose(model(images), fresh(images))
+
+
+def test_randomised_copies_differ_by_seed_and_repeat(cnn, images):
+    same = [randomise_weights(cnn, 5)(images).numpy() for _ in range(2)]
+    np.testing.assert_array_equal(*same)
+    assert not np.array_equal(same[0], randomise_weights(cnn, 6)(images))
+
+
+def test_rank_similarity_of_a_worked_example():
+    a = np.array([[[1.0, 2], [3, 4]]] * 4)
+    b = np.array([[[10, 20], [30, 99.0]], [[4, 3], [2, 1]], [[2, 1], [4, 3]], [[5, 5], [5, 5]]])
+    # Spearman = 1 - 6 * sum d^2 / (n (n^2 - 1)); the third has d = (1, 1, 1, 1): 1 - 24 / 60
+    np.testing.assert_allclose(rank_similarity(a, b), [1, -1, 0.6, np.nan])
+
+
+def test_rank_similarity_refuses_maps_of_another_shape():
+    with pytest.raises(InputError, match="shape"):
+        rank_similarity(np.zeros((1, 4, 4)), np.zeros((1, 4, 5)))
+
+
+def test_mask_share_of_a_worked_example():
+    maps = np.array([[[1.0, -3], [0, 4]], [[0, 0], [0, 0]]])
+    masks = np.array([[[True, True], [False, False]]] * 2)
+    np.testing.assert_allclose(mask_share(maps, masks), [0.5, np.nan])
+
+
+def test_mask_share_sums_the_absolute_attributions_of_the_channels():
+    attributions = np.zeros((1, 2, 2, 3))
+    attributions[0, 0, 0] = [1, -1, 0]  # would cancel if the sign counted
+    attributions[0, 1, 1] = [0, 0, 6]
+    masks = np.array([[[True, False], [False, False]]])
+    assert mask_share(attributions, masks).tolist() == [0.25]
+
+
+def test_mask_share_refuses_masks_of_another_shape():
+    with pytest.raises(InputError, match="shape"):
+        mask_share(np.zeros((1, 4, 4)), np.zeros((1, 2, 2), bool))
+
+
+def test_black_share_counts_what_lies_off_the_cell():
+    images = np.zeros((1, 2, 2, 3), np.uint8)
+    images[0, 0, 0, 1] = 1  # nearly black is cell
+    attributions = np.array([[[1.0, 1], [1, -1]]])
+    assert black_share(attributions, images).tolist() == [0.75]
+
+
+def test_rank_similarity_heeds_only_the_places_inside():
+    a = np.array([[1.0, 2.0, 3.0, 9.0, 9.0]])
+    b = np.array([[3.0, 2.0, 1.0, 9.0, 99.0]])
+    inside = np.array([[True, True, True, False, False]])
+    assert rank_similarity(a, b, inside) == pytest.approx([-1.0])
+    assert rank_similarity(a, b)[0] > -0.5
+
+
+def square_model():
+    """Logit = mean red light of a square in the upper left quarter, in units of 0.1."""
+    inputs = keras.Input((SIZE, SIZE, 3))
+    x = layers.Flatten()(inputs)
+    weights = np.zeros((SIZE, SIZE, 3))
+    weights[8:14, 8:14, 0] = 10 / 255 / 6**2
+    model = keras.Model(inputs, layers.Dense(1, name="logit", use_bias=False)(x))
+    model.get_layer("logit").set_weights([weights.reshape(-1, 1)])
+    return model
+
+
+def disc(radius=12, value=120):
+    y, x = np.mgrid[:SIZE, :SIZE] - SIZE / 2 + 0.5
+    cell = np.zeros((SIZE, SIZE, 3), np.uint8)
+    cell[x**2 + y**2 < radius**2] = value
+    return cell
+
+
+def test_cell_is_the_largest_thing_with_its_holes():
+    cell = disc()
+    cell[15:17, 15:17] = 0
+    found = cell_of(shortcut.plant_mark(cell[None]))
+    np.testing.assert_array_equal(found[0], disc()[..., 0] > 0)
+    assert not cell_of(np.zeros((1, SIZE, SIZE, 3))).any()
+
+
+def test_share_beside_the_cell_counts_a_mark_that_the_share_on_black_does_not():
+    images = shortcut.plant_mark(disc()[None])
+    maps = np.zeros((1, SIZE, SIZE))
+    maps[0, 1:5, 1:5] = 1
+    assert off_cell_share(maps, images).tolist() == [1.0]
+    assert black_share(maps, images).tolist() == [0.0]
+
+
+def test_completeness_of_a_worked_example():
+    assert completeness(np.array([1.0, -2.5]), np.array([1.0, -3.0])) == pytest.approx(0.125)
+
+
+def test_stages_forget_from_the_last_layer_down(images):
+    model = join([build_cnn(SIZE, seed=seed) for seed in (3, 4)])
+    model.get_layer("norm1").moving_mean.assign(np.full(24, 9.0))
+    before = model.get_weights()
+    names = []
+    for name, partial in randomise_stages(model, seed=5):
+        names.append(name)
+        for block in range(1, 5):
+            for prefix in ("", "network2_"):
+                layer = f"{prefix}conv{block}"
+                same = np.array_equal(
+                    model.get_layer(layer).get_weights()[0],
+                    partial.get_layer(layer).get_weights()[0],
+                )
+                assert same == (f"conv{block}" not in names)
+    assert names == ["logit", "conv4", "conv3", "conv2", "conv1"]
+    assert not np.any(partial.get_layer("norm1").moving_mean)
+    for old, now in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, now)
+
+
+def test_deep_networks_forget_in_few_stages():
+    inputs = keras.Input((8, 8, 3))
+    x = inputs
+    for number in range(7):
+        x = layers.Conv2D(2, 1, name=f"c{number}")(x)
+    x = layers.Dense(1, name="logit")(layers.Flatten()(x))
+    names = [name for name, _ in randomise_stages(keras.Model(inputs, x), 0, n_stages=3)]
+    assert len(names) == 3
+    assert names[-1] == "c0"
+
+
+def test_curves_of_a_right_map_beat_random_orders_and_of_a_wrong_one_lose():
+    cells = np.stack([disc(value=value) for value in (60, 200)])
+    # The wiped picture of a plain cell is the cell: only what differs within it counts.
+    cells[:, 8:14, 8:14] = 250
+    model, right = square_model(), np.zeros((2, SIZE, SIZE))
+    right[:, 8:14, 8:14] = 1
+    found = curves(model, cells, right, seed=0)
+    assert found.deletion[0] == pytest.approx(1, abs=1e-5)
+    assert found.deletion[-1] == pytest.approx(0, abs=1e-5)
+    assert found.insertion[-1] == pytest.approx(1, abs=1e-5)
+    assert np.all(found.scores > 0.2)
+    assert np.all(curves(model, cells, -right, seed=0).scores < -0.2)
+    # A map without order is one more random order.
+    many = np.repeat(cells[1:], 16, axis=0)
+    assert abs(curves(model, many, np.zeros((16, SIZE, SIZE)), seed=0).scores.mean()) < 0.15
+
+
+def test_pointing_and_overlap_of_a_worked_example():
+    maps, masks = np.zeros((3, 48, 48)), np.zeros((3, 48, 48), bool)
+    masks[:2, 10:20, 10:20] = True
+    maps[0, 12:18, 12:18] = -3  # the sign does not count
+    maps[1, 30, 30] = 1
+    maps[2, 5, 5] = 1
+    np.testing.assert_array_equal(pointing(maps, masks), [1, 0, np.nan])
+    maps[0, 10:20, 10:20] = -3
+    shares = overlap(maps, masks)
+    assert shares[0] == 1
+    assert shares[1] < 0.01
+    assert np.isnan(shares[2])
+
+
+def test_stability_is_one_for_a_map_that_turns_along_and_low_for_one_that_does_not():
+    rng = np.random.default_rng(0)
+    cells = np.stack([disc()] * 2)
+    cells[:, 8:24, 8:24] = np.kron(rng.integers(50, 250, (2, 4, 4, 3)), np.ones((1, 4, 4, 1)))
+    moves = lambda _, pictures: np.asarray(pictures, float).sum(axis=-1)  # noqa: E731
+    fixed_map = np.kron(rng.random((16, 16)), np.ones((2, 2)))
+    stays = lambda _, pictures: np.stack([fixed_map] * len(pictures))  # noqa: E731
+    good = stability(None, moves, cells, moves(None, cells))
+    bad = stability(None, stays, cells, stays(None, cells))
+    assert np.all(good > 0.85)
+    assert np.all(good > bad + 0.1)
+
+
+def test_interval_draws_groups_not_cells():
+    values = np.repeat([0.0, 1.0], 500)
+    told = interval(values, np.repeat(["a", "b"], 500))
+    assert told == {"value": 0.5, "low": 0.0, "high": 1.0}
+    alone = interval(values, np.zeros(1000))
+    assert (alone["low"], alone["high"]) == (None, None)
+    assert interval(np.array([np.nan]), np.zeros(1))["value"] is None
+
+
+# ------------------------------------------------------ networks whose causes are known
+
+
+@pytest.fixture(scope="module")
+def known():
+    """Twin cells that differ by class in their nucleoli only: pictures, labels, masks."""
+    plan = twin.plan_twin(240, 28, seed=0)
+    plan = plan[plan["drawn_as"] == plan.index].iloc[:160].copy()
+    labels = np.arange(len(plan)) % 2
+    for cause, values in {
+        "diameter": (190.0, 190.0), "clumping": (0.3, 0.3), "irregularity": (0.03, 0.03),
+        "cleft": (0.0, 0.0), "nucleoli": (0, 2), "nucleolus_size": (14.0, 14.0),
+        "nucleolus_contrast": (60.0, 60.0),
+    }.items():  # fmt: skip
+        plan[cause] = np.where(labels == 1, values[1], values[0])
+    plan[["neighbour", "torn", "cut"]] = False
+    drawn = [twin.draw_cell(row, 0) for row in plan.to_dict("records")]
+    pictures = np.stack([crop_and_resize(picture, 48, BOX) for picture, _ in drawn])
+    whole = np.stack([masks["cell"] for _, masks in drawn])
+    masks = {
+        name: resize_masks(np.stack([found[name] for _, found in drawn]), 48, BOX, whole)
+        for name in ("cell", "nucleoli", "chromatin", "outline")
+    }
+    return pictures, labels, masks
+
+
+@pytest.fixture(scope="module")
+def honest(known):
+    """A network that has learnt the nucleoli."""
+    pictures, labels, _ = known
+    return shortcut.learn_small(pictures[:120], labels[:120], seed=0, epochs=10)
+
+
+@pytest.fixture(scope="module")
+def marked(known):
+    """Pictures with a mark in a corner of every ALL cell, and a network that learnt them."""
+    pictures, labels, _ = known
+    pictures = np.where(
+        (labels == 1)[:, None, None, None], shortcut.plant_mark(pictures), pictures
+    ).astype(np.uint8)
+    return pictures, shortcut.learn_small(pictures[:120], labels[:120], seed=0, epochs=10)
+
+
+def unseen_all(known):
+    labels = known[1]
+    return np.flatnonzero(labels == 1)[-16:]
+
+
+def test_planted_corner_mark_is_caught_and_an_honest_network_passes(known, honest, marked):
+    rows = unseen_all(known)
+    background = known[0][:16]
+    for method in ("shap", "integrated"):
+        pictures, network = marked
+        maps = explain.explain_pixels(method, network, pictures[rows], pictures[:16])
+        found = shortcut.reads_beside(network, pictures[rows], maps)
+        assert found["caught"], (method, found)
+        maps = explain.explain_pixels(method, honest, known[0][rows], background)
+        found = shortcut.reads_beside(honest, known[0][rows], maps)
+        assert not found["caught"], (method, found)
+
+
+def test_trained_and_untrained_networks_are_told_apart_by_their_maps(known, honest):
+    rows, (pictures, _, masks) = unseen_all(known), known
+    cells, background = pictures[rows], pictures[:16]
+    ignorant = randomise_weights(honest, seed=1)
+
+    def maps_of(network, some):
+        return explain.explain_pixels("shap", network, some, background)
+
+    trained_maps, ignorant_maps = maps_of(honest, cells), maps_of(ignorant, cells)
+    # (b) what was learnt goes, and the map with it
+    alike = cascade(honest, maps_of, cells[:4], seed=1)
+    assert alike.iloc[-1] < 0.3
+    assert alike.iloc[-1] < alike.iloc[0] - 0.5
+    # (c) the trained network misses what its own map names, not what an ignorant one's does
+    own = curves(honest, cells, trained_maps).scores.mean()
+    other = curves(honest, cells, ignorant_maps).scores.mean()
+    assert own > 0.15
+    assert own > other + 0.15
+    # (e) the known cause is found by the trained network only
+    found = [
+        overlap(maps, masks["nucleoli"][rows]).mean() for maps in (trained_maps, ignorant_maps)
+    ]
+    assert found[0] > found[1] + 0.1
+    hits = [
+        pointing(maps, masks["nucleoli"][rows]).mean() for maps in (trained_maps, ignorant_maps)
+    ]
+    assert hits[0] > hits[1] + 0.2
+
+
+def test_judge_tells_every_test_of_a_method(known, honest):
+    rows, (pictures, _, masks) = unseen_all(known)[:4], known
+    of_rows = {name: mask[rows] for name, mask in masks.items()}
+    maps, told = judge(
+        "gradcam", honest, pictures[rows], pictures[:8], np.arange(4), of_rows, few=2
+    )
+    assert maps.shape == (4, 48, 48)
+    assert told["completeness"] is None
+    assert {"pointing_nucleoli", "overlap_outline", "stability", "off_cell"} <= set(told)
+    assert told["seconds"] > 0
