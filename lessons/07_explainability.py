@@ -3,20 +3,20 @@
 #
 # After this lesson you will be able to make a heat map, and to test it before you believe it.
 #
-# **45 minutes to teach · about a minute to run (two, if the network must be trained first)**
+# **75 minutes to teach · about two minutes to run (four, if the network must be trained first)**
 
 # %% [markdown]
 # **Questions**
 #
 # - Which pixels moved the network towards ALL, and which towards HEM?
 # - Does a convincing heat map show that a network has learnt something?
-# - What can one check when the truth is known?
+# - What can one check when the truth is known, and what when it is not?
 #
 # **Objectives** – you will
 #
-# 1. explain single answers with SHAP and with Grad-CAM, and say what their numbers mean;
-# 2. test an explanation against an untrained network;
-# 3. measure how much of an explanation lies where the truth is.
+# 1. explain single answers by several methods, and say what their numbers mean;
+# 2. put an explanation to six tests, and choose a method for a question;
+# 3. catch a network that reads a mark beside the cell.
 
 # %% tags=["setup"]
 
@@ -28,11 +28,12 @@ run: str = ""  # folder for results; empty for one named after the three above
 
 # %%
 import inspect
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from leukhelpers import explain, learning, lesson, models, plots, runs
+from leukhelpers import explain, groups, learning, lesson, plots, runs, shortcut, training, trust
 from leukhelpers.pixels import resize_masks
 from leukhelpers.quiz import check
 
@@ -70,43 +71,43 @@ titles = [
 
 # %%
 background = np.load(trained.folder / "background.npy")
-shap_values = explain.shap_gradient(model, images, background, n_samples=400, seed=seed)
+shap_values = explain.shap_gradient(model, images, background, n_samples=200, seed=seed)
 by_pixel = shap_values.sum(axis=-1)
 print("one number for each pixel and colour:", shap_values.shape)
 
 # %% [markdown]
 # Do they add up? That is the first test, **completeness**. SHAP's gradient explainer draws random
-# samples, so the sum is met roughly; more samples bring it nearer.
+# samples, so the sum is met roughly; more samples bring it nearer. Where the two columns differ by
+# as much as their own size, that cell's map deserves no story.
 
 # %%
-logit = models.logit_model(model)
-expected = logit.predict(images.astype("float32"), verbose=0).ravel()
-expected -= logit.predict(background.astype("float32"), verbose=0).mean()
+expected = explain.logits(model, images) - explain.logits(model, background).mean()
 pd.DataFrame(
     {"logit minus background": expected, "sum of SHAP values": by_pixel.sum(axis=(1, 2))},
     index=titles,
 ).round(2)
 
 # %% [markdown]
-# ## Grad-CAM: where does the last layer look?
+# ## Two relatives
 #
-# Grad-CAM asks the last convolution instead. It is coarse, quick and only shows what speaks *for*
-# ALL.
+# **Integrated gradients** draws nothing at random: it fades the cell in, from the mean picture of
+# the background, and adds up what each pixel contributes on the way. **Grad-CAM** asks the last
+# convolution instead. It is coarse, quick and only shows what speaks *for* ALL.
 
 # %%
 print(inspect.getsource(explain.grad_cam).split('"""')[2])
 
 # %% tags=["nbval-check-output"]
+fade = explain.integrated_gradients(model, images, background).sum(axis=-1)
 cam = explain.grad_cam(model, images)
+maps = {"SHAP": by_pixel, "integrated gradients": fade, "Grad-CAM": cam}
 figure = plots.attribution_grid(
-    images,
-    {"SHAP": by_pixel, "Grad-CAM": cam},
-    titles,
-    title="What moved the network, by two methods",
-    note=note,
+    images, maps, titles, title="What moved the network, by three methods", note=note
 )
 here.show(
-    figure, "maps", "Six cells, each with its SHAP values towards HEM or ALL and its Grad-CAM map."
+    figure,
+    "maps",
+    "Six cells, each with three maps of what spoke for HEM or ALL, by three methods.",
 )
 
 # %% [markdown]
@@ -122,9 +123,9 @@ here.show(
 # do its maps look like?
 
 # %% tags=["nbval-check-output"]
-ignorant = explain.randomise_weights(model, seed=seed + 1)
+ignorant = trust.randomise_weights(model, seed=seed + 1)
 ignorant_cam = explain.grad_cam(ignorant, images)
-ignorant_shap = explain.shap_gradient(ignorant, images, background, 200, seed).sum(axis=-1)
+ignorant_shap = explain.shap_gradient(ignorant, images, background, 100, seed).sum(axis=-1)
 figure = plots.attribution_grid(
     images,
     {"SHAP, untrained": ignorant_shap, "Grad-CAM, untrained": ignorant_cam},
@@ -135,24 +136,43 @@ figure = plots.attribution_grid(
 here.show(figure, "untrained", "The same six cells explained by a network with random weights.")
 
 # %% [markdown]
-# Read the colour bars first: these values are far smaller than before, and each figure is stretched
-# to its own range. Then look at SHAP: it traces the edge of the cell again, now for a network that
-# has never learnt anything. The edge is simply where there is something to see. And Grad-CAM: is it
-# still on the cell, or somewhere else? A method whose maps change when the learning is taken away
+# Read the colour bars first: each figure is stretched to its own range. Then look at SHAP: it
+# traces the edge of the cell again, now for a network that has never learnt anything. The edge is
+# simply where there is something to see. A method whose maps change when the learning is taken away
 # passes this test; one whose maps do not is drawing the picture, not the network.
 #
 # The eye is easily fooled here, so we measure: the rank correlation of the pixels inside the cell
-# between the two networks' maps. 1 means the same order, 0 nothing in common. For SHAP we do it
-# twice. *Signed* compares direction, for ALL or for HEM. *Strength* leaves the sign out and
-# compares only *where* a map is strong, as the eye does.
+# between the maps before and after. 1 means the same order, 0 nothing in common. And we let the
+# network forget **layer by layer**, from the last one down (Adebayo 2018), on three of the cells.
+
+# %% tags=["nbval-check-output"]
+quick_shap = partial(explain.shap_gradient, background=background, n_samples=40, seed=seed)
+methods = {
+    "SHAP": lambda network, cells: quick_shap(network, cells).sum(axis=-1),
+    "integrated gradients": lambda network, cells: explain.explain_pixels(
+        "integrated", network, cells, background
+    ),
+    "Grad-CAM": explain.grad_cam,
+}
+alike = pd.DataFrame(
+    {name: trust.cascade(model, way, images[::2], seed) for name, way in methods.items()}
+)
+figure = plots.forgetting_lines(
+    alike, title="What is left of each map while the network forgets", note=note
+)
+here.show(figure, "forgetting", "Rank correlation of maps with the first, as layers are forgotten.")
+
+# %% [markdown]
+# *Signed* maps compare direction, for ALL or for HEM. *Strength* leaves the sign out and compares
+# only *where* a map is strong, as the eye does:
 
 # %%
-inside = images.max(axis=-1) > 0
+inside = trust.cell_of(images)
 similarity = pd.DataFrame(
     {
-        "SHAP, signed": explain.rank_similarity(by_pixel, ignorant_shap, inside),
-        "SHAP, strength": explain.rank_similarity(abs(by_pixel), abs(ignorant_shap), inside),
-        "Grad-CAM": explain.rank_similarity(cam, ignorant_cam, inside),
+        "SHAP, signed": trust.rank_similarity(by_pixel, ignorant_shap, inside),
+        "SHAP, strength": trust.rank_similarity(abs(by_pixel), abs(ignorant_shap), inside),
+        "Grad-CAM": trust.rank_similarity(cam, ignorant_cam, inside),
     },
     index=titles,
 )
@@ -164,19 +184,45 @@ similarity.round(2).astype(object).where(similarity.notna(), "blank map")
 # other colours. The places then come from the picture; only the colours can come from learning. And
 # mind that two *untrained* networks disagree in sign as well: a 0 alone proves nothing.
 #
-# **Second check: the background.** Nothing is to be seen on the black. Which share of an
-# explanation lies there?
+# ## Does the network miss what the map names?
+#
+# Wipe the picture out, tile by tile, the most important tiles first. If the map is right, the
+# evidence for the network's own answer falls faster than in a random order (**deletion**). Give the
+# tiles back in the same order, and it should rise faster (**insertion**). The area between the two
+# curves, less that of random orders, is the score of the map: 0 is no better than chance.
+
+# %% tags=["nbval-check-output"]
+found = {name: trust.curves(model, images, map_, seed) for name, map_ in maps.items()}
+found["SHAP, untrained"] = trust.curves(model, images, ignorant_shap, seed)
+figure = plots.deletion_curves(
+    found, title="What a map names first should be missed first", note=note
+)
+here.show(figure, "deletion", "Evidence left while tiles are wiped out, and while they come back.")
 
 # %%
+pd.Series({name: curve.scores.mean() for name, curve in found.items()}, name="score").round(2)
+
+# %% [markdown]
+# The map of the network that knows nothing is the one to beat. Wiping out makes pictures that no
+# microscope ever took, so this test, too, is evidence and no proof.
+#
+# ## The background, and a small turn
+#
+# Nothing is to be seen on the black. Which share of an explanation lies there? And a cell on a
+# slide has no up: turn it by a few degrees, explain it, turn the map back. Is it the same map?
+
+# %%
+steady = {name: trust.stability(model, way, images, maps[name]) for name, way in methods.items()}
 shares = pd.DataFrame(
-    {
-        "SHAP": explain.black_share(by_pixel, images),
-        "Grad-CAM": explain.black_share(cam, images),
-        "by area of the picture": (images.max(axis=-1) == 0).mean(axis=(1, 2)),
-    },
-    index=titles,
+    {name: trust.off_cell_share(map_, images) for name, map_ in maps.items()}, index=titles
 )
-shares.round(2)
+pd.DataFrame(
+    {
+        "share beside the cell": shares.mean(),
+        "by area of the picture": (~inside).mean(),
+        "the same after a small turn": {name: values.mean() for name, values in steady.items()},
+    }
+).round(2)
 
 # %% [markdown]
 # Part of it is spill: Grad-CAM's map has a coarse grid. A map in a far corner is not. And it may be
@@ -187,41 +233,107 @@ shares.round(2)
 #
 # Of real cells nobody knows which pixels make them leukemic. Of the twin it is known, because the
 # program that drew the cells wrote it down: chromatin, nucleoli, the outline of the nucleus. So we
-# can ask how much of an explanation lies there, compared with what an even spread over the
-# cell would give. (On real cells this part is left out.)
+# can ask how often the strongest place of a map lies in such a part (the **pointing game**) and how
+# well the strongest places overlap with it, *less* what an even spread over the cell would reach.
+# We take more leukemic cells for that. (On real cells this part is left out.)
+
+# %%
+test = table.iloc[prepared.split.test]
+ill = np.flatnonzero(table["cell_id"].isin(test.loc[test["label"] == 1, "cell_id"]))
+ill = np.random.default_rng(seed).permutation(ill)[:16]
+people = groups.group_ids(table)[ill]
+ill_maps = {name: way(model, pixels[ill]) for name, way in methods.items()}
+ill_maps["SHAP, untrained"] = methods["SHAP"](ignorant, pixels[ill])
 
 # %%
 if prepared.dataset.synthetic:
     from leukhelpers.datasets.twin import cause_masks
 
-    masks = cause_masks(prepared.dataset.root, chosen["cell_id"])
-    small = {
-        name: resize_masks(found, *learning.picture_size("cnn", prepared.profile), masks["cell"])
-        for name, found in masks.items()
-    }
+    masks = cause_masks(prepared.dataset.root, table["cell_id"].iloc[ill])
+    size = learning.picture_size("cnn", prepared.profile)
+    small = {name: resize_masks(mask, *size, masks["cell"]) for name, mask in masks.items()}
+    rows = {}
+    for name, map_ in ill_maps.items():
+        for cause in trust.CAUSES:
+            even = small[cause].sum(axis=(1, 2)) / small["cell"].sum(axis=(1, 2))
+            hits = trust.pointing(map_, small[cause]) - even
+            cover = trust.overlap(map_, small[cause]) - even
+            told = {"pointing": hits, "overlap": cover}
+            rows[name, cause] = {k: trust.interval(v, people, seed) for k, v in told.items()}
 
 # %%
 if prepared.dataset.synthetic:
-    rows = {}
-    for name in ("outline", "chromatin", "nucleoli"):
-        rows[name] = {
-            "SHAP": explain.mask_share(by_pixel, small[name]).mean(),
-            "untrained SHAP": explain.mask_share(ignorant_shap, small[name]).mean(),
-            "even spread": (small[name].sum() / small["cell"].sum()),
-        }
-    truth = pd.DataFrame(rows).T
-    print(truth.round(2))
+    told = pd.DataFrame(rows).T.map(
+        lambda x: (
+            "–" if x["low"] is None else f"{x['value']:+.2f} ({x['low']:+.2f} … {x['high']:+.2f})"
+        )
+    )
+    print(told.to_string())
 
 # %% [markdown]
-# A share above "even spread" says that the map is denser there than elsewhere in the cell. A share
-# that the untrained network reaches as well says nothing about learning. So go back to your two
-# stories: which of these parts has a share above *both*? Only that is evidence.
+# Above 0: the map is denser there than elsewhere in the cell. In brackets the interval by groups of
+# people. A part that the untrained network's map reaches as well says nothing about learning. So go
+# back to your two stories: which of these parts has an interval above 0, *and* above the untrained
+# network? Only that is evidence.
+#
+# ## What a heat map cannot tell: a probe
+#
+# A map says *where*, not *what*. Orange on the whole nucleus may mean its grain, its size, or its
+# colour. To tell these apart one changes one of them and leaves the rest: all cells scaled to **one
+# size**, recoloured to **one stain**, or with **nothing beside** them. How does the answer move?
+
+# %%
+some = np.random.default_rng(seed).permutation(prepared.split.test)[:150]
+probed = shortcut.probe(
+    partial(training.predict, model), pixels[some], background, table["label"].to_numpy()[some]
+)
+probed.round(2)
+
+# %% [markdown]
+# Where the answers move and the AUROC falls, the network used what was taken away. Where they move
+# and the AUROC stays, it was disturbed and no more. A network that sees each cell in its own box
+# has little to lose from *one size*; the area model of lesson 01 would lose all. *One stain* evens
+# out how dark a cell is and how strong its contrast, too: what is lost there may have been the
+# laboratory's colour or the cell's own chromatin.
+#
+# ## Which method for which question?
+#
+# The same tests, by a benchmark on real cells of people whom the network had not met
+# (`docs/explanations.md` has the table of the twin as well, and all intervals). For *adds up*,
+# *randomised* and *beside the cell* less is better, for *faithful* and *turned* more is.
+
+# %%
+real = lesson.measured("explanations_real")
+score = {
+    explain.METHODS[name]: {
+        "adds up": told["completeness"],
+        "randomised": told["randomised"],
+        "faithful": told["faithfulness"]["value"],
+        "beside the cell": told["off_cell"]["value"],
+        "turned": told["stability"]["value"],
+        "seconds": told["seconds"],
+    }
+    for name, told in real["methods"].items()
+    if "refused" not in told
+}
+pd.DataFrame(score).T.astype(float).round(2)
+
+# %% [markdown]
+# *SHAP by regions* hides parts of the picture and asks the network again, with no gradients at all;
+# *SHAP by layers* is SHAP's DeepExplainer. For "how much?" take a method that adds up. For "does
+# the network miss it?" take the most faithful. For a first look, Grad-CAM, and say what it is.
+#
+# No map answers these: whether the evidence is *right*, whether it is the *cause* of the disease,
+# what the network would do without it, and whether it holds for other people. Networks are not the
+# only ones to be explained: `leuk explain` shares an SVM's or a forest's answer out among its
+# features, which have names.
 
 # %%
 here.record(
     **{f"similarity to untrained, {name}": round(x, 2) for name, x in similarity.mean().items()},
-    share_of_shap_on_black=round(float(shares["SHAP"].mean()), 2),
-    share_of_grad_cam_on_black=round(float(shares["Grad-CAM"].mean()), 2),
+    **{f"score of {name}": round(float(c.scores.mean()), 2) for name, c in found.items()},
+    share_of_shap_beside_the_cell=round(float(shares["SHAP"].mean()), 2),
+    share_of_grad_cam_beside_the_cell=round(float(shares["Grad-CAM"].mean()), 2),
 )
 
 # %% [markdown]
@@ -245,20 +357,55 @@ answer = "What does the map of an untrained network look like?"  # solution
 check("07.2", answer)
 
 # %% [markdown]
-# **07.3** Which of the six cells has the largest share of its SHAP values on black? Give its
-# position, 0 to 5.
+# **07.3** Two laboratories, A and B, each send a small network and some cells of theirs. In both,
+# a grey mark is to be seen in a corner of the ALL cells' pictures. In one laboratory *every*
+# picture has it, a speck on the lens perhaps; in the other only those of ALL cells, and the network
+# has learnt it. Which one, `"A"` or `"B"`?
 
 # %% tags=["nbval-check-output"]
-answer = int(explain.black_share(by_pixel, images).argmax())  # solution
-check("07.3", answer, shares=shares["SHAP"])
+labs = shortcut.laboratories(prepared.pixels, table["label"].to_numpy(), seed)
+some_ill = {name: lab.images[lab.labels == 1][:3] for name, lab in labs.items()}
+its_maps = {
+    f"SHAP, network {name}": explain.explain_pixels(
+        "shap", lab.model, some_ill[name], lab.background
+    )
+    for name, lab in labs.items()
+}
+figure = plots.attribution_grid(
+    some_ill["A"], its_maps, ["ALL"] * 3, title="One mark, two networks: who reads it?", note=note
+)
+here.show(figure, "mark", "Three cells with a mark in a corner, and the SHAP maps of two networks.")
+
+# %% tags=["nbval-check-output"]
+moved = {  # solution
+    name: shortcut.reads_beside(labs[name].model, some_ill[name], map_)["moved"]  # solution
+    for name, map_ in zip(labs, its_maps.values(), strict=True)  # solution
+}  # solution
+answer = max(moved, key=moved.get)  # solution
+check("07.3", answer, labs=labs)
+
+# %% [markdown]
+# **07.4** A map points, a change proves. Take that laboratory's cells of label 1, and the same with
+# everything beside the cell blacked out (`shortcut.nothing_beside`). Of how many does its network's
+# answer change from ALL (a probability of 0.5 or more) to HEM?
+
+# %% tags=["nbval-check-output"]
+lab = labs[max(moved, key=moved.get)]  # solution
+its_ill = lab.images[lab.labels == 1]  # solution
+before = lab.model.predict(its_ill.astype("float32"), verbose=0) >= 0.5  # solution
+clean = shortcut.nothing_beside(its_ill).astype("float32")  # solution
+answer = int((before & (lab.model.predict(clean, verbose=0) < 0.5)).sum())  # solution
+check("07.4", answer, labs=labs)
 
 # %% [markdown]
 # ## Key points
 #
 # - SHAP shares out the logit; its values add up. Grad-CAM is coarse and one-sided.
 # - A convincing map is no evidence. Compare it with the map of an untrained network.
-# - Where the truth is known, measure. Where it is not, stay modest.
+# - Test a method before you tell its story: does it add up, forget, name what is missed?
+# - A map says where. To learn what the network reads there, change it and ask again.
 #
 # **Read next:** Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018, from where the
 # test with random weights comes. On SHAP: Lundberg and Lee, NeurIPS 2017; on Grad-CAM: Selvaraju
-# et al., ICCV 2017.
+# et al., ICCV 2017; on integrated gradients: Sundararajan et al., ICML 2017; on deletion and
+# insertion: Petsiuk et al., BMVC 2018.

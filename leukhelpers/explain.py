@@ -231,7 +231,7 @@ def shap_gradient(
     model: keras.Model,
     images: np.ndarray,
     background: np.ndarray,
-    n_samples: int = 100,
+    n_samples: int = 200,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> np.ndarray:
@@ -248,7 +248,7 @@ def shap_gradient(
         RGB values 0 to 255.
     background : array of shape (m, height, width, 3)
         The cells to compare with.
-    n_samples : int, default 100
+    n_samples : int, default 200
         Points an image, each on the way from a random background cell to the image.
     seed : int, default 0
         Seed of these points; each image has the same, whichever others there are.

@@ -186,10 +186,31 @@ def _wrong_people(answer: Any, predictions: pd.DataFrame) -> str | None:
     return "For each subject take the share of cells called ALL; is it above one half?"
 
 
-def _most_on_black(answer: Any, shares: pd.Series) -> str | None:
-    if int(answer) == int(np.argmax(shares)):
+def _guilty(answer: Any, labs: dict[str, Any]) -> str | None:
+    guilty = next(name for name, lab in labs.items() if lab.guilty)
+    if answer == guilty:
         return None
-    return "Take the position of the largest value in the column SHAP, counted from 0."
+    if answer in labs:
+        return "Whose maps are strongest on the mark, and whose answers move without it?"
+    return f"Answer with {' or '.join(repr(name) for name in labs)}."
+
+
+def _without_mark(answer: Any, labs: dict[str, Any]) -> str | None:
+    from leukhelpers import shortcut  # with TensorFlow, which other lessons need not wait for
+
+    lab = next(lab for lab in labs.values() if lab.guilty)
+    ill = lab.images[lab.labels == 1]
+    wanted = called_all(lab.model, ill) & ~called_all(lab.model, shortcut.nothing_beside(ill))
+    if int(answer) == int(wanted.sum()):
+        return None
+    if int(answer) == len(ill):
+        return "That is how many ALL cells there are; of how many did the answer change?"
+    return "Compare the answers to lab.images of label 1 with those to nothing_beside of them."
+
+
+def called_all(model: Any, images: np.ndarray) -> np.ndarray:
+    """Tell of which pictures a network says ALL."""
+    return model.predict(np.asarray(images, np.float32), verbose=0)[:, 0] >= 0.5
 
 
 def _never_called(answer: Any) -> str | None:
@@ -349,7 +370,8 @@ CHECKS: dict[str, Check] = {
             "How many layers has it?": "Whatever it has, does the map show what was learnt?",
         },
     ),
-    "07.3": _most_on_black,
+    "07.3": _guilty,
+    "07.4": _without_mark,
     "08.1": _number(
         115_200,
         {

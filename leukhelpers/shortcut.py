@@ -6,7 +6,7 @@ An explanation says *where*; these probes change one thing and see how the answe
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -216,3 +216,63 @@ def reads_beside(model: keras.Model, images: np.ndarray, maps: np.ndarray) -> di
         "moved": moved,
         "caught": bool(pointing > POINTING and moved > MOVED),
     }
+
+
+class Laboratory(NamedTuple):
+    """A network, the small pictures of which it learnt, and whether it reads their mark.
+
+    Attributes
+    ----------
+    model : keras.Model
+    images : uint8 array of shape (n, size, size, 3)
+        Cells that it has not learnt from, photographed there.
+    labels : int array of shape (n,)
+    background : uint8 array of shape (m, size, size, 3)
+        Some that it has learnt from.
+    guilty : bool
+        Whether the mark told the classes apart in what it learnt from.
+    """
+
+    model: keras.Model
+    images: np.ndarray
+    labels: np.ndarray
+    background: np.ndarray
+    guilty: bool
+
+
+def laboratories(
+    pixels: np.ndarray, labels: np.ndarray, seed: int = 0, n_cells: int = 240
+) -> dict[str, Laboratory]:
+    """Set up the exercise: two laboratories whose pictures have a mark in the same corner.
+
+    In one laboratory every picture has it, in the other those of ALL cells only. Each has
+    trained a small network on its own pictures.
+
+    Parameters
+    ----------
+    pixels : uint8 array of shape (n, size, size, 3)
+    labels : int array of shape (n,)
+    seed : int
+        Decides which is which, and the corner.
+    n_cells : int
+        Cells that each network learns from; as many ALL as HEM.
+
+    Returns
+    -------
+    dict of str to Laboratory
+        ``A`` and ``B``.
+    """
+    rng = np.random.default_rng(seed)
+    corner, guilty = str(rng.choice(CORNERS)), str(rng.choice(["A", "B"]))
+    each = min(n_cells // 2, *np.bincount(labels, minlength=2))
+    chosen = np.concatenate([rng.permutation(np.flatnonzero(labels == x))[:each] for x in (0, 1)])
+    chosen = rng.permutation(chosen)
+    small, truth = np.asarray(pixels[chosen])[:, ::2, ::2], labels[chosen]
+    marked, n_learnt, found = plant_mark(small, corner), len(chosen) * 5 // 6, {}
+    for name in ("A", "B"):
+        with_mark = (truth == 1) | (name != guilty)
+        seen = np.where(with_mark[:, None, None, None], marked, small)
+        model = learn_small(seen[:n_learnt], truth[:n_learnt], seed, epochs=14)
+        rest = slice(n_learnt, None)
+        found[name] = Laboratory(model, seen[rest], truth[rest], seen[:24], name == guilty)
+    return found

@@ -247,7 +247,14 @@ def test_evaluate_predict_and_explain_a_trained_run(leuk, trained, tiny_tree, tm
 
     status, output, _ = leuk("explain", "--run", trained, "--out", tmp_path / "maps", picture)
     assert status == 0
-    assert json.loads(output)["figure"].endswith(".png")
+    told = json.loads(output)
+    assert told["figure"].endswith(".png")
+    assert set(told["methods"]) == {"shap", "integrated", "gradcam"}
+
+    method = ("--method", "tealeaves")
+    status, _, error = leuk("explain", "--run", trained, "--out", tmp_path, *method, picture)
+    assert status == 2
+    assert "choose from shap, integrated, gradcam" in error
 
 
 def test_evaluate_without_json_prints_a_table(leuk, trained, tiny_tree):

@@ -26,6 +26,7 @@ from leukhelpers import decisions, evaluation, plots
 from leukhelpers.cells import ALL, HEM, InputError
 from leukhelpers.plots.cells import _overlay
 from leukhelpers.plots.style import CLASS_COLOURS, WIDTH
+from leukhelpers.trust import Curves
 
 TITLE = "The finding"
 NOTE = "synthetic cells"
@@ -82,7 +83,14 @@ def all_figures(n_subjects: int = 6) -> dict[str, Callable[..., Figure]]:
     decided = decisions.summary(table, table)
     by_model = {"cnn": scores, "area": table["area_probability"], "another model": scores}
     splits = {"SVM": {"split by group": [0.7, 0.82, 0.93], "split by image": [0.95, 0.96, 0.96]}}
+    down = np.linspace(1, 0, 5)
+    curve = Curves(np.linspace(0, 1, 5), down, 1 - down, down**2, 1 - down**2, np.zeros(2))
+    shares = pd.Series(np.linspace(-0.7, 0.7, 15), [f"feature_{index}" for index in range(15)])
+    alike = pd.DataFrame({"SHAP": [1.0, 0.4, 0.1]}, ["nothing", "down to logit", "down to conv4"])
     return {
+        "feature_bars": lambda **k: plots.feature_bars(shares, shares + 3, 0.2, "logits", **k),
+        "forgetting_lines": lambda **k: plots.forgetting_lines(alike, **k),
+        "deletion_curves": lambda **k: plots.deletion_curves({"SHAP": curve}, **k),
         "montage": lambda **k: plots.montage(cells, ["a", "b", "c"], 2, **k),
         "learning_curves": lambda **k: plots.learning_curves(toy_history(), majority=0.6, **k),
         "confusion_matrix": lambda **k: plots.confusion_matrix(
@@ -154,7 +162,7 @@ def test_figure_has_its_title_on_the_left_and_its_note(name: str) -> None:
 def test_every_panel_of_a_chart_names_its_axis(name: str) -> None:
     figure = FIGURES[name](title=TITLE)
     assert all(axes.get_xlabel() for axes in figure.axes)
-    if name not in {"metric_bars", "repair_steps", "split_leak"}:  # their rows are named one by one
+    if name not in {"feature_bars", "metric_bars", "repair_steps", "split_leak"}:  # named rows
         assert figure.axes[0].get_ylabel() or figure.get_supylabel()
 
 
@@ -413,6 +421,39 @@ def test_signed_maps_say_their_direction_and_positive_ones_start_at_zero() -> No
     assert "towards ALL" in written
     assert "logits" in written
     assert "0" in texts_of(figure)
+
+
+def test_feature_bars_show_the_largest_by_name_and_the_others_together() -> None:
+    names = [f"feature_{index}" for index in range(15)]
+    shares = pd.Series(np.linspace(-0.7, 0.7, 15), names)
+    figure = plots.feature_bars(shares, pd.Series(2.5, names), 0.2, "logits", TITLE, at_most=4)
+    axes = figure.axes[0]
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels[0] == "feature 0 = 2.5"
+    assert labels[-1] == "11 other features"
+    widths = [bar.get_width() for bar in axes.patches]
+    assert sum(widths) == pytest.approx(shares.sum())
+    assert "logits" in axes.get_xlabel()
+    with pytest.raises(InputError, match="share and a measured value"):
+        plots.feature_bars(shares, pd.Series(2.5, names[::-1]), 0.2, "logits", TITLE)
+
+
+def test_forgetting_lines_begin_at_one_and_name_each_stage() -> None:
+    table = pd.DataFrame({"SHAP": [1.0, 0.4, -0.3]}, ["nothing", "down to logit", "down to conv4"])
+    axes = plots.forgetting_lines(table, TITLE).axes[0]
+    assert axes.lines[0].get_ydata()[0] == 1
+    assert axes.get_ylim()[0] < -0.3
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["nothing", "to logit", "to conv4"]
+
+
+def test_deletion_curves_draw_each_method_and_the_random_order() -> None:
+    down = np.linspace(1, 0, 5)
+    curve = Curves(np.linspace(0, 1, 5), down, 1 - down, down, 1 - down, np.zeros(2))
+    figure = plots.deletion_curves({"SHAP": curve, "Grad-CAM": curve}, TITLE)
+    assert len(figure.axes) == 2
+    np.testing.assert_array_equal(figure.axes[1].lines[1].get_ydata(), 1 - down)
+    named = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert named == ["SHAP", "Grad-CAM", "random"]
 
 
 def test_overlay_is_blue_towards_hem_vermilion_towards_all_and_clear_at_zero() -> None:

@@ -5,8 +5,8 @@ import re
 import pandas as pd
 import pytest
 
-from benchmarks import cnn_ideas, reference, results_page, rivals
-from leukhelpers import files
+from benchmarks import cnn_ideas, explanations, reference, results_page, rivals
+from leukhelpers import explain, files
 from leukhelpers.datasets import cards
 
 
@@ -34,6 +34,15 @@ def test_page_of_results_states_exactly_what_was_kept_and_shows_only_curves():
     shown = {path.stem for path in results_page.FIGURES.glob("*.png")}
     assert shown == {"roc", "reliability-cnn", "reliability-svm", "reliability-area"}
     assert all(f"results/{name}.png" in page for name in shown)
+
+
+def test_page_of_explanations_states_exactly_what_was_kept():
+    page, kept = explanations.PAGE.read_text("utf-8"), explanations.kept()
+    assert page == explanations.render(kept)
+    assert "Not for clinical use" in page
+    assert ("twin" not in kept) or ("**synthetic**" in page)
+    assert all(f"--kind {kind} --run RUN" in page for kind in kept)
+    assert set(kept["real"]["methods"]) == set(explain.METHODS)
 
 
 def test_answers_of_all_folds_are_put_side_by_side(tmp_path):

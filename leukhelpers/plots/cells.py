@@ -146,7 +146,7 @@ def attribution_grid(
             if lower == lower_edges[0]:
                 style: dict[str, Any] = {"ha": "center", "size": 10, "weight": "bold"}
                 write(axes, heads[column - 1], (0.5, 1), "axes fraction", (0, 20), **style)
-        _colour_bar(place(column, foot - 0.17, 0.09), limit, signed, narrow=side < 1.7)
+        _colour_bar(place(column, foot - 0.17, 0.09), limit, signed, side)
     return figure
 
 
@@ -181,12 +181,15 @@ def _overlay(values: np.ndarray, limit: float, signed: bool) -> np.ndarray:
     return rgba
 
 
-def _colour_bar(axes: Axes, limit: float, signed: bool, narrow: bool) -> None:
+def _colour_bar(axes: Axes, limit: float, signed: bool, side: float) -> None:
     """Draw a colour bar that says what its two ends mean."""
     scale = np.linspace(-limit if signed else 0, limit, 256)[None]
     axes.imshow(_overlay(scale, limit, signed), aspect="auto", extent=(0, 1, 0, 1))
     _frame(axes)
+    narrow = side < 1.7  # inches
     towards = "towards\n" if narrow else "towards "
+    if signed and side < 1.35:
+        towards = ""
     style: dict[str, Any] = {"va": "top", "size": 8, "linespacing": 1.2}
     below: Any = ("axes fraction", (0, -3))
     if signed:

@@ -166,5 +166,8 @@ def deletion_curves(found: Mapping[str, Curves], title: str, note: str = "") -> 
         axes.set_xlabel(f"share of the picture {doing}")
     panels[0].set_ylabel("evidence for its own answer")
     entries = {name: SPARE_COLOURS[index] for index, name in enumerate(found)}
-    colour_key(panels[0], {**entries, "random order": FAINT})
+    colour_key(panels[0], {**entries, "random": FAINT})
+    # The names reach over both panels: they must not push these apart, but need a line.
+    panels[0].get_legend().set_in_layout(False)
+    panels[0].set_title(" ")
     return figure
