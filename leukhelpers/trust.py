@@ -395,7 +395,7 @@ def _evidence(
         gone = np.array(taken)[..., None]
         pictures = [np.where(gone, wiped[index], whole[index]),
                     np.where(gone, whole[index], wiped[index])]  # fmt: skip
-        answers = network.predict(np.concatenate(pictures), batch_size=64, verbose=0)
+        answers = network.predict_on_batch(np.concatenate(pictures))
         told[:, :, index] = answers.reshape(2, STEPS + 1)
     return told
 

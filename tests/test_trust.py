@@ -299,7 +299,7 @@ def test_trained_and_untrained_networks_are_told_apart_by_their_maps(known, hone
     ignorant = randomise_weights(honest, seed=1)
 
     def maps_of(network, some):
-        return explain.explain_pixels("shap", network, some, background)
+        return explain.explain_pixels("integrated", network, some, background)
 
     trained_maps, ignorant_maps = maps_of(honest, cells), maps_of(ignorant, cells)
     # (b) what was learnt goes, and the map with it
