@@ -1,14 +1,14 @@
 # %% [markdown]
 # # 10 · Autopsy of a paper
 #
-# After this lesson you will be able to find out from a paper's own table what its network learnt.
+# After this lesson you will be able to find out from a paper's own table what its network answered.
 #
 # **50 minutes to teach · about two minutes to run**
 
 # %% [markdown]
 # **Questions**
 #
-# - How can a network that learnt nothing be right in two of three cases?
+# - How can a network that gives everybody the same answer be right in two of three cases?
 # - Can two class names be exchanged, and nobody notice?
 # - What does each mistake cost, and what does its repair bring?
 #
@@ -46,7 +46,7 @@ table, note = prepared.table, prepared.dataset.note
 # The paper from which this course starts shall stay unnamed. Its authors did what most of us have
 # done at some time: they took a well-known data set from Kaggle, trained a network with the usual
 # recipe, and printed what the program printed. We open their study as a pathologist would, not to
-# blame anybody, but to learn what kills.
+# blame anybody, but to learn what went wrong.
 #
 # ## The table
 #
@@ -95,12 +95,14 @@ print(f"both: {len(training_set)} cells, a fifth of them: {len(training_set) / 5
 # ## The surprise: the names are exchanged
 #
 # The report has a row of 1455 cells. That is a fifth of the **leukemic** ones, and it stands under
-# the name HEM. The row of 678 is a fifth of the healthy ones, and is called ALL. Nothing else fits:
-# so many healthy cells as 1455 could stand in a fifth only if it had not been drawn at random.
+# the name HEM. The row of 678 is a fifth of the healthy ones, and is called ALL. (The usual program
+# rounds a fifth of all cells up, to 2133, and shares these out like the whole: 1455 and 678.)
+# Nothing else fits: how many healthy cells a fifth holds that is drawn at random varies by some
+# twenty, and 1455 is far out of reach.
 #
-# How does that happen? A program that reads folders sorts their names: `all` comes before `hem`, so
-# leukemic becomes 0 and healthy 1. Whoever then prints the report writes the names in the order in
-# which people say them. The table looks the same as a right one. It says the opposite.
+# How may that have happened? A program that reads folders sorts their names: `all` comes before
+# `hem`, so leukemic becomes 0 and healthy 1. Whoever then prints the report may write the names in
+# another order, healthy first. The table looks the same as a right one. It says the opposite.
 #
 # So the paper's network calls *every* cell leukemic, and the paper believes that it calls every
 # cell healthy.
@@ -112,10 +114,12 @@ print(f"both: {len(training_set)} cells, a fifth of them: {len(training_set) / 5
 # and dense layers; a fifth of the *pictures* drawn at random, which serves for the curves and for
 # the report; accuracy as the only measure.
 #
-# What made their network collapse, the paper does not tell, and its table cannot: any network that
-# always gives one answer prints it. We plant a mistake that is found in public notebooks about
-# these cells: the pixels are scaled **twice**. (Batch normalisation, which the paper has as well,
-# would undo a part of it, so it is left out here.)
+# What made their network *collapse*, that is, give every cell the same answer, the paper does not
+# tell, and its table cannot: any network that always gives one answer prints it. We plant the
+# second silent mistake of lesson 03: the pixels are scaled **twice**. And we leave out batch
+# normalisation, which the paper has: with it, this mistake might not make the network collapse. So
+# this is not how theirs failed, only one way to the same table. (`stratify` keeps the share of each
+# class.)
 
 # %%
 n, side = len(table), prepared.pixels.shape[1] // 2  # half the width, to save time
@@ -130,7 +134,7 @@ rows, fifth = train_test_split(
 
 
 # %%
-def network_of_the_paper():
+def small_network():
     """Lay out convolution, ReLU, max pooling, dropout, dense and sigmoid."""
     layers = keras.layers
     inputs = x = keras.Input((side, side, 3))
@@ -149,7 +153,7 @@ stopping = keras.callbacks.EarlyStopping(patience=5, restore_best_weights=True)
 def learn(scale, labels, rows, watched, weights=None):
     """Train, keep the epoch that does best on the watched rows, answer with it."""
     training.make_deterministic(seed)
-    network = network_of_the_paper()
+    network = small_network()
     network.compile("adam", "binary_crossentropy", metrics=["accuracy"])
     batches = augment.training_batches(small, [labels], rows, 32, seed)
     history = network.fit(
@@ -193,7 +197,8 @@ print(
 )
 
 # %% [markdown]
-# A network that really was trained, and a table that cannot be told from the published one.
+# Since all its answers are on one side, it does not matter which of them a name gets. Every network
+# that answers so prints this table, however well or badly it was trained.
 #
 # ## Five findings, five tools
 #
@@ -225,9 +230,10 @@ pd.DataFrame(scores).T[shown].astype(float).round(2)
 
 # %% [markdown]
 # The network is the majority answer in everything but the last column. *That* is worth a thought.
-# Its probabilities differ a little from cell to cell, far behind the point, and their order may
-# well hold something: mostly the size of the cell, as the area's own AUROC suggests. So "it learnt
-# nothing" would be too much said. It *answers* nothing; and a table of answers cannot show more.
+# Its probabilities differ a little from cell to cell, only in the late decimal places, and their
+# order may well hold something: perhaps the size of the cell; that would have to be tested. So "it
+# learnt nothing" would be too much said. It *answers* nothing; and a table of answers cannot show
+# more.
 #
 # **Third: the pixels.** Feed the package what that network was fed:
 
@@ -238,18 +244,19 @@ except InputError as error:
     print("Refused:", error)
 
 # %% [markdown]
-# **Fourth: a fifth of the pictures, not of the people.** And **fifth**: the pictures that decided
-# when to stop are the ones that the report is made of. As far as the paper tells, its curves and
-# its report are of the same cells.
+# **Fourth: a fifth of the pictures, not of the people.** And **fifth**: the cells that are watched
+# during training are the ones that the report is made of; as far as the paper tells, its curves and
+# its report are of the same cells. Even if every picture counted as a person of its own, the
+# package refuses cells that are both validation and test:
 
 # %%
 group = groups.group_ids(table)
 for title, parts in {
-    "a random fifth for the test": (rows, fifth[:0], fifth),
-    "the test cells decide when to stop": (rows, fifth, fifth),
+    "a random fifth for the test": (group, rows, fifth[:0], fifth),
+    "the test cells are watched, too": (by_image, rows, fifth, fifth),
 }.items():
     try:
-        groups.Split(group, *parts)
+        groups.Split(*parts)
     except groups.SharedGroupError as error:
         print(f"{title}: {str(error)[:60]} …")
 
@@ -291,7 +298,7 @@ steps = {
     "names the right way round": pd.DataFrame([scores["network"]]),
     "pixels scaled once": judged(pictures, kept="test"),
     "people kept apart": judged(people, kept="test"),
-    "other people decide when to stop": judged(people, kept="validation"),
+    "other people choose the epoch": judged(people, kept="validation"),
     "both classes weigh alike": judged(people, kept="validation", weighted=True),
 }
 others = {
@@ -329,13 +336,17 @@ table_of_steps.assign(lowest_auroc=lowest, highest_auroc=highest).astype(float).
 # - *People.* Usually the numbers fall or scatter, and sometimes they rise: with so few people a
 #   fold, luck is as large as the leak (lesson 02 measured it). No better and no worse network was
 #   made, it was only asked about strangers.
-# - *Stopping.* Nor does this repair make the network better. It removes a favour.
+# - *Epoch.* (With five epochs nothing is stopped early; the watched cells choose which one is
+#   kept.) Nor does this repair make the network better. It removes a favour, and it has a price:
+#   the people who now choose are lost for learning. The figure cannot part the two.
 # - *Weights.* Sensitivity and specificity move towards each other; the order of cells, the AUROC,
 #   hardly cares.
 #
-# **Half of the repairs made the study true, not good.** Compare the last row of the network with
-# the area alone, below the rule: that is what a reader wants to know, and no row above could tell.
-# The lowest and the highest AUROC of the folds say how sure one may be of it.
+# **Three of the five repairs made the study true, not good.** (For accuracy alone there is no row:
+# its repair is the other columns.) Now compare the last row of the network with the area alone,
+# below the grey line: are the two further apart than the folds of one of them, from the lowest to
+# the highest AUROC? That is what a reader wants to know. (Rows of a single test set have no spread
+# to show.)
 
 # %%
 here.record(
@@ -362,15 +373,15 @@ print(pd.crosstab(really, page, rownames=["the cell"], colnames=["the page says"
 # %% [markdown]
 # It says so to everybody. An answer that never changes carries no news, whatever the word; and
 # here the word is the opposite of what the network "meant". A single uploaded picture cannot show
-# that. **Two** pictures could have, one of each class. *None of this is for clinical use; this is
-# why.*
+# that. **A few** of each class would have: if all get the same word, it is no answer. *None of this
+# is for clinical use; this is why.*
 #
 # ## A checklist for reading such papers
 #
 # | ask | look at | here |
 # |---|---|---|
-# | Is one class never called? | a recall of 0 | `evaluation.classification_report` |
-# | What does the majority answer reach? | the supports: larger by sum | `evaluation.metrics` |
+# | Is one answer given to all? | recalls of 1 and 0 | `evaluation.classification_report` |
+# | What does the majority answer reach? | larger support over their sum | `evaluation.metrics` |
 # | Do the supports fit the class counts? | share of each class | arithmetic, `check_labels` |
 # | Which way was it split? | the test set: a share of *pictures*? | `groups.Split` |
 # | Who chose epoch, threshold, model? | the same cells as the report? | `Split.validation` |
@@ -385,8 +396,8 @@ print(pd.crosstab(really, page, rownames=["the cell"], colnames=["the page says"
 # ## Exercises
 #
 # **10.1** Another study: 1200 cells of ill and 400 of healthy people, a quarter drawn at random for
-# the test. Its report has the rows `healthy` (support 300) and `ill` (support 100). Which one
-# really are the ill cells? Answer with the *row's name*.
+# the test. Its report has the rows `healthy` (support 300) and `ill` (support 100). Which
+# row really holds the ill cells? Answer with its name.
 
 # %% tags=["nbval-check-output"]
 answer = "healthy"  # solution
@@ -394,16 +405,17 @@ check("10.1", answer)
 
 # %% [markdown]
 # **10.2** A report: recall of the first class 90 % (support 800), of the second 30 % (support 200).
-# How far is its accuracy above that of the majority answer? (Below it: a negative number.)
+# How far is its accuracy above that of the majority answer? (A share between −1 and 1; below it: a
+# negative number.)
 
 # %% tags=["nbval-check-output"]
 answer = (0.9 * 800 + 0.3 * 200) / 1000 - 800 / 1000  # solution
 check("10.2", answer)
 
 # %% [markdown]
-# **10.3** Write a function `never_called(report)` that takes a table with a column `recall` and a
-# row a class, and says whether one class is never called: `True` or `False`. Then set
-# `answer = never_called`, without brackets.
+# **10.3** Write a function `never_called(report)` that takes a table of two classes with a column
+# `recall`, and says whether one class is never rightly called, that is, has the recall 0: `True` or
+# `False`. Then set `answer = never_called`, without brackets.
 
 
 # %% tags=["nbval-check-output"]
@@ -415,7 +427,7 @@ answer = never_called  # solution
 check("10.3", answer)
 
 # %% [markdown]
-# **10.4** In this lesson, which repair could *not* have been found from the printed table and the
+# **10.4** Which of these mistakes could a reader *not* have found from the printed table and the
 # list of files: `"names"`, `"accuracy alone"` or `"pixels"`?
 
 # %% tags=["nbval-check-output"]
@@ -425,10 +437,11 @@ check("10.4", answer)
 # %% [markdown]
 # ## Key points
 #
-# - A table with a recall of 0 is the majority answer; its other numbers follow from the supports.
+# - A table of two classes with the recalls 1 and 0 is one answer for every cell; its other numbers
+#   follow from the supports.
 # - Supports tell which class is which, if the size of the data set is known.
 # - Numbers that fall after a repair are a success: the study became true.
-# - Ask the page about two pictures, one of each class, before you believe its word about one.
+# - Ask a page about a few pictures of each class before you believe its word about one.
 #
 # **Read next:** lesson 11, your own cells. On what goes wrong: Kapoor and Narayanan, "Leakage and
 # the reproducibility crisis in machine-learning-based science", *Patterns* 4 (2023).

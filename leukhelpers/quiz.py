@@ -341,7 +341,7 @@ CHECKS: dict[str, Check] = {
     "06.3": _choice(
         "works for people like these, within the interval",
         {
-            "works in any hospital": "All these cells were stained and photographed in one place.",
+            "works in any hospital": "All people of this test come from one place.",
             "is better than a doctor": "No doctor took part in this test.",
         },
     ),
@@ -401,6 +401,7 @@ CHECKS: dict[str, Check] = {
             0.78: "That is its accuracy; subtract that of the majority answer.",
             0.6: "That is the balanced accuracy.",
             -0.2: "The accuracy weighs each recall by its support.",
+            -2: "Give a share between -1 and 1.",
         },
         "Rightly answered cells of both classes, over all; then less the share of the larger.",
     ),

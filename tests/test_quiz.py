@@ -156,7 +156,7 @@ CASES = {
     "10.2": (
         {},
         -0.02,
-        {0.02: "sign", 0.78: "subtract", 0.6: "balanced", -0.2: "support", 0.5: "larger"},
+        {0.02: "sign", 0.78: "subtract", 0.6: "balanced", -0.2: "support", -2: "share"},
     ),
     "10.3": (
         {},
@@ -168,3 +168,61 @@ CASES = {
         },
     ),
     "10.4": ({}, "pixels", {"names": "list of files", "accuracy alone": "recalls"}),
+    "11.1": ({}, 2, {0: "first", 1: "Capitals", 3: "from 0", 9: "Sort"}),
+    "11.2": (
+        {},
+        r"(S\d+)-",
+        {
+            "S07": "brackets",
+            "(P)": "finds nothing",
+            r"_(\d+)": "0031",
+            r"S(\d\d)-": "three digits",
+        },
+    ),
+    "11.3": ({}, "the classes are exchanged", {"train longer": "confidence", "it guesses": "0.5"}),
+}
+
+
+def test_every_exercise_has_a_case():
+    assert set(CASES) == set(quiz.CHECKS)
+
+
+@pytest.mark.parametrize("number", CASES)
+def test_right_answer_gets_a_tick(number, capsys):
+    known, right, _ = CASES[number]
+    quiz.check(number, right, **known)
+    assert capsys.readouterr().out == f"✓ Exercise {number}: right.\n"
+
+
+@pytest.mark.parametrize("number", CASES)
+def test_each_mistake_gets_the_hint_that_fits(number, capsys):
+    known, _, mistakes = CASES[number]
+    for wrong, word in mistakes.items() if isinstance(mistakes, dict) else mistakes:
+        quiz.check(number, wrong, **known)
+        told = capsys.readouterr().out
+        assert told.startswith(f"✗ Exercise {number}")
+        assert word in told
+
+
+@pytest.mark.parametrize("number", CASES)
+def test_any_kind_of_answer_gets_a_hint_and_never_an_error(number, capsys):
+    known, _, _ = CASES[number]
+    for odd in (None, "", "nonsense", [], {}, object(), np.array([1, 2]), float("nan")):
+        quiz.check(number, odd, **known)
+        assert capsys.readouterr().out.startswith(f"✗ Exercise {number}")
+
+
+def test_dots_ask_for_an_answer(capsys):
+    quiz.check("00.1", ...)
+    assert "in place of the three dots" in capsys.readouterr().out
+
+
+def test_unknown_exercise_is_refused():
+    with pytest.raises(InputError, match=r"no exercise 99\.9"):
+        quiz.check("99.9", 1)
+
+
+def test_with_one_fold_nobody_moves():
+    one = FOLDED.assign(fold="0")
+    assert quiz.hint_for("02.3", 0, table=one) is None
+    assert "one fold" in quiz.hint_for("02.3", 2, table=one)
