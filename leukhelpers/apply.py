@@ -19,8 +19,7 @@ from leukhelpers.datasets import Dataset
 from leukhelpers.datasets.base import stand_ins
 from leukhelpers.datasets.images import read_image
 from leukhelpers.pixels import build_pixels, crop_and_resize
-
-NOTICE = "For teaching, not for diagnosis."
+from leukhelpers.serve import NOTICE
 
 
 def train_run(
@@ -212,28 +211,6 @@ def read_cells(
     return (np.stack(pictures) if pictures else empty), told
 
 
-def predict_files(run_folder: Path | str, paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """Answer picture files: for each its probability of ALL, or why it cannot be read.
-
-    Returns
-    -------
-    list of dict
-        ``file``, then ``answer`` (the name of a class), ``probability_all`` (if the run
-        knows two classes and the second is ALL), ``probabilities`` (class → probability,
-        if they are not HEM and ALL) and ``notice``; or ``error``.
-    """
-    run = runs.read_run(run_folder)
-    profile, name = runs.profile_in(run.about), runs.model_of(run.about)
-    array, told = read_cells(paths, profile, name)
-    classes = runs.classes_of(run.about)
-    answers = learning.answer_pictures(learning.load(run.folder, name), array, profile)
-    readable = [entry for entry in told if "error" not in entry]
-    for entry, answer in zip(readable, answers, strict=True):
-        entry.update(_told_answer(answer, classes))
-        entry["notice"] = " ".join([NOTICE, *_cautions(run)])
-    return told
-
-
 def _told_answer(answer: Any, classes: Sequence[str]) -> dict[str, Any]:
     """Put what a network answers to one cell into words and numbers."""
     if len(classes) == 2:
@@ -278,7 +255,9 @@ def explain_files(
     Returns
     -------
     list of dict
-        As :func:`predict_files`, and ``figure``, ``unit``, and of networks ``methods``: for
+        ``file``, then ``answer`` (the name of the likelier class), ``probability_all`` (if
+        the second class is ALL), ``probabilities`` (class → probability, if they are not
+        HEM and ALL), or ``error``; ``figure``, ``unit``, and of networks ``methods``: for
         each ``score``, the area between insertion and deletion beyond a random order's
         (0: no better than chance), ``beside_the_cell``, the share there, and ``adds_up``,
         how far the sum is off, in logits. Of classical models ``features``, those that

@@ -12,11 +12,11 @@ import os
 import sys
 from collections.abc import Iterator
 
-__all__ = ["keras", "tf"]
+__all__ = ["keras", "quiet_stderr", "tf"]
 
 
 @contextlib.contextmanager
-def _quiet_stderr() -> Iterator[None]:
+def quiet_stderr() -> Iterator[None]:
     """Point the process's error stream to nowhere."""
     try:
         if sys.stderr is not None:
@@ -39,7 +39,7 @@ def _quiet_stderr() -> Iterator[None]:
 # a training there three times as long; with them all processors use the same code.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
-with _quiet_stderr():
+with quiet_stderr():
     import keras
     import tensorflow as tf
 

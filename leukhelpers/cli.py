@@ -392,9 +392,27 @@ def predict(
     run: RunOption, files: Annotated[list[Path], typer.Argument(help="Picture files.")]
 ) -> None:
     """Print a line of JSON for each picture file; status 1 if one cannot be read."""
-    from leukhelpers import apply
+    from leukhelpers import serve
+    from leukhelpers.files import workspace
 
-    _lines(apply.predict_files(run, files))
+    _lines(serve.answer_files(serve.load(run, workspace() / "data" / "cache"), files))
+
+
+@app.command("export")
+def export_model(
+    run: RunOption,
+    out: Annotated[Path, typer.Option(help="Folder for the copies.")],
+    form: Annotated[str, typer.Option("--format", help="litert or onnx.")] = "litert",
+    dataset: DatasetOption = "twin",
+    as_json: JsonOption = False,
+) -> None:
+    """Write a run's network for elsewhere, checked on cells that it never saw."""
+    from leukhelpers import export, runs
+
+    about = runs.read_run(run).about
+    data = runs.workspace() / "data"
+    cells = runs.load(dataset, runs.profile_in(about), about["seed"], data)
+    _report(export.export_run(run, cells, data, out, form), as_json)
 
 
 @app.command()

@@ -11,6 +11,7 @@
     validation.csv   the same of the validation cells, by a model that learnt without them
     metrics.json     made from predictions.csv and validation.csv alone
     background.npy   a few training cells, with which SHAP compares
+    familiar.json    how training cells look, so that strangers are told: leukhelpers.familiar
     set_aside.csv    files that could not be used, and why
     card.md          all of this in words: leukhelpers.card
     card.html        the same with figures: leukhelpers.page
@@ -485,6 +486,9 @@ def save_run(
     files.write_json(folder / "baselines.json", baselines)
     with files.whole_file(folder / "background.npy") as part:
         np.save(part, background_cells(prepared, split, name=name))
+    (folder / "familiar.json").unlink(missing_ok=True)
+    if len(split.train) and len(split.validation):
+        files.write_json(folder / "familiar.json", fit_familiar(prepared, split, name))
     (folder / "validation.csv").unlink(missing_ok=True)
     if held_back is not None:
         known = answers_beside(held_back, baselines, prepared, split.validation)
@@ -532,6 +536,21 @@ def background_cells(
     found = np.unique(labels)
     chosen = [generator.permutation(train[labels == x])[: n // len(found)] for x in found]
     return learning.pictures(name, prepared)[np.sort(np.concatenate(chosen))]
+
+
+def fit_familiar(prepared: Prepared, split: groups.Split, name: str = "cnn") -> dict[str, Any]:
+    """Learn how cells look, from training and validation pictures of the model of that name.
+
+    Returns
+    -------
+    dict
+        See :func:`leukhelpers.familiar.fit`.
+    """
+    from leukhelpers import familiar, learning
+
+    pictures = learning.pictures(name, prepared)
+    parts = [pictures[familiar.some_rows(rows)] for rows in (split.train, split.validation)]
+    return familiar.fit(*parts)
 
 
 def _parts(prepared: Prepared, split: groups.Split) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from leukhelpers import (
     groups,
     learning,
     runs,
+    serve,
 )
 from leukhelpers.cells import InputError
 from leukhelpers.datasets.cnmc import read_cnmc
@@ -278,8 +279,10 @@ def test_run_of_one_fold_holds_out_the_groups_of_that_fold(prepared, tmp_path):
 def test_predict_answers_good_files_and_names_bad_ones(run, prepared, tmp_path):
     good = prepared.dataset.root / prepared.table["path"].iloc[0]
     (tmp_path / "empty.png").write_bytes(b"")
-    told = apply.predict_files(run.folder, [good, tmp_path / "empty.png", tmp_path / "none.png"])
-    assert told[0]["answer"] in ("ALL", "HEM")
+    told = serve.answer_files(
+        serve.load(run.folder), [good, tmp_path / "empty.png", tmp_path / "none.png"]
+    )
+    assert (told[0]["answer"] in ("ALL", "HEM")) == (told[0]["why"] is None)
     assert 0 <= told[0]["probability_all"] <= 1
     assert told[0]["notice"] == apply.NOTICE
     assert told[1]["error"] == "the file is empty"
@@ -288,10 +291,10 @@ def test_predict_answers_good_files_and_names_bad_ones(run, prepared, tmp_path):
 
 def test_predict_gives_the_probability_of_the_pipeline(run, prepared):
     row = prepared.split.test[0]
-    (told,) = apply.predict_files(
-        run.folder, [prepared.dataset.root / prepared.table["path"].iloc[row]]
+    (told,) = serve.answer_files(
+        serve.load(run.folder), [prepared.dataset.root / prepared.table["path"].iloc[row]]
     )
-    assert told["probability_all"] == pytest.approx(run.predictions["probability"][0], abs=2e-6)
+    assert told["uncalibrated"] == pytest.approx(run.predictions["probability"][0], abs=2e-6)
 
 
 def test_explain_draws_one_figure_for_each_readable_file(run, prepared, tmp_path):

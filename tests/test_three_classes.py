@@ -20,6 +20,7 @@ from leukhelpers import (
     multiclass,
     report,
     runs,
+    serve,
     training,
 )
 from leukhelpers.cells import InputError
@@ -103,7 +104,7 @@ def test_prediction_names_the_class_and_gives_each_probability(
     row = int(np.flatnonzero(prepared.table["cell_id"] == run.predictions["cell_id"][0])[0])
     file = prepared.dataset.root / prepared.table["path"][row]
     Image.new("RGB", (450, 450)).save(tmp_path / "black.png")
-    told, black = apply.predict_files(run.folder, [file, tmp_path / "black.png"])
+    told, black = serve.answer_files(serve.load(run.folder), [file, tmp_path / "black.png"])
     columns = run.predictions.filter(regex="^probability_")
     wanted = dict(zip(run.about["classes"], columns.iloc[0], strict=True))
     assert told["probabilities"] == pytest.approx(wanted, abs=2e-6)
@@ -260,14 +261,14 @@ def test_answers_bear_the_users_names_and_the_caution(
     alone_run: runs.Run, alone: runs.Prepared, tmp_path: Path
 ) -> None:
     file = alone.dataset.root / alone.table["path"][0]
-    (told,) = apply.predict_files(alone_run.folder, [file])
-    assert told["answer"] in ("healthy", "AML")
+    (told,) = serve.answer_files(serve.load(alone_run.folder), [file])
+    assert (told["answer"] in ("healthy", "AML")) == (told["why"] is None)
     assert "probability_all" not in told
     assert set(told["probabilities"]) == {"healthy", "AML"}
     assert told["notice"].startswith(apply.NOTICE)
     assert CAUTION in told["notice"]
     (drawn,) = apply.explain_files(alone_run.folder, [file], tmp_path)
-    assert drawn["probabilities"] == told["probabilities"]
+    assert drawn["probabilities"]["AML"] == pytest.approx(told["uncalibrated"], abs=2e-6)
     assert "P(AML)" in files.read_json(tmp_path / "figures.json")[Path(drawn["figure"]).stem]["alt"]
 
 
@@ -291,5 +292,5 @@ def test_run_of_an_older_release_knows_hem_and_all(alone_run: runs.Run, tmp_path
     del about["cautions"], about["class_counts"]
     files.write_json(folder / "run.json", {**about, "classes": {"ALL": 12, "HEM": 12}})
     assert runs.classes_of(runs.read_run(folder).about) == ("HEM", "ALL")
-    (told,) = apply.predict_files(folder, [tmp_path / "none.png"])
+    (told,) = serve.answer_files(serve.load(folder), [tmp_path / "none.png"])
     assert "error" in told

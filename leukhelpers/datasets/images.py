@@ -50,14 +50,20 @@ def read_image(path: Path | str) -> np.ndarray:
     return decode_image(path.read_bytes())
 
 
-def decode_image(content: bytes) -> np.ndarray:
-    """Decode the bytes of a picture file; see :func:`read_image`."""
+def decode_image(content: bytes, max_side: int | None = None) -> np.ndarray:
+    """Decode the bytes of a picture file; see :func:`read_image`.
+
+    Longer or wider pictures than `max_side`, if it is given, are refused before any pixel of
+    them is decoded.
+    """
     if not content:
         raise InputError("the file is empty")
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise InputError(f"the picture is too large ({image.width}×{image.height})")
+            if max_side is not None and max(image.size) > max_side:
+                raise InputError(f"the picture is longer or wider than {max_side} pixels")
             if image.mode not in _MODES:
                 raise InputError(f"the picture's colour mode {image.mode} is not 8-bit RGB")
             # Pillow would drop the lower byte of 16-bit RGB and all frames but the first.

@@ -1,0 +1,301 @@
+"""From the bytes of a picture file to an answer, or to the reason why there is none.
+
+One way for all: ``leuk predict``, the web page, and lesson 09. A picture is decoded within
+limits, cut as the model was trained on, compared with training cells, and only then answered;
+near the operating point the answer is left open.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from leukhelpers import calibration, decisions, familiar, files, learning, runs
+from leukhelpers.cells import CLASS_NAMES, InputError
+from leukhelpers.datasets.images import decode_image
+from leukhelpers.pixels import crop_and_resize
+
+NOTICE = "For teaching, not for diagnosis."
+MAX_BYTES = 20_000_000
+MAX_SIDE = 4096  # pixels; the square around a cell is never larger than that squared
+WORDS = {"HEM": "healthy", "ALL": "leukemic"}
+NEAR = "too close to the operating point to call"
+STRANGE = "not a cell like those that the model learnt from"
+_COPY = 1  # a change of the code that makes the quick copy must change this number
+
+
+class Rule(NamedTuple):
+    """How a probability becomes an answer; all of it chosen on validation cells.
+
+    Attributes
+    ----------
+    temperature : float
+        By which logits are divided, see :mod:`leukhelpers.calibration`.
+    threshold : float
+        The operating point: from this probability of the model on, a cell is called ALL.
+    low, high : float
+        Between these probabilities of the model no answer is given.
+    chosen_on : int
+        Number of validation cells; 0 if there were none to choose on.
+    """
+
+    temperature: float = 1.0
+    threshold: float = 0.5
+    low: float = 0.5
+    high: float = 0.5
+    chosen_on: int = 0
+
+
+class Served(NamedTuple):
+    """A run that is ready to answer; from :func:`load`."""
+
+    run: runs.Run
+    name: str
+    size: int
+    crop: int
+    classes: tuple[str, ...]
+    rule: Rule
+    known: dict[str, Any]
+    notice: str
+    ask: Callable[[np.ndarray], np.ndarray]
+
+
+def load(run_folder: Path | str, cache: Path | None = None) -> Served:
+    """Make a run ready to answer.
+
+    A network answers through its LiteRT copy, which takes a thirtieth of the time of
+    ``model.predict``. The copy is made here and checked: a run may come from elsewhere, and
+    what it brings is loaded in Keras' safe mode only.
+
+    Parameters
+    ----------
+    run_folder : path
+        A finished run.
+    cache : path, optional
+        Folder that keeps the copy for the next time, for nobody else to write into.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no finished run, or one without what is needed to know strangers.
+    """
+    run = runs.read_run(run_folder)
+    profile, name = runs.profile_in(run.about), runs.model_of(run.about)
+    if not (run.folder / "familiar.json").is_file():
+        raise InputError(
+            f"The run in {run.folder} does not know how its cells look (no familiar.json); "
+            "train it again."
+        )
+    size, crop = learning.picture_size(name, profile)
+    served = Served(
+        run,
+        name,
+        size,
+        crop,
+        runs.classes_of(run.about),
+        _rule(run, name),
+        _known(run.folder),
+        " ".join([NOTICE, *run.about.get("cautions", [])]),
+        _quick(run, name, profile, cache),
+    )
+    served.ask(np.load(run.folder / "background.npy")[:1])  # the first answer is the slowest
+    return served
+
+
+def _known(folder: Path) -> dict[str, Any]:
+    try:
+        known = files.read_json(folder / "familiar.json")
+        arrays = {key: np.array(known[key], float) for key in ("mean", "spread", "precision")}
+        return {**arrays, "limit": float(known["limit"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"The run in {folder} is damaged ({error}); train it again.") from None
+
+
+def _rule(run: runs.Run, name: str) -> Rule:
+    """Choose temperature, operating point and where to be silent, on validation cells."""
+    kept = runs.read_validation(run.folder)
+    if kept is None or len(runs.classes_of(run.about)) > 2 or kept["label"].nunique() < 2:
+        return Rule()
+    labels, scores = kept["label"], kept[runs.columns_of_run(name)[name]]
+    threshold = calibration.choose_threshold(labels, scores)
+    least = decisions.fit_sets(labels, scores)
+    # Between these two a cell would be called both, or neither.
+    borders = (1 - least["HEM"], least["ALL"], threshold)
+    temperature = calibration.fit_temperature(labels, scores)
+    return Rule(temperature, threshold, min(borders), max(borders), len(kept))
+
+
+def _quick(
+    run: runs.Run, name: str, profile: runs.Profile, cache: Path | None
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Give the quickest way to ask a run's model."""
+    if not learning.is_network(name):
+        learnt = learning.load(run.folder, name)
+        return lambda pictures: learning.answer_pictures(learnt, pictures, profile)
+    from leukhelpers import export, training
+
+    file = run.folder / "model.keras"
+    try:
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()[:20]
+    except OSError as error:
+        raise InputError(f"The network in {run.folder} cannot be loaded ({error}).") from None
+    copy = None if cache is None else cache / f"quick-{digest}-{_COPY}.tflite"
+    if copy is not None and copy.is_file():
+        return export.litert(copy.read_bytes())
+    model = runs.load_model(run.folder)
+    content = export.to_litert(model)
+    ask = export.litert(content)
+    some = np.load(run.folder / "background.npy")
+    if not np.abs(ask(some) - training.predict(model, some)).max() <= export.TOLERANCE:
+        raise InputError(f"The LiteRT copy of {run.folder.name} answers otherwise than the run.")
+    if copy is not None:
+        with files.whole_file(copy) as part:
+            part.write_bytes(content)
+    return ask
+
+
+def cut(served: Served, content: bytes) -> np.ndarray:
+    """Decode a picture file within the limits, and cut it as the model was trained on.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, shape (size, size, 3).
+
+    Raises
+    ------
+    InputError
+        If the file is too large, damaged, no picture, or black; see
+        :func:`leukhelpers.datasets.images.decode_image`.
+    """
+    if len(content) > MAX_BYTES:
+        raise InputError("the file is too large")
+    picture = crop_and_resize(decode_image(content, MAX_SIDE), served.size, served.crop)
+    if not picture.any():
+        raise InputError("the picture is black where the cell should be")
+    return picture
+
+
+def answer(served: Served, content: bytes) -> dict[str, Any]:
+    """Answer one picture file.
+
+    Parameters
+    ----------
+    served : Served
+    content : bytes
+        The file.
+
+    Returns
+    -------
+    dict
+        Can be written as JSON. ``answer``: the name of a class, or None; ``why``: why there
+        is no answer, or None; ``distance``: from the training cells, above 1 the picture is
+        refused and what follows is None; ``probability_all``: calibrated, if the run tells
+        ALL from another class; ``uncalibrated``: as the model gave it; ``operating_point``:
+        calibrated, too; ``probabilities``: class → probability, if the classes are not HEM
+        and ALL; ``milliseconds``; ``notice``.
+
+    Raises
+    ------
+    InputError
+        If there is no picture to answer, see :func:`cut`.
+    """
+    start = time.perf_counter()
+    told = _answer_picture(served, cut(served, content))
+    return {
+        **told,
+        "milliseconds": round(1000 * (time.perf_counter() - start), 2),
+        "notice": served.notice,
+    }
+
+
+def _answer_picture(served: Served, picture: np.ndarray) -> dict[str, Any]:
+    distance = float(familiar.distance(served.known, picture[None])[0]) / served.known["limit"]
+    told: dict[str, Any] = {"answer": None, "why": None, "distance": round(distance, 4)}
+    if len(served.classes) == 2:
+        told["probability_all"] = None
+        told["operating_point"] = round(_cooled(served.rule, served.rule.threshold), 6)
+    if not distance <= 1:
+        return told | {"why": STRANGE}
+    raw = served.ask(picture[None])[0]
+    if len(served.classes) > 2:
+        told["answer"] = served.classes[int(np.argmax(raw))]
+        of_each = [float(share) for share in raw]
+    else:
+        cooled = _cooled(served.rule, float(raw))
+        of_each = [1 - cooled, cooled]
+        if served.rule.chosen_on and served.rule.low < raw < served.rule.high:
+            told["why"] = NEAR
+        else:
+            told["answer"] = served.classes[int(raw >= served.rule.threshold)]
+        told["probability_all"] = round(cooled, 6)
+        told["uncalibrated"] = round(float(raw), 6)
+    if served.classes != CLASS_NAMES:
+        rounded = [round(share, 6) for share in of_each]
+        told["probabilities"] = dict(zip(served.classes, rounded, strict=True))
+    if served.classes[1:] != CLASS_NAMES[1:]:
+        told.pop("probability_all", None)
+    return told
+
+
+def _cooled(rule: Rule, probability: float) -> float:
+    return float(calibration.cool(np.array([probability]), rule.temperature)[0])
+
+
+def answer_files(served: Served, paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """Answer picture files: for each what :func:`answer` gives, or ``error``.
+
+    Returns
+    -------
+    list of dict
+        ``file`` first.
+    """
+    return [{"file": str(path), **_answer_file(served, path)} for path in paths]
+
+
+def _answer_file(served: Served, path: Path) -> dict[str, Any]:
+    try:
+        with Path(path).open("rb") as file:  # no more is read than is needed to refuse it
+            return answer(served, file.read(MAX_BYTES + 1))
+    except OSError as error:
+        return {"error": error.strerror or str(error)}
+    except InputError as error:
+        return {"error": str(error)}
+
+
+_ONE_AT_A_TIME = threading.Lock()
+
+
+def overlay(served: Served, picture: np.ndarray, model: Any) -> np.ndarray | None:
+    """Lay over a cell what in it speaks for the second class, by Grad-CAM.
+
+    Parameters
+    ----------
+    served : Served
+    picture : uint8 array of shape (size, size, 3)
+        From :func:`cut`.
+    model : keras.Model
+        The run's network, from :func:`leukhelpers.runs.load_model`.
+
+    Returns
+    -------
+    uint8 array of shape (size, size, 3), or None
+        None where nothing speaks for it.
+    """
+    import matplotlib
+
+    from leukhelpers import explain
+
+    with _ONE_AT_A_TIME:
+        heat = explain.grad_cam(model, picture[None].astype(np.float32))[0]
+    if not heat.max() > 0:
+        return None
+    shade = heat[..., None] / heat.max()
+    coloured = 255 * matplotlib.colormaps["viridis"](shade[..., 0])[..., :3]
+    return (picture * (1 - 0.6 * shade) + coloured * 0.6 * shade).astype(np.uint8)

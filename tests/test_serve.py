@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from leukhelpers import apply, export, familiar, files, runs, serve, training
+from leukhelpers.cells import InputError
+from leukhelpers.datasets.cnmc import read_cnmc
+from tests import hostile
+
+TINY = runs.Profile("tiny", 60, 14, epochs=1, patience=1, size=32, box_size=32, batch_size=16)
+
+
+@pytest.fixture(scope="module")
+def prepared(tiny_tree, tmp_path_factory):
+    data = tmp_path_factory.mktemp("serve")
+    return runs.prepare(read_cnmc(tiny_tree), TINY, 0, data)
+
+
+@pytest.fixture(scope="module")
+def run(prepared):
+    return apply.train_run(prepared.data / "run", prepared, fold=0)
+
+
+@pytest.fixture(scope="module")
+def served(run, prepared):
+    return serve.load(run.folder, prepared.data / "cache")
+
+
+@pytest.fixture(scope="module")
+def cell(prepared):
+    return (prepared.dataset.root / prepared.table["path"].iloc[0]).read_bytes()
+
+
+def test_quick_copy_answers_as_the_network_does(served, run):
+    cells = np.load(run.folder / "background.npy")
+    wanted = training.predict(runs.load_model(run.folder), cells)
+    assert served.ask(cells) == pytest.approx(wanted, abs=export.TOLERANCE)
+
+
+def test_quick_copy_is_kept_in_the_cache_and_not_taken_from_the_run(served, run, prepared):
+    (kept,) = (prepared.data / "cache").glob("quick-*.tflite")
+    assert not list(run.folder.glob("*.tflite"))
+    before = kept.stat().st_mtime_ns
+    serve.load(run.folder, prepared.data / "cache")
+    assert kept.stat().st_mtime_ns == before
+
+
+def test_answers_of_many_threads_are_those_of_one(served, run):
+    cells = np.load(run.folder / "background.npy")
+    alone = served.ask(cells)
+    found = {}
+
+    def ask(number):
+        found[number] = served.ask(cells)
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert all(np.array_equal(found[number], alone) for number in range(4))
+
+
+@pytest.mark.parametrize("name", list(hostile.refused(np.zeros((8, 8, 3), np.uint8))))
+def test_every_hostile_file_gets_its_sentence_and_the_next_cell_its_answer(
+    served, cell, disc, name, tmp_path
+):
+    content, words = hostile.refused(disc(0))[name]
+    (tmp_path / name).write_bytes(content)
+    (tmp_path / "cell.bmp").write_bytes(cell)
+    bad, good = serve.answer_files(served, [tmp_path / name, tmp_path / "cell.bmp"])
+    told = bad.get("error") or bad["why"]  # a pixel can be decoded: it is no cell
+    assert words in told
+    assert "\n" not in told
+    assert "Traceback" not in told
+    assert good["distance"] <= 1
+
+
+@pytest.mark.parametrize("name", list(hostile.allowed(np.zeros((8, 8, 3), np.uint8))))
+def test_odd_files_that_hold_a_cell_are_decoded(served, disc, name):
+    picture = serve.cut(served, hostile.allowed(disc(0))[name])
+    assert picture.shape == (32, 32, 3)
+    assert picture.any()
+
+
+def test_no_more_of_a_file_is_read_than_is_needed_to_refuse_it(served, tmp_path):
+    with (tmp_path / "huge.bmp").open("wb") as file:
+        file.truncate(5 * 10**9)
+    (told,) = serve.answer_files(served, [tmp_path / "huge.bmp"])
+    assert "too large" in told["error"]
+
+
+def test_a_long_picture_is_refused_before_it_is_decoded(served, monkeypatch):
+    content, _ = hostile.refused(np.zeros((8, 8, 3), np.uint8))["long.png"]
+
+    def never(*_: object) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(Image.Image, "convert", never)
+    with pytest.raises(InputError, match="longer or wider"):
+        serve.cut(served, content)
+
+
+def test_between_low_and_high_no_answer_is_given(served, cell):
+    raw = serve.answer(served, cell)["uncalibrated"]
+    near = serve.Rule(1.0, raw, raw - 0.1, raw + 0.1, 9)
+    told = serve.answer(served._replace(rule=near), cell)
+    assert (told["answer"], told["why"]) == (None, serve.NEAR)
+    assert told["probability_all"] == pytest.approx(raw, abs=1e-5)
+    for threshold, wanted in ((raw - 0.05, "ALL"), (raw + 0.05, "HEM")):
+        far = serve.Rule(2.0, threshold, threshold, threshold, 9)
+        told = serve.answer(served._replace(rule=far), cell)
+        assert (told["answer"], told["why"]) == (wanted, None)
+        # The calibrated probability stands on the same side of the calibrated point.
+        assert (told["probability_all"] >= told["operating_point"]) == (wanted == "ALL")
+
+
+def test_strangers_get_neither_answer_nor_probability(served):
+    for picture in (Image.new("RGB", (90, 90), "white"), Image.effect_noise((200, 200), 60)):
+        told = serve.answer(served, hostile.encoded(picture.convert("RGB")))
+        assert told["answer"] is None
+        assert told["why"] == serve.STRANGE
+        assert told["probability_all"] is None
+        assert told["notice"] == serve.NOTICE
+
+
+def test_rule_is_chosen_on_validation_cells_alone(run, served, tmp_path):
+    decided = run.metrics["decisions"]["models"]["cnn"]
+    assert served.rule.threshold == pytest.approx(decided["threshold"])
+    assert served.rule.temperature == pytest.approx(decided["temperature"])
+    folder = shutil.copytree(run.folder, tmp_path / "run")
+    (folder / "validation.csv").unlink()
+    assert serve.load(folder).rule == serve.Rule()
+
+
+def test_run_without_knowledge_of_its_cells_is_refused(run, tmp_path):
+    folder = shutil.copytree(run.folder, tmp_path / "run")
+    (folder / "familiar.json").write_text('{"mean": "?"}')
+    with pytest.raises(InputError, match="damaged"):
+        serve.load(folder)
+    (folder / "familiar.json").unlink()
+    with pytest.raises(InputError, match="train it again"):
+        serve.load(folder)
+
+
+def test_most_validation_cells_are_familiar_and_their_grey_copies_are_not(prepared):
+    split = prepared.split
+    cells = prepared.pixels[np.concatenate([split.train, split.validation])]
+    learnt = json.loads(json.dumps(familiar.fit(prepared.pixels[split.train], cells)))
+    assert (familiar.distance(learnt, cells) <= learnt["limit"]).mean() > 0.95
+    assert (familiar.distance(learnt, cells) <= learnt["limit"] / familiar.ROOM).mean() <= 0.99
+    grey = np.repeat(cells.mean(axis=-1, keepdims=True).astype(np.uint8), 3, axis=-1)
+    assert (familiar.distance(learnt, grey) > learnt["limit"]).all()
+
+
+def test_overlay_has_the_size_of_the_picture(served, run, cell):
+    picture = serve.cut(served, cell)
+    shown = serve.overlay(served, picture, runs.load_model(run.folder))
+    assert shown is None or (shown.shape, shown.dtype) == (picture.shape, np.uint8)
+
+
+@pytest.mark.parametrize("form", export.FORMATS)
+def test_exported_copies_answer_as_the_network_on_unseen_cells(run, prepared, tmp_path, form):
+    told = export.export_run(run.folder, prepared.dataset, prepared.data, tmp_path / "out", form)
+    assert told["cells"] == len(run.predictions)
+    for file, about in told["files"].items():
+        assert (tmp_path / "out" / file).stat().st_size == about["bytes"]
+        if "int8" not in file:
+            assert about["largest_difference"] <= export.TOLERANCE
+    assert len(list((tmp_path / "out").iterdir())) == len(told["files"])
+
+
+def test_a_copy_that_answers_otherwise_is_not_written(run, prepared, tmp_path, monkeypatch):
+    wrong = lambda content, threads=2: lambda pictures: np.full(len(pictures), np.nan)  # noqa: E731
+    monkeypatch.setattr(export, "litert", wrong)
+    monkeypatch.setattr(export, "to_litert", lambda *_: b"")
+    with pytest.raises(InputError, match="answers otherwise"):
+        export.export_run(run.folder, prepared.dataset, prepared.data, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_export_refuses_what_it_cannot_do(run, prepared, tmp_path):
+    with pytest.raises(InputError, match="litert or onnx"):
+        export.export_run(run.folder, prepared.dataset, prepared.data, tmp_path, "h5")
+    with pytest.raises(InputError, match="cannot be read"):
+        export.litert(b"TFL3 but no more")
+    folder = shutil.copytree(run.folder, tmp_path / "run")
+    about = files.read_json(folder / "run.json")
+    files.write_json(folder / "run.json", {**about, "model": "svm"})
+    with pytest.raises(InputError, match="no network"):
+        export.export_run(folder, prepared.dataset, prepared.data, tmp_path / "out")
