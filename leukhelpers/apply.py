@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from leukhelpers import card, evaluation, files, groups, learning, page, runs
+from leukhelpers import card, card_page, evaluation, files, groups, learning, runs
 from leukhelpers.cells import CLASS_NAMES, InputError
 from leukhelpers.datasets import Dataset
 from leukhelpers.datasets.base import stand_ins
@@ -58,7 +58,7 @@ def train_run(
     told = learnt.model, learnt.history, learnt.held_back
     run = runs.save_run(folder, prepared, *told, split, name)
     card.write_card(folder)
-    page.write_page(folder)
+    card_page.write_page(folder)
     shutil.rmtree(backup, ignore_errors=True)  # only a finished run needs it no more
     return run
 

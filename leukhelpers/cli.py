@@ -266,7 +266,7 @@ def run_course(
     as_json: JsonOption = False,
 ) -> None:
     """Run the lessons, headless and in order, and write one HTML report."""
-    from leukhelpers import batch, card, files, page, report, runs
+    from leukhelpers import batch, card, card_page, files, report, runs
 
     runs.profile_of(profile)
     folder = out or _new_folder(runs.workspace() / "runs", dataset, profile, seed, resume)
@@ -283,7 +283,7 @@ def run_course(
     sheet = report.write_report(folder)
     if (folder / "run.json").is_file():  # some lessons train no network
         card.write_card(folder)
-        page.write_page(folder)
+        card_page.write_page(folder)
     metrics_file = folder / "metrics.json"
     metrics = files.read_json(metrics_file) if metrics_file.is_file() else None
     if as_json:
@@ -413,6 +413,24 @@ def export_model(
     data = runs.workspace() / "data"
     cells = runs.load(dataset, runs.profile_in(about), about["seed"], data)
     _report(export.export_run(run, cells, data, out, form), as_json)
+
+
+@app.command("app")
+def web_page(
+    run: Annotated[
+        Path | None, typer.Option("--run", help="Folder of a finished run; by default the latest.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=1024, max=65535, help="Port on this machine.")] = 7860,
+    browser: Annotated[bool, typer.Option("--browser", help="Open it in a browser.")] = False,
+) -> None:
+    """Open the web page of a run on this machine: drop pictures, see its answers."""
+    from leukhelpers import page, runs, serve
+
+    folder = run or runs.latest_run(runs.workspace() / "runs")
+    _tell(f"Loading {folder} …")
+    served = serve.load(folder, runs.workspace() / "data" / "cache")
+    _tell(f"{serve.NOTICE} Open http://127.0.0.1:{port} in a browser; Ctrl+C ends it.")
+    page.launch(served, port, browser=browser)
 
 
 @app.command()

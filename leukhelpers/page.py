@@ -1,132 +1,362 @@
-"""The model card with its figures, as one HTML page that needs no other file."""
+"""The web page: drop pictures of cells, see what a run answers, or why it does not.
+
+Safe by default. The server listens on this machine only, shares and reports nothing, hands out
+no file, deletes each upload after its answer, and bounds bytes, pixels and count before
+anything is decoded. All that it shows of a file is escaped.
+"""
 
 from __future__ import annotations
 
+import base64
+import csv
+import html
 import io
-from collections.abc import Iterator
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from markdown_it import MarkdownIt
-from markupsafe import Markup
-from matplotlib.figure import Figure
+import numpy as np
+from PIL import Image
 
-from leukhelpers import card, evaluation, files, plots, report, runs, training
-from leukhelpers.cells import CLASS_NAMES
-from leukhelpers.evaluation import MODEL_NAMES
+from leukhelpers import learning, runs, serve
+from leukhelpers.cells import CLASS_NAMES, InputError
 
-NAME = "card.html"
+if TYPE_CHECKING:
+    import gradio
+
+TITLE = "Leukemic or healthy?"
+MAX_FILES = 50
+# An upload is deleted so many seconds after its answer: whoever dropped the same picture at the
+# same time shares the file, since gradio names it by its content.
+KEPT = 3
+_ABANDONED = 120
+_EXAMPLES = 6
+COLUMNS = (
+    *("file", "answer", "why", "error", "probability_all", "operating_point", "distance"),
+    *("milliseconds", "notice"),
+)
+CSS = """
+:root { --leuk-yes: #9a3412; --leuk-no: #075985; --leuk-open: #57534e; }
+.dark { --leuk-yes: #fdba74; --leuk-no: #7dd3fc; --leuk-open: #d6d3d1; }
+#notice { position: fixed; left: 0; right: 0; bottom: 0; z-index: 1000; margin: 0; padding: 0;
+  border: 0; border-radius: 0; background: #7f1d1d; opacity: 1 !important; }
+#notice p { color: #fff; text-align: center; font-weight: 600; margin: 0; padding: .5rem; }
+.gradio-container { padding-bottom: 4rem !important; }
+.cells { list-style: none; padding: 0; margin: 0; display: grid; gap: .75rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 21rem), 1fr)); }
+.cells li { display: flex; gap: .75rem; padding: .75rem; margin: 0; border-radius: .5rem;
+  border: 1px solid var(--border-color-primary); min-width: 0; }
+.cells img { width: 96px; height: 96px; background: #000; border-radius: .25rem; }
+.cells .pictures { display: flex; flex-direction: column; gap: .25rem; flex: none; }
+.cells .told { min-width: 0; overflow-wrap: anywhere; color: var(--body-text-color); }
+.cells .told p { margin: 0 0 .2rem; }
+.cells .called { font-size: 1.15rem; font-weight: 700; }
+.cells .all .called { color: var(--leuk-yes); }
+.cells .hem .called { color: var(--leuk-no); }
+.cells .open .called { color: var(--leuk-open); }
+.cells small { color: var(--body-text-color); opacity: .85; }
+a.csv { display: inline-block; margin: .75rem 0; padding: .6rem 1rem; border-radius: .5rem;
+  border: 1px solid currentColor; color: var(--body-text-color); }
+a.csv:focus-visible, button:focus-visible { outline: 3px solid #2563eb; outline-offset: 2px; }
+"""
+
+Told = tuple[dict[str, Any], np.ndarray | None]  # an answer, and the picture that was answered
 
 
-def write_page(folder: Path | str) -> Path:
-    """Write ``card.html``: what ``card.md`` says, and what the run's files show.
+def answers(served: serve.Served, named: Sequence[tuple[str, bytes]]) -> list[Told]:
+    """Answer uploads one by one; a bad one gets its sentence and the others their answers."""
+    found: list[Told] = []
+    for name, content in named:
+        picture = None
+        try:
+            told, picture = serve.look(served, content)
+        except InputError as error:
+            told = {"error": str(error)}
+        except MemoryError:
+            told = {"error": "the picture is too large for this machine"}
+        found.append(({"file": plain(name), **told}, picture))
+    return found
+
+
+def plain(name: str) -> str:
+    """Make a file's name fit to be shown: its last part, printable, in one line."""
+    last = name.replace("\\", "/").rsplit("/", 1)[-1]
+    # Signs that turn the direction of writing could dress one name up as another.
+    shown = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in last)
+    return shown[:120] or "a file without a name"
+
+
+def as_csv(found: Sequence[Told]) -> str:
+    """Write answers as CSV; no cell begins as a formula of a spreadsheet does."""
+    buffer = io.StringIO()
+    table = csv.DictWriter(buffer, COLUMNS, extrasaction="ignore", restval="")
+    table.writeheader()
+    for told, _ in found:
+        text = {key: value for key, value in told.items() if isinstance(value, str)}
+        safe = {key: f"'{value}" for key, value in text.items() if value[:1] in "=+-@\t\r"}
+        table.writerow({**told, **safe})
+    return buffer.getvalue()
+
+
+def as_html(served: serve.Served, found: Sequence[Told], overlay: Callable | None = None) -> str:
+    """Lay answers out as a list, with a link that saves them as CSV."""
+    if not found:
+        return "<p>No picture yet.</p>"
+    content = base64.b64encode(as_csv(found).encode()).decode()
+    items = "".join(_item(served, told, picture, overlay) for told, picture in found)
+    return (
+        f'<p role="status">{len(found)} answered. {html.escape(served.notice)}</p>'
+        f'<ul class="cells">{items}</ul><a class="csv" download="answers.csv" '
+        f'href="data:text/csv;charset=utf-8;base64,{content}">Save the answers as CSV</a>'
+    )
+
+
+def _item(
+    served: serve.Served, told: dict[str, Any], picture: np.ndarray | None, overlay: Callable | None
+) -> str:
+    answer = told.get("answer")
+    kind = "open" if answer is None else "all" if answer == served.classes[-1] else "hem"
+    lines = [f'<p class="called">{html.escape(called(told))}</p>']
+    if told.get("error") or told.get("why"):
+        lines.append(f"<p>{html.escape(told.get('error') or told['why'])}</p>")
+    lines += [f"<p>{html.escape(line)}</p>" for line in _numbers(told)]
+    lines.append(f"<small>{html.escape(told['file'])}</small>")
+    shown = ""
+    if picture is not None:
+        shown = _image(picture, f"the cell of {told['file']}")
+        if overlay is not None and told.get("why") != serve.STRANGE:
+            heat = overlay(picture)
+            if heat is None:
+                lines.append("<p>Grad-CAM: nothing in this cell speaks for the second class.</p>")
+            else:
+                said = f"Grad-CAM: where {told['file']} speaks for {served.classes[1]}"
+                shown += _image(heat, said)
+    return (
+        f'<li class="{kind}"><div class="pictures">{shown}</div>'
+        f'<div class="told">{"".join(lines)}</div></li>'
+    )
+
+
+def called(told: dict[str, Any]) -> str:
+    """Put an answer into words."""
+    answer = told.get("answer")
+    if "error" in told:
+        return "Not read"
+    if answer is None:
+        return "No answer"
+    return f"{serve.WORDS[answer]} ({answer})" if answer in serve.WORDS else answer
+
+
+def _numbers(told: dict[str, Any]) -> list[str]:
+    lines = []
+    if told.get("probability_all") is not None:
+        lines.append(
+            f"Probability of ALL {told['probability_all']:.0%}; called ALL from "
+            f"{told['operating_point']:.0%} on"
+        )
+    elif told.get("probabilities"):
+        each = [f"{name} {share:.0%}" for name, share in told["probabilities"].items()]
+        lines.append("Probability: " + ", ".join(each))
+    if "milliseconds" in told:
+        lines.append(
+            f"{told['distance']:.2f} of the allowed distance from training cells; "
+            f"{told['milliseconds']:.0f} ms"
+        )
+    return lines
+
+
+def _image(picture: np.ndarray, alt: str) -> str:
+    content = base64.b64encode(_png(picture)).decode()
+    return f'<img src="data:image/png;base64,{content}" alt="{html.escape(alt)}">'
+
+
+def _png(picture: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+@cache
+def examples() -> list[tuple[str, bytes]]:
+    """Draw a few synthetic cells of the twin."""
+    from leukhelpers.datasets.twin import draw_cell, plan_twin
+
+    plan = plan_twin(60, 14, seed=1)
+    some = plan.groupby("label").head(_EXAMPLES // 2)
+    return [
+        (f"synthetic, drawn as {CLASS_NAMES[row.label]}, {number}.png", _png(draw_cell(row, 1)[0]))
+        for number, (_, row) in enumerate(some.iterrows(), start=1)
+    ]
+
+
+def about(served: serve.Served) -> str:
+    """Tell in a paragraph who answers, and from where on."""
+    told = served.run.about
+    drawn = "synthetic cells" if told["synthetic"] else "real cells"
+    lines = [
+        f"Answers: {told.get('model', 'cnn')}, which learnt from {drawn} "
+        f"({told['dataset']}, {told['subjects']} subjects)."
+    ]
+    rule = served.rule
+    if rule.chosen_on:
+        at = [f"{serve.calibrated(rule, p):.0%}" for p in (rule.low, rule.threshold, rule.high)]
+        lines.append(
+            f"From a calibrated probability of {at[1]} on a cell is called "
+            f"{served.classes[1]}; between {at[0]} and {at[2]} there is no answer. Chosen on "
+            f"{rule.chosen_on} validation cells, whom the model had not learnt from."
+        )
+    elif len(served.classes) == 2:
+        lines.append("No validation cells were kept: probabilities are not calibrated.")
+    return f"<p>{html.escape(' '.join(lines))}</p>"
+
+
+def build(served: serve.Served, uploads: Path) -> gradio.Blocks:
+    """Lay the page out.
 
     Parameters
     ----------
-    folder : path
-        The run's folder.
+    served : serve.Served
+    uploads : path
+        The only folder of which files are read.
+    """
+    import gradio as gr
 
-    Returns
-    -------
-    pathlib.Path
-        The page.
+    explains = learning.is_network(served.name) and len(served.classes) == 2
+    model = cache(lambda: runs.load_model(served.run.folder))
+
+    def overlay(picture: np.ndarray) -> np.ndarray | None:
+        return serve.overlay(served, picture, model())
+
+    def show(named: Sequence[tuple[str, bytes]], look: bool) -> str:
+        try:
+            found = answers(served, named)
+            return as_html(served, found, overlay if look and explains else None)
+        except Exception:  # whatever it was, nobody is shown a traceback, and the page goes on
+            return "<p>Something went wrong with these pictures; try others.</p>"
+
+    def answer_uploads(paths: list[str] | None, look: bool) -> tuple[str, None]:
+        paths = paths or []
+        try:
+            if len(paths) > MAX_FILES:
+                told = f"{len(paths)} pictures are too many; drop at most {MAX_FILES} at once."
+                return f"<p>{told}</p>", None
+            return show([_read(Path(path), uploads) for path in paths], look), None
+        finally:
+            _forget_soon([Path(path) for path in paths], uploads)
+
+    def answer_examples(look: bool) -> str:
+        return show(examples(), look)
+
+    with gr.Blocks(title=f"{TITLE} {serve.NOTICE}", analytics_enabled=False) as page:
+        gr.HTML(f"<h1>{TITLE}</h1>{about(served)}", padding=False)
+        dropped = gr.File(file_count="multiple", label="Pictures of single cells", height=140)
+        look = gr.Checkbox(
+            explains, label="Show what spoke for ALL (Grad-CAM)", visible=explains, container=False
+        )
+        example = gr.Button(f"Answer {_EXAMPLES} drawn cells (synthetic)")
+        results = gr.HTML(as_html(served, []), elem_id="results", padding=False)
+        gr.HTML(f"<p>{serve.NOTICE}</p>", elem_id="notice", padding=False)
+        dropped.upload(
+            answer_uploads,
+            [dropped, look],
+            [results, dropped],
+            api_name="answer",
+            concurrency_limit=2,
+        )
+        example.click(answer_examples, look, results, api_name="examples", concurrency_limit=2)
+    return page
+
+
+def _read(path: Path, uploads: Path) -> tuple[str, bytes]:
+    """Read an upload, and nothing else; no more of it than is needed to refuse it."""
+    if not path.resolve().is_relative_to(uploads.resolve()):
+        return path.name, b""
+    try:
+        with path.open("rb") as file:
+            return path.name, file.read(serve.MAX_BYTES + 1)
+    except OSError:
+        return path.name, b""
+
+
+def _forget_soon(paths: Sequence[Path], uploads: Path) -> None:
+    """Delete uploads that were answered, and whatever else was left behind."""
+
+    def forget() -> None:
+        now = time.time()
+        found = [Path(place, name) for place, _, names in os.walk(uploads) for name in names]
+        for path in found:
+            try:
+                age = now - path.stat().st_mtime
+                # Gradio leaves an empty file behind for each upload that it reads.
+                answered = path in paths or path.parent == uploads
+                if age >= (KEPT - 0.5 if answered else _ABANDONED):
+                    path.unlink()
+                    if path.parent != uploads:
+                        path.parent.rmdir()
+            except OSError:  # another picture lies beside it, or it is gone already
+                continue
+
+    timer = threading.Timer(KEPT, forget)
+    timer.daemon = True
+    timer.start()
+
+
+def launch(
+    served: serve.Served, port: int | None = 7860, block: bool = True, browser: bool = False
+) -> gradio.Blocks:
+    """Serve the page on this machine, until interrupted.
+
+    Parameters
+    ----------
+    served : serve.Served
+    port : int or None, default 7860
+        None takes the first one that is free from 7860 on.
+    block : bool, default True
+        False comes back at once, for a notebook; ``local_url`` of the page says where it is
+        and ``close()`` ends it.
+    browser : bool, default False
+        Open the page in a browser.
 
     Raises
     ------
     InputError
-        If the folder is no finished run.
+        If gradio is not installed, or the port is taken.
     """
-    run = runs.read_run(folder)
-    # What a name or a caution holds is text: HTML in it stays text.
-    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
-    body = reader.render(card.render(run)).replace("<table>", '<div class="scroll"><table>')
-    page = report.filled(
-        "card.html",
-        title=f"{run.folder.name} · model card",
-        synthetic=False,  # the card says it, and the cautions, itself
-        cautions=[],
-        text=Markup(body.replace("</table>", "</table></div>")),
-        figures=[
-            {"alt": alt, "source": report.embedded(_png(figure))} for alt, figure in figures(run)
-        ],
-    )
-    files.write_text(run.folder / NAME, page)
-    return run.folder / NAME
-
-
-def figures(run: runs.Run) -> Iterator[tuple[str, Figure]]:
-    """Draw what can be seen of a run: its training, its answers, its probabilities.
-
-    Parameters
-    ----------
-    run : leukhelpers.runs.Run
-        A finished run. Of more than two classes only the training is drawn.
-
-    Yields
-    ------
-    str
-        What the figure shows, for those who do not see it.
-    matplotlib.figure.Figure
-    """
-    note = "synthetic cells, drawn by code" if run.about["synthetic"] else ""
-    name = runs.model_of(run.about)
-    if "val_loss" in run.history:
-        watched = training.watched_epochs(run.history)
-        kept = training.kept_epoch(watched, runs.training_settings(runs.profile_in(run.about)))
-        title = f"The network that was watched: {len(watched)} epochs, number {kept} was the best"
-        figure = plots.learning_curves(watched, title, note=note, kept_epoch=kept)
-        yield "Loss and accuracy of training and validation over the epochs.", figure
-    # Curves need both classes; of three classes the card has the tables.
-    if not run.metrics.get("of_subjects") or run.predictions["label"].nunique() < 2:
-        return
-    yield from _of_answers(run, name, note)
-    if run.metrics["decisions"]["chosen_on"] is not None:
-        yield from _of_probabilities(run.metrics["decisions"], name, note)
-
-
-def _of_answers(run: runs.Run, name: str, note: str) -> Iterator[tuple[str, Figure]]:
-    labels, probability = run.predictions["label"], run.predictions["probability"]
-    found, called = run.metrics["models"][name], MODEL_NAMES[name]
-    share = {key: found[key]["value"] for key in ("sensitivity", "specificity", "auroc")}
-    figure = plots.confusion_matrix(
-        evaluation.confusion(labels, probability),
-        title=f"Of the leukemic cells {share['sensitivity']:.0%} are found, "
-        f"of the healthy ones {share['specificity']:.0%}",
-        note=note,
-    )
-    yield f"Confusion matrix of the {called} on the held-out cells.", figure
-    scores = {name: probability, "area": run.predictions["area_probability"]}
-    title = f"AUROC of the {called}: {share['auroc']:.2f}; chance is 0.50"
-    figure = plots.roc_curves(labels, scores, title=title, note=note)
-    yield f"ROC curves of {called} and area model, with the diagonal of chance.", figure
-    title = "Every score beside the area model and the majority answer"
-    figure = plots.metric_bars(run.metrics, title=title, note=note)
-    yield "Metrics of all models with their 95 % intervals over groups of subjects.", figure
-    people = evaluation.by_subject(run.predictions)
-    worst = people.iloc[0]
-    title = (
-        f"Subject {worst['subject']} ({CLASS_NAMES[worst['label']]}): "
-        f"{worst['correct']:.0%} of the cells right; the best: {people['correct'].max():.0%}"
-    )
-    figure = plots.by_subject_bars(people, title=title, note=note)
-    yield "Share of rightly answered cells for each held-out subject, the worst first.", figure
-
-
-def _of_probabilities(
-    decided: dict[str, Any], name: str, note: str
-) -> Iterator[tuple[str, Figure]]:
-    title = "How often a cell is ALL of which the model says so, before and after scaling"
-    figure = plots.reliability_diagram(decided, title=title, note=note, model=name)
-    yield "Share of ALL cells over the probability told, with the diagonal.", figure
-    title = "Where a model's curve is the highest, it is worth asking"
-    figure = plots.net_benefit_curves(decided, title=title, note=note)
-    yield "Net benefit over the threshold, beside calling all cells, or none, ALL.", figure
-    title = "Share of wrong answers, the surest cells first"
-    figure = plots.risk_curves(decided, title=title, note=note)
-    yield "Share of wrong answers over the share of cells that are answered.", figure
-
-
-def _png(figure: Figure) -> bytes:
-    written = io.BytesIO()
-    figure.savefig(written, format="png")
-    return written.getvalue()
+    # Read when gradio is imported; it would otherwise ask home which version is the newest.
+    os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    uploads = tempfile.TemporaryDirectory(prefix="leuk-uploads-")
+    os.environ["GRADIO_TEMP_DIR"] = uploads.name
+    try:
+        import gradio as gr
+    except ImportError:
+        raise InputError("The page needs gradio: pip install 'leukhelpers[app]'.") from None
+    page = build(served, Path(uploads.name))
+    setattr(page, "uploads", uploads)  # noqa: B010  # deleted with the page
+    system = ("ui-sans-serif", "system-ui", "sans-serif")
+    try:
+        page.queue(max_size=256).launch(
+            server_name="127.0.0.1",
+            server_port=port,
+            share=False,
+            inbrowser=browser,
+            prevent_thread_lock=not block,
+            quiet=True,
+            max_file_size=serve.MAX_BYTES,
+            allowed_paths=[],
+            footer_links=[],
+            run_history=False,
+            enable_monitoring=False,
+            mcp_server=False,
+            pwa=False,
+            ssr_mode=False,
+            theme=gr.themes.Default(font=system, font_mono=("ui-monospace", "monospace")),
+            css=CSS,
+        )
+    except OSError:
+        raise InputError(f"Port {port or ''} is taken; name another with --port.") from None
+    return page

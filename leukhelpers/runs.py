@@ -14,7 +14,7 @@
     familiar.json    how training cells look, so that strangers are told: leukhelpers.familiar
     set_aside.csv    files that could not be used, and why
     card.md          all of this in words: leukhelpers.card
-    card.html        the same with figures: leukhelpers.page
+    card.html        the same with figures: leukhelpers.card_page
 
 A folder without ``run.json`` is not a run: the writing was interrupted.
 """
@@ -614,6 +614,20 @@ def read_run(folder: Path | str) -> Run:
         )
     except (OSError, ValueError) as error:
         raise InputError(f"The run in {folder} is damaged ({error}); train it again.") from None
+
+
+def latest_run(folder: Path) -> Path:
+    """Find the run below a folder that was finished last.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    found = sorted(folder.glob("*/run.json"), key=lambda file: file.stat().st_mtime)
+    if not found:
+        raise InputError(f"{folder} holds no finished run; make one with 'make course'.")
+    return found[-1].parent
 
 
 def classes_of(about: dict[str, Any]) -> tuple[str, ...]:

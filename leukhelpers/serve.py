@@ -24,7 +24,7 @@ from leukhelpers.pixels import crop_and_resize
 NOTICE = "For teaching, not for diagnosis."
 MAX_BYTES = 20_000_000
 MAX_SIDE = 4096  # pixels; the square around a cell is never larger than that squared
-WORDS = {"HEM": "healthy", "ALL": "leukemic"}
+WORDS = {"HEM": "Healthy", "ALL": "Leukemic"}
 NEAR = "too close to the operating point to call"
 STRANGE = "not a cell like those that the model learnt from"
 _COPY = 1  # a change of the code that makes the quick copy must change this number
@@ -220,7 +220,7 @@ def _answer_picture(served: Served, picture: np.ndarray) -> dict[str, Any]:
     told: dict[str, Any] = {"answer": None, "why": None, "distance": round(distance, 4)}
     if len(served.classes) == 2:
         told["probability_all"] = None
-        told["operating_point"] = round(_cooled(served.rule, served.rule.threshold), 6)
+        told["operating_point"] = round(calibrated(served.rule, served.rule.threshold), 6)
     if not distance <= 1:
         return told | {"why": STRANGE}
     raw = served.ask(picture[None])[0]
@@ -228,7 +228,7 @@ def _answer_picture(served: Served, picture: np.ndarray) -> dict[str, Any]:
         told["answer"] = served.classes[int(np.argmax(raw))]
         of_each = [float(share) for share in raw]
     else:
-        cooled = _cooled(served.rule, float(raw))
+        cooled = calibrated(served.rule, float(raw))
         of_each = [1 - cooled, cooled]
         if served.rule.chosen_on and served.rule.low < raw < served.rule.high:
             told["why"] = NEAR
@@ -244,7 +244,8 @@ def _answer_picture(served: Served, picture: np.ndarray) -> dict[str, Any]:
     return told
 
 
-def _cooled(rule: Rule, probability: float) -> float:
+def calibrated(rule: Rule, probability: float) -> float:
+    """Turn a probability of the model into a calibrated one."""
     return float(calibration.cool(np.array([probability]), rule.temperature)[0])
 
 

@@ -118,3 +118,29 @@ def record_reads(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], list[str
         return seen
 
     return record
+
+
+@pytest.fixture(scope="session")
+def tiny_prepared(tiny_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> object:
+    """Pictures of `tiny_tree`, for a network that learns in a second; not to be changed."""
+    from leukhelpers import runs
+    from leukhelpers.datasets.cnmc import read_cnmc
+
+    tiny = runs.Profile("tiny", 60, 14, epochs=1, patience=1, size=32, box_size=32, batch_size=16)
+    return runs.prepare(read_cnmc(tiny_tree), tiny, 0, tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_prepared: object) -> object:
+    """A finished run of `tiny_prepared` that held one fold out; not to be changed."""
+    from leukhelpers import apply
+
+    return apply.train_run(tiny_prepared.data / "run", tiny_prepared, fold=0)
+
+
+@pytest.fixture(scope="session")
+def tiny_served(tiny_run: object, tiny_prepared: object) -> object:
+    """The run of `tiny_run`, ready to answer."""
+    from leukhelpers import serve
+
+    return serve.load(tiny_run.folder, tiny_prepared.data / "cache")

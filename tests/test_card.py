@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from leukhelpers import apply, card, files, page, report, runs
+from leukhelpers import apply, card, card_page, files, report, runs
 from leukhelpers.cells import InputError
 from leukhelpers.datasets.cnmc import read_cnmc
 
@@ -103,17 +103,17 @@ def test_a_table_has_a_line_a_row():
 
 
 def test_the_page_says_what_the_card_says_and_needs_no_other_file(run):
-    text = (run.folder / page.NAME).read_text("utf-8")
+    text = (run.folder / card_page.NAME).read_text("utf-8")
     assert "Not for clinical use" in text.split("<body>")[1].split("</p>")[0]
     assert f"<td>{report.told(run.metrics['models']['svm']['auroc'])}</td>" in text
     assert text.count('<img src="data:image/png;base64,') == text.count("<img") == 7
     assert "http://" not in text
     assert "https://" not in text
-    assert page.write_page(run.folder).read_text("utf-8") == text
+    assert card_page.write_page(run.folder).read_text("utf-8") == text
 
 
 def test_every_figure_of_the_page_says_what_it_shows(run):
-    drawn = dict(page.figures(run))
+    drawn = dict(card_page.figures(run))
     assert all(len(alt) > 30 for alt in drawn)
     found = run.metrics["models"]["svm"]["auroc"]["value"]
     titles = [figure.get_suptitle() for figure in drawn.values()]
@@ -127,16 +127,16 @@ def test_a_network_has_its_curves_and_what_was_not_measured_has_no_figure(run):
             **{name: [0.7, 0.6] for name in ("loss", "val_loss", "accuracy", "val_accuracy")},
         }
     )
-    assert len(dict(page.figures(run._replace(history=history)))) == 8
+    assert len(dict(card_page.figures(run._replace(history=history)))) == 8
     unchosen = {**run.metrics, "decisions": {**run.metrics["decisions"], "chosen_on": None}}
-    assert len(dict(page.figures(run._replace(metrics=unchosen)))) == 4
-    assert not dict(page.figures(run._replace(metrics={**run.metrics, "of_subjects": None})))
+    assert len(dict(card_page.figures(run._replace(metrics=unchosen)))) == 4
+    assert not dict(card_page.figures(run._replace(metrics={**run.metrics, "of_subjects": None})))
 
 
 def test_text_from_outside_cannot_become_markup(run):
     about = {**run.about, "cautions": ["<script>alert(1)</script>"]}
     files.write_json(run.folder / "run.json", about)
     try:
-        assert "<script>" not in page.write_page(run.folder).read_text("utf-8")
+        assert "<script>" not in card_page.write_page(run.folder).read_text("utf-8")
     finally:
         files.write_json(run.folder / "run.json", run.about)

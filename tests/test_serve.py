@@ -8,28 +8,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leukhelpers import apply, export, familiar, files, runs, serve, training
+from leukhelpers import export, familiar, files, runs, serve, training
 from leukhelpers.cells import InputError
-from leukhelpers.datasets.cnmc import read_cnmc
 from tests import hostile
 
-TINY = runs.Profile("tiny", 60, 14, epochs=1, patience=1, size=32, box_size=32, batch_size=16)
+
+@pytest.fixture(scope="module")
+def prepared(tiny_prepared):
+    return tiny_prepared
 
 
 @pytest.fixture(scope="module")
-def prepared(tiny_tree, tmp_path_factory):
-    data = tmp_path_factory.mktemp("serve")
-    return runs.prepare(read_cnmc(tiny_tree), TINY, 0, data)
+def run(tiny_run):
+    return tiny_run
 
 
 @pytest.fixture(scope="module")
-def run(prepared):
-    return apply.train_run(prepared.data / "run", prepared, fold=0)
-
-
-@pytest.fixture(scope="module")
-def served(run, prepared):
-    return serve.load(run.folder, prepared.data / "cache")
+def served(tiny_served):
+    return tiny_served
 
 
 @pytest.fixture(scope="module")
