@@ -427,7 +427,6 @@ def web_page(
     from leukhelpers import page, runs, serve
 
     folder = run or runs.latest_run(runs.workspace() / "runs")
-    _tell(f"Loading {folder} …")
     served = serve.load(folder, runs.workspace() / "data" / "cache")
     _tell(f"{serve.NOTICE} Open http://127.0.0.1:{port} in a browser; Ctrl+C ends it.")
     page.launch(served, port, browser=browser)

@@ -206,13 +206,16 @@ def answer(served: Served, content: bytes) -> dict[str, Any]:
     InputError
         If there is no picture to answer, see :func:`cut`.
     """
+    return look(served, content)[0]
+
+
+def look(served: Served, content: bytes) -> tuple[dict[str, Any], np.ndarray]:
+    """Answer one picture file, and give what the model saw of it; see :func:`answer`."""
     start = time.perf_counter()
-    told = _answer_picture(served, cut(served, content))
-    return {
-        **told,
-        "milliseconds": round(1000 * (time.perf_counter() - start), 2),
-        "notice": served.notice,
-    }
+    picture = cut(served, content)
+    told = _answer_picture(served, picture)
+    told["milliseconds"] = round(1000 * (time.perf_counter() - start), 2)
+    return {**told, "notice": served.notice}, picture
 
 
 def _answer_picture(served: Served, picture: np.ndarray) -> dict[str, Any]:

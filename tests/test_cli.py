@@ -104,6 +104,10 @@ def one_sentence(error: str) -> bool:
         (["data", "info", "--seed", "5000000000"], "seed"),
         (["predict", "--run", "nowhere", "a.png"], "no finished run"),
         (["explain", "--run", "nowhere", "--out", "x", "a.png"], "no finished run"),
+        (["export", "--run", "nowhere", "--out", "x"], "no finished run"),
+        (["app", "--run", "nowhere"], "no finished run"),
+        (["app"], "make course"),
+        (["app", "--port", "80"], "--port"),
         (["data", "fetch", "imagenet"], "called cnmc"),
         (["data", "fetch", "cnmc", "--from", "nowhere.zip"], "nowhere.zip"),
         (["data", "verify", "--dataset", "nowhere"], "neither twin nor cnmc"),
@@ -126,7 +130,17 @@ def test_wrong_input_is_one_sentence_and_status_2(leuk, arguments, words, tmp_pa
 def test_help_names_every_command(leuk):
     status, output, _ = leuk("--help")
     assert status == 0
-    for command in ("run", "train", "crossval", "evaluate", "predict", "explain", "export", "data"):
+    for command in (
+        "run",
+        "train",
+        "crossval",
+        "evaluate",
+        "predict",
+        "explain",
+        "export",
+        "app",
+        "data",
+    ):
         assert command in output
 
 
@@ -255,6 +269,18 @@ def test_evaluate_predict_and_explain_a_trained_run(leuk, trained, tiny_tree, tm
     status, _, error = leuk("explain", "--run", trained, "--out", tmp_path, *method, picture)
     assert status == 2
     assert "choose from shap, integrated, gradcam" in error
+
+
+def test_export_leaves_two_copies_and_tells_of_them(leuk, trained, tiny_tree, tmp_path):
+    asked = ("--run", trained, "--dataset", tiny_tree, "--out", tmp_path / "copies", "--json")
+    status, output, _ = leuk("export", *asked)
+    assert status == 0
+    found = json.loads(output)
+    assert set(found["files"]) == {path.name for path in (tmp_path / "copies").iterdir()}
+    assert found["notice"] == "For teaching, not for diagnosis."
+    status, _, error = leuk("export", *asked, "--format", "h5")
+    assert status == 2
+    assert one_sentence(error)
 
 
 def test_evaluate_without_json_prints_a_table(leuk, trained, tiny_tree):
