@@ -4,7 +4,6 @@ python3 make.py course     run every lesson on synthetic cells, write a report
 python3 make.py app        open the web page of the latest run
 python3 make.py test       check the code, the package and the notebooks
 python3 make.py lessons    build notebooks/ from lessons/
-python3 make.py lock       pin the versions again (needs uv)
 """
 
 import hashlib
@@ -27,7 +26,7 @@ COVERAGE = ["--cov", "--cov-report=term-missing:skip-covered", "--cov-fail-under
 TASKS = {
     "install": [],
     "course": [["leukhelpers.cli", "run"]],
-    "app": [["leukhelpers.cli", "app"]],
+    "app": [["leukhelpers.cli", "app", "--browser"]],
     "lessons": [["lessons.build"]],
     "test": [
         ["ruff", "check", "."],
