@@ -27,7 +27,7 @@ TASKS = {
     "install": [],
     "course": [["leukhelpers.cli", "run"]],
     "app": [["leukhelpers.cli", "app", "--browser"]],
-    "lessons": [["lessons.build"]],
+    "lessons": [["lessons.build"], ["lessons.schedule"]],
     "test": [
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
