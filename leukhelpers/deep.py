@@ -28,7 +28,8 @@ def main(folder: Path) -> int:
         np.save(folder / "values.npy", np.asarray(values, np.float32))
     except Exception as error:  # an unknown layer fails in many ways
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        (folder / "error.txt").write_text(lines[0][:160], encoding="utf-8")
+        # TensorFlow tells the way to the place first, and what was wrong there last.
+        (folder / "error.txt").write_text(lines[-1].strip()[:160], encoding="utf-8")
         return 1
     return 0
 
