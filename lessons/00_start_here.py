@@ -158,13 +158,16 @@ here.record(majority_accuracy=round(score["accuracy"], 3), majority_balanced_acc
 # | 01 exploration | what do the cells look like, and what betrays the person? |
 # | 02 splits and leakage | may a test set know the patient? |
 # | 03 preprocessing and augmentation | what happens to a picture before the network sees it? |
+# | 04 classical baselines | what did people measure before there were networks? |
 # | 05 CNN training | what do the curves say? |
 # | 06 evaluation | what does a good average hide? |
 # | 07 explainability | may one believe a heat map? |
+# | 08 transfer learning | does it help to have seen a million photographs? |
+# | 09 from run to page | when must a served model keep silent? |
+# | 10 autopsy of a paper | what did the paper's network answer? |
 # | 11 your own cells | what must a computer be told about a folder of images? |
 #
-# The missing numbers are kept for lessons to come. Each lesson runs alone; what it needs from an
-# earlier one it makes itself, and says so.
+# Each lesson runs alone; what it needs from an earlier one it makes itself, and says so.
 
 # %% [markdown]
 # ## Exercises
