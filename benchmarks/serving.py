@@ -223,6 +223,7 @@ def measure(run_folder: Path, dataset: str, others: Path, seconds: float) -> Non
             "dataset": cells.name,
             "run": {key: run.about[key] for key in ("seed", "images", "subjects", "date")},
             "profile": profile.name,
+            "seed": run.about["seed"],
             "seeds": SEEDS,
             "refusal": refusals(prepared, others),
             "answers": decisions_of(served, prepared, run),

@@ -343,6 +343,7 @@ def launch(
             server_name="127.0.0.1",
             server_port=port,
             share=False,
+            inline=False,  # a notebook would keep a frame that shows nothing once it is closed
             inbrowser=browser,
             prevent_thread_lock=not block,
             quiet=True,

@@ -390,6 +390,29 @@ CHECKS: dict[str, Check] = {
         },
     ),
     "08.3": _tuned_numbers,
+    "09.1": _choice(
+        "validation",
+        {
+            "training": "The score was fitted on them: they lie nearer than any unseen cell.",
+            "test": "Then there is nobody left on whom to measure what comes of it.",
+        },
+    ),
+    "09.2": _number(
+        170,
+        {
+            680: "That is float32, of four bytes each; int8 takes one.",
+            1_360: "That is the number of bits, in thousands.",
+            42.5: "The weights are counted already; one byte each.",
+        },
+        "As many bytes as weights, and a kilobyte has 1,000.",
+    ),
+    "09.3": _choice(
+        "no answer",
+        {
+            "ALL": "The likelier class may be named only where the page promises to.",
+            "HEM": "Above the operating point it would be ALL, if it were farther away.",
+        },
+    ),
     "10.1": _choice(
         "healthy",
         {"ill": "A quarter of 1200 is 300: which row has that support?"},
