@@ -310,6 +310,7 @@ def text(found: dict[str, Any]) -> str:
         "",
         "## How quickly",
         "",
+        *([found["note"], ""] if found.get("note") else []),
         "| one picture | median, ms | 99th percentile, ms | `model.predict` takes |",
         "| --- | --- | --- | --- |",
     ]
