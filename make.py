@@ -4,6 +4,7 @@ python3 make.py course     run every lesson on synthetic cells, write a report
 python3 make.py app        open the web page of the latest run
 python3 make.py test       check the code, the package and the notebooks
 python3 make.py lessons    build notebooks/ from lessons/
+python3 make.py site       build the site from notebooks/ and docs/, into site/
 """
 
 import hashlib
@@ -28,6 +29,7 @@ TASKS = {
     "course": [["leukhelpers.cli", "run"]],
     "app": [["leukhelpers.cli", "app", "--browser"]],
     "lessons": [["lessons.build"], ["lessons.schedule"]],
+    "site": [["sphinx", "--fail-on-warning", "--keep-going", "-q", "-c", "docs", ".", "site"]],
     "test": [
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],

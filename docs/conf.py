@@ -1,0 +1,90 @@
+"""Settings of the site: `make site` builds it from the executed notebooks, as they are.
+
+The source folder is the whole checkout, so that links between documents and notebooks
+work here as they do where the repository is looked at.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from leukhelpers import __version__  # noqa: E402
+
+project = "Leukemic or healthy?"
+author = "The leukhelpers authors"
+project_copyright = "The leukhelpers authors; code MIT, text CC BY 4.0"
+version = release = __version__
+language = "en"
+
+extensions = [
+    "myst_nb",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+]
+root_doc = "docs/index"
+include_patterns = ["docs/**", "notebooks/*.ipynb", "CONTRIBUTING.md"]
+exclude_patterns = [
+    ".*",
+    "site",
+    "docs/_*",
+    "runs",
+    "data",
+    "tests",
+    "notebooks/exercises",
+    "**/.part-*",
+]
+templates_path = ["_templates"]
+
+nb_execution_mode = "off"  # the notebooks were run when they were built
+nb_merge_streams = True
+myst_heading_anchors = 3
+autosummary_generate = True
+autodoc_typehints = "none"  # the docstrings name the types, with shapes
+autodoc_member_order = "bysource"
+numpydoc_show_class_members = False
+
+html_theme = "pydata_sphinx_theme"
+html_title = project
+html_static_path = ["_static"]
+html_css_files = ["course.css"]
+html_extra_path = ["_extra"]
+html_copy_source = False
+html_show_sourcelink = False
+html_theme_options = {
+    "navigation_with_keys": False,
+    "show_prev_next": True,
+    "announcement": "For teaching. Not for clinical use. The cells shown are synthetic, "
+    "unless it is said that they are real.",
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+
+
+def prepare_notebook(app: object, docname: str, source: list[str]) -> None:
+    """Carry each figure's alt text over, and leave out the cell that is for Colab only."""
+    if not docname.startswith("notebooks/"):
+        return
+    notebook = json.loads(source[0])
+    for cell in notebook["cells"]:
+        if "setup" in cell["metadata"].get("tags", []):
+            cell["metadata"]["tags"] = ["remove-cell"]
+        for output in cell.get("outputs", []):
+            alt = output.get("metadata", {}).get("image/png", {}).get("alt")
+            if alt:  # myst-nb takes it from the cell; a cell shows one figure
+                cell["metadata"]["mystnb"] = {"image": {"alt": alt}}
+    source[0] = json.dumps(notebook)
+
+
+def skip_fields(app: object, what: str, name: str, item: object, skip: bool, _: object) -> bool:
+    """Leave out the fields of named tuples, of which Python tells only their number."""
+    return skip or str(getattr(item, "__doc__", "")).startswith("Alias for field number")
+
+
+def setup(app: object) -> None:
+    """Listen to what Sphinx reads."""
+    app.connect("source-read", prepare_notebook)  # type: ignore[attr-defined]
+    app.connect("autodoc-skip-member", skip_fields)  # type: ignore[attr-defined]
