@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -70,3 +71,15 @@ def test_the_guide_names_each_part_that_a_lesson_must_have():
         assert f"`{part}`" in guide, part
     for part in ("surprise", "Questions", "objectives", "Exercises", "Key points", "16 lines"):
         assert part in guide, part
+
+
+def test_the_site_tells_of_every_module():
+    listed = set(re.findall(r"^   (leukhelpers[.\w]*)$", (ROOT / "docs/api.md").read_text(), re.M))
+    package = ROOT / "leukhelpers"
+    found = {
+        ".".join(["leukhelpers", *file.relative_to(package).with_suffix("").parts])
+        for file in package.rglob("*.py")
+        if file.name != "__init__.py"
+    }
+    packages = {f"leukhelpers.{file.parent.name}" for file in package.glob("*/__init__.py")}
+    assert listed == found | packages
