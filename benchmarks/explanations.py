@@ -237,11 +237,17 @@ bootstrap over groups of people; with so few people they are rough.
 - **turned**: rank correlation, inside the cell, after a rotation by 8 degrees and back. 1 is
   steady.
 - **seconds** an image, many at a time.
-- On the twin, whose causes are known: **pointing**, how often the strongest place lies in the
-  cause, and **overlap**, the share of the strongest places that does, both *less* what an even
-  spread over the cell would reach. A cell without the cause does not count.
+
+*untrained* and *turned* are of the first six of the cells only.
 """
     ]
+    if any(found["synthetic"] for found in kept.values()):
+        parts.append(
+            """On the twin, whose causes are known: **pointing**, how often the strongest place lies
+in the cause, and **overlap**, the share of the strongest places that does, both *less* what an even
+spread over the cell would reach. A cell without the cause does not count.
+"""
+        )
     for kind, found in kept.items():
         title = "The twin" if kind == "twin" else "Real cells"
         parts.append(f"## {title}\n\n{_head(kind, found)}\n\n{score_table(found, COLUMNS)}\n")

@@ -159,8 +159,8 @@ def render_pipeline() -> str:
         f"The input pipeline ({found['date']}, {found['machine']['cores']} cores, medians over "
         "rounds, `benchmarks/input_pipeline.py` and `feature_kinds.py`). The network sees "
         f"pictures of {max(found['training'], key=int)} pixels; the larger they are, the more of "
-        "the time is its own, and the less of it any pipeline can save. A ratio below what was "
-        "aimed at is not reached.\n\n"
+        "the time is its own, and the less of it any pipeline can save. A ratio is the median of "
+        "the rounds' ratios; one below what was aimed at is not reached.\n\n"
         "| what | speed | ratio | aimed at |\n| --- | --- | --- | --- |\n"
     )
     return head + "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"

@@ -5,8 +5,6 @@ Photographs are those of scikit-image and scikit-learn; all else is drawn from a
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import skimage.data
 import sklearn.datasets
@@ -125,11 +123,6 @@ def greys(rng: np.random.Generator, cells: list[np.ndarray]) -> list[np.ndarray]
     found += [_cut(picture, rng) for picture in found]
     of_cells = [_rgb(np.asarray(Image.fromarray(cell).convert("L"))) for cell in cells]
     return found + of_cells
-
-
-def of_a_folder(folder: Path) -> list[np.ndarray]:
-    """Read every picture of a folder."""
-    return [np.asarray(Image.open(path).convert("RGB")) for path in sorted(folder.iterdir())]
 
 
 def kinds(seed: int, cells: list[np.ndarray]) -> dict[str, list[np.ndarray]]:

@@ -299,8 +299,8 @@ probed.round(2)
 # ## Which method for which question?
 #
 # The same tests, by a benchmark on real cells of people whom the network had not met
-# (`docs/explanations.md` has the table of the twin as well, and all intervals). For *adds up*,
-# *randomised* and *beside the cell* less is better, for *faithful* and *turned* more is.
+# (`docs/explanations.md` has all intervals; *randomised* and *turned* are of six cells only). For
+# *adds up*, *randomised* and *beside the cell* less is better, for *faithful* and *turned* more is.
 
 # %%
 real = lesson.measured("explanations_real")

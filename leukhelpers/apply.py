@@ -104,6 +104,17 @@ def unseen(run: runs.Run, dataset: Dataset, table: pd.DataFrame) -> np.ndarray:
     return ~np.isin(group, group[known.to_numpy()])
 
 
+def refuse_other_classes(run: runs.Run, dataset: Dataset) -> None:
+    """Refuse cells of other classes, or of the same in another order, than a run knows."""
+    classes = runs.classes_of(run.about)
+    if dataset.classes != classes:
+        raise InputError(
+            f"The run {run.folder.name} tells {', '.join(classes)} apart (in this order), the "
+            f"cells of {dataset.name} are {', '.join(dataset.classes)}; evaluate it on cells of "
+            "the same classes."
+        )
+
+
 def evaluate_run(run_folder: Path | str, dataset: Dataset, data: Path) -> dict[str, Any]:
     """Measure a trained run on the cells of a data set that it never saw.
 
@@ -129,13 +140,8 @@ def evaluate_run(run_folder: Path | str, dataset: Dataset, data: Path) -> dict[s
         If the run knows other classes, or no unseen cell is left.
     """
     run = runs.read_run(run_folder)
+    refuse_other_classes(run, dataset)
     classes = runs.classes_of(run.about)
-    if dataset.classes != classes:
-        raise InputError(
-            f"The run {run.folder.name} tells {', '.join(classes)} apart (in this order), the "
-            f"cells of {dataset.name} are {', '.join(dataset.classes)}; evaluate it on cells of "
-            "the same classes."
-        )
     profile = runs.profile_in(run.about)
     array, table, unread = build_pixels(dataset, data / "cache", profile.size, profile.crop)
     rows = np.flatnonzero(unseen(run, dataset, table))

@@ -11,8 +11,8 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from leukhelpers import card, evaluation, files, plots, report, runs, training
-from leukhelpers.cells import CLASS_NAMES
+from leukhelpers import card, evaluation, files, learning, plots, report, runs, training
+from leukhelpers.datasets.base import stand_ins
 from leukhelpers.evaluation import MODEL_NAMES
 
 NAME = "card.html"
@@ -68,11 +68,13 @@ def figures(run: runs.Run) -> Iterator[tuple[str, Figure]]:
         What the figure shows, for those who do not see it.
     matplotlib.figure.Figure
     """
-    note = "synthetic cells, drawn by code" if run.about["synthetic"] else ""
+    drawn = ["synthetic cells, drawn by code"] if run.about["synthetic"] else []
+    note = "; ".join([*drawn, *stand_ins(runs.classes_of(run.about))])
     name = runs.model_of(run.about)
     if "val_loss" in run.history:
         watched = training.watched_epochs(run.history)
-        kept = training.kept_epoch(watched, runs.training_settings(runs.profile_in(run.about)))
+        settings = learning.training_settings(name, runs.profile_in(run.about))
+        kept = training.kept_epoch(watched, settings)
         title = f"The network that was watched: {len(watched)} epochs, number {kept} was the best"
         figure = plots.learning_curves(watched, title, note=note, kept_epoch=kept)
         yield "Loss and accuracy of training and validation over the epochs.", figure
@@ -87,11 +89,12 @@ def figures(run: runs.Run) -> Iterator[tuple[str, Figure]]:
 def _of_answers(run: runs.Run, name: str, note: str) -> Iterator[tuple[str, Figure]]:
     labels, probability = run.predictions["label"], run.predictions["probability"]
     found, called = run.metrics["models"][name], MODEL_NAMES[name]
+    classes = runs.classes_of(run.about)
     share = {key: found[key]["value"] for key in ("sensitivity", "specificity", "auroc")}
     figure = plots.confusion_matrix(
         evaluation.confusion(labels, probability),
-        title=f"Of the leukemic cells {share['sensitivity']:.0%} are found, "
-        f"of the healthy ones {share['specificity']:.0%}",
+        title=f"Of the {classes[1]} cells {share['sensitivity']:.0%} are found, "
+        f"of the {classes[0]} cells {share['specificity']:.0%}",
         note=note,
     )
     yield f"Confusion matrix of the {called} on the held-out cells.", figure
@@ -105,7 +108,7 @@ def _of_answers(run: runs.Run, name: str, note: str) -> Iterator[tuple[str, Figu
     people = evaluation.by_subject(run.predictions)
     worst = people.iloc[0]
     title = (
-        f"Subject {worst['subject']} ({CLASS_NAMES[worst['label']]}): "
+        f"Subject {worst['subject']} ({classes[worst['label']]}): "
         f"{worst['correct']:.0%} of the cells right; the best: {people['correct'].max():.0%}"
     )
     figure = plots.by_subject_bars(people, title=title, note=note)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 FORMATS = ("litert", "onnx")
 TOLERANCE = 1e-4  # of a probability, of float32 copies
 AUROC_CHANGE = 0.005  # of int8 copies
+SAME_ANSWERS = 0.98  # share of cells that an int8 copy must call as the network does
 CALIBRATION_CELLS = 200
 _CHECKED_CELLS = 500
 
@@ -183,7 +184,8 @@ def export_run(
     ------
     InputError
         If the run holds no network, the format is not known, no cell is unseen, or a copy
-        answers otherwise; then it is not written.
+        answers otherwise; then it is not written. Only of the int8 copy the rest does not
+        suffer: ``refused`` says why there is none.
     """
     if form not in FORMATS:
         raise InputError(f"Format {form!r} is not known; choose {' or '.join(FORMATS)}.")
@@ -194,6 +196,7 @@ def export_run(
             f"{run.folder.name} holds {evaluation.MODEL_NAMES[name]}, which is no network; "
             "only networks are exported."
         )
+    apply.refuse_other_classes(run, dataset)
     model = runs.load_model(run.folder)
     size, crop = learning.picture_size(name, runs.profile_in(run.about))
     array, table, _ = build_pixels(dataset, data / "cache", size, crop)
@@ -221,9 +224,12 @@ def export_run(
         exact = to_litert(model)
         check("model-float32.tflite", litert(exact), True)
         small = to_litert(model, _calibration_cells(run, array, table))
-        check("model-int8.tflite", litert(small), False)
         _write(out / "model-float32.tflite", exact, written)
-        _write(out / "model-int8.tflite", small, written)
+        try:
+            check("model-int8.tflite", litert(small), False)
+            _write(out / "model-int8.tflite", small, written)
+        except InputError as error:  # so few levels do not do for every network
+            written["model-int8.tflite"] |= {"refused": str(error)}
     return {
         "run": run.folder.name,
         "classes": list(runs.classes_of(run.about)),
@@ -252,7 +258,10 @@ def _spread(rows: np.ndarray, at_most: int) -> np.ndarray:
 
 
 def _compared(found: np.ndarray, wanted: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    told: dict[str, Any] = {"largest_difference": float(np.abs(found - wanted).max())}
+    told: dict[str, Any] = {
+        "largest_difference": float(np.abs(found - wanted).max()),
+        "same_answers": float(np.mean(_called(found) == _called(wanted))),
+    }
     if not np.isfinite(found).all():
         return told  # and is refused for it
     if wanted.ndim == 1 and len(np.unique(labels)) == 2:
@@ -261,12 +270,20 @@ def _compared(found: np.ndarray, wanted: np.ndarray, labels: np.ndarray) -> dict
     return told
 
 
+def _called(answers: np.ndarray) -> np.ndarray:
+    return answers >= 0.5 if answers.ndim == 1 else answers.argmax(axis=1)
+
+
 def _refuse_another(file: str, told: dict[str, Any], exact: bool) -> None:
     """Refuse a copy that is not the network that it was made of."""
     difference, change = told["largest_difference"], abs(told.get("auroc_change", 0.0))
     # A difference that is no number is as wrong as a large one.
     if not difference <= (TOLERANCE if exact else 1):
         raise InputError(f"{file} answers otherwise than the network, by up to {difference:.2g}.")
+    ranked = "auroc_change" in told  # or there is nothing to rank, and answers are compared
+    if not exact and not ranked and not told["same_answers"] >= SAME_ANSWERS:
+        share = 1 - told["same_answers"]
+        raise InputError(f"{file} answers {share:.0%} of the cells otherwise than the network.")
     if not exact and change > AUROC_CHANGE:
         raise InputError(f"{file} ranks cells otherwise: its AUROC differs by {change:.3f}.")
 

@@ -140,6 +140,14 @@ def with_random_weights(names: Sequence[str]) -> list[str]:
     return found
 
 
+def training_settings(name: str, profile: Profile) -> Any:
+    """Tell how long and how a network of some name is trained; fine-tuning is short."""
+    from leukhelpers import runs
+
+    settings = runs.training_settings(profile)
+    return replace(settings, **_TUNING) if name.endswith(TUNED) else settings
+
+
 def picture_size(name: str, profile: Profile) -> tuple[int, int]:
     """Tell which pictures a model takes: their edge, and the edge of what is cut out.
 
@@ -298,7 +306,7 @@ def _unless_too_few(answer: Callable[[], np.ndarray]) -> np.ndarray | None:
 def _learn_transfer(
     name: str, prepared: Prepared, split: Split, callbacks: Sequence[Any], backup: Path | None
 ) -> tuple[Any, pd.DataFrame, np.ndarray | None]:
-    from leukhelpers import models, runs, training, transfer
+    from leukhelpers import models, training, transfer
 
     training.make_deterministic(prepared.seed)
     array, labels = pictures(name, prepared), prepared.table["label"].to_numpy()
@@ -322,7 +330,7 @@ def _learn_transfer(
     if name.endswith(TUNED):
         fit_head(len(split.train))
         transfer.unfreeze(model)
-        settings = replace(runs.training_settings(prepared.profile), **_TUNING)
+        settings = training_settings(name, prepared.profile)
         history = training.fit(
             model, array, labels, split, settings, prepared.seed, callbacks, backup
         )

@@ -36,6 +36,7 @@ MAX_FILES = 50
 KEPT = 3
 _ABANDONED = 120
 _EXAMPLES = 6
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with which a spreadsheet begins to calculate
 COLUMNS = (
     *("file", "answer", "why", "error", "probability_all", "operating_point", "distance"),
     *("milliseconds", "notice"),
@@ -94,12 +95,16 @@ def plain(name: str) -> str:
 def as_csv(found: Sequence[Told]) -> str:
     """Write answers as CSV; no cell begins as a formula of a spreadsheet does."""
     buffer = io.StringIO()
-    table = csv.DictWriter(buffer, COLUMNS, extrasaction="ignore", restval="")
+    named = dict.fromkeys(name for told, _ in found for name in told.get("probabilities") or {})
+    columns = [*COLUMNS, *(f"probability of {name}" for name in named)]
+    table = csv.DictWriter(buffer, columns, extrasaction="ignore", restval="")
     table.writeheader()
     for told, _ in found:
         text = {key: value for key, value in told.items() if isinstance(value, str)}
-        safe = {key: f"'{value}" for key, value in text.items() if value[:1] in "=+-@\t\r"}
-        table.writerow({**told, **safe})
+        safe = {key: f"'{value}" for key, value in text.items() if value.startswith(_FORMULA)}
+        of_each = (told.get("probabilities") or {}).items()
+        shares = {f"probability of {name}": share for name, share in of_each}
+        table.writerow({**told, **safe, **shares})
     return buffer.getvalue()
 
 
@@ -208,7 +213,8 @@ def about(served: serve.Served) -> str:
         lines.append(
             f"From a calibrated probability of {at[1]} on a cell is called "
             f"{served.classes[1]}; between {at[0]} and {at[2]} there is no answer. Chosen on "
-            f"{rule.chosen_on} validation cells, whom the model had not learnt from."
+            f"{rule.chosen_on} validation cells, by the answers of a model of the same kind that "
+            "had not learnt from them."
         )
     elif len(served.classes) == 2:
         lines.append("No validation cells were kept: probabilities are not calibrated.")
@@ -359,5 +365,6 @@ def launch(
             css=CSS,
         )
     except OSError:
-        raise InputError(f"Port {port or ''} is taken; name another with --port.") from None
+        taken = "No port from 7860 on is free" if port is None else f"Port {port} is taken"
+        raise InputError(f"{taken}; name another with --port.") from None
     return page

@@ -7,6 +7,7 @@ near the operating point the answer is left open.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 import time
@@ -69,7 +70,7 @@ class Served(NamedTuple):
 def load(run_folder: Path | str, cache: Path | None = None) -> Served:
     """Make a run ready to answer.
 
-    A network answers through its LiteRT copy, which takes a thirtieth of the time of
+    A network answers through its LiteRT copy, which takes a small part of the time of
     ``model.predict``. The copy is made here and checked: a run may come from elsewhere, and
     what it brings is loaded in Keras' safe mode only.
 
@@ -104,8 +105,15 @@ def load(run_folder: Path | str, cache: Path | None = None) -> Served:
         " ".join([NOTICE, *run.about.get("cautions", [])]),
         _quick(run, name, profile, cache),
     )
-    served.ask(np.load(run.folder / "background.npy")[:1])  # the first answer is the slowest
+    served.ask(_background(run)[:1])  # the first answer is the slowest
     return served
+
+
+def _background(run: runs.Run) -> np.ndarray:
+    try:
+        return np.load(run.folder / "background.npy")
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"The run in {run.folder} is damaged ({error}).") from None
 
 
 def _known(folder: Path) -> dict[str, Any]:
@@ -147,11 +155,12 @@ def _quick(
         raise InputError(f"The network in {run.folder} cannot be loaded ({error}).") from None
     copy = None if cache is None else cache / f"quick-{digest}-{_COPY}.tflite"
     if copy is not None and copy.is_file():
-        return export.litert(copy.read_bytes())
+        with contextlib.suppress(InputError):  # a damaged copy is made anew
+            return export.litert(copy.read_bytes())
     model = runs.load_model(run.folder)
     content = export.to_litert(model)
     ask = export.litert(content)
-    some = np.load(run.folder / "background.npy")
+    some = _background(run)
     if not np.abs(ask(some) - training.predict(model, some)).max() <= export.TOLERANCE:
         raise InputError(f"The LiteRT copy of {run.folder.name} answers otherwise than the run.")
     if copy is not None:

@@ -255,7 +255,7 @@ def laboratories(
     seed : int
         Decides which is which, and the corner.
     n_cells : int
-        Cells that each network learns from; as many ALL as HEM.
+        Cells of each laboratory, as many ALL as HEM; its network learns from most of them.
 
     Returns
     -------

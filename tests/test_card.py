@@ -133,6 +133,25 @@ def test_a_network_has_its_curves_and_what_was_not_measured_has_no_figure(run):
     assert not dict(card_page.figures(run._replace(metrics={**run.metrics, "of_subjects": None})))
 
 
+def test_a_fine_tuned_network_has_fewer_epochs_than_the_profile_and_still_a_page(run):
+    about = {**run.about, "model": "efficientnet-lite0-tuned"}
+    about["profile"] = {**about["profile"], "epochs": 10}
+    losses = {name: [0.7, 0.6, 0.5] for name in ("loss", "val_loss", "accuracy", "val_accuracy")}
+    history = pd.DataFrame({"epoch": [1, 2, 3], **losses})
+    metrics = {**run.metrics, "of_subjects": None}
+    (figure,) = dict(
+        card_page.figures(run._replace(about=about, history=history, metrics=metrics))
+    ).values()
+    assert "number 3 was the best" in figure.get_suptitle()
+
+
+def test_classes_of_other_cells_bear_their_own_names(run):
+    about = {**run.about, "classes": ["benign", "malignant"]}
+    titles = [figure.get_suptitle() for _, figure in card_page.figures(run._replace(about=about))]
+    assert any("Of the malignant cells" in title for title in titles)
+    assert not any("leukemic" in title for title in titles)
+
+
 def test_text_from_outside_cannot_become_markup(run):
     about = {**run.about, "cautions": ["<script>alert(1)</script>"]}
     files.write_json(run.folder / "run.json", about)

@@ -17,6 +17,9 @@ from leukhelpers.cells import InputError
 from tests import hostile
 
 
+PATIENCE = 120_000  # milliseconds; other tests run beside these
+
+
 @pytest.fixture(scope="module")
 def cell(tiny_prepared):
     return (tiny_prepared.dataset.root / tiny_prepared.table["path"].iloc[0]).read_bytes()
@@ -60,6 +63,7 @@ def browser():
 def tab(browser, home):
     asked: list[str] = []
     tab = browser.new_page(viewport={"width": 1100, "height": 800}, accept_downloads=True)
+    tab.set_default_timeout(PATIENCE)
     tab.on("request", lambda request: asked.append(request.url))
     tab.goto(home)
     tab.wait_for_selector("input[type=file]", state="attached")
@@ -107,6 +111,7 @@ def test_notice_is_in_sight_on_a_phone_and_nothing_is_cut_off(browser, home, cel
     (tmp_path / ("a-long-name-" * 8 + ".bmp")).write_bytes(cell)
     for scheme in ("light", "dark"):
         phone = browser.new_page(viewport={"width": 360, "height": 640}, color_scheme=scheme)
+        phone.set_default_timeout(PATIENCE)
         phone.goto(home)
         phone.wait_for_selector("input[type=file]", state="attached")
         phone.set_input_files("input[type=file]", next(iter(tmp_path.iterdir())))
@@ -131,6 +136,8 @@ def test_every_control_is_reached_and_used_by_keyboard(tab):
             break
     assert any("upload" in str(name).lower() for name in reached)
     assert "checkbox" in reached
+    assert "drawn cells" in reached[-1]
+    tab.wait_for_timeout(2000)  # a page that is still being wired hears no key
     tab.keyboard.press("Enter")
     tab.wait_for_selector(".cells li")
     assert tab.locator(".cells li").count() == len(page.examples())
@@ -184,6 +191,13 @@ def test_too_large_and_too_many_uploads_are_refused(home, cell):
 def test_a_taken_port_is_one_sentence(tiny_served, home, port):
     with pytest.raises(InputError, match="is taken"):
         page.launch(tiny_served, port, block=False)
+
+
+def test_csv_holds_the_probability_of_every_class_and_leaves_empty_text_empty():
+    told = {"file": "a.png", "answer": "AML", "why": "", "probabilities": {"x": 0.1, "AML": 0.9}}
+    (row,) = csv.DictReader(io.StringIO(page.as_csv([(told, None)])))
+    assert (row["probability of x"], row["probability of AML"]) == ("0.1", "0.9")
+    assert row["why"] == ""
 
 
 def test_hostile_files_and_names_leave_no_markup_and_no_formula(tiny_served, disc):

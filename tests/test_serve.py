@@ -179,6 +179,22 @@ def test_a_copy_that_answers_otherwise_is_not_written(run, prepared, tmp_path, m
     assert not (tmp_path / "out").exists()
 
 
+def test_an_int8_copy_that_ranks_otherwise_is_left_out_and_told(
+    run, prepared, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(export, "AUROC_CHANGE", -1)
+    told = export.export_run(run.folder, prepared.dataset, prepared.data, tmp_path / "out")
+    assert "ranks cells otherwise" in told["files"]["model-int8.tflite"]["refused"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["model-float32.tflite"]
+
+
+def test_without_two_classes_to_rank_the_answers_are_compared():
+    one_class, wanted = np.ones(100), np.linspace(0.6, 0.9, 100)
+    export._refuse_another("a", export._compared(wanted - 0.01, wanted, one_class), False)
+    with pytest.raises(InputError, match="of the cells otherwise"):
+        export._refuse_another("a", export._compared(wanted - 0.2, wanted, one_class), False)
+
+
 def test_export_refuses_what_it_cannot_do(run, prepared, tmp_path):
     with pytest.raises(InputError, match="litert or onnx"):
         export.export_run(run.folder, prepared.dataset, prepared.data, tmp_path, "h5")
