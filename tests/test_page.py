@@ -16,7 +16,6 @@ from leukhelpers import page, runs, serve
 from leukhelpers.cells import InputError
 from tests import hostile
 
-
 PATIENCE = 120_000  # milliseconds; other tests run beside these
 
 
