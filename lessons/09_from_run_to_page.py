@@ -189,7 +189,7 @@ print(f"LiteRT         {milliseconds(lambda: served.ask(one)):6.1f} ms a cell")
 # `from google.colab import output; output.serve_kernel_port_as_window(opened.server_port)` between
 # the two cells.
 
-# %% tags=["nbval-check-output"]
+# %%
 opened = page.launch(served, port=None, block=False)
 api = f"{opened.local_url}gradio_api"
 (upload,) = requests.post(f"{api}/upload", files={"files": ("a cell.bmp", content)}).json()
