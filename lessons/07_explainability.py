@@ -180,9 +180,10 @@ similarity.round(2).astype(object).where(similarity.notna(), "blank map")
 
 # %% [markdown]
 # A *blank map* has no order: one of the two networks shows nothing inside that cell. Where
-# *strength* is well above 0 while *signed* is near 0, the two networks mark the same places in
-# other colours. The places then come from the picture; only the colours can come from learning. And
-# mind that two *untrained* networks disagree in sign as well: a 0 alone proves nothing.
+# *strength* is well above 0 while *signed* is near 0, the two networks mark partly the same places
+# in other colours. What both mark comes from the picture, and no story of learning may rest on it;
+# what only the trained network marks may have been learnt. And mind that two *untrained* networks
+# disagree in sign as well (not shown here): a 0 alone proves nothing.
 #
 # ## Does the network miss what the map names?
 #
@@ -300,7 +301,8 @@ probed.round(2)
 #
 # The same tests, by a benchmark on real cells of people whom the network had not met
 # (`docs/explanations.md` has all intervals; *randomised* and *turned* are of six cells only). For
-# *adds up*, *randomised* and *beside the cell* less is better, for *faithful* and *turned* more is.
+# *adds up* and *beside the cell* less is better, for *faithful* and *turned* more; *randomised*
+# should be near 0, from either side. Grad-CAM shares nothing out, so it has no *adds up*.
 
 # %%
 real = lesson.measured("explanations_real")

@@ -97,9 +97,10 @@ here.show(figure, "strangers", alt)
 print(inspect.getsource(familiar.distance))
 
 # %% [markdown]
-# The score is *fitted* on training people. Where the limit lies is *chosen* on validation people,
-# who were not fitted: training cells lie nearer than any cell to come. And what comes of it is
-# *measured* on the held-out people. Each step has its own people, as in lesson 06.
+# The score is *fitted* on training people. The limit is *chosen* on validation people, on whom
+# nothing was fitted: one and a half times the distance that 99 in 100 of their cells keep. (The one
+# and a half is room for people to come, set once by real cells; `docs/serving.md` tells how.) And
+# what comes of it is *measured* on the held-out people.
 
 # %% tags=["nbval-check-output"]
 known = runs.fit_familiar(prepared, prepared.split)
@@ -136,9 +137,12 @@ shown = {"a held-out cell": answer_of_cell, "a cat": serve.answer(served, buffer
 pd.DataFrame(shown).loc[["answer", "why", "distance", "probability_all", "operating_point"]]
 
 # %% [markdown]
-# The cat gets no probability: a number that means nothing is better not shown. And of cells, too,
-# some get no answer: those near the operating point. How near is chosen on validation people, so
-# that of each class at most a tenth would miss its own name.
+# *distance* is here divided by the limit: above 1 a picture is refused. The cat gets no probability:
+# a number that means nothing is better not shown. And of cells, too, some get no answer: those near
+# the *operating point*, the threshold of lesson 06. All numbers are scaled by its temperature. The
+# borders are those of its sets *HEM, ALL, both or neither*, chosen on validation people so that nine
+# in ten cells of each class have their class named there. They need not lie equally far from the
+# operating point, and they do not promise that 90 % of the answers are right.
 
 # %% tags=["nbval-check-output"]
 paths = [prepared.dataset.root / p for p in prepared.table["path"].iloc[prepared.split.test]]
@@ -150,8 +154,8 @@ print(f"answered         {spoken.mean():.0%} of {len(told)} held-out cells")
 print(f"of these right   {right[spoken].mean():.0%}")
 
 # %% [markdown]
-# Whoever abstains is right more often in what is left. That is worth something only if somebody
-# looks at the rest.
+# Compare with the accuracy of lesson 06, where every cell was answered. Abstaining helps only if the
+# doubtful cells are the wrong ones, and it is worth something only if somebody looks at the rest.
 #
 # ## The same network elsewhere
 #
