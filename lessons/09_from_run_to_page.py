@@ -137,12 +137,13 @@ shown = {"a held-out cell": answer_of_cell, "a cat": serve.answer(served, buffer
 pd.DataFrame(shown).loc[["answer", "why", "distance", "probability_all", "operating_point"]]
 
 # %% [markdown]
-# *distance* is here divided by the limit: above 1 a picture is refused. The cat gets no probability:
-# a number that means nothing is better not shown. And of cells, too, some get no answer: those near
-# the *operating point*, the threshold of lesson 06. All numbers are scaled by its temperature. The
-# borders are those of its sets *HEM, ALL, both or neither*, chosen on validation people so that nine
-# in ten cells of each class have their class named there. They need not lie equally far from the
-# operating point, and they do not promise that 90 % of the answers are right.
+# *distance* is here divided by the limit: above 1 a picture is refused. The cat gets no
+# probability: a number that means nothing is better not shown. And of cells, too, some get no
+# answer: those near the *operating point*, the threshold of lesson 06. All numbers are scaled by
+# its temperature. The borders are those of its sets *HEM, ALL, both or neither*, chosen on
+# validation people so that nine in ten cells of each class have their class named there. They need
+# not lie equally far from the operating point, and they do not promise that 90 % of the answers
+# are right.
 
 # %% tags=["nbval-check-output"]
 paths = [prepared.dataset.root / p for p in prepared.table["path"].iloc[prepared.split.test]]
@@ -154,8 +155,9 @@ print(f"answered         {spoken.mean():.0%} of {len(told)} held-out cells")
 print(f"of these right   {right[spoken].mean():.0%}")
 
 # %% [markdown]
-# Compare with the accuracy of lesson 06, where every cell was answered. Abstaining helps only if the
-# doubtful cells are the wrong ones, and it is worth something only if somebody looks at the rest.
+# Compare with the accuracy of lesson 06, where every cell was answered. Abstaining helps only if
+# the doubtful cells are the wrong ones, and it is worth something only if somebody looks at the
+# rest.
 #
 # ## The same network elsewhere
 #
