@@ -3,10 +3,18 @@ SUITS := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13)
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
 	$$python $(SUITS) 2>/dev/null && echo $$python && break; done || true)
 
-.PHONY: course app test lessons site install lock
+.PHONY: course app test lessons site install colab badges lock
 
 course app test lessons site install:
 	@"$(or $(PYTHON),python3)" make.py $@
+
+# make colab LESSONS="00 05" runs only these.
+colab:
+	@"$(or $(PYTHON),python3)" make.py $@ $(LESSONS)
+
+# make badges REPO=owner/name; without REPO they are taken away.
+badges:
+	@"$(or $(PYTHON),python3)" make.py $@ $(if $(REPO),"$(REPO)")
 
 # For maintainers: pin the versions again.
 lock:

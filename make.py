@@ -5,6 +5,9 @@ python3 make.py app        open the web page of the latest run
 python3 make.py test       check the code, the package and the notebooks
 python3 make.py lessons    build notebooks/ from lessons/
 python3 make.py site       build the site from notebooks/ and docs/, into site/
+python3 make.py colab      run every lesson as on Google Colab; needs CPython 3.13
+python3 make.py badges owner/name    have the notebooks open in Colab from there; without a
+                                     name, from nowhere
 """
 
 import hashlib
@@ -29,6 +32,8 @@ TASKS = {
     "course": [["leukhelpers.cli", "run"]],
     "app": [["leukhelpers.cli", "app", "--browser"]],
     "lessons": [["lessons.build"], ["lessons.schedule"]],
+    "colab": [["lessons.colab"]],
+    "badges": [["lessons.badges"]],
     "site": [["sphinx", "--fail-on-warning", "--keep-going", "-q", "-c", "docs", ".", "site"]],
     "test": [
         ["ruff", "check", "."],
@@ -39,12 +44,13 @@ TASKS = {
         ["pytest", *TWO, "loadfile", "--nbval-lax", "--nbval-cell-timeout=600", "-q", "notebooks"],
     ],
 }
+ASKING = {"badges", "colab"}  # these take arguments: a repository, numbers of lessons
 
 
-def main(task: str) -> int:
+def main(task: str = "", *arguments: str) -> int:
     """Do one task, installing first what it needs."""
-    if task not in TASKS:
-        print(f"{__doc__}\nThere is no task {task!r}.", file=sys.stderr)
+    if task not in TASKS or (arguments and task not in ASKING):
+        print(f"{__doc__}\nThere is no task {' '.join([task, *arguments])!r}.", file=sys.stderr)
         return 2
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         found = sys.version.split()[0]
@@ -57,7 +63,7 @@ def main(task: str) -> int:
     os.chdir(ROOT)
     install()
     for command in TASKS[task]:
-        status = subprocess.call([str(PYTHON), "-m", *command])
+        status = subprocess.call([str(PYTHON), "-m", *command, *arguments])
         if status:
             return status
     return 0
@@ -81,7 +87,7 @@ def install() -> None:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(sys.argv[1] if len(sys.argv) == 2 else ""))
+        sys.exit(main(*sys.argv[1:]))
     except (subprocess.CalledProcessError, OSError) as failed:
         print(
             f"The installation failed: {failed}\n"

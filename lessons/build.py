@@ -24,15 +24,32 @@ from nbformat import NotebookNode
 LESSONS = Path(__file__).resolve().parent
 NOTEBOOKS = LESSONS.parent / "notebooks"
 SOLUTION = re.compile(r"\s*# solution$")
-# The same in every lesson. Colab has TensorFlow already; pip leaves it as it is.
+# The public home of the course, as owner/name; `make badges` writes this file and removes it.
+REPOSITORY = LESSONS / "repository.txt"
+BADGE = (
+    "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
+    "(https://colab.research.google.com/github/{repository}/blob/HEAD/{path})"
+)
+# The same in every lesson. What Colab has, TensorFlow first of all, stays as it is.
 SETUP = """\
-# Only on Google Colab: upload the wheel of leukhelpers there, then run this cell.
+# Only on Google Colab: installs the package of this course. Elsewhere it does nothing.
 import sys
 
 if "google.colab" in sys.modules:
-    import glob
+    import subprocess
+    from pathlib import Path
 
-    %pip install --quiet {sorted(glob.glob("leukhelpers-*.whl"))[-1]}"""
+{package}
+    pip = [sys.executable, "-m", "pip"]
+    listed = [*pip, "list", "--format=freeze", "--exclude=leukhelpers"]
+    kept = Path("colab-has.txt")
+    kept.write_bytes(subprocess.run(listed, stdout=subprocess.PIPE, check=True).stdout)
+    subprocess.run([*pip, "install", "--quiet", "--constraint", kept, package], check=True)"""
+FROM_REPOSITORY = '    package = "git+https://github.com/{repository}"'
+FROM_WHEEL = """\
+    package = max(map(str, Path().glob("leukhelpers-*.whl")), default="")
+    if not package:
+        raise FileNotFoundError("Upload the wheel of leukhelpers, then run this cell again.")"""
 ASSIGNMENT = re.compile(r"^(\w+) = ")
 
 
@@ -42,6 +59,17 @@ def sources(numbers: list[str]) -> list[Path]:
     return [path for path in found if not numbers or path.name[:2] in numbers]
 
 
+def repository() -> str:
+    """Tell the public home of the course, as owner/name; empty if none was named."""
+    return REPOSITORY.read_text("utf-8").strip() if REPOSITORY.is_file() else ""
+
+
+def setup_cell(home: str) -> str:
+    """Write the cell that installs the package on Colab, from its home or from a wheel."""
+    package = FROM_REPOSITORY.format(repository=home) if home else FROM_WHEEL
+    return SETUP.format(package=package)
+
+
 def read_lesson(source: Path, solved: bool) -> NotebookNode:
     """Turn a lesson's source into a notebook that has not run yet."""
     notebook = jupytext.read(source, fmt="py:percent")
@@ -49,9 +77,13 @@ def read_lesson(source: Path, solved: bool) -> NotebookNode:
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
+    home = repository()
+    if home:
+        path = f"notebooks/{'' if solved else 'exercises/'}{source.stem}.ipynb"
+        notebook.cells[0].source += "\n\n" + BADGE.format(repository=home, path=path)
     for index, cell in enumerate(notebook.cells):
         if "setup" in cell.metadata.get("tags", []):
-            cell.source = SETUP
+            cell.source = setup_cell(home)
         cell["id"] = f"{source.name[:2]}-{index:02d}"
         if cell.cell_type == "code":
             lines = cell.source.splitlines()
@@ -97,13 +129,16 @@ def write_exercises(source: Path) -> None:
     nbformat.write(read_lesson(source, solved=False), folder / f"{source.stem}.ipynb")
 
 
+def targets(source: Path) -> list[tuple[Path, bool]]:
+    """Name the notebooks of a lesson, and whether they hold its solutions."""
+    name = f"{source.stem}.ipynb"
+    return [(NOTEBOOKS / name, True), (NOTEBOOKS / "exercises" / name, False)]
+
+
 def out_of_step(source: Path) -> list[str]:
     """Say in which way the built notebooks of a lesson differ from its source."""
     problems = []
-    for target, solved in (
-        (NOTEBOOKS / f"{source.stem}.ipynb", True),
-        (NOTEBOOKS / "exercises" / f"{source.stem}.ipynb", False),
-    ):
+    for target, solved in targets(source):
         name = target.relative_to(NOTEBOOKS.parent)
         if not target.is_file():
             problems.append(f"{name} is missing")

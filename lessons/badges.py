@@ -1,0 +1,53 @@
+"""Stamp the public home of the course into every notebook, or take it out again.
+
+    python -m lessons.badges owner/name    badges that open it in Colab, set-up from there
+    python -m lessons.badges               no badge; the set-up takes an uploaded wheel
+
+The name is kept in ``lessons/repository.txt``. No notebook is run.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+
+from lessons import build
+from leukhelpers.files import write_text
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]*[A-Za-z0-9_-]")
+
+
+def stamp(source: Path) -> None:
+    """Write a lesson's first cell and its set-up cell again, in both notebooks."""
+    for target, solved in build.targets(source):
+        notebook = nbformat.read(target, as_version=4)
+        fresh = build.read_lesson(source, solved).cells
+        for index, cell in enumerate(notebook.cells):
+            if index == 0 or "setup" in cell.metadata.get("tags", []):
+                cell.source = fresh[index].source
+        nbformat.write(notebook, target)
+
+
+def main(arguments: list[str]) -> int:
+    """Stamp what the argument names."""
+    home = arguments[0] if arguments else ""
+    if len(arguments) > 1 or (home and not NAME.fullmatch(home)):
+        given = " ".join(arguments)
+        print(f"REPO must be owner/name, as on GitHub, not {given!r}.", file=sys.stderr)
+        return 2
+    if home:
+        write_text(build.REPOSITORY, home + "\n")
+    else:
+        build.REPOSITORY.unlink(missing_ok=True)
+    lessons = build.sources([])
+    for lesson in lessons:
+        stamp(lesson)
+    print(f"{len(lessons)} lessons {f'open from {home}' if home else 'name no public home'}.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

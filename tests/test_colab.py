@@ -1,0 +1,151 @@
+"""The badge and the set-up cell of the lessons, and the mirror of Colab's environment."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+import make
+from lessons import badges, build, colab
+
+SOURCES = build.sources([])
+
+
+@pytest.fixture
+def copied(tmp_path, monkeypatch):
+    """Stamp a copy of the notebooks, not those of the course."""
+    notebooks = tmp_path / "notebooks"
+    shutil.copytree(build.NOTEBOOKS, notebooks)
+    monkeypatch.setattr(build, "NOTEBOOKS", notebooks)
+    monkeypatch.setattr(build, "REPOSITORY", tmp_path / "repository.txt")
+    return notebooks
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text("utf-8") for path in folder.rglob("*.*")}
+
+
+def test_a_stamp_gives_every_notebook_its_own_link_and_is_taken_away_again(copied, capsys):
+    assert badges.main([]) == 0
+    plain = contents(copied)
+    assert len(plain) == 2 * len(SOURCES)
+    assert badges.main(["owner/the-course"]) == 0
+    assert "open from owner/the-course" in capsys.readouterr().out
+    for name, text in contents(copied).items():
+        found = re.findall(r"https://colab\.research\.google\.com/github/([^)]*)", text)
+        assert found == [f"owner/the-course/blob/HEAD/notebooks/{name}"]
+        assert text.count("git+https://github.com/owner/the-course") == 1
+    assert [build.out_of_step(source) for source in SOURCES] == [[]] * len(SOURCES)
+    assert badges.main(["other/home"]) == 0
+    assert not [name for name, text in contents(copied).items() if "owner/" in text]
+    assert badges.main([]) == 0
+    assert contents(copied) == plain
+
+
+def test_without_a_stamp_no_notebook_links_to_a_place_that_may_not_be_there(copied):
+    badges.main([])
+    for name, text in contents(copied).items():
+        assert "colab.research" not in text, name
+        assert "git+" not in text, name
+
+
+@pytest.mark.parametrize(
+    "named",
+    [["owner"], ["owner/name/more"], ["https://github.com/owner/name"], ["a/b c"], ["a", "b"]],
+)
+def test_what_names_no_repository_is_refused_and_nothing_is_stamped(named, copied, capsys):
+    before = contents(copied)
+    assert badges.main(named) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("REPO must be owner/name")
+    assert told.count("\n") == 1
+    assert contents(copied) == before
+    assert not build.REPOSITORY.exists()
+
+
+@pytest.fixture
+def calls(tmp_path, monkeypatch):
+    """Record what the set-up cell would have pip do, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    made = []
+
+    def run(command, **_):
+        made.append([str(part) for part in command])
+        return types.SimpleNamespace(stdout=b"tensorflow==2.20.0\n")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return made
+
+
+@pytest.mark.parametrize("home", ["", "owner/name"])
+def test_the_set_up_cell_does_nothing_outside_colab(home, calls):
+    exec(build.setup_cell(home), {})
+    assert not calls
+
+
+@pytest.mark.parametrize("home", ["", "owner/name"])
+def test_the_set_up_cell_installs_beside_what_colab_has(home, calls, monkeypatch):
+    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
+    Path("leukhelpers-0.1.0-py3-none-any.whl").touch()
+    exec(build.setup_cell(home), {})
+    package = f"git+https://github.com/{home}" if home else "leukhelpers-0.1.0-py3-none-any.whl"
+    kept = ["--constraint", "colab-has.txt", package]
+    assert calls[-1] == [sys.executable, "-m", "pip", "install", "--quiet", *kept]
+    assert Path("colab-has.txt").read_text() == "tensorflow==2.20.0\n"
+
+
+def test_the_set_up_cell_asks_for_a_wheel_that_is_not_there(calls, monkeypatch):
+    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
+    with pytest.raises(FileNotFoundError, match="Upload the wheel"):
+        exec(build.setup_cell(""), {})
+    assert not calls
+
+
+def test_colabs_versions_are_plain_pins_that_suit_the_course():
+    from importlib import metadata
+
+    from packaging.requirements import Requirement
+
+    lines = colab.PINS.read_text("utf-8").splitlines()
+    pins = dict(line.split("==") for line in lines if not line.startswith("#"))
+    assert pins["tensorflow"] == "2.20.0"
+    assert list(pins) == sorted(pins)
+    for line in metadata.requires("leukhelpers"):
+        wanted = Requirement(line)
+        if wanted.name in pins:
+            assert wanted.specifier.contains(pins[wanted.name]), line
+
+
+def test_the_mirror_notices_what_the_set_up_cell_changed():
+    before = {"numpy": "2.1.3", "dask": "2026.7.1", "keras": "3.13.2"}
+    after = {"numpy": "2.1.3", "dask": "2026.8.0", "papermill": "2.7.0"}
+    assert colab.changes(before, after) == ["dask 2026.7.1 → 2026.8.0", "keras 3.13.2 → gone"]
+
+
+def test_a_computer_without_colabs_python_is_told_so(monkeypatch, capsys):
+    monkeypatch.setattr(colab, "candidates", lambda: iter(["", "/nowhere/python3.13"]))
+    assert colab.main([]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("No CPython 3.13 was found")
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["cook"], ["course", "badges"], []])
+def test_make_knows_its_tasks_and_which_take_arguments(words, capsys, monkeypatch):
+    monkeypatch.setattr(make, "install", lambda: pytest.fail("nothing is to be installed"))
+    assert make.main(*words) == 2
+    assert "There is no task" in capsys.readouterr().err
+
+
+def test_make_hands_the_repository_on(monkeypatch):
+    done = []
+    monkeypatch.setattr(make, "install", lambda: None)
+    monkeypatch.setattr(subprocess, "call", lambda command: done.append(command[1:]) or 0)
+    assert make.main("badges", "owner/name") == 0
+    assert done == [["-m", "lessons.badges", "owner/name"]]
