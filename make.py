@@ -6,6 +6,7 @@ python3 make.py test       check the code, the package and the notebooks
 python3 make.py lessons    build notebooks/ from lessons/
 python3 make.py site       build the site from notebooks/ and docs/, into site/
 python3 make.py colab      run every lesson as on Google Colab; needs CPython 3.13
+python3 make.py bundle     collect for computers without network, into bundle/
 python3 make.py badges owner/name    have the notebooks open in Colab from there; without a
                                      name, from nowhere
 """
@@ -33,6 +34,7 @@ TASKS = {
     "app": [["leukhelpers.cli", "app", "--browser"]],
     "lessons": [["lessons.build"], ["lessons.schedule"]],
     "colab": [["lessons.colab"]],
+    "bundle": [["lessons.bundle"]],
     "badges": [["lessons.badges"]],
     "site": [["sphinx", "--fail-on-warning", "--keep-going", "-q", "-c", "docs", ".", "site"]],
     "test": [
