@@ -10,25 +10,11 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
-
-import nbformat
 
 from lessons import build
 from leukhelpers.files import write_text
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]*[A-Za-z0-9_-]")
-
-
-def stamp(source: Path) -> None:
-    """Write a lesson's first cell and its set-up cell again, in both notebooks."""
-    for target, solved in build.targets(source):
-        notebook = nbformat.read(target, as_version=4)
-        fresh = build.read_lesson(source, solved).cells
-        for index, cell in enumerate(notebook.cells):
-            if index == 0 or "setup" in cell.metadata.get("tags", []):
-                cell.source = fresh[index].source
-        nbformat.write(notebook, target)
 
 
 def main(arguments: list[str]) -> int:
@@ -44,7 +30,7 @@ def main(arguments: list[str]) -> int:
         build.REPOSITORY.unlink(missing_ok=True)
     lessons = build.sources([])
     for lesson in lessons:
-        stamp(lesson)
+        build.write_prose(lesson)
     print(f"{len(lessons)} lessons {f'open from {home}' if home else 'name no public home'}.")
     return 0
 

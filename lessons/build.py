@@ -2,6 +2,7 @@
 
     python -m lessons.build            run every lesson on the twin and write both
     python -m lessons.build 02 05      only these
+    python -m lessons.build --prose    run nothing: only text, tags, set-up cell and exercises
     python -m lessons.build --check    write nothing; status 1 if a notebook is out of step
 
 A line that ends in ``# solution`` belongs to the solved notebook. In the exercises it
@@ -129,6 +130,20 @@ def write_exercises(source: Path) -> None:
     nbformat.write(read_lesson(source, solved=False), folder / f"{source.stem}.ipynb")
 
 
+def write_prose(source: Path) -> None:
+    """Bring a solved notebook up to date as far as that needs no run, and the exercises."""
+    write_exercises(source)
+    target = NOTEBOOKS / f"{source.stem}.ipynb"
+    notebook, fresh = nbformat.read(target, as_version=4), read_lesson(source, solved=True)
+    if len(notebook.cells) != len(fresh.cells):
+        return  # --check says so
+    for cell, plain in zip(notebook.cells, fresh.cells, strict=True):
+        cell.metadata = plain.metadata
+        if cell.cell_type == "markdown" or "setup" in plain.metadata.get("tags", []):
+            cell.source = plain.source
+    nbformat.write(notebook, target)
+
+
 def targets(source: Path) -> list[tuple[Path, bool]]:
     """Name the notebooks of a lesson, and whether they hold its solutions."""
     name = f"{source.stem}.ipynb"
@@ -155,15 +170,20 @@ def _content(notebook: NotebookNode) -> list[tuple[str, str, dict]]:
 
 def main(arguments: list[str]) -> int:
     """Build or check, as the arguments say."""
-    lessons = sources([argument for argument in arguments if argument != "--check"])
+    numbers = [argument for argument in arguments if argument not in ("--check", "--prose")]
+    lessons = sources(numbers)
     if "--check" in arguments:
         problems = [problem for lesson in lessons for problem in out_of_step(lesson)]
         print("\n".join(problems) or f"{len(lessons)} lessons are in step with their notebooks.")
         return bool(problems)
-    unknown = [number for number in arguments if not sources([number])]
+    unknown = [number for number in numbers if not sources([number])]
     if unknown:
         print(f"There is no lesson {', '.join(unknown)}.")
         return 2
+    if "--prose" in arguments:
+        for lesson in lessons:
+            write_prose(lesson)
+        return 0
     # In an empty place: a network that an older version left would show old numbers.
     with tempfile.TemporaryDirectory() as home:
         os.environ["LEUK_HOME"] = home

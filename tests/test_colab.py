@@ -145,6 +145,7 @@ def test_make_knows_its_tasks_and_which_take_arguments(words, capsys, monkeypatc
 
 def test_make_hands_the_repository_on(monkeypatch):
     done = []
+    monkeypatch.chdir(make.ROOT)  # where it goes, and from where the test comes back
     monkeypatch.setattr(make, "install", lambda: None)
     monkeypatch.setattr(subprocess, "call", lambda command: done.append(command[1:]) or 0)
     assert make.main("badges", "owner/name") == 0
