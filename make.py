@@ -5,6 +5,7 @@ python3 make.py app        open the web page of the latest run
 python3 make.py test       check the code, the package and the notebooks
 python3 make.py lessons    build notebooks/ from lessons/
 python3 make.py site       build the site from notebooks/ and docs/, into site/
+python3 make.py slides     make slides of the lessons, into slides/
 python3 make.py colab      run every lesson as on Google Colab; needs CPython 3.13
 python3 make.py bundle     collect for computers without network, into bundle/
 python3 make.py badges owner/name    have the notebooks open in Colab from there; without a
@@ -33,6 +34,7 @@ TASKS = {
     "course": [["leukhelpers.cli", "run"]],
     "app": [["leukhelpers.cli", "app", "--browser"]],
     "lessons": [["lessons.build"], ["lessons.schedule"]],
+    "slides": [["lessons.slides"]],
     "colab": [["lessons.colab"]],
     "bundle": [["lessons.bundle"]],
     "badges": [["lessons.badges"]],

@@ -1,0 +1,120 @@
+"""Make slides of the lessons' cells that are tagged ``slide``, into ``slides/``.
+
+    python -m lessons.slides
+
+A page for each lesson that needs nothing else, neither a server nor a network: arrow keys turn
+it, and printing gives one slide a sheet. Of a cell with code the slide shows what it printed.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import jinja2
+import nbformat
+from markdown_it import MarkdownIt
+from nbformat import NotebookNode
+
+from lessons import build, schedule
+from leukhelpers.files import write_text
+
+SLIDES = build.LESSONS.parent / "slides"
+MARKDOWN = MarkdownIt("commonmark").enable("table")
+PAGE = jinja2.Environment(autoescape=True).from_string("""\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{ title }}</title>
+<style>
+  html { scroll-snap-type: y mandatory; font: 1.5rem/1.45 system-ui, sans-serif; color: #1d2430; }
+  body { margin: 0; }
+  section { min-height: 100vh; box-sizing: border-box; padding: 2rem 6vw 4rem; display: flex;
+    flex-direction: column; justify-content: center; scroll-snap-align: start; }
+  section > div { max-width: 100%; overflow-x: auto; }
+  h1 { font-size: 1.9em; } h1, h2 { line-height: 1.2; margin: 0 0 1rem; }
+  img { display: block; margin: auto; max-width: 100%; max-height: 76vh; object-fit: contain; }
+  pre, code { font-family: ui-monospace, monospace; font-size: .9em; }
+  pre { white-space: pre-wrap; }
+  table { border-collapse: collapse; font-size: .8em; }
+  th, td { padding: .25rem .7rem; border-bottom: 1px solid #d9dee5; text-align: right; }
+  footer { position: fixed; bottom: 0; left: 0; right: 0; padding: .4rem 6vw; font-size: .65em;
+    background: #f6f8fa; color: #48525f; }
+  @media (max-width: 40rem) { html { font-size: 1rem; } }
+  @media print { section { break-after: page; min-height: 0; } }
+</style>
+</head>
+<body>
+{% for slide in slides %}<section><div>
+{{ slide | safe }}
+</div></section>
+{% endfor %}<footer>{{ title }} · synthetic cells, unless it says that they are real ·
+for teaching, not for clinical use</footer>
+<script>
+  const slides = [...document.querySelectorAll("section")];
+  for (const slide of slides) {  // what does not fit is written smaller, down to a limit
+    for (let size = 95; size > 55 && slide.offsetHeight > innerHeight + 2; size -= 5) {
+      slide.style.fontSize = size + "%";
+    }
+  }
+  const turn = {ArrowRight: 1, PageDown: 1, " ": 1, ArrowLeft: -1, PageUp: -1};
+  addEventListener("keydown", event => {
+    if (!(event.key in turn)) return;
+    event.preventDefault();
+    const now = slides.findLastIndex(slide => slide.getBoundingClientRect().top < 9);
+    const next = Math.min(Math.max(now + turn[event.key], 0), slides.length - 1);
+    slides[next].scrollIntoView();
+  });
+</script>
+</body>
+</html>
+""")
+
+
+def shown(output: NotebookNode) -> str:
+    """Turn one output of a cell into HTML; a picture keeps its alternative text."""
+    data = output.get("data", {})
+    if "image/png" in data:
+        alt = output.metadata.get("image/png", {}).get("alt", "")
+        picture = f"data:image/png;base64,{''.join(data['image/png'].split())}"
+        return jinja2.Template('<img src="{{ s }}" alt="{{ a|e }}">').render(s=picture, a=alt)
+    if "text/html" in data:
+        return str(data["text/html"])
+    if "text/markdown" in data:
+        return str(MARKDOWN.render(data["text/markdown"]))
+    text = output.get("text") or data.get("text/plain", "")
+    return jinja2.Template("<pre>{{ text|e }}</pre>").render(text=text)
+
+
+def slides_of(notebook: NotebookNode) -> list[str]:
+    """List what a lesson's tagged cells show, as HTML, a slide a cell."""
+    found = []
+    for cell in notebook.cells:
+        if "slide" not in cell.metadata.get("tags", []):
+            continue
+        if cell.cell_type == "markdown":
+            found.append(MARKDOWN.render(cell.source))
+        else:
+            found.append("\n".join(shown(output) for output in cell.outputs))
+    return found
+
+
+def main() -> int:
+    """Write a page for each lesson, and one that leads to them."""
+    links = []
+    for source in build.sources([]):
+        title, *_ = schedule.stated(source)
+        notebook = nbformat.read(build.NOTEBOOKS / f"{source.stem}.ipynb", as_version=4)
+        page = PAGE.render(title=title, slides=slides_of(notebook))
+        write_text(SLIDES / f"{source.stem}.html", page)
+        links.append(f"- [{title}]({source.stem}.html)")
+    contents = MARKDOWN.render("# Leukemic or healthy?\n\n" + "\n".join(links))
+    index = PAGE.render(title="The lessons", slides=[contents])
+    write_text(SLIDES / "index.html", index)
+    print(f"{len(links)} lessons are in slides/; open slides/index.html in a browser.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
