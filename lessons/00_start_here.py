@@ -1,11 +1,11 @@
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # # 00 · Start here
 #
 # After this lesson you will be able to say what a test score is worth before you believe it.
 #
 # **20 minutes to teach · under a minute to run**
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # **Questions**
 #
 # - What are the cells, and what is a computer asked to tell from them?
@@ -99,7 +99,7 @@ Markdown(cards.as_markdown(card) if card else "These cells have no data card. Wr
 # %% [markdown]
 # Before you read on: which of these twelve cells are leukemic? Write down your guess.
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 chosen = np.random.default_rng(5).choice(len(table), 12, replace=False)
 prepared = here.prepare()
 figure = plots.montage(
@@ -114,13 +114,13 @@ here.show(figure, "guess", "Twelve purple cells on black, numbered 1 to 12, with
 # %%
 print({i: "ALL" if label else "HEM" for i, label in enumerate(table["label"].iloc[chosen], 1)})
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## The surprise: knowing nothing, and mostly right
 #
 # Suppose a program does not look at the picture at all. It answers "ALL" to everything. How often
 # is it right?
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 labels = table["label"].to_numpy()
 always_all = np.ones(len(labels))
 print(f"accuracy of the answer that never looks: {(labels == always_all).mean():.2f}")
@@ -195,7 +195,7 @@ check("00.2", answer)
 answer = "no"  # solution
 check("00.3", answer)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # **To try:** change a value in the cell of parameters, then *Run → Restart Kernel and Run All
 # Cells*.
 #

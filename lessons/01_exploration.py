@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # # 01 · Exploration
 #
 # After this lesson you will be able to find out what a data set would let a program learn that it
@@ -6,7 +6,7 @@
 #
 # **35 minutes to teach · under a minute to run**
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # **Questions**
 #
 # - How many cells, of how many people, are there?
@@ -68,7 +68,7 @@ print(f"median {per_subject.median():.0f}, most {per_subject.max()}")
 # Few people, many cells of each. Keep this in mind: **two hundred cells of one patient are not two
 # hundred independent observations.**
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 generator = np.random.default_rng(1)
 rows = [
     generator.choice(np.flatnonzero(table["label"] == label), 6, replace=False)
@@ -92,7 +92,7 @@ here.show(figure, "classes", "Six healthy cells above six leukemic ones; they lo
 measured = features.simple_features(pixels, prepared.profile.crop)
 measured.round(1).sample(4, random_state=1).sort_index()
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 labels = table["label"].to_numpy()
 auroc_area = roc_auc_score(labels, measured["area"])
 figure = plots.distribution_by_class(
@@ -125,7 +125,7 @@ extremes = [
 ]
 print("smallest and largest, healthy and leukemic:", ", ".join(extremes))
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 # np.resize repeats the cells of a person who has fewer than five.
 rows = [np.resize(np.flatnonzero(table["subject"] == subject), 5) for subject in extremes]
 figure = plots.montage(
@@ -140,7 +140,7 @@ here.show(figure, "people", "Four rows of five cells; within a row they resemble
 # %% [markdown]
 # Within a row the cells resemble one another in size and stain. Now all subjects, by the median.
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 figure = plots.values_by_subject(
     measured["area"] / 1000,
     table,
@@ -154,7 +154,7 @@ here.show(figure, "area-by-subject", "Box of cell area for each subject, coloure
 # What holds for the size holds for the stain and the focus. In the next figure each dot is a
 # person, the line through it the middle half of that person's cells.
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 figure = plots.measures_by_subject(
     measured.assign(area=measured["area"] / 1000),
     table,
@@ -170,7 +170,7 @@ here.show(
     figure, "measures", "Area, red and sharpness of each subject's cells; the classes overlap."
 )
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # Compare two things: how far the dots of one class lie apart, and how long a single line is.
 # Where the dots lie further apart than the lines are long, one cell tells much about the person.
 #
@@ -181,7 +181,7 @@ here.show(
 # class, the share by person contains the share by class; what is left belongs to the person alone.
 
 
-# %%
+# %% tags=["slide"]
 def explained(values, groups):
     """Share of the variance that the means of the groups explain (eta squared)."""
     variation = ((values - values.mean()) ** 2).sum()
@@ -221,7 +221,7 @@ print(f"Most personal, beyond the class: {beyond.idxmax()} ({beyond.max():.0%} o
 # clouds overlap, so that one cell cannot tell the person? And the large marks: how far apart are
 # they? An average over many cells says more about the person than one cell.
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 healthy = table.loc[table["label"] == HEM, "subject"].value_counts().index[:6]
 figure = plots.scatter_by_subject(
     measured["mean_red"],
@@ -253,7 +253,7 @@ check("01.1", answer, table=table)
 answer = median_area[label_of_subject[median_area.index] == HEM].index[-1]  # solution
 check("01.2", answer, table=table, area=measured["area"])
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Key points
 #
 # - Thousands of cells may come from a few dozen people; the people are the sample.

@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # # 02 · Splits and leakage
 #
 # After this lesson you will be able to build a test set that knows none of the patients, and to
@@ -6,7 +6,7 @@
 #
 # **50 minutes to teach · about three minutes to run**
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # **Questions**
 #
 # - Are the published, "patient-disjoint" folds really disjoint?
@@ -57,13 +57,13 @@ table, pixels, note = prepared.table, prepared.pixels, prepared.dataset.note
 folds_of_subject = table.groupby("subject")["fold"].nunique()
 print("subjects in more than one fold:", int((folds_of_subject > 1).sum()))
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## The surprise: one picture, two patients
 #
 # A name can be wrong; pixels cannot. Two files with the same checksum show the very same cell. Are
 # there any?
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 pairs = groups.shared_pictures(table)
 two_names = pairs[pairs["subject_a"] != pairs["subject_b"]]
 print("pairs of identical pictures:", len(pairs), " under two names:", len(two_names))
@@ -79,7 +79,7 @@ counts = published["counts"]["training"]
 print(f"C-NMC 2019, training: {counts['images']:,} files of {counts['subjects']} subjects")
 print(next(fault for fault in published["known_faults"] if "byte-identical" in fault))
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 if len(two_names):
     row_of = {cell_id: row for row, cell_id in enumerate(table["cell_id"])}
     pair = two_names.iloc[0]
@@ -217,7 +217,7 @@ for name, learner, repeats in (("SVM", svm, 3), ("CNN", cnn, 1)):
         answers[name] = leakage.answer_folds(splits, learner)
     gaps[name] = leakage.gap(labels, group, by_image[name], by_group[name], seed=seed)
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 figure = plots.split_leak(
     {
         name: {
@@ -328,7 +328,7 @@ check("02.3", answer, table=table)
 answer = "group"  # solution
 check("02.4", answer)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Key points
 #
 # - Check pixels, not names: identical pictures join people into one group.

@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # # 03 · Preprocessing and augmentation
 #
 # After this lesson you will be able to say what happens to a picture on its way into the network,
@@ -6,7 +6,7 @@
 #
 # **35 minutes to teach · under a minute to run**
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # **Questions**
 #
 # - How small may a picture become before the cell is lost?
@@ -90,7 +90,7 @@ for side in (224, 300, 350, 384, 420):
 # course crops to 384, a compromise that still cuts a few, and averages four by four pixels down to
 # 96.
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 sides = {"crop 300 → 96": 300, "crop 384 → 96": 384, "whole → 96": 450}
 large = read_image(root / table["path"].iloc[sample[np.argsort(reaches)[-8]]])
 figure = plots.montage(
@@ -102,13 +102,13 @@ figure = plots.montage(
 )
 here.show(figure, "crop", "One cell that reaches far from the centre, under three crops.")
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## The surprise: two mistakes that raise no error
 #
 # **First mistake.** NumPy has a function called `resize`. It gives an array of the wanted shape,
 # without complaint.
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 cell = original[33:417, 33:417]
 wrong = np.resize(cell, (size, size, 3))
 right = crop_and_resize(original, size, crop)
@@ -158,7 +158,7 @@ print(inspect.getsource(augment.augment_batch))
 # Turning, mirroring and zooming are *one* matrix and one resampling, since each resampling blurs a
 # little, and blur would become the mark of an augmented picture.
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 typical = sample[np.argsort(reaches)[len(reaches) // 2]]
 batch = np.repeat(pixels[typical][None], 12, axis=0)
 augmented = augment.augment_batch(batch, (seed, 0)).numpy()
@@ -249,7 +249,7 @@ def scale(image):  # solution
 answer = scale  # solution
 check("03.3", answer)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Key points
 #
 # - Choose the crop by counting the cells that it cuts.

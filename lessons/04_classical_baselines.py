@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # # 04 · Features made by hand
 #
 # After this lesson you will be able to describe a cell in numbers that have names, and to train
@@ -6,7 +6,7 @@
 #
 # **45 minutes to teach · about a minute to run**
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # **Questions**
 #
 # - What did people measure before networks?
@@ -68,7 +68,7 @@ for kind, members in handmade.kinds().items():
 #
 # None of these knows anything of leukaemia. Do any of them differ between the classes?
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 open_rows = np.concatenate([split.train, split.validation])
 figure = plots.measures_by_subject(
     measured.iloc[open_rows].reset_index(drop=True),
@@ -127,7 +127,7 @@ aurocs = {
     for name, learn in learners.items()
 }
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 figure = plots.fold_scores(
     aurocs, title="Two classical models beside the area, on the same folds of people", note=note
 )
@@ -139,7 +139,7 @@ here.show(figure, "folds", "AUROC in four folds: the area alone, a random forest
 # %%
 pd.DataFrame(aurocs).rename(columns=MODEL_NAMES).rename_axis("fold").round(3)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # How far do the folds of *one* model lie apart, and how far the
 # means of two? With a handful of healthy people in each fold, one difficult person moves a dot by
 # more than most models differ. Compare the models fold by fold, on the same people, never by the
@@ -150,7 +150,7 @@ pd.DataFrame(aurocs).rename(columns=MODEL_NAMES).rename_axis("fold").round(3)
 # The same three on real cells, and beside them a plain network much like the paper's, all on the
 # same four folds of people who were never seen in training.
 
-# %%
+# %% tags=["slide"]
 rivals = lesson.measured("rivals_real")
 ideas = lesson.measured("cnn_ideas")
 plain = next(idea for idea in ideas["ideas"] if idea["name"] == "plain")
@@ -183,7 +183,7 @@ by_choice = {
     for choice, columns in handmade.choices().items()
 }
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 figure = plots.fold_scores(
     by_choice, title="The SVM with and without each kind of feature", note=note
 )
@@ -264,7 +264,7 @@ check("04.2", answer)
 answer = int(np.argmin(aurocs["svm"]))  # solution
 check("04.3", answer, aurocs=aurocs["svm"])
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Key points
 #
 # - A feature with a name can be questioned; a pixel cannot.

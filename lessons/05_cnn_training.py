@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # # 05 · Training the network
 #
 # After this lesson you will be able to train convolutional networks, read their curves, and say
@@ -6,7 +6,7 @@
 #
 # **60 minutes to teach · about two minutes to run**
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # **Questions**
 #
 # - What is the network made of?
@@ -124,7 +124,7 @@ best = training.kept_epoch(history, settings)
 #
 # ## The curves
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 share = labels[split.validation].mean()
 figure = plots.learning_curves(
     history,
@@ -154,13 +154,13 @@ here.show(
 # - **The dashed line** is the majority answer. An accuracy below it is worse than not looking.
 # - Training is measured on augmented cells and with dropout, so validation may well look better.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## The surprise: the curves cannot tell whether it learnt the right thing
 #
 # Let us put the network beside two others that have no convolution at all, on the *validation*
 # people. One looks at the area only; one looks at nothing.
 
-# %%
+# %% tags=["slide"]
 baselines = runs.fit_baselines(prepared, split)
 validation = runs.predictions_of(first, baselines, prepared, split.validation)
 compared = pd.DataFrame(
@@ -282,7 +282,7 @@ check("05.2", answer, history=history)
 answer = "the test score becomes too good"  # solution
 check("05.3", answer)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Key points
 #
 # - Weigh the classes, or the network learns the majority first.

@@ -1,11 +1,11 @@
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # # 06 · Evaluation
 #
 # After this lesson you will be able to report a classifier in a way that is hard to be misled by.
 #
 # **75 minutes to teach · about a minute to run (two, if the network must be trained first)**
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # **Questions**
 #
 # - What do confusion matrix, report and ROC curve say?
@@ -66,7 +66,7 @@ print("of them healthy", healthy["subject"].nunique(), "in", healthy["group"].nu
 # people watched, and the mark is the epoch that it kept. The network that is tested below is the
 # later one, which learnt from these people, too.
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 watched = training.watched_epochs(trained.history)
 figure = plots.learning_curves(
     watched,
@@ -79,7 +79,7 @@ here.show(figure, "curves", "Loss and accuracy of training and validation over t
 # %% [markdown]
 # A cell is called ALL from a probability of 0.5 on; this number is the **threshold**.
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 labels, probability = predictions["label"], predictions["probability"]
 scores = evaluation.metrics(labels, probability)
 figure = plots.confusion_matrix(
@@ -102,7 +102,7 @@ evaluation.classification_report(labels, probability).round(2).fillna("")
 # either is low. *macro avg* is the plain mean of the two rows, *weighted avg* the mean weighed by
 # support.
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 figure = plots.roc_curves(
     labels,
     {"cnn": probability, "area": predictions["area_probability"]},
@@ -111,7 +111,7 @@ figure = plots.roc_curves(
 )
 here.show(figure, "roc", "ROC curves of the network and of the area model, with the diagonal.")
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # The curve goes through all thresholds: upwards the share of ALL that is found, to the right the
 # share of HEM that is wrongly called ALL. The area under it is the AUROC of lesson 01.
 #
@@ -123,7 +123,7 @@ here.show(figure, "roc", "ROC curves of the network and of the area model, with 
 # scores is the **95 % interval**. Roughly: with other people like these the score might have been
 # anywhere in it. For comparison, the same with single cells:
 
-# %%
+# %% tags=["slide"]
 by_cell = evaluation.intervals(labels, probability, np.arange(len(labels)))["auroc"]
 by_group = evaluation.intervals(labels, probability, predictions["group"])["auroc"]
 pd.DataFrame(
@@ -141,7 +141,7 @@ pd.DataFrame(
 # short to be seen is no certainty: where two healthy groups happen to be alike, drawing them anew
 # cannot show how others would differ.
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 summary = trained.metrics
 figure = plots.metric_bars(
     summary, title="Every score beside the area model and the majority answer", note=note
@@ -168,7 +168,7 @@ print("95 % interval:", [found[end] and round(found[end], 3) for end in ("low", 
 #
 # **And the people are not alike.** Here is each of them.
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 people = evaluation.by_subject(predictions)
 worst = people.iloc[0]
 figure = plots.by_subject_bars(
@@ -247,7 +247,7 @@ pd.DataFrame(compared).T.astype(float).round(3)
 # Take all cells of which the network says "90 %". Are nine in ten of them ALL? The **reliability
 # diagram** asks that for ten steps of the probability.
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 told, right = summary["models"]["cnn"]["ece"]["value"], own["calibrated"]["ece"]["value"]
 figure = plots.reliability_diagram(
     decided,
@@ -302,7 +302,7 @@ pd.DataFrame(rows).T.astype(float).round(3)
 # counts a quarter), divided by all cells. It has to beat two rules that need no network: "call
 # every cell ALL" and "call none".
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 figure = plots.net_benefit_curves(
     decided, title="Where the network's curve is the highest, it is worth asking", note=note
 )
@@ -321,7 +321,7 @@ here.show(
 #
 # A network need not answer every cell. Let it begin with those of which it is surest:
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 risk = own["risk_coverage"]["risk"]
 figure = plots.risk_curves(
     decided,
@@ -402,7 +402,7 @@ check("06.3", answer)
 answer = 1 / (1 + 9)  # solution
 check("06.4", answer)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Key points
 #
 # - A score stands beside the majority answer and the area model, and has an interval.

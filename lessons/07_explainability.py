@@ -1,11 +1,11 @@
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # # 07 · Explainability
 #
 # After this lesson you will be able to make a heat map, and to test it before you believe it.
 #
 # **75 minutes to teach · about two minutes to run (four, if the network must be trained first)**
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # **Questions**
 #
 # - Which pixels moved the network towards ALL, and which towards HEM?
@@ -97,7 +97,7 @@ pd.DataFrame(
 # %%
 print(inspect.getsource(explain.grad_cam).split('"""')[2])
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 fade = explain.integrated_gradients(model, images, background).sum(axis=-1)
 cam = explain.grad_cam(model, images)
 maps = {"SHAP": by_pixel, "integrated gradients": fade, "Grad-CAM": cam}
@@ -110,7 +110,7 @@ here.show(
     "Six cells, each with three maps of what spoke for HEM or ALL, by three methods.",
 )
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # Orange speaks for ALL, blue for HEM. It is tempting to tell a story now: "it looks at the
 # nucleus", "it has found the nucleoli". But look at the **edge** of the cells, too. Every cell
 # fills its picture, so the network cannot measure *size*, the ruler of lesson 01; the *form* of the
@@ -122,7 +122,7 @@ here.show(
 # We take the same network and replace what it has learnt by random numbers. It knows nothing. What
 # do its maps look like?
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 ignorant = trust.randomise_weights(model, seed=seed + 1)
 ignorant_cam = explain.grad_cam(ignorant, images)
 ignorant_shap = explain.shap_gradient(ignorant, images, background, 100, seed).sum(axis=-1)
@@ -145,7 +145,7 @@ here.show(figure, "untrained", "The same six cells explained by a network with r
 # between the maps before and after. 1 means the same order, 0 nothing in common. And we let the
 # network forget **layer by layer**, from the last one down (Adebayo 2018), on three of the cells.
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 quick_shap = partial(explain.shap_gradient, background=background, n_samples=40, seed=seed)
 methods = {
     "SHAP": lambda network, cells: quick_shap(network, cells).sum(axis=-1),
@@ -192,7 +192,7 @@ similarity.round(2).astype(object).where(similarity.notna(), "blank map")
 # tiles back in the same order, and it should rise faster (**insertion**). The area between the two
 # curves, less that of random orders, is the score of the map: 0 is no better than chance.
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 found = {name: trust.curves(model, images, map_, seed) for name, map_ in maps.items()}
 found["SHAP, untrained"] = trust.curves(model, images, ignorant_shap, seed)
 figure = plots.deletion_curves(
@@ -364,7 +364,7 @@ check("07.2", answer)
 # picture has it, a speck on the lens perhaps; in the other only those of ALL cells, and the network
 # has learnt it. Which one, `"A"` or `"B"`?
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 labs = shortcut.laboratories(prepared.pixels, table["label"].to_numpy(), seed)
 some_ill = {name: lab.images[lab.labels == 1][:3] for name, lab in labs.items()}
 its_maps = {
@@ -399,7 +399,7 @@ clean = shortcut.nothing_beside(its_ill).astype("float32")  # solution
 answer = int((before & (lab.model.predict(clean, verbose=0) < 0.5)).sum())  # solution
 check("07.4", answer, labs=labs)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Key points
 #
 # - SHAP shares out the logit; its values add up. Grad-CAM is coarse and one-sided.

@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # # 08 · Borrowed eyes
 #
 # After this lesson you will be able to put a network that learnt from a million photographs to
@@ -6,7 +6,7 @@
 #
 # **60 minutes to teach · about two minutes to run**
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # **Questions**
 #
 # - What does a network that knows cats know of cells?
@@ -113,7 +113,7 @@ for name in ("efficientnet-lite0", "efficientnet-lite0-random"):
     answers[name] = learning.answer(learnt[name], prepared, practice.test)
     print(f"{MODEL_NAMES[name]}: {evaluation.metrics(labels, answers[name])['auroc']:.3f}")
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## The surprise: how much of that is ImageNet?
 #
 # The second line is the same network *with random weights*. It has never seen a photograph, nor
@@ -128,7 +128,7 @@ for name in ("efficientnet-lite0", "efficientnet-lite0-random"):
 # and variances come from a million photographs, and a few batches of cells would replace them with
 # worse ones. It takes few epochs; more would learn the few people by heart.
 
-# %%
+# %% tags=["slide"]
 name = "efficientnet-lite0-tuned"
 learnt[name] = learning.learn(name, prepared, practice)
 answers[name] = learning.answer(learnt[name], prepared, practice.test)
@@ -168,7 +168,7 @@ for name, answer in answers.items():
 compared = pd.DataFrame(rows).T.round(3)
 compared
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 short = {"area": "area alone", "svm": "SVM", "cnn": "CNN"}
 short |= {"efficientnet-lite0": "frozen", "efficientnet-lite0-tuned": "fine-tuned"}
 short |= {"efficientnet-lite0-random": "random, frozen"}
@@ -287,7 +287,7 @@ tuned = learnt["efficientnet-lite0-tuned"].model
 answer = sum(int(np.prod(w.shape)) for w in tuned.trainable_weights)  # solution
 check("08.3", answer, model=tuned)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Key points
 #
 # - A file of weights is a program, unless its reader makes sure that it is none.

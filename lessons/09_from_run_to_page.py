@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # # 09 · From run to page
 #
 # After this lesson you will be able to put a trained network behind a page, and to make it keep
@@ -6,7 +6,7 @@
 #
 # **60 minutes to teach · about a minute to run (two, if the network must be trained first)**
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # **Questions**
 #
 # - What does a network say of a picture that is no cell?
@@ -70,7 +70,7 @@ size, crop = learning.picture_size("cnn", here.profile)
 small = np.stack([crop_and_resize(picture, size, crop) for picture in strangers.values()])
 said = training.predict(network, small)
 
-# %%
+# %% tags=["slide"]
 figure = plots.montage(
     small,
     [f"{name}: ALL {p:.0%}" for name, p in zip(strangers, said, strict=True)],
@@ -81,7 +81,7 @@ figure = plots.montage(
 alt = "A cat, coffee, a page, noise and a disc, each with the network's probability of leukemia."
 here.show(figure, "strangers", alt)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # **The surprise:** nothing went wrong. A sigmoid gives a number between nought and one for any
 # picture at all, and the two numbers for ALL and HEM always add up to one. Nobody told the network
 # of a third possibility. A page that shows this number has to know by itself when to be silent.
@@ -237,7 +237,7 @@ check("09.2", answer)
 answer = "no answer"  # solution
 check("09.3", answer)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Key points
 #
 # - A network answers every picture; whether it should is for us to decide, on people of their own.

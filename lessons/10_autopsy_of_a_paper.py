@@ -1,11 +1,11 @@
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # # 10 · Autopsy of a paper
 #
 # After this lesson you will be able to find out from a paper's own table what its network answered.
 #
 # **50 minutes to teach · about two minutes to run**
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # **Questions**
 #
 # - How can a network that gives everybody the same answer be right in two of three cases?
@@ -91,7 +91,7 @@ for label, name in enumerate(CLASS_NAMES):
     print(f"{name}: {n} cells, a fifth of them: {n / 5:.1f}")
 print(f"both: {len(training_set)} cells, a fifth of them: {len(training_set) / 5:.1f}")
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## The surprise: the names are exchanged
 #
 # The report has a row of 1455 cells. That is a fifth of the **leukemic** ones, and it stands under
@@ -306,7 +306,7 @@ others = {
     "majority answer": pd.DataFrame([scores["majority answer"]]),
 }
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 means = {name: found.mean() for name, found in (steps | others).items()}
 figure = plots.repair_steps(
     {name: means[name] for name in steps},
@@ -434,7 +434,7 @@ check("10.3", answer)
 answer = "pixels"  # solution
 check("10.4", answer)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Key points
 #
 # - A table of two classes with the recalls 1 and 0 is one answer for every cell; its other numbers

@@ -1,11 +1,11 @@
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # # 11 · Your own cells
 #
 # After this lesson you will be able to turn a folder of images into a table that one can trust.
 #
 # **40 minutes to teach · about a minute to run**
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # **Questions**
 #
 # - What has a computer to be told about a folder of images, because it cannot see it?
@@ -72,7 +72,7 @@ for folder in sorted(delivery.iterdir()):
 # %% [markdown]
 # Some of what came, as the network would see it (the numbers stand in the names of the files):
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 prepared = here.prepare()
 row_of = {cell_id: row for row, cell_id in enumerate(prepared.table["cell_id"])}
 rows = np.array([row_of[cell_id] for cell_id in table["cell_id"]])
@@ -101,7 +101,7 @@ def attempt(action, *arguments, **options):
 
 attempt(load_dataset, delivery, home / "data")
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # Is that pedantry? Anybody can see what `blasts` and `normal` mean. A computer cannot, and programs
 # that guess do it by the alphabet: the first folder is class 0, the second is class 1.
 #
@@ -110,7 +110,7 @@ attempt(load_dataset, delivery, home / "data")
 # Let us do what many a notebook does: sort the folders, number them, and give the numbers their
 # names in the order in which one would say them, `["normal", "blasts"]`.
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 folders = sorted(folder.name for folder in delivery.iterdir())
 print("numbers by the alphabet:", {name: number for number, name in enumerate(folders)})
 labels = table["label"].to_numpy()
@@ -300,7 +300,7 @@ check("11.3", answer)
 # %%
 shutil.rmtree(home)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Key points
 #
 # - What a label means, and who a cell is of, is said by a person and written down, never guessed.
