@@ -1,0 +1,68 @@
+"""Look through the built site for links that lead nowhere and pictures that say nothing.
+
+    python -m lessons.links site
+
+Only links within the site are followed; status 1 and a line for each fault.
+"""
+
+from __future__ import annotations
+
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+
+class Page(HTMLParser):
+    """Where a page leads, which places in it have a name, and its pictures without words."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.links: set[str] = set()
+        self.names: set[str] = set()
+        self.silent: list[str] = []
+        self.feed(path.read_text("utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note what one tag has."""
+        has = dict(attrs)
+        self.names |= {has[key] or "" for key in ("id", "name") if key in has}
+        self.links |= {has[key] or "" for key in ("href", "src") if key in has}
+        if tag == "img" and not (has.get("alt") or "").strip():
+            self.silent.append((has.get("src") or "")[:80])
+
+
+def faults(site: Path) -> list[str]:
+    """List what is wrong with the pages of a site, a line each."""
+    pages = {path.resolve(): Page(path) for path in sorted(site.rglob("*.html"))}
+    found = []
+    for path, page in pages.items():
+        name = path.relative_to(site.resolve())
+        found += [f"{name}: picture without alternative text: {src}" for src in page.silent]
+        for link in sorted(page.links):
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = path
+            if parts.path:
+                target = (path.parent / unquote(parts.path)).resolve()
+            if target.is_dir():
+                target /= "index.html"
+            place = unquote(parts.fragment)
+            if not target.exists():
+                found.append(f"{name}: leads nowhere: {link}")
+            elif place and target in pages and place not in pages[target].names:
+                found.append(f"{name}: no such place in the page: {link}")
+    return found
+
+
+def main(arguments: list[str]) -> int:
+    """Tell the faults of the site that the argument names."""
+    (site,) = map(Path, arguments)
+    found = faults(site)
+    print("\n".join(found) or "No link of the site leads nowhere; every picture has words.")
+    return bool(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
