@@ -38,7 +38,10 @@ TASKS = {
     "colab": [["lessons.colab"]],
     "bundle": [["lessons.bundle"]],
     "badges": [["lessons.badges"]],
-    "site": [["sphinx", "--fail-on-warning", "--keep-going", "-q", "-c", "docs", ".", "site"]],
+    "site": [
+        ["sphinx", "--fail-on-warning", "--keep-going", "-q", "-c", "docs", ".", "site"],
+        ["lessons.links", "site"],
+    ],
     "test": [
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
