@@ -26,7 +26,7 @@ from leukhelpers.files import write_text
 ROOT = build.LESSONS.parent
 BUNDLE = ROOT / "bundle"
 LOCK = ROOT / "requirements" / "lock.txt"
-PIP = [sys.executable, "-m", "pip", "wheel", "--disable-pip-version-check", "--quiet", "--no-deps"]
+PIP = [sys.executable, "-m", "pip", "wheel", "--disable-pip-version-check", "-qq", "--no-deps"]
 OPTIONS = "--no-index --find-links wheels --no-deps --require-hashes -r requirements.txt"
 README = """\
 # The course on leukemic and healthy cells, without network
@@ -48,7 +48,8 @@ pip compares every file with its checksum: one that was damaged on the way is re
 ```
 
 - `notebooks/` holds the lessons without answers; the cells in `notebooks/data` are **synthetic**.
-- `solutions/` holds them solved, to be read. To run one, copy it into `notebooks/`.
+- `solutions/` holds them solved, to be read. To run one, copy it into
+  `notebooks/` under another name.
 - `LICENSE` is for the code, `LICENSE-TEXT` for the text.
 
 For teaching, not for clinical use.

@@ -99,9 +99,9 @@ def mirror(folder: Path, numbers: list[str]) -> None:
         run(find_python(), "-m", "venv", folder / "env")
         programs = folder / "env" / ("Scripts" if os.name == "nt" else "bin")
         python = programs / "python"
-        run(python, *PIP, "install", "--quiet", "-r", PINS)
+        run(python, *PIP, "install", "-qq", "-r", PINS)
     with timed("The wheel, by the lessons' set-up cell"):
-        wheel = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", content, ROOT]
+        wheel = ["wheel", "-qq", "--no-deps", "--no-build-isolation", "-w", content, ROOT]
         run(sys.executable, *PIP, *wheel)
         before = installed(python)
         cell = folder / "setup.py"
