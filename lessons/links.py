@@ -34,7 +34,9 @@ class Page(HTMLParser):
 
 def faults(site: Path) -> list[str]:
     """List what is wrong with the pages of a site, a line each."""
-    pages = {path.resolve(): Page(path) for path in sorted(site.rglob("*.html"))}
+    # What lies in _static belongs to the theme, and is no page.
+    found_pages = (path for path in sorted(site.rglob("*.html")) if "_static" not in path.parts)
+    pages = {path.resolve(): Page(path) for path in found_pages}
     found = []
     for path, page in pages.items():
         name = path.relative_to(site.resolve())
