@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lessons import build
+from leukhelpers.files import read_json
 
 ROOT = build.LESSONS.parent
 PINS = ROOT / "requirements" / "colab.txt"
@@ -75,6 +76,12 @@ def changes(before: dict[str, str], after: dict[str, str]) -> list[str]:
     ]
 
 
+def done(run: Path) -> set[str]:
+    """Tell by their numbers which lessons a run has behind it."""
+    course = run / "course.json"
+    return {name[:2] for name in read_json(course)["lessons"]} if course.is_file() else set()
+
+
 @contextmanager
 def timed(what: str) -> Iterator[None]:
     """Say what is done, and how long it took."""
@@ -111,8 +118,20 @@ def mirror(folder: Path, numbers: list[str]) -> None:
     if changed := changes(before, after):
         raise MirrorError(f"The set-up cell changed what Colab has: {', '.join(changed)}.")
     print("Added:", ", ".join(f"{name} {after[name]}" for name in sorted(after.keys() - before)))
+    failed = []
+    waiting = [source.name[:2] for source in build.sources(numbers)]
     with timed("The lessons"):
-        run(programs / "leuk", "run", "--out", "run", "--only", ",".join(numbers))
+        while waiting:  # after one that fails, the others
+            try:
+                run(programs / "leuk", "run", "--out=run", "--resume", "--only", ",".join(waiting))
+                break
+            except subprocess.CalledProcessError:
+                waiting = [number for number in waiting if number not in done(content / "run")]
+                if not waiting:
+                    raise  # the report could not be written
+                failed.append(waiting.pop(0))
+    if failed:
+        raise MirrorError(f"On Colab these lessons fail: {', '.join(failed)}.")
 
 
 def main(arguments: list[str]) -> int:

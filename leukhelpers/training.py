@@ -419,7 +419,7 @@ def _compiled(
         optimizer=keras.optimizers.Adam(settings.learning_rate),
         loss=losses,
         loss_weights=loss_weights,
-        metrics=[metrics, []][: len(losses)],
+        metrics=metrics if measures is None else [metrics, []],
         jit_compile=False,  # measured three times slower on a CPU with it
     )
     return trained, metrics

@@ -13,6 +13,7 @@ import pytest
 
 import make
 from lessons import badges, build, colab
+from leukhelpers.files import write_json
 
 SOURCES = build.sources([])
 
@@ -150,3 +151,25 @@ def test_make_hands_the_repository_on(monkeypatch):
     monkeypatch.setattr(subprocess, "call", lambda command: done.append(command[1:]) or 0)
     assert make.main("badges", "owner/name") == 0
     assert done == [["-m", "lessons.badges", "owner/name"]]
+
+
+def test_the_mirror_goes_on_after_a_lesson_that_fails(tmp_path, monkeypatch):
+    """With a command in leuk's place, of which lesson 02 fails."""
+    ran: list[str] = []
+
+    def run(command, **_):
+        if "--only" not in command:
+            return types.SimpleNamespace(stdout=b"[]")
+        lessons = {}
+        for number in command[-1].split(","):
+            if number == "02":
+                write_json(tmp_path / "content/run/course.json", {"lessons": lessons})
+                raise subprocess.CalledProcessError(1, command)
+            lessons[f"{number}_name"] = {}
+            ran.append(number)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(colab, "find_python", lambda: "python3.13")
+    with pytest.raises(colab.MirrorError, match=r"these lessons fail: 02\.$"):
+        colab.mirror(tmp_path, [])
+    assert ran == [source.name[:2] for source in SOURCES if source.name[:2] != "02"]
