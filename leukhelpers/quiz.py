@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from leukhelpers import groups
+from leukhelpers import bughunt, groups
 from leukhelpers.cells import CLASS_NAMES, InputError
 
 # A check looks at an answer and gives a hint, or nothing if the answer is right.
@@ -453,4 +453,5 @@ CHECKS: dict[str, Check] = {
             "it guesses": "Guessing gives about 0.5; 0.13 on so many patients is knowledge.",
         },
     ),
+    **bughunt.CHECKS,
 }
