@@ -196,6 +196,12 @@ check("00.2", answer)
 answer = "no"  # solution
 check("00.3", answer)
 
+# %% [markdown]
+# To end with: click the answer that you would give.
+
+# %%
+here.ask()
+
 # %% [markdown] tags=["slide"]
 # **To try:** change a value in the cell of parameters, then *Run → Restart Kernel and Run All
 # Cells*.

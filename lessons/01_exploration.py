@@ -253,6 +253,12 @@ check("01.1", answer, table=table)
 answer = median_area[label_of_subject[median_area.index] == HEM].index[-1]  # solution
 check("01.2", answer, table=table, area=measured["area"])
 
+# %% [markdown]
+# To end with: click the answer that you would give.
+
+# %%
+here.ask()
+
 # %% [markdown] tags=["slide"]
 # ## Key points
 #

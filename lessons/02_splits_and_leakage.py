@@ -328,6 +328,12 @@ check("02.3", answer, table=table)
 answer = "group"  # solution
 check("02.4", answer)
 
+# %% [markdown]
+# To end with: click the answer that you would give.
+
+# %%
+here.ask()
+
 # %% [markdown] tags=["slide"]
 # ## Key points
 #

@@ -249,6 +249,12 @@ def scale(image):  # solution
 answer = scale  # solution
 check("03.3", answer)
 
+# %% [markdown]
+# To end with: click the answer that you would give.
+
+# %%
+here.ask()
+
 # %% [markdown] tags=["slide"]
 # ## Key points
 #

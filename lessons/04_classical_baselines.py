@@ -264,6 +264,12 @@ check("04.2", answer)
 answer = int(np.argmin(aurocs["svm"]))  # solution
 check("04.3", answer, aurocs=aurocs["svm"])
 
+# %% [markdown]
+# To end with: click the answer that you would give.
+
+# %%
+here.ask()
+
 # %% [markdown] tags=["slide"]
 # ## Key points
 #

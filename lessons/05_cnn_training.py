@@ -282,6 +282,12 @@ check("05.2", answer, history=history)
 answer = "the test score becomes too good"  # solution
 check("05.3", answer)
 
+# %% [markdown]
+# To end with: click the answer that you would give.
+
+# %%
+here.ask()
+
 # %% [markdown] tags=["slide"]
 # ## Key points
 #

@@ -402,6 +402,12 @@ check("06.3", answer)
 answer = 1 / (1 + 9)  # solution
 check("06.4", answer)
 
+# %% [markdown]
+# To end with: click the answer that you would give.
+
+# %%
+here.ask()
+
 # %% [markdown] tags=["slide"]
 # ## Key points
 #

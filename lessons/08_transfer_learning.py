@@ -287,6 +287,12 @@ tuned = learnt["efficientnet-lite0-tuned"].model
 answer = sum(int(np.prod(w.shape)) for w in tuned.trainable_weights)  # solution
 check("08.3", answer, model=tuned)
 
+# %% [markdown]
+# To end with: click the answer that you would give.
+
+# %%
+here.ask()
+
 # %% [markdown] tags=["slide"]
 # ## Key points
 #

@@ -434,6 +434,12 @@ check("10.3", answer)
 answer = "pixels"  # solution
 check("10.4", answer)
 
+# %% [markdown]
+# To end with: click the answer that you would give.
+
+# %%
+here.ask()
+
 # %% [markdown] tags=["slide"]
 # ## Key points
 #

@@ -300,6 +300,12 @@ check("11.3", answer)
 # %%
 shutil.rmtree(home)
 
+# %% [markdown]
+# To end with: click the answer that you would give.
+
+# %%
+here.ask()
+
 # %% [markdown] tags=["slide"]
 # ## Key points
 #

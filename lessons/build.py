@@ -117,10 +117,21 @@ def build(source: Path) -> None:
     for cell, plain in zip(notebook.cells, fresh.cells, strict=True):
         cell.metadata = plain.metadata
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+            outputs = [_without_answers(output) for output in cell.outputs]
+            cell.outputs = [kept for kept in outputs if kept and kept.get("name") != "stderr"]
     nbformat.validate(notebook)
     nbformat.write(notebook, target)
     write_exercises(source)
+
+
+def _without_answers(output: NotebookNode) -> NotebookNode | None:
+    """Keep of a multiple-choice question its words; the page with buttons knows the answers."""
+    data = output.get("data", {})
+    if "application/javascript" in data:
+        return None
+    if "text/markdown" in data:
+        data.pop("text/html", None)
+    return output
 
 
 def write_exercises(source: Path) -> None:

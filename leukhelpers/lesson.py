@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from leukhelpers import files, plots, runs
+from leukhelpers import files, plots, questions, runs
 from leukhelpers.cells import InputError
 from leukhelpers.datasets import Dataset
 
@@ -53,6 +53,10 @@ class Lesson:
     def show(self, figure: Figure, name: str, alt: str) -> None:
         """Show a figure, and keep it in the run's folder under the lesson's number."""
         plots.show(figure, self.run / "figures", f"{self.number}-{name}", alt)
+
+    def ask(self) -> None:
+        """Show the lesson's multiple-choice questions, to be answered by a click."""
+        questions.show_questions(self.number)
 
     def record(self, **facts: Any) -> None:
         """Keep what the lesson measured, for the report; a nan becomes "not defined"."""

@@ -3,7 +3,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import shutil
 import socket
 import time
 from pathlib import Path
@@ -25,13 +24,6 @@ def cell(tiny_prepared):
 
 
 @pytest.fixture(scope="module")
-def port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-@pytest.fixture(scope="module")
 def opened(tiny_served, port):
     before = {name: os.environ.get(name) for name in ("GRADIO_TEMP_DIR", "LEUK_HOME")}
     shown = page.launch(tiny_served, port, block=False)
@@ -44,18 +36,6 @@ def opened(tiny_served, port):
 @pytest.fixture(scope="module")
 def home(opened, port):
     return f"http://127.0.0.1:{port}"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-    if program is None:
-        pytest.skip("no chromium here; on Debian: apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
