@@ -399,6 +399,12 @@ clean = shortcut.nothing_beside(its_ill).astype("float32")  # solution
 answer = int((before & (lab.model.predict(clean, verbose=0) < 0.5)).sum())  # solution
 check("07.4", answer, labs=labs)
 
+# %% [markdown]
+# To end with: click the answer that you would give.
+
+# %%
+here.ask()
+
 # %% [markdown] tags=["slide"]
 # ## Key points
 #

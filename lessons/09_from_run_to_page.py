@@ -237,6 +237,12 @@ check("09.2", answer)
 answer = "no answer"  # solution
 check("09.3", answer)
 
+# %% [markdown]
+# To end with: click the answer that you would give.
+
+# %%
+here.ask()
+
 # %% [markdown] tags=["slide"]
 # ## Key points
 #
