@@ -267,7 +267,7 @@ check("13.5", answer)
 # ### The same to everybody
 #
 # A tiny network is trained, on cells of 24 pixels. It scales its pixels itself, and turns and zooms
-# them while it learns. This cell holds no mistake of its own.
+# them while it learns. That much is as it was meant; the mistake comes after it.
 
 # %%
 side, layers = pixels.shape[1] // 4, keras.layers

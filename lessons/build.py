@@ -89,7 +89,7 @@ def read_lesson(source: Path, solved: bool) -> NotebookNode:
         if cell.cell_type == "code":
             lines = cell.source.splitlines()
             kept = [_line(line, solved) for line in lines]
-            cell.source = "\n".join(line for line in kept if line is not None)
+            cell.source = "\n".join(line for line in kept if line is not None).strip("\n")
     return notebook
 
 

@@ -125,6 +125,31 @@ def test_exercises_hold_stubs_instead_of_solutions_and_no_output(source):
 
 
 @each_lesson
+def test_learners_notebook_holds_no_answer_anywhere_and_the_solved_one_passes_all_checks(source):
+    path = build.NOTEBOOKS / "exercises" / source.name.replace(".py", ".ipynb")
+    learners = nbformat.read(path, as_version=4)
+    assert set(learners.metadata) == {"kernelspec", "language_info"}
+    for cell in learners.cells:
+        assert set(cell.metadata) <= {"tags", "lines_to_next_cell"}
+        assert not cell.get("outputs")
+        assert cell.get("execution_count") is None
+    lines = source.read_text("utf-8").splitlines()
+    answers = {build.SOLUTION.sub("", line) for line in lines if build.SOLUTION.search(line)}
+    # A function's head and a lone bracket tell nothing.
+    answers = {line for line in answers if re.search(r"\w", line) and not line.startswith("def ")}
+    assert answers
+    told = {line for cell in code_cells(learners) for line in cell.source.splitlines()}
+    assert answers & told == set()
+    outputs = "".join(
+        str(out.get("text", "")) for cell in code_cells(built(source)) for out in cell.outputs
+    )
+    numbers = [number for number in quiz.CHECKS if number[:2] == source.name[:2]]
+    assert re.findall(r"^✓ Exercise (\S+): right\.$", outputs, re.MULTILINE) == numbers
+    assert "✗ Exercise" not in outputs
+    assert "○ Exercise" not in outputs
+
+
+@each_lesson
 def test_parameters_are_those_of_every_lesson(source):
     found = papermill.inspect_notebook(str(build.NOTEBOOKS / f"{source.stem}.ipynb"))
     assert {name: about["inferred_type_name"] for name, about in found.items()} == {
