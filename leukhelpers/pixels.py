@@ -313,7 +313,6 @@ def _read_into(
     known: dict[str, tuple[str, str, str]],
 ) -> list[tuple[str, str]]:
     """Fill the array row for row; return path and reason of what cannot be read."""
-
     paths, digests = table["path"].tolist(), table["sha256"].tolist()
 
     def read(row: int) -> tuple[str, str] | None:
