@@ -153,7 +153,7 @@ def run_notebook(
     failed = output.with_name(f"{name}.failed.ipynb")
     part = output.with_name(f".part-{output.name}")
     try:
-        with _quiet("papermill"):
+        with quiet("papermill"):
             papermill.execute_notebook(
                 str(notebook),
                 str(part),
@@ -224,7 +224,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet(logger: str) -> Iterator[None]:
+def quiet(logger: str) -> Iterator[None]:
     """Keep a library's log off the terminal while our progress bar is there."""
     log = logging.getLogger(logger)
     before = log.level

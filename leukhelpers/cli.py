@@ -22,6 +22,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from leukhelpers.cells import InputError, LessonError
 
@@ -267,11 +268,12 @@ def run_course(
 ) -> None:
     """Run the lessons, headless and in order, and write one HTML report."""
     from leukhelpers import batch, card, card_page, files, report, runs
+    from leukhelpers.datasets.loading import absolute_dataset
 
     runs.profile_of(profile)
     folder = out or _new_folder(runs.workspace() / "runs", dataset, profile, seed, resume)
     numbers = [number.strip().zfill(2) for number in only.split(",") if number.strip()]
-    parameters = {"dataset": _absolute(dataset), "profile": profile, "seed": seed}
+    parameters = {"dataset": absolute_dataset(dataset), "profile": profile, "seed": seed}
     names = [path.stem for path in batch.find_lessons(numbers)]
     _prepare(dataset, profile, seed)  # what is wrong with the data is told before a lesson runs
     results = []
@@ -362,6 +364,113 @@ def crossval(
     output.print(_folds_table(found))
     together = {"cautions": found["cautions"], "synthetic": found["synthetic"], **found["together"]}
     _report(together, as_json)
+
+
+@app.command()
+def sweep(
+    grid: Annotated[Path, typer.Argument(help="YAML file: what, fixed, and grid or list.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the sweep; by default runs/<name of the grid>.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler; else this machine.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Runs at once on this machine; one a core.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Run only what is missing or failed.")
+    ] = False,
+    retries: Annotated[int, typer.Option(min=0, help="Try a failed run so often again.")] = 0,
+    timeout: Annotated[
+        float | None, typer.Option(min=1, help="Seconds after which a run is ended.")
+    ] = None,
+    memory: Annotated[
+        float | None, typer.Option(min=0.05, help="GB of memory above which a run is ended.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a grid of lessons, trainings or cross-validations; status 1 if one failed for good."""
+    from leukhelpers import runs, sweep, sweep_table
+
+    if scheduler is not None and workers is not None:
+        raise InputError("--workers is for this machine; a scheduler has its own workers.")
+    entries = sweep.read_grid(grid)
+    folder = out or runs.workspace() / "runs" / grid.stem
+    with _watching(entries) as listen:
+        limits = (retries, timeout, memory)
+        state = sweep.run_sweep(entries, folder, scheduler, workers, resume, *limits, listen)
+    table = sweep_table.collect(folder, entries, state)
+    try:
+        sweep_table.write(folder, table, entries)
+    except OSError as error:
+        raise LessonError(
+            f"The tables of {folder} cannot be written ({error.strerror}); the runs are kept, "
+            "--resume writes the tables."
+        ) from None
+    counts = {name: state.count(name) for name in ("done", "failed")}
+    if as_json:
+        told = [
+            {"run": entry.key, **entry.parameters, "state": state.of[entry.key]}
+            | state.told[entry.key]
+            for entry in entries
+        ]
+        _report({"sweep": str(folder), **counts, "runs": told}, as_json)
+    else:
+        output.print(_sweep_table(entries, state))
+        _report({"results": str(folder / "results.csv"), **counts}, as_json)
+    if counts["failed"]:
+        raise SystemExit(1)
+
+
+@contextmanager
+def _watching(entries: Any) -> Iterator[Any]:
+    """Show the runs of a sweep as they go: a table, or without a terminal a line a run."""
+    from rich.live import Live
+
+    ended: set[str] = set()
+
+    def tell(state: Any) -> None:
+        for key in [key for key in state.told if key not in ended]:
+            ended.add(key)
+            if state.told[key]["again"]:
+                error = state.told[key]["error"]
+                how = f"{state.of[key]}{f': {error}' if error else ''}"
+                _tell(f"[{len(ended)}/{len(entries)}] {named[key]}  {how}")
+
+    named = _names(entries)
+    if not errors.is_terminal:
+        yield tell
+        return
+    with Live(console=errors, transient=True, refresh_per_second=4) as live:
+        yield lambda state: live.update(_sweep_table(entries, state))
+
+
+def _names(entries: Any) -> dict[str, str]:
+    """Name each run by what sets it apart from the others."""
+    from leukhelpers.sweep import varying
+
+    names = varying(entries) or ["seed"]
+    return {
+        entry.key: ", ".join(f"{n} {entry.parameters[n]}" for n in names if n in entry.parameters)
+        for entry in entries
+    }
+
+
+def _sweep_table(entries: Any, state: Any) -> Table:
+    """Lay out the runs of a sweep; of many only those at work and those that failed."""
+    parts = [f"{state.count(name)} {name}" for name in ("done", "running", "waiting", "failed")]
+    if state.seconds_left is not None and state.count("done") != len(entries):
+        parts.append(f"about {max(1, round(state.seconds_left / 60))} min left")
+    table = Table("Run", "State", "Seconds", "Error", title=", ".join(parts))
+    for key, name in _names(entries).items():
+        if len(entries) > 24 and state.of[key] not in ("running", "failed"):
+            continue
+        told = state.told.get(key, {"seconds": None, "error": ""})
+        seconds = "" if told["seconds"] is None else f"{told['seconds']:.1f}"
+        first = told["error"].strip().splitlines()[0] if told["error"] else ""
+        table.add_row(name, state.of[key], seconds, Text(first))
+    return table
 
 
 @app.command()
@@ -501,15 +610,6 @@ def _prepare(dataset: str, profile: str, seed: int) -> Any:
     data = runs.workspace() / "data"
     chosen = runs.profile_of(profile)
     return runs.prepare(runs.load(dataset, chosen, seed, data), chosen, seed, data)
-
-
-def _absolute(dataset: str) -> str:
-    """Make a place on disk absolute, since each lesson's kernel may stand elsewhere."""
-    from leukhelpers.datasets.loading import existing_place
-
-    if dataset in ("twin", "cnmc"):
-        return dataset
-    return str(existing_place(dataset).resolve())
 
 
 def _new_folder(runs_folder: Path, dataset: str, profile: str, seed: int, resume: bool) -> Path:

@@ -7,12 +7,11 @@ asked which ones it used.
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 from skimage import color, feature, filters, measure, morphology
 
 from leukhelpers.features import CHANNELS, cell_mask
@@ -67,7 +66,7 @@ def measure_cells(
     check_pixels(pixels, rows)
     parts = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
     scale = crop / pixels.shape[1]
-    workers = min(n_jobs or os.cpu_count() or 1, max(1, len(parts)))
+    workers = min(n_jobs or cpu_count(), max(1, len(parts)))
     measured = Parallel(n_jobs=workers)(
         delayed(_measure_all)(np.asarray(pixels[part]), scale) for part in parts
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 
 from leukhelpers import files, handmade
 from leukhelpers.cells import InputError
@@ -197,13 +198,14 @@ def features(prepared: Prepared) -> pd.DataFrame:
     names = handmade.feature_names()
     digest = handmade.code_digest()
     kept = prepared.data / "cache" / f"features-{fingerprint(prepared.table)}-{crop}-{digest}.npy"
-    if kept.is_file():
-        values = np.load(kept)
-        if values.shape == (len(prepared.table), len(names)):
-            return pd.DataFrame(values, columns=names)
-    measured = handmade.measure_cells(pictures("svm", prepared), crop)
-    with files.whole_file(kept) as part, part.open("wb") as file:
-        np.save(file, measured.to_numpy())
+    with FileLock(f"{kept}.lock"):  # whoever comes second waits, and finds them
+        if kept.is_file():
+            values = np.load(kept)
+            if values.shape == (len(prepared.table), len(names)):
+                return pd.DataFrame(values, columns=names)
+        measured = handmade.measure_cells(pictures("svm", prepared), crop)
+        with files.whole_file(kept) as part, part.open("wb") as file:
+            np.save(file, measured.to_numpy())
     return measured
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from filelock import FileLock
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 from PIL import Image
 
 from leukhelpers.cells import InputError
@@ -332,7 +332,7 @@ def _read_into(
     def read_some(first: int) -> list[tuple[str, str] | None]:
         return [read(row) for row in range(first, min(first + _TOGETHER, len(paths)))]
 
-    results = Parallel(n_jobs=n_jobs or os.cpu_count(), prefer="threads")(
+    results = Parallel(n_jobs=n_jobs or cpu_count(), prefer="threads")(
         delayed(read_some)(first) for first in range(0, len(paths), _TOGETHER)
     )
     return [bad for some in results for bad in some if bad is not None]

@@ -6,12 +6,10 @@ and never joined: a checksum proves that two files are one picture, a likeness d
 
 from __future__ import annotations
 
-import os
-
 import imagehash
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 from PIL import Image
 
 from leukhelpers.cells import InputError
@@ -103,7 +101,7 @@ def _close_pairs(
 
 def _hashes(pixels: np.ndarray) -> np.ndarray:
     """Hash every picture; uint64, shape (n, 7), the bits packed and filled up with zeros."""
-    bits = Parallel(n_jobs=os.cpu_count(), prefer="threads")(
+    bits = Parallel(n_jobs=cpu_count(), prefer="threads")(
         delayed(_hash)(picture) for picture in pixels
     )
     filled = np.zeros((len(pixels), -(-(HASH_SIZE**2) // 64) * 64), dtype=bool)

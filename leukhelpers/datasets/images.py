@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 from PIL import Image, UnidentifiedImageError
 
 from leukhelpers.cells import InputError, validate
@@ -140,7 +140,7 @@ def digest_images(
         return path, sha256, reason
 
     # Threads are enough: decoding and hashing both run outside Python's lock.
-    rows = Parallel(n_jobs=n_jobs or os.cpu_count(), prefer="threads")(
+    rows = Parallel(n_jobs=n_jobs or cpu_count(), prefer="threads")(
         delayed(digest)(path) for path in paths
     )
     asked = set(paths)

@@ -77,3 +77,10 @@ def existing_place(dataset: str | Path) -> Path:
             f"Data set {str(dataset)!r} is neither twin nor cnmc, nor a place that exists."
         )
     return place
+
+
+def absolute_dataset(dataset: str) -> str:
+    """Make a place on disk absolute, for processes that stand elsewhere."""
+    if dataset in ("twin", "cnmc"):
+        return dataset
+    return str(existing_place(dataset).resolve())

@@ -17,6 +17,7 @@ from leukhelpers.plots.scores import (
     learning_curves,
     metric_bars,
     repair_steps,
+    repeated_scores,
     roc_curves,
     split_leak,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "net_benefit_curves",
     "reliability_diagram",
     "repair_steps",
+    "repeated_scores",
     "risk_curves",
     "roc_curves",
     "save",

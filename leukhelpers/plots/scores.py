@@ -440,6 +440,52 @@ def fold_scores(values: Mapping[str, npt.ArrayLike], title: str, note: str = "")
     return figure
 
 
+@styled
+def repeated_scores(
+    values: Mapping[str, npt.ArrayLike], title: str, metric: str, note: str = ""
+) -> Figure:
+    """Draw the scores of repeated runs, a row a setting: spread beside difference.
+
+    Parameters
+    ----------
+    values : mapping of str to array_like of float
+        Setting → the score of each of its runs, in the order in which they are to stand.
+        Settings may have different numbers of runs.
+    title : str
+        The finding.
+    metric : str
+        What the scores are.
+    note : str
+        Small text in the lower right corner.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A dot a run, a tick at their mean.
+
+    Raises
+    ------
+    InputError
+        If there is no setting, or one has no run or a score that is not finite.
+    """
+    rows = {name: np.sort(np.asarray(runs, dtype=float)) for name, runs in values.items()}
+    if not rows or not all(
+        runs.ndim == 1 and len(runs) and np.isfinite(runs).all() for runs in rows.values()
+    ):
+        raise InputError("Give every setting the finite scores of its runs, at least one.")
+    figure = new_figure(0.9 + 0.5 * len(rows), title, note)
+    axes = figure.subplots()
+    for row, (name, runs) in enumerate(rows.items()):
+        _draw_folds(axes, runs, row + 0.05, model_colour(name, row))
+    axes.set(ylim=(len(rows) - 0.5, -0.6))
+    axes.margins(x=0.08)
+    axes.set_yticks(np.arange(len(rows)) + 0.05, list(rows))
+    axes.tick_params(axis="y", length=0, labelsize=10)
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel(f"{metric} (dot: one run; tick: mean of the runs)")
+    return figure
+
+
 def _draw_folds(axes: Axes, folds: np.ndarray, middle: float, colour: str) -> None:
     """Draw sorted folds as dots over their range, and their mean as a tick."""
     # Steps of the golden ratio set neighbours apart, and the same ones in every run.
