@@ -1,0 +1,471 @@
+"""Many runs: what a grid may say, and what a sweep survives."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+import yaml
+from nbformat.v4 import new_code_cell, new_notebook
+
+from leukhelpers import cli, handmade, learning, runs, sweep, sweep_runs, sweep_table
+from leukhelpers.cells import InputError, LessonError
+
+ROOT = Path(__file__).resolve().parent.parent
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+PARAMETERS = 'act: str = "fine"\nseed: int = 0\nplace: str = ""\nrun: str = ""'
+# What a notebook may do to a sweep. It notes each time that it is run.
+ACTS = """
+import json, os, time
+from pathlib import Path
+
+place, folder = Path(place), Path(run)
+with open(place / "log", "a") as log:
+    log.write(f"{act} {seed}\\n")
+times = (place / "log").read_text().count(f"{act} {seed}\\n")
+if act == "raise" and not (place / "mended").exists():
+    raise ValueError("no such cell")
+if act == "exit" and not (place / "mended").exists():
+    os._exit(3)
+if act == "third" and times < 3:
+    raise ValueError("not yet")
+while act == "wait" and not (place / "go").exists():
+    time.sleep(0.1)
+if act == "sleep":
+    time.sleep(300)
+if act == "hold":
+    held = b"1" * (700 * 2**20)
+    time.sleep(300)
+folder.mkdir(parents=True)
+if act == "fill":
+    (folder / "large").write_bytes(bytes(8 * 2**20))
+(folder / "metrics.json").write_text(json.dumps({"score": 0.5 + seed / 10}))
+"""
+
+
+@pytest.fixture(scope="module")
+def acts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the notebook ``acts.ipynb``."""
+    folder = tmp_path_factory.mktemp("acts")
+    cells = [new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}), new_code_cell(ACTS)]
+    notebook = new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
+    nbformat.write(notebook, folder / "acts.ipynb")
+    return folder
+
+
+@pytest.fixture
+def write_grid(acts: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes a grid of acts, or one of anything."""
+    (tmp_path / "acts.ipynb").write_bytes((acts / "acts.ipynb").read_bytes())
+
+    def write(*entries: dict[str, Any], text: str = "", **asked: Any) -> Path:
+        if entries:
+            fixed = {"lesson": "acts.ipynb", "place": str(tmp_path)}
+            asked = {"what": "lesson", "fixed": fixed, "list": list(entries)}
+        file = tmp_path / "grid.yaml"
+        file.write_text(text or yaml.safe_dump(asked), "utf-8")
+        return file
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A Dask cluster of two workers, for all tests that do not kill its scheduler."""
+    from distributed import LocalCluster
+
+    options = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": None}
+    with LocalCluster(n_workers=2, silence_logs="CRITICAL", **options) as found:
+        yield found
+
+
+def job(entry: sweep.Entry, out: Path, **limits: float) -> dict[str, Any]:
+    """Write down one run as a worker gets it."""
+    about = {"out": str(out), "home": str(out / "home"), "timeout": None, "memory": None}
+    return {**entry._asdict(), **about, **limits}
+
+
+def log(folder: Path) -> list[str]:
+    file = folder / "log"
+    return sorted(file.read_text().splitlines()) if file.is_file() else []
+
+
+def at_work(below: int | None = None) -> list[psutil.Process]:
+    """List the processes that run an entry, of this process or of another."""
+    found = []
+    for process in psutil.Process(below).children(recursive=True):
+        try:
+            if "leukhelpers.sweep_runs" in process.cmdline():
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def until(true: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
+
+
+# ------------------------------------------------------------------ what a grid may say
+
+
+def test_a_grid_is_every_combination_and_defaults_are_part_of_a_run(write_grid):
+    grid = {"model": ["svm", "rf"], "seed": [0, 1, 2]}
+    entries = sweep.read_grid(write_grid(what="train", grid=grid))
+    asked = [(entry.parameters["model"], entry.parameters["seed"]) for entry in entries]
+    assert asked == [(model, seed) for model in ("svm", "rf") for seed in (0, 1, 2)]
+    assert sweep.varying(entries) == ["model", "seed"]
+    said = {"model": "svm", "seed": 0, "profile": "fast", "dataset": "twin", "fold": 0}
+    (same,) = sweep.read_grid(write_grid(what="train", list=[said]))
+    assert same == entries[0]
+
+
+def test_one_own_notebook_changed_is_another_run(write_grid, tmp_path):
+    (before,) = sweep.read_grid(write_grid({"seed": 1}))
+    notebook = tmp_path / "acts.ipynb"
+    notebook.write_text(notebook.read_text("utf-8").replace("0.5 +", "0.6 +"), "utf-8")
+    (after,) = sweep.read_grid(write_grid({"seed": 1}))
+    assert before.parameters == after.parameters
+    assert before.key != after.key
+
+
+@pytest.mark.parametrize("number", ["4", "'04'", "04", "'4'"])
+def test_a_lesson_goes_by_its_number_however_yaml_reads_it(write_grid, number):
+    text = f"what: lesson\nfixed: {{lesson: {number}}}\ngrid: {{seed: [0]}}\n"
+    (entry,) = sweep.read_grid(write_grid(text=text))
+    assert Path(entry.notebook).stem == "04_classical_baselines"
+    assert entry.parameters["lesson"] == "04"
+    assert entry.takes_run
+
+
+SEEDS = {"seed": [0, 1]}
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"text": "what: [train"}, "is not YAML, line"),
+        ({"text": "just words"}, "holds no grid"),
+        ({"text": "what: train\nwhat: train\ngrid: {seed: [0]}"}, "names what twice"),
+        ({"what": "cook", "grid": SEEDS}, "what must be train, crossval, lesson, not 'cook'"),
+        ({"what": "train", "grid": SEEDS, "seeds": 3}, "has seeds outside"),
+        ({"what": "train", "grid": {}}, "The grid is empty"),
+        ({"what": "train", "grid": {"seed": []}}, "The grid is empty"),
+        ({"what": "train", "list": []}, "The grid is empty"),
+        ({"what": "train"}, "either grid"),
+        ({"what": "train", "grid": SEEDS, "list": [{"seed": 0}]}, "either grid"),
+        ({"what": "train", "grid": {"seed": 3}}, "a list of values"),
+        ({"what": "train", "grid": {"seed": [1, 1]}}, "Entries 1 and 2 are the same run"),
+        ({"what": "train", "fixed": {"seed": 1}, "grid": SEEDS}, "seed is fixed, and varies"),
+        ({"what": "train", "grid": {"epochs": [1]}}, "no parameter epochs; it has dataset"),
+        ({"what": "train", "grid": {"folds": [4]}}, "no parameter folds"),
+        ({"what": "train", "grid": {"model": ["vit"]}}, "Model 'vit' cannot be trained"),
+        ({"what": "train", "grid": {"model": [7]}}, "model must be a name"),
+        ({"what": "train", "grid": {"seed": ["one"]}}, "seed must be a whole number"),
+        ({"what": "train", "grid": {"seed": [True]}}, "seed must be a whole number"),
+        ({"what": "train", "grid": {"fold": [4]}}, "fold must be a whole number from 0 to 3"),
+        ({"what": "train", "grid": {"seed": [[1]]}}, "seed must be text, a number"),
+        ({"what": "crossval", "grid": {"folds": [1]}}, "folds must be a whole number from 2"),
+        ({"what": "train", "grid": {"profile": ["slow"]}}, "Profile 'slow' is not known"),
+        ({"what": "train", "grid": {"dataset": ["nowhere"]}}, "nor a place that exists"),
+        ({"what": "lesson", "grid": SEEDS}, "needs a lesson"),
+        ({"what": "lesson", "grid": {"lesson": ["77"]}}, "There is no lesson 77"),
+        ({"what": "lesson", "grid": {"lesson": ["mine.ipynb"]}}, "There is no notebook"),
+        ({"what": "lesson", "grid": {"lesson": [4], "colour": ["red"]}}, "no parameter colour"),
+        ({"what": "lesson", "grid": {"lesson": [4], "run": ["x"]}}, "run is not for a grid"),
+    ],
+)
+def test_a_grid_that_cannot_run_is_refused_in_one_sentence(
+    write_grid, tmp_path, monkeypatch, capsys, asked, sentence
+):
+    grid = write_grid(**asked)
+    monkeypatch.setattr(sys, "argv", ["leuk", "sweep", str(grid), "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    told = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert sentence in told
+    assert len(told.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_something_else_is_refused_and_so_is_a_silent_scheduler(write_grid, tmp_path):
+    entries = sweep.read_grid(write_grid({"seed": 0}))
+    with pytest.raises(InputError, match="holds no sweep"):
+        sweep.run_sweep(entries, tmp_path)
+    sweep.open_folder(tmp_path / "out", entries, resume=False)
+    with pytest.raises(InputError, match="--resume"):
+        sweep.run_sweep(entries, tmp_path / "out")
+    with pytest.raises(InputError, match="No scheduler answers"):
+        sweep.run_sweep(entries, tmp_path / "other", scheduler="no such thing")
+
+
+# ------------------------------------------------------------------ what a sweep survives
+
+
+def test_runs_that_fail_are_recorded_the_others_go_on_and_resume_runs_only_these(
+    write_grid, tmp_path, cluster
+):
+    acts = ("fine", "raise", "exit", "third")
+    entries = sweep.read_grid(write_grid(*({"act": act} for act in acts)))
+    key = {entry.parameters["act"]: entry.key for entry in entries}
+    out, running = tmp_path / "out", []
+
+    def listen(state: sweep.State) -> None:
+        running.append(state.count("running"))
+
+    state = sweep.run_sweep(entries, out, cluster.scheduler_address, listen=listen)
+    assert {act: state.of[key[act]] for act in acts} == {
+        "fine": "done",
+        "raise": "failed",
+        "exit": "failed",
+        "third": "failed",
+    }
+    assert 2 in running
+    assert "no such cell" in state.told[key["raise"]]["error"]
+    assert "its kernel died" in state.told[key["exit"]]["error"]
+    failure = json.loads((out / "failed" / key["raise"] / "failure.json").read_text())
+    assert "no such cell" in failure["error"]
+    assert (out / "failed" / key["raise"] / "acts.failed.ipynb").is_file()
+    assert (out / "runs" / key["fine"] / "acts.ipynb").is_file()
+    assert not (out / "runs" / key["raise"]).exists()
+    table = sweep_table.collect(out, entries, state)
+    assert table.set_index("act")["value"].dropna().to_dict() == {"fine": 0.5}
+    assert table["state"].tolist() == ["done", "failed", "failed", "failed"]
+
+    (tmp_path / "mended").touch()
+    address = cluster.scheduler_address
+    state = sweep.run_sweep(entries, out, address, resume=True, retries=1)
+    assert set(state.of.values()) == {"done"}
+    assert log(tmp_path) == sorted(["fine 0", *["raise 0"] * 2, *["exit 0"] * 2, *["third 0"] * 3])
+    assert not list((out / "failed").iterdir())
+    assert not list((out / "runs").glob(".part-*"))
+
+
+def test_a_killed_worker_takes_its_run_along_and_another_worker_does_it(
+    write_grid, tmp_path, cluster
+):
+    entries = sweep.read_grid(write_grid({"act": "wait"}))
+    killed: list[psutil.Process] = []
+
+    def kill(_: sweep.State) -> None:
+        if not killed and log(tmp_path):
+            killed.extend(at_work())
+            killed[0].parent().kill()
+        if killed and not (tmp_path / "go").exists() and gone(killed):
+            (tmp_path / "go").touch()  # only now: two at once would show in the log
+
+    state = sweep.run_sweep(entries, tmp_path / "out", cluster.scheduler_address, listen=kill)
+    assert state.count("done") == 1
+    assert log(tmp_path) == ["wait 0"] * 2
+    kept = json.loads(next((tmp_path / "out" / "runs").glob("*/result.json")).read_text())
+    assert kept["before"] == [sweep_runs.DIED]
+
+
+def test_a_killed_scheduler_ends_the_sweep_and_what_was_done_is_kept(write_grid, tmp_path, cluster):
+    entries = sweep.read_grid(write_grid({"act": "fine"}, {"act": "wait"}))
+    note, quiet = tmp_path / "scheduler.json", {"stderr": subprocess.DEVNULL}
+    python, where = [sys.executable, "-m"], ["--scheduler-file", str(note)]
+    asked = ["--port", "0", "--host", "127.0.0.1", "--no-dashboard"]
+    served = [*python, "distributed.cli.dask_scheduler", *where, *asked]
+    working = [*python, "distributed.cli.dask_worker", *where, "--nthreads", "2", "--no-dashboard"]
+    with (
+        subprocess.Popen(served, **quiet) as scheduler,
+        subprocess.Popen([*working, "--no-nanny"], **quiet) as worker,
+    ):
+        try:
+            until(note.is_file)
+            address = json.loads(note.read_text())["address"]
+
+            def kill(state: sweep.State) -> None:
+                if state.count("done") == 1 and "wait 0" in log(tmp_path):
+                    scheduler.kill()
+
+            with pytest.raises(LessonError, match="scheduler is gone; 1 of 2 runs are done"):
+                sweep.run_sweep(entries, tmp_path / "out", address, listen=kill)
+        finally:
+            scheduler.kill()
+            worker.kill()
+    (tmp_path / "go").touch()
+    state = sweep.run_sweep(entries, tmp_path / "out", cluster.scheduler_address, resume=True)
+    assert state.count("done") == 2
+    assert log(tmp_path).count("fine 0") == 1
+
+
+def test_a_killed_client_leaves_no_process_and_resume_runs_only_the_rest(
+    write_grid, tmp_path, cluster
+):
+    grid = write_grid({"act": "fine"}, {"act": "wait"})
+    command = [sys.executable, "-m", "leukhelpers.cli", "sweep", str(grid), "--workers", "2"]
+    out = tmp_path / "out"
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([*command, "--out", str(out)], cwd=ROOT, **quiet) as client:
+        until(lambda: list((out / "runs").glob("*/result.json")) and "wait 0" in log(tmp_path))
+        family = psutil.Process(client.pid).children(recursive=True)
+        assert at_work(client.pid)
+        os.kill(client.pid, signal.SIGKILL)
+    until(lambda: gone(family), 30)
+    (tmp_path / "go").touch()
+    entries = sweep.read_grid(grid)
+    state = sweep.run_sweep(entries, out, cluster.scheduler_address, resume=True)
+    assert state.count("done") == 2
+    assert log(tmp_path) == ["fine 0", "wait 0", "wait 0"]
+
+
+def test_an_entry_is_never_run_twice_at_once(write_grid, tmp_path):
+    (entry,) = sweep.read_grid(write_grid({"act": "wait"}))
+    asked = job(entry, tmp_path / "out")
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(sweep_runs.run_job, asked) for _ in range(2)]
+        until(lambda: log(tmp_path))
+        time.sleep(0.5)
+        (tmp_path / "go").touch()
+        assert [one.result()["state"] for one in both] == ["done", "done"]
+    assert log(tmp_path) == ["wait 0"]
+
+
+@pytest.mark.parametrize(
+    ("act", "limit", "sentence"),
+    [
+        ("sleep", {"timeout": 2}, "longer than 2 seconds"),
+        ("hold", {"memory": 0.6}, "more than 0.6 GB of memory"),
+    ],
+)
+def test_a_run_beyond_its_limits_is_ended_with_all_that_it_started(
+    write_grid, tmp_path, act, limit, sentence
+):
+    (entry,) = sweep.read_grid(write_grid({"act": act}))
+    told = sweep_runs.run_job(job(entry, tmp_path / "out", **limit))
+    assert told["state"] == "failed"
+    assert sentence in told["error"]
+    assert at_work() == []
+    assert list((tmp_path / "out" / "runs").iterdir()) == []
+    kept = json.loads(next((tmp_path / "out" / "failed").glob("*/failure.json")).read_text())
+    assert kept["error"] == told["error"]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of two megabytes."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
+    try:
+        mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        mounted = False
+    if not mounted:
+        pytest.skip("a small disk needs Linux and the right to mount one")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_on_a_full_disk_a_result_is_whole_or_absent(write_grid, tmp_path, small_disk):
+    fine, fill = sweep.read_grid(write_grid({"act": "fine"}, {"act": "fill"}))
+    told = sweep_runs.run_job(job(fill, small_disk))
+    assert told["state"] == "failed"
+    assert "No space left on device" in told["error"]
+    assert (small_disk / "failed" / fill.key / "failure.json").is_file()
+    assert list((small_disk / "runs").iterdir()) == []
+    ballast = small_disk / "ballast"
+    with contextlib.suppress(OSError), ballast.open("wb") as file:
+        while True:
+            file.write(bytes(4096))
+            file.flush()
+    told = sweep_runs.run_job(job(fine, small_disk))
+    assert told["state"] == "failed"
+    assert "No space left on device" in told["error"]
+    assert list((small_disk / "runs").iterdir()) == []
+    ballast.unlink()
+    assert sweep_runs.run_job(job(fine, small_disk))["state"] == "done"
+    assert json.loads((small_disk / "runs" / fine.key / "result.json").read_text())
+
+
+# ------------------------------------------------------------------ what comes of it
+
+
+def test_a_real_training_goes_the_same_way_to_one_tidy_table(
+    write_grid, tiny_tree, tmp_path, cluster, monkeypatch, capsys
+):
+    monkeypatch.setenv("LEUK_HOME", str(tmp_path / "home"))
+    grid = write_grid(what="train", fixed={"dataset": str(tiny_tree), "model": "svm"}, grid=SEEDS)
+    out, address = tmp_path / "out", cluster.scheduler_address
+    arguments = ["leuk", "sweep", grid, "--out", out, "--scheduler", address, "--json"]
+    monkeypatch.setattr(sys, "argv", [str(part) for part in arguments])
+    cli.main()
+    captured = capsys.readouterr()
+    told = json.loads(captured.out)
+    assert told["done"], told["failed"] == (2, 0)
+    assert re.search(r"\[2/2\] seed [01]  done", captured.err)
+    table = pd.read_csv(out / "results.csv")
+    assert len(table.drop_duplicates(["run", "answered_by", "metric"])) == len(table)
+    assert set(table["answered_by"]) == {"svm", "area", "majority"}
+    for run in told["runs"]:
+        folder = out / "runs" / run["run"] / "run"
+        measured = runs.read_run(folder).metrics["models"]["svm"]["auroc"]["value"]
+        own = table[(table["run"] == run["run"]) & (table["answered_by"] == "svm")]
+        assert own.set_index("metric")["value"]["auroc"] == measured
+    kept = pd.read_parquet(out / "results.parquet")
+    assert kept["value"].round(9).tolist() == pytest.approx(table["value"].round(9), nan_ok=True)
+    assert (out / "figures" / "sweep.png").is_file()
+    kept_run = json.loads((out / "runs" / told["runs"][0]["run"] / "result.json").read_text())
+    assert kept_run["threads"] == str(max(1, (os.cpu_count() or 1) // 2))
+
+
+def test_features_are_measured_once_whoever_comes_first(tiny_prepared, tmp_path, monkeypatch):
+    prepared = tiny_prepared._replace(data=tmp_path)
+    measured: list[int] = []
+    measure = handmade.measure_cells
+
+    def slowly(*arguments: Any) -> pd.DataFrame:
+        measured.append(threading.get_ident())
+        time.sleep(0.3)
+        return measure(*arguments, n_jobs=1)
+
+    monkeypatch.setattr(handmade, "measure_cells", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(learning.features, [prepared, prepared])
+    assert len(measured) == 1
+    assert one.equals(two)
+
+
+def test_runs_share_the_cores(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    assert set(sweep_runs.bounds(2).values()) == {"4"}
+    assert set(sweep_runs.bounds(16).values()) == {"1"}
+    assert "TF_NUM_INTRAOP_THREADS" in sweep_runs.bounds(1)
+
+
+def test_the_spread_within_is_told_from_the_distance_between():
+    rows = pd.DataFrame({"model": ["a", "a", "b", "b"], "value": [0.6, 0.8, 0.9, 0.9]})
+    within, between = sweep_table.spread(rows, ["model"])
+    assert within == pytest.approx(0.1)  # 0.02 over two spare runs
+    assert between == pytest.approx(0.2)
+    within, between = sweep_table.spread(rows.iloc[[0, 2]], ["model"])
+    assert np.isnan(within)
+    assert between == pytest.approx(0.3)
