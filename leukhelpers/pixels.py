@@ -7,6 +7,7 @@ share it, and it may be larger than memory.
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -203,6 +204,25 @@ def build_pixels(
     raise InputError("No cell of the data set can be read any more.")
 
 
+def let_go(array: np.ndarray) -> None:
+    """Take the pages of a mapped file out of this process; the system's cache keeps them.
+
+    Without this a process that reads all of a large file seems to need all of its memory, and
+    is ended where memory is limited. Does nothing to arrays that are not mapped.
+    """
+    mapped = getattr(array, "_mmap", None)
+    # Of a private copy ("c") the pages are all there is of what was changed.
+    if mapped is not None and getattr(array, "mode", "c") != "c" and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def gather(array: np.ndarray, rows: np.ndarray | slice) -> np.ndarray:
+    """Copy some rows into memory, and :func:`let_go` of the file that they come from."""
+    found = np.array(array[rows])
+    let_go(array)
+    return found
+
+
 def check_pixels(array: np.ndarray, rows: np.ndarray | None = None) -> None:
     """Refuse pictures that a network would take without a word, and learn nothing from.
 
@@ -330,7 +350,9 @@ def _read_into(
         return None
 
     def read_some(first: int) -> list[tuple[str, str] | None]:
-        return [read(row) for row in range(first, min(first + _TOGETHER, len(paths)))]
+        bad = [read(row) for row in range(first, min(first + _TOGETHER, len(paths)))]
+        let_go(array)
+        return bad
 
     results = Parallel(n_jobs=n_jobs or cpu_count(), prefer="threads")(
         delayed(read_some)(first) for first in range(0, len(paths), _TOGETHER)

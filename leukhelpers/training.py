@@ -21,7 +21,7 @@ from leukhelpers.backend import keras, tf
 from leukhelpers.cells import ALL, CLASS_NAMES, HEM, InputError
 from leukhelpers.features import CHUNK, cell_area
 from leukhelpers.models import build_area
-from leukhelpers.pixels import check_pixels
+from leukhelpers.pixels import check_pixels, gather
 
 if TYPE_CHECKING:
     from leukhelpers.groups import Split
@@ -607,7 +607,7 @@ def predict_area(
 def _areas(pixels: np.ndarray, rows: np.ndarray, crop: int) -> np.ndarray:
     """Measure some rows, as the single column that scikit-learn expects."""
     parts = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
-    areas = [cell_area(pixels[part], crop) for part in parts]
+    areas = [cell_area(gather(pixels, part), crop) for part in parts]
     return np.concatenate([np.zeros(0), *areas])[:, None]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -356,3 +357,26 @@ def test_without_a_list_of_checksums_every_file_is_digested(
     monkeypatch.setattr(pixels, "pixel_digest", lambda image: "another")
     with pytest.raises(InputError, match="No cell"):
         build_pixels(cells, tmp_path, size=16, crop=128)
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="Linux tells mapped memory")
+def test_gathered_rows_leave_no_page_of_the_file_in_memory(tmp_path: Path) -> None:
+    file = tmp_path / "large.npy"
+    values = np.random.default_rng(0).integers(0, 256, (2000, 32, 32, 3), dtype=np.uint8)
+    np.save(file, values)
+    mapped = np.load(file, mmap_mode="r")
+
+    def in_memory() -> int:
+        text = Path("/proc/self/smaps").read_text()
+        part = text[text.index(str(file)) :]
+        return int(re.search(r"^Rss:\s+(\d+) kB", part, re.MULTILINE).group(1))
+
+    assert mapped.sum() == values.sum()
+    assert in_memory() > 1000
+    rows = np.arange(0, 2000, 7)
+    assert (pixels.gather(mapped, rows) == values[rows]).all()
+    assert in_memory() < 100
+    private = np.load(file, mmap_mode="c")
+    private[0] = 7
+    assert (pixels.gather(private, rows)[0] == 7).all()
+    assert (private[0] == 7).all()
