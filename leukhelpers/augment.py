@@ -24,7 +24,7 @@ CONTRAST = 0.05  # 0.95 to 1.05 times the differences in optical density
 BRIGHTNESS = 1.03  # all channels together, between 1/1.03 and 1.03 times
 STAIN = 1.02  # each channel for itself, between 1/1.02 and 1.02 times
 
-IN_MEMORY = 2**30  # bytes of training images that are held in memory; more are read by batch
+IN_MEMORY = 2**29  # bytes of training images that are held in memory; more are read by batch
 
 
 def augment_batch(images: tf.Tensor, seed: tf.Tensor | tuple[int, int]) -> tf.Tensor:
