@@ -122,18 +122,20 @@ def one_stain(images: np.ndarray, reference: np.ndarray) -> np.ndarray:
     uint8 array of shape (n, size, size, 3)
         What is not cell stays as it was.
     """
-    wanted = np.mean([_colours(image) for image in reference], axis=0)
+    known = zip(reference, trust.cell_of(reference), strict=True)
+    wanted = np.mean([_colours(image[cell]) for image, cell in known if cell.any()], axis=0)
     found = np.array(images, np.uint8)
     for image, cell in zip(found, trust.cell_of(images), strict=True):
-        mean, spread = _colours(image)
+        if not cell.any():
+            continue
+        mean, spread = _colours(image[cell])
         stained = (image[cell] - mean) / np.maximum(spread, 1) * wanted[1] + wanted[0]
         image[cell] = np.clip(np.round(stained), 1, 255)  # 0 would be background
     return found
 
 
-def _colours(image: np.ndarray) -> np.ndarray:
-    """Mean and spread of each channel inside a cell, shape (2, 3)."""
-    inside = image[np.any(image > 0, axis=-1)]
+def _colours(inside: np.ndarray) -> np.ndarray:
+    """Mean and spread of each channel of a cell's pixels, shape (2, 3)."""
     return np.array([inside.mean(axis=0), inside.std(axis=0)])
 
 

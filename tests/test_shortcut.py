@@ -39,6 +39,15 @@ def test_one_stain_gives_all_cells_the_same_colours_and_keeps_their_outline(cell
     np.testing.assert_array_equal(same.any(axis=-1), cells.any(axis=-1))
 
 
+def test_one_stain_heeds_the_cell_and_not_what_lies_beside_it(cells):
+    marked = shortcut.plant_mark(cells, value=255)
+    plain = shortcut.one_stain(cells, cells)
+    for same in (shortcut.one_stain(marked, cells), shortcut.one_stain(marked, marked)):
+        np.testing.assert_array_equal(shortcut.nothing_beside(same), plain)
+    with_black = np.concatenate([cells, np.zeros_like(cells[:1])])
+    np.testing.assert_array_equal(shortcut.one_stain(with_black, with_black)[:2], plain)
+
+
 def test_nothing_beside_the_cell_removes_a_mark_and_nothing_else(cells):
     marked = shortcut.plant_mark(cells, "lower right")
     assert (marked != cells).any()
