@@ -28,6 +28,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "explanations.md"
 KINDS = ("twin", "real")
 CELLS = 24
+FEW = 12  # of these, explained again and again
 PROBED = 300
 BARS = {"shap": 4.0, "gradcam": 0.15}  # seconds an image
 COLUMNS = {
@@ -56,10 +57,8 @@ class Cells(NamedTuple):
 
     def some(self, seed: int, at_most: int) -> np.ndarray:
         """Draw rows, as many ALL as HEM."""
-        labels, generator = self.table["label"].to_numpy(), np.random.default_rng(seed)
-        of_class = [generator.permutation(self.rows[labels[self.rows] == x]) for x in (0, 1)]
-        each = min(at_most // 2, *map(len, of_class))
-        return np.sort(np.concatenate([rows[:each] for rows in of_class]))
+        labels = self.table["label"].to_numpy()
+        return self.rows[trust.both_classes(labels[self.rows], at_most, seed)]
 
 
 def unseen_cells(kind: str, folder: Path, place: str) -> Cells:
@@ -79,7 +78,7 @@ def measure(cells: Cells, seed: int) -> dict[str, Any]:
     images, background = cells.array[chosen], np.load(cells.run.folder / "background.npy")
     model, group = runs.load_model(cells.run.folder), groups.group_ids(table)[chosen]
     size = learning.picture_size(runs.model_of(cells.run.about), runs.profile_in(cells.run.about))
-    masks = None
+    labels, masks = table["label"].to_numpy()[chosen], None
     if cells.dataset.synthetic:
         whole = cause_masks(cells.dataset.root, table["cell_id"].iloc[chosen])
         masks = {key: resize_masks(mask, *size, whole["cell"]) for key, mask in whole.items()}
@@ -87,7 +86,7 @@ def measure(cells: Cells, seed: int) -> dict[str, Any]:
     for method in explain.METHODS:
         try:
             _, methods[method] = trust.judge(
-                method, model, images, background, group, masks, seed, few=6
+                method, model, images, background, labels, group, masks, seed, FEW
             )
         except InputError as error:
             methods[method] = {"refused": str(error)}
@@ -96,7 +95,8 @@ def measure(cells: Cells, seed: int) -> dict[str, Any]:
         "dataset": cells.dataset.name,
         "synthetic": cells.dataset.synthetic,
         "cells": len(chosen),
-        "all": int(table["label"].iloc[chosen].sum()),
+        "few": FEW,
+        "all": int(labels.sum()),
         "subjects": int(table["subject"].iloc[chosen].nunique()),
         "groups": len(np.unique(group)),
         "learnt_from": cells.run.about["images"],
@@ -197,8 +197,9 @@ def _head(kind: str, found: dict[str, Any]) -> str:
     machine, name = found["machine"], "the twin (**synthetic**)" if kind == "twin" else "real cells"
     learnt = "their like" if kind == "twin" else "fold 0 of C-NMC 2019"
     where = "" if kind == "twin" else " --dataset PATH"
+    few = found.get("few", 6)
     return (
-        f"{found['cells']} cells ({found['all']} ALL) of {found['subjects']} people in "
+        f"{found['cells']} cells ({found['all']} ALL; *untrained* and *turned*: {few}) of {found['subjects']} people in "
         f"{found['groups']} groups whom the network, which learnt from {learnt}, has not met; "
         f"{name}, {found['size']} pixels; seed {found['seed']}, {found['date'][:10]}, "
         f"{machine['cores']} cores, {machine['memory_gb']} GB; "
@@ -232,13 +233,15 @@ bootstrap over groups of people; with so few people they are rough.
 - **untrained**: rank correlation, inside the cell and with its sign, with the map of the same
   network after it has forgotten everything. It should be near 0.
 - **faithful**: area between the insertion and the deletion curve, beyond that of random orders of
-  tiles, in units of the evidence for the network's own answer. 0 is no better than chance.
-- **beside the cell**: the share of the map that lies there.
+  tiles, in units of the mean evidence for the answers to training cells. 0 is no better than
+  chance.
+- **beside the cell**: the share of the map that lies there, on the black background.
 - **turned**: rank correlation, inside the cell, after a rotation by 8 degrees and back. 1 is
   steady.
 - **seconds** an image, many at a time.
 
-*untrained* and *turned* are of the first six of the cells only.
+*untrained* and *turned* are of some of the cells only, drawn at random from both classes; how
+many, each table says.
 """
     ]
     if any(found["synthetic"] for found in kept.values()):

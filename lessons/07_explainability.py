@@ -192,9 +192,9 @@ similarity.round(2).astype(object).where(similarity.notna(), "blank map")
 # tiles back in the same order, and it should rise faster (**insertion**). The area between the two
 # curves, less that of random orders, is the score of the map: 0 is no better than chance.
 
-# %% tags=["nbval-check-output", "slide"]
-found = {name: trust.curves(model, images, map_, seed) for name, map_ in maps.items()}
-found["SHAP, untrained"] = trust.curves(model, images, ignorant_shap, seed)
+# %% tags=["nbval-check-output"]
+found = {name: trust.curves(model, images, map_, background, seed) for name, map_ in maps.items()}
+found["SHAP, untrained"] = trust.curves(model, images, ignorant_shap, background, seed)
 figure = plots.deletion_curves(
     found, title="What a map names first should be missed first", note=note
 )

@@ -330,7 +330,7 @@ def _explain_pixels(
     if not maps:
         raise InputError(" ".join(left_out.values()))
     scores = {
-        method: trust.curves(model, array, found, run.about["seed"]).scores
+        method: trust.curves(model, array, found, background, run.about["seed"]).scores
         for method, found in maps.items()
     }
     shares = {method: trust.off_cell_share(found, array) for method, found in maps.items()}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -38,7 +39,8 @@ class Curves(NamedTuple):
     shares : array of shape (n_steps,)
         Share of the tiles that were taken away, or given back.
     deletion, insertion, random_deletion, random_insertion : arrays of shape (n_steps,)
-        Mean evidence for the network's own answer: 1 with the whole picture, 0 without it.
+        Mean evidence for the network's own answer, 0 without the picture. 1 is as much as
+        the whole pictures of the background hold on average.
     scores : array of shape (n_images,)
         Of each image the area between insertion and deletion, less that of random orders.
     """
@@ -145,32 +147,6 @@ def mask_share(attributions: np.ndarray, masks: np.ndarray) -> np.ndarray:
     return _ratio(inside, weight.sum(axis=(1, 2)))
 
 
-def black_share(attributions: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """Measure how much of an explanation lies on the black background.
-
-    Nothing is to be seen there but the outline's place: a large share says that the
-    model goes by the cell's size and shape, or that the explanation is wrong.
-
-    Parameters
-    ----------
-    attributions : array of shape (n, height, width) or (n, height, width, channels)
-        Signed or not.
-    images : array of shape (n, height, width, 3)
-        The explained images.
-
-    Returns
-    -------
-    float array of shape (n,)
-        Share of the sum of absolute attributions, 0 to 1; nan where all are 0.
-
-    Raises
-    ------
-    InputError
-        If the shapes do not fit.
-    """
-    return mask_share(attributions, ~cell_mask(images))
-
-
 def cell_of(images: np.ndarray) -> np.ndarray:
     """Find each cell: the largest thing in its picture, holes filled.
 
@@ -193,10 +169,29 @@ def cell_of(images: np.ndarray) -> np.ndarray:
 
 
 def off_cell_share(attributions: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """Measure how much of an explanation lies beside the cell, on black or on anything else.
+    """Measure how much of an explanation lies beside the cell, on the black background.
 
-    Parameters and result are those of :func:`black_share`, which does not count what is
-    not black. Compare it with the share of the picture that is not cell.
+    Nothing is to be seen there but the outline's place: a large share says that the
+    model goes by the cell's size and shape, or that the explanation is wrong. What lies
+    on the black and is not cell, such as a mark, counts as beside it.
+
+    Parameters
+    ----------
+    attributions : array of shape (n, height, width) or (n, height, width, channels)
+        Signed or not.
+    images : array of shape (n, height, width, 3)
+        The explained images.
+
+    Returns
+    -------
+    float array of shape (n,)
+        Share of the sum of absolute attributions, 0 to 1; nan where all are 0. Compare it
+        with the share of the picture that is not cell.
+
+    Raises
+    ------
+    InputError
+        If the shapes do not fit.
     """
     return mask_share(attributions, ~cell_of(images))
 
@@ -321,14 +316,19 @@ def smooth_cells(images: np.ndarray) -> np.ndarray:
 
 
 def curves(
-    model: keras.Model, images: np.ndarray, maps: np.ndarray, seed: int = 0, n_random: int = 3
+    model: keras.Model,
+    images: np.ndarray,
+    maps: np.ndarray,
+    background: np.ndarray,
+    seed: int = 0,
+    n_random: int = 3,
 ) -> Curves:
     """Take away what a map says is important, and see whether the network misses it.
 
     Deletion wipes tiles out (see :func:`smooth_cells`), the most important first; insertion
     gives them back to a wiped picture in the same order. Important is what speaks for the
     network's own answer. A map that knows what matters lets deletion fall and insertion rise
-    faster than a random order of tiles.
+    faster than a random order of tiles. What is told of an image hangs on no other image.
 
     Parameters
     ----------
@@ -337,8 +337,10 @@ def curves(
     images : array of shape (n, height, width, 3)
     maps : array of shape (n, height, width)
         Signed, or as Grad-CAM's only what speaks for ALL.
+    background : array of shape (m, height, width, 3)
+        Training cells; the unit of evidence is the mean of theirs.
     seed : int
-        Of the random orders, and of ties.
+        Of the random orders, and of ties; each image has its own.
     n_random : int
         How many random orders stand beside.
 
@@ -354,15 +356,19 @@ def curves(
     wiped, whole = smooth_cells(images), np.asarray(images, np.float32)
     empty, full = explain.logits(model, wiped), explain.logits(model, whole)
     towards = np.where(full >= empty, 1.0, -1.0)
-    tile, rng = max(1, images.shape[1] // TILES), np.random.default_rng(seed)
+    tile = max(1, images.shape[1] // TILES)
+    draws = [np.random.default_rng([seed, zlib.crc32(image.tobytes())]) for image in whole]
     weight = _tiles(np.asarray(maps, float) * towards[:, None, None], tile)
     changed = _tiles(np.abs(whole - wiped).sum(axis=-1), tile) > 0
-    orders = [weight, *(rng.random(weight.shape) for _ in range(n_random))]
+    random_orders = [[rng.random(weight.shape[1:]) for rng in draws] for _ in range(n_random)]
     network = logit_model(model)
-    found = [_evidence(network, whole, wiped, order, changed, tile, rng) for order in orders]
-    sizes = max(float(np.abs(full - empty).mean()), 1e-9)
+    found = [
+        _evidence(network, whole, wiped, order, changed, tile, draws)
+        for order in (weight, *map(np.array, random_orders))
+    ]
+    known = explain.logits(model, background) - explain.logits(model, smooth_cells(background))
     # A row an order: (deletion or insertion, steps, images)
-    all_ = (np.array(found) - empty) * towards / sizes
+    all_ = (np.array(found) - empty) * towards / max(float(np.abs(known).mean()), 1e-9)
     area = all_[:, 1].mean(axis=1) - all_[:, 0].mean(axis=1)
     mean = all_.mean(axis=-1)
     random = mean[1:].mean(axis=0)
@@ -378,14 +384,16 @@ def _evidence(
     weight: np.ndarray,
     changed: np.ndarray,
     tile: int,
-    rng: np.random.Generator,
+    draws: Sequence[np.random.Generator],
 ) -> np.ndarray:
     """Logits while tiles are taken away and given back: (2, steps, images)."""
     told = np.zeros((2, STEPS + 1, len(whole)))
     for index in range(len(whole)):
         places = np.flatnonzero(changed[index])
         # Equal weights, such as a flat map's, are put into a random order.
-        order = places[np.lexsort((rng.random(len(places)), -weight[index].ravel()[places]))]
+        order = places[
+            np.lexsort((draws[index].random(len(places)), -weight[index].ravel()[places]))
+        ]
         rank = np.full(changed[index].size, len(order))
         rank[order] = np.arange(len(order))
         rank = np.kron(rank.reshape(changed[index].shape), np.ones((tile, tile), int))
@@ -513,15 +521,37 @@ def interval(values: np.ndarray, groups: np.ndarray, seed: int = 0) -> dict[str,
     return told
 
 
+def both_classes(labels: np.ndarray, at_most: int, seed: int = 0) -> np.ndarray:
+    """Draw cells at random, as many ALL as HEM.
+
+    Parameters
+    ----------
+    labels : int array of shape (n,)
+        0 or 1.
+    at_most : int
+    seed : int
+
+    Returns
+    -------
+    int array of shape (m,)
+        Row numbers in rising order, at most so many.
+    """
+    generator = np.random.default_rng(seed)
+    of_class = [generator.permutation(np.flatnonzero(np.asarray(labels) == x)) for x in (0, 1)]
+    each = min(at_most // 2, *map(len, of_class))
+    return np.sort(np.concatenate([rows[:each] for rows in of_class]))
+
+
 def judge(
     method: str,
     model: keras.Model,
     images: np.ndarray,
     background: np.ndarray,
+    labels: np.ndarray,
     groups: np.ndarray,
     masks: Mapping[str, np.ndarray] | None = None,
     seed: int = 0,
-    few: int = 6,
+    few: int = 12,
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Put one method to all tests.
 
@@ -531,13 +561,16 @@ def judge(
         A key of :data:`leukhelpers.explain.METHODS`.
     model : keras.Model
     images, background : arrays of shape (n, height, width, 3)
+    labels : int array of shape (n,)
+        True classes, 0 or 1, so that the few are of both.
     groups : array of shape (n,)
         Groups of people, for the intervals.
     masks : mapping, optional
         ``cell`` and the causes of the twin, each bool of shape (n, height, width).
     seed : int
     few : int
-        So many images are explained again and again, for randomised weights and rotations.
+        So many images, drawn by :func:`both_classes`, are explained again and again, for
+        randomised weights and rotations.
 
     Returns
     -------
@@ -548,7 +581,7 @@ def judge(
         ``faithfulness``, the area between deletion and insertion beyond a random order's;
         ``off_cell``, the share beside the cell; ``stability``. With `masks` for each cause
         ``pointing_<cause>`` and ``overlap_<cause>``, less what an even spread over the cell
-        reaches. All but the first three as :func:`interval` tells them.
+        reaches. All but the first two as :func:`interval` tells them.
     """
 
     def maps_of(network: keras.Model, cells: np.ndarray) -> np.ndarray:
@@ -559,16 +592,19 @@ def judge(
     maps = maps_of(model, images)
     seconds = (time.perf_counter() - start) / len(images)
     expected = explain.expected_sum(method, model, images, background)
-    ignorant = maps_of(randomise_weights(model, seed + 1), images[:few])
-    alike = rank_similarity(maps[:few], ignorant, cell_of(images[:few]))
-    steady = stability(model, maps_of, images[:few], maps[:few])
+    some = both_classes(labels, few, seed)
+    ignorant = maps_of(randomise_weights(model, seed + 1), images[some])
+    alike = np.nan_to_num(rank_similarity(maps[some], ignorant, cell_of(images[some])))
+    steady = stability(model, maps_of, images[some], maps[some])
     told: dict[str, Any] = {
         "seconds": seconds,
         "completeness": None if expected is None else completeness(maps.sum(axis=(1, 2)), expected),
-        "randomised": float(np.nan_to_num(alike).mean()),
-        "faithfulness": interval(curves(model, images, maps, seed).scores, groups, seed),
+        "randomised": interval(alike, groups[some], seed),
+        "faithfulness": interval(
+            curves(model, images, maps, background, seed).scores, groups, seed
+        ),
         "off_cell": interval(off_cell_share(maps, images), groups, seed),
-        "stability": interval(steady, groups[:few], seed),
+        "stability": interval(steady, groups[some], seed),
     }
     for cause in CAUSES if masks is not None else ():
         known = masks or {}

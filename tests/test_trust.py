@@ -11,7 +11,7 @@ from leukhelpers.datasets import twin
 from leukhelpers.models import build_cnn, join
 from leukhelpers.pixels import BOX, crop_and_resize, resize_masks
 from leukhelpers.trust import (
-    black_share,
+    both_classes,
     cascade,
     cell_of,
     completeness,
@@ -94,11 +94,11 @@ def test_mask_share_refuses_masks_of_another_shape():
         mask_share(np.zeros((1, 4, 4)), np.zeros((1, 2, 2), bool))
 
 
-def test_black_share_counts_what_lies_off_the_cell():
+def test_share_beside_the_cell_of_a_worked_example():
     images = np.zeros((1, 2, 2, 3), np.uint8)
     images[0, 0, 0, 1] = 1  # nearly black is cell
     attributions = np.array([[[1.0, 1], [1, -1]]])
-    assert black_share(attributions, images).tolist() == [0.75]
+    assert off_cell_share(attributions, images).tolist() == [0.75]
 
 
 def test_rank_similarity_heeds_only_the_places_inside():
@@ -135,12 +135,11 @@ def test_cell_is_the_largest_thing_with_its_holes():
     assert not cell_of(np.zeros((1, SIZE, SIZE, 3))).any()
 
 
-def test_share_beside_the_cell_counts_a_mark_that_the_share_on_black_does_not():
+def test_share_beside_the_cell_counts_a_mark():
     images = shortcut.plant_mark(disc()[None])
     maps = np.zeros((1, SIZE, SIZE))
     maps[0, 1:5, 1:5] = 1
     assert off_cell_share(maps, images).tolist() == [1.0]
-    assert black_share(maps, images).tolist() == [0.0]
 
 
 def test_completeness_of_a_worked_example():
@@ -185,15 +184,31 @@ def test_curves_of_a_right_map_beat_random_orders_and_of_a_wrong_one_lose():
     cells[:, 8:14, 8:14] = 250
     model, right = square_model(), np.zeros((2, SIZE, SIZE))
     right[:, 8:14, 8:14] = 1
-    found = curves(model, cells, right, seed=0)
+    found = curves(model, cells, right, cells, seed=0)
     assert found.deletion[0] == pytest.approx(1, abs=1e-5)
     assert found.deletion[-1] == pytest.approx(0, abs=1e-5)
     assert found.insertion[-1] == pytest.approx(1, abs=1e-5)
     assert np.all(found.scores > 0.2)
-    assert np.all(curves(model, cells, -right, seed=0).scores < -0.2)
+    assert np.all(curves(model, cells, -right, cells, seed=0).scores < -0.2)
     # A map without order is one more random order.
     many = np.repeat(cells[1:], 16, axis=0)
-    assert abs(curves(model, many, np.zeros((16, SIZE, SIZE)), seed=0).scores.mean()) < 0.15
+    many[:, 0, 0] = np.arange(16)[:, None]  # each picture has its own random orders
+    flat = curves(model, many, np.zeros((16, SIZE, SIZE)), many, seed=0).scores
+    assert abs(flat.mean()) < 0.15
+    assert np.ptp(flat) > 0.01
+
+
+def test_score_of_an_image_hangs_on_no_other_image():
+    rng = np.random.default_rng(0)
+    cells = np.stack([disc(value=value) for value in (60, 200, 120)])
+    cells[:, 8:14, 8:14] = rng.integers(150, 250, (3, 6, 6, 3))
+    maps, model = rng.normal(size=(3, SIZE, SIZE)), square_model()
+    maps[1] = 0  # ties are put into a random order, which is its own, too
+    together = curves(model, cells, maps, cells[:1], seed=0).scores
+    for order in ([2], [1], [0], [2, 1]):
+        alone = curves(model, cells[order], maps[order], cells[:1], seed=0).scores
+        np.testing.assert_allclose(alone, together[order], rtol=1e-4, atol=1e-6)
+    assert not np.allclose(together, curves(model, cells, maps, cells[:1], seed=1).scores)
 
 
 def test_pointing_and_overlap_of_a_worked_example():
@@ -221,6 +236,16 @@ def test_stability_is_one_for_a_map_that_turns_along_and_low_for_one_that_does_n
     bad = stability(None, stays, cells, stays(None, cells))
     assert np.all(good > 0.85)
     assert np.all(good > bad + 0.1)
+
+
+def test_few_cells_are_drawn_from_all_and_from_both_classes():
+    labels = np.repeat([0, 1], [40, 20])  # sorted, as the files of a data set are
+    rows = both_classes(labels, 12, seed=0)
+    assert np.bincount(labels[rows]).tolist() == [6, 6]
+    assert rows.max() - rows.min() > 30
+    np.testing.assert_array_equal(rows, both_classes(labels, 12, seed=0))
+    assert not np.array_equal(rows, both_classes(labels, 12, seed=1))
+    assert len(both_classes(np.array([0, 1, 1]), 12)) == 2
 
 
 def test_interval_draws_groups_not_cells():
@@ -307,8 +332,8 @@ def test_trained_and_untrained_networks_are_told_apart_by_their_maps(known, hone
     assert alike.iloc[-1] < 0.3
     assert alike.iloc[-1] < alike.iloc[0] - 0.5
     # (c) the trained network misses what its own map names, not what an ignorant one's does
-    own = curves(honest, cells, trained_maps).scores.mean()
-    other = curves(honest, cells, ignorant_maps).scores.mean()
+    own = curves(honest, cells, trained_maps, background).scores.mean()
+    other = curves(honest, cells, ignorant_maps, background).scores.mean()
     assert own > 0.15
     assert own > other + 0.15
     # (e) the known cause is found by the trained network only
@@ -323,12 +348,14 @@ def test_trained_and_untrained_networks_are_told_apart_by_their_maps(known, hone
 
 
 def test_judge_tells_every_test_of_a_method(known, honest):
-    rows, (pictures, _, masks) = unseen_all(known)[:4], known
+    pictures, labels, masks = known
+    rows = np.flatnonzero(labels >= 0)[-4:]
     of_rows = {name: mask[rows] for name, mask in masks.items()}
     maps, told = judge(
-        "gradcam", honest, pictures[rows], pictures[:8], np.arange(4), of_rows, few=2
+        "gradcam", honest, pictures[rows], pictures[:8], labels[rows], np.arange(4), of_rows, few=2
     )
     assert maps.shape == (4, 48, 48)
     assert told["completeness"] is None
+    assert told["randomised"]["low"] <= told["randomised"]["value"] <= told["randomised"]["high"]
     assert {"pointing_nucleoli", "overlap_outline", "stability", "off_cell"} <= set(told)
     assert told["seconds"] > 0
