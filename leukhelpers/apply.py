@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from leukhelpers import card, card_page, evaluation, files, groups, learning, runs
-from leukhelpers.cells import CLASS_NAMES, InputError
+from leukhelpers import card, card_page, evaluation, files, groups, learning, runs, serve
+from leukhelpers.cells import InputError
 from leukhelpers.datasets import Dataset
 from leukhelpers.datasets.base import stand_ins
 from leukhelpers.datasets.images import read_image
@@ -217,22 +217,6 @@ def read_cells(
     return (np.stack(pictures) if pictures else empty), told
 
 
-def _told_answer(answer: Any, classes: Sequence[str]) -> dict[str, Any]:
-    """Put what a network answers to one cell into words and numbers."""
-    if len(classes) == 2:
-        of_each = [1 - float(answer), float(answer)]
-        entry: dict[str, Any] = {"answer": classes[int(answer >= 0.5)]}
-    else:
-        of_each = [float(probability) for probability in answer]
-        entry = {"answer": classes[int(np.argmax(answer))]}
-    if tuple(classes[1:]) == CLASS_NAMES[1:]:
-        entry["probability_all"] = round(of_each[1], 6)
-    if tuple(classes) != CLASS_NAMES:
-        rounded = [round(probability, 6) for probability in of_each]
-        entry["probabilities"] = dict(zip(classes, rounded, strict=True))
-    return entry
-
-
 def explain_files(
     run_folder: Path | str,
     paths: Sequence[Path],
@@ -261,13 +245,14 @@ def explain_files(
     Returns
     -------
     list of dict
-        ``file``, then ``answer`` (the name of the likelier class), ``probability_all`` (if
-        the second class is ALL), ``probabilities`` (class → probability, if they are not
-        HEM and ALL), or ``error``; ``figure``, ``unit``, and of networks ``methods``: for
-        each ``score``, the area between insertion and deletion beyond a random order's
-        (0: no better than chance), ``beside_the_cell``, the share there, and ``adds_up``,
-        how far the sum is off, in logits. Of classical models ``features``, those that
-        counted most. ``left_out`` tells which method does not fit, and why.
+        ``file``, then ``error``, or what :func:`leukhelpers.serve.answer` tells of the
+        picture: the calibrated probability, or why the model keeps silent.
+        ``calibrated_on`` is the number of validation cells by which it was calibrated, 0 if
+        it was not. ``figure``, ``unit`` (of the shares, before calibration), and of networks
+        ``methods``: for each ``score``, the area between insertion and deletion beyond a
+        random order's (0: no better than chance), ``beside_the_cell``, the share there, and
+        ``adds_up``, how far the sum is off, in logits. Of classical models ``features``,
+        those that counted most. ``left_out`` tells which method does not fit, and why.
 
     Raises
     ------
@@ -315,7 +300,8 @@ def _explain_pixels(
     """Draw heat maps over cells, one figure for each, and put their scores into its entry."""
     from leukhelpers import explain, plots, training, trust
 
-    classes, model = runs.classes_of(run.about), runs.load_model(run.folder)
+    model = runs.load_model(run.folder)
+    served = serve.load(run.folder, ask=functools.partial(training.predict, model))
     background, maps, sums, left_out = np.load(run.folder / "background.npy"), {}, {}, {}
     for method in dict.fromkeys(methods):
         title = explain.METHODS[method]
@@ -334,26 +320,24 @@ def _explain_pixels(
         for method, found in maps.items()
     }
     shares = {method: trust.off_cell_share(found, array) for method, found in maps.items()}
-    probabilities: np.ndarray = training.predict(model, array)
     taken: set[str] = set()
     for row, entry in enumerate(entries):
         heads = {
             f"{explain.METHODS[method]} (score {scores[method][row]:+.2f})": found[row : row + 1]
             for method, found in maps.items()
         }
-        probability = float(probabilities[row])
+        words = _answered(served, array[row], entry)
         figure = plots.attribution_grid(
             array[row : row + 1],
             heads,
-            [f"P({classes[1]}) = {probability:.2f}"],
+            [f"{words},\nnot for clinical use"],
             title=f"{Path(entry['file']).name}: what moved the network",
             note=_note_of(run),
         )
         stem = _free_name(Path(entry["file"]).stem, taken)
-        alt = f"{stem}, P({classes[1]}) {probability:.2f}, with heat maps over the cell"
-        entry.update(_told_answer(probability, classes))
+        alt = f"{stem}, {words}, with heat maps over the cell; not for clinical use"
         entry["figure"] = str(plots.save(figure, out, stem, alt))
-        entry["unit"] = f"logits, positive towards {classes[1]}"
+        entry["unit"] = f"logits before calibration, positive towards {served.classes[1]}"
         entry["methods"] = {
             method: {
                 "score": round(float(scores[method][row]), 3),
@@ -364,7 +348,6 @@ def _explain_pixels(
         }
         if left_out:
             entry["left_out"] = left_out
-        entry["notice"] = " ".join([NOTICE, *_cautions(run)])
 
 
 def _explain_features(
@@ -378,34 +361,46 @@ def _explain_features(
     """Draw the shares of a classical model's named features, one figure for each cell."""
     from leukhelpers import explain, handmade, plots
 
-    classes, profile = runs.classes_of(run.about), runs.profile_in(run.about)
-    learnt = learning.load(run.folder, name)
+    profile, learnt = runs.profile_in(run.about), learning.load(run.folder, name)
+    served = serve.load(
+        run.folder, ask=lambda pictures: learning.answer_pictures(learnt, pictures, profile)
+    )
     _, crop = learning.picture_size(name, profile)
     measured = handmade.measure_cells(array, crop)
     background = handmade.measure_cells(np.load(run.folder / "background.npy"), crop)
     shares = explain.explain_features(learnt.model, measured, background, run.about["seed"])
-    probabilities: np.ndarray = learning.answer_pictures(learnt, array, profile)
     taken: set[str] = set()
     for row, entry in enumerate(entries):
-        probability = float(probabilities[row])
+        words = _answered(served, array[row], entry)
         of_cell = shares.values.iloc[row]
         figure = plots.feature_bars(
             of_cell,
             measured.iloc[row],
             shares.base,
-            shares.unit,
-            title=f"{Path(entry['file']).name}: P({classes[1]}) = {probability:.2f}, "
-            "and which features made it so",
+            f"{shares.unit} before calibration",
+            title=f"{Path(entry['file']).name}: {words}, and which features moved the model; "
+            "not for clinical use",
             note=_note_of(run),
         )
         stem = _free_name(Path(entry["file"]).stem, taken)
-        alt = f"{stem}, P({classes[1]}) {probability:.2f}, with the share of each feature"
-        entry.update(_told_answer(probability, classes))
+        alt = f"{stem}, {words}, with the share of each feature; not for clinical use"
         entry["figure"] = str(plots.save(figure, out, stem, alt))
-        entry["unit"] = f"{shares.unit}, positive towards {classes[1]}"
+        entry["unit"] = f"{shares.unit} before calibration, positive towards {served.classes[1]}"
         most = of_cell.abs().sort_values(ascending=False).index[:12]
         entry["features"] = {feature: round(float(of_cell[feature]), 4) for feature in most}
-        entry["notice"] = " ".join([NOTICE, *_cautions(run)])
+
+
+def _answered(served: serve.Served, picture: np.ndarray, entry: dict[str, Any]) -> str:
+    """Put a model's answer to one cell into its entry, as it is served, and into words."""
+    told = serve.answer_picture(served, picture)
+    entry.update(told)
+    entry["calibrated_on"] = served.rule.chosen_on
+    entry["notice"] = f"Not for clinical use. {served.notice}"
+    if "uncalibrated" not in told:
+        return f"no probability: {told['why']}"
+    probability = serve.calibrated(served.rule, told["uncalibrated"])
+    how = "calibrated" if served.rule.chosen_on else "not calibrated"
+    return f"P({served.classes[1]}) = {probability:.2f}, {how}"
 
 
 def _note_of(run: runs.Run) -> str:

@@ -67,7 +67,11 @@ class Served(NamedTuple):
     ask: Callable[[np.ndarray], np.ndarray]
 
 
-def load(run_folder: Path | str, cache: Path | None = None) -> Served:
+def load(
+    run_folder: Path | str,
+    cache: Path | None = None,
+    ask: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> Served:
     """Make a run ready to answer.
 
     A network answers through its LiteRT copy, which takes a small part of the time of
@@ -80,6 +84,9 @@ def load(run_folder: Path | str, cache: Path | None = None) -> Served:
         A finished run.
     cache : path, optional
         Folder that keeps the copy for the next time, for nobody else to write into.
+    ask : callable, optional
+        Pictures → answers of the run's model, where that is loaded already; then no copy is
+        made.
 
     Raises
     ------
@@ -103,7 +110,7 @@ def load(run_folder: Path | str, cache: Path | None = None) -> Served:
         _rule(run, name),
         _known(run.folder),
         " ".join([NOTICE, *run.about.get("cautions", [])]),
-        _quick(run, name, profile, cache),
+        ask or _quick(run, name, profile, cache),
     )
     served.ask(_background(run)[:1])  # the first answer is the slowest
     return served
@@ -222,12 +229,13 @@ def look(served: Served, content: bytes) -> tuple[dict[str, Any], np.ndarray]:
     """Answer one picture file, and give what the model saw of it; see :func:`answer`."""
     start = time.perf_counter()
     picture = cut(served, content)
-    told = _answer_picture(served, picture)
+    told = answer_picture(served, picture)
     told["milliseconds"] = round(1000 * (time.perf_counter() - start), 2)
     return {**told, "notice": served.notice}, picture
 
 
-def _answer_picture(served: Served, picture: np.ndarray) -> dict[str, Any]:
+def answer_picture(served: Served, picture: np.ndarray) -> dict[str, Any]:
+    """Answer a picture that is cut already; see :func:`answer`."""
     distance = float(familiar.distance(served.known, picture[None])[0]) / served.known["limit"]
     told: dict[str, Any] = {"answer": None, "why": None, "distance": round(distance, 4)}
     if len(served.classes) == 2:

@@ -92,7 +92,12 @@ def test_classical_model_is_explained_by_its_named_features_not_its_pixels(
     run = apply.train_run(tmp_path / "run", prepared, fold=0, name=name)
     picture = prepared.dataset.root / prepared.table["path"].iloc[0]
     (told,) = apply.explain_files(run.folder, [picture], tmp_path / "maps")
-    assert told["unit"] == f"{unit}, positive towards ALL"
+    assert told["unit"] == f"{unit} before calibration, positive towards ALL"
+    (served,) = serve.answer_files(serve.load(run.folder), [picture])
+    assert {key: told[key] for key in ("answer", "probability_all", "uncalibrated")} == {
+        key: served[key] for key in ("answer", "probability_all", "uncalibrated")
+    }
+    assert told["notice"].startswith("Not for clinical use.")
     assert len(told["features"]) == 12
     assert set(told["features"]) <= set(handmade.feature_names())
     assert (tmp_path / "maps" / f"{picture.stem}.png").is_file()

@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from leukhelpers import (
     apply,
@@ -313,7 +315,40 @@ def test_explain_draws_one_figure_for_each_readable_file(run, prepared, tmp_path
     assert abs(told[0]["methods"]["integrated"]["adds_up"]) < 0.1
     assert told[0]["methods"]["gradcam"]["adds_up"] is None
     assert "score" in told[2]["methods"]["shap"]
-    assert told[0]["notice"] == apply.NOTICE
+    assert told[0]["notice"] == f"Not for clinical use. {apply.NOTICE}"
+    assert all(
+        "not for clinical use" in figure["alt"]
+        for figure in files.read_json(tmp_path / "maps" / "figures.json").values()
+    )
+
+
+def test_explain_tells_of_a_file_what_is_told_when_it_is_served_and_heeds_no_other_file(
+    run, prepared, tmp_path
+):
+    paths = [prepared.dataset.root / path for path in prepared.table["path"].iloc[:3]]
+    together = apply.explain_files(run.folder, paths, tmp_path / "maps", ["integrated"])
+    (alone,) = apply.explain_files(run.folder, paths[2:], tmp_path / "alone", ["integrated"])
+    of_one, of_three = alone["methods"]["integrated"], together[2]["methods"]["integrated"]
+    assert of_one == pytest.approx(of_three, abs=2e-3)
+    ready = serve.load(run.folder, prepared.data / "cache")
+    assert ready.rule.chosen_on > 0
+    for served, told in zip(serve.answer_files(ready, paths), together, strict=True):
+        assert (told["answer"], told["why"]) == (served["answer"], served["why"])
+        assert told["probability_all"] == pytest.approx(served["probability_all"], abs=1e-4)
+        assert told["calibrated_on"] == ready.rule.chosen_on
+    figures = files.read_json(tmp_path / "alone" / "figures.json")
+    wanted = f"P(ALL) = {alone['probability_all']:.2f}, calibrated"
+    assert wanted in figures[Path(alone["figure"]).stem]["alt"]
+
+
+def test_explain_of_a_stranger_names_no_probability(run, prepared, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    (told,) = apply.explain_files(run.folder, [tmp_path / "noise.png"], tmp_path, ["gradcam"])
+    assert (told["answer"], told["probability_all"]) == (None, None)
+    alt = files.read_json(tmp_path / "figures.json")["noise"]["alt"]
+    assert serve.STRANGE in alt
+    assert "P(ALL)" not in alt
 
 
 def test_explain_leaves_out_a_method_that_does_not_fit_and_says_why(
