@@ -31,19 +31,8 @@ CELLS = 24
 FEW = 12  # of these, explained again and again
 PROBED = 300
 BARS = {"shap": 4.0, "gradcam": 0.15}  # seconds an image
-COLUMNS = {
-    "completeness": "adds up",
-    "randomised": "untrained",
-    "faithfulness": "faithful",
-    "off_cell": "beside the cell",
-    "stability": "turned",
-    "seconds": "seconds",
-}
-CAUSES = {
-    f"{test}_{cause}": f"{test}, {cause}"
-    for cause in trust.CAUSES
-    for test in ("pointing", "overlap")
-}
+CAUSES = {key: name for key, name in trust.COLUMNS.items() if name.startswith("(e)")}
+COLUMNS = {key: name for key, name in trust.COLUMNS.items() if key not in CAUSES}
 
 
 class Cells(NamedTuple):
@@ -79,6 +68,8 @@ def measure(cells: Cells, seed: int) -> dict[str, Any]:
     model, group = runs.load_model(cells.run.folder), groups.group_ids(table)[chosen]
     size = learning.picture_size(runs.model_of(cells.run.about), runs.profile_in(cells.run.about))
     labels, masks = table["label"].to_numpy()[chosen], None
+    parts = runs.read_parts(cells.run.folder)
+    learnt = parts[parts["part"] != "test"]
     if cells.dataset.synthetic:
         whole = cause_masks(cells.dataset.root, table["cell_id"].iloc[chosen])
         masks = {key: resize_masks(mask, *size, whole["cell"]) for key, mask in whole.items()}
@@ -99,7 +90,8 @@ def measure(cells: Cells, seed: int) -> dict[str, Any]:
         "all": int(labels.sum()),
         "subjects": int(table["subject"].iloc[chosen].nunique()),
         "groups": len(np.unique(group)),
-        "learnt_from": cells.run.about["images"],
+        "learnt_from": len(learnt),
+        "learnt_from_people": int(learnt["subject"].nunique()),
         "size": size[0],
         "seed": seed,
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -195,12 +187,17 @@ def probe_table(found: dict[str, Any]) -> str:
 
 def _head(kind: str, found: dict[str, Any]) -> str:
     machine, name = found["machine"], "the twin (**synthetic**)" if kind == "twin" else "real cells"
-    learnt = "their like" if kind == "twin" else "fold 0 of C-NMC 2019"
+    whose = "" if kind == "twin" else " of fold 0 of C-NMC 2019"
+    learnt = f"{found['learnt_from']} cells"
+    if "learnt_from_people" in found:
+        learnt += f" of {found['learnt_from_people']} people"
+    learnt += whose
     where = "" if kind == "twin" else " --dataset PATH"
     few = found.get("few", 6)
     return (
-        f"{found['cells']} cells ({found['all']} ALL; *untrained* and *turned*: {few}) of {found['subjects']} people in "
-        f"{found['groups']} groups whom the network, which learnt from {learnt}, has not met; "
+        f"{found['cells']} cells ({found['all']} ALL; *untrained* and *turned*: {few}) of "
+        f"{found['subjects']} people in {found['groups']} groups whom the network, "
+        f"which learnt from {learnt}, has not met; "
         f"{name}, {found['size']} pixels; seed {found['seed']}, {found['date'][:10]}, "
         f"{machine['cores']} cores, {machine['memory_gb']} GB; "
         f"`python -m benchmarks.explanations --kind {kind} --run RUN{where}`."
@@ -225,18 +222,18 @@ def render(kept: dict[str, Any]) -> str:
         """# Which explanation to trust for which question
 
 A handsome heat map can come from an untrained network. So every method was put to the same
-tests (`leukhelpers/trust.py`). Not for clinical use. In brackets 95 % intervals, by
-bootstrap over groups of people; with so few people they are rough.
+tests (`leukhelpers/trust.py`), with the letters of lesson 07. Not for clinical use. In brackets
+95 % intervals, by bootstrap over groups of people; with so few people they are rough.
 
-- **adds up**: how far the sum of a map is from the logit difference that it should share out,
+- (a) **adds up**: how far the sum of a map is from the logit difference that it should share out,
   relative to its mean size. 0 is perfect. Grad-CAM shares out nothing.
-- **untrained**: rank correlation, inside the cell and with its sign, with the map of the same
+- (b) **untrained**: rank correlation, inside the cell and with its sign, with the map of the same
   network after it has forgotten everything. It should be near 0.
-- **faithful**: area between the insertion and the deletion curve, beyond that of random orders of
-  tiles, in units of the mean evidence for the answers to training cells. 0 is no better than
+- (c) **faithful**: area between the insertion and the deletion curve, beyond that of random orders
+  of tiles, in units of the mean evidence for the answers to training cells. 0 is no better than
   chance.
-- **beside the cell**: the share of the map that lies there, on the black background.
-- **turned**: rank correlation, inside the cell, after a rotation by 8 degrees and back. 1 is
+- (d) **beside the cell**: the share of the map that lies there, on the black background.
+- (f) **turned**: rank correlation, inside the cell, after a rotation by 8 degrees and back. 1 is
   steady.
 - **seconds** an image, many at a time.
 
@@ -246,13 +243,14 @@ many, each table says.
     ]
     if any(found["synthetic"] for found in kept.values()):
         parts.append(
-            """On the twin, whose causes are known: **pointing**, how often the strongest place lies
-in the cause, and **overlap**, the share of the strongest places that does, both *less* what an even
-spread over the cell would reach. A cell without the cause does not count.
+            """(e) On the twin (**synthetic**), whose causes are known: **pointing**, how often the
+strongest place lies in the cause, and **overlap**, the share of the strongest places that does,
+both *less* what an even spread over the cell would reach. Below 0 the map passes that part over. A
+cell without the cause does not count.
 """
         )
     for kind, found in kept.items():
-        title = "The twin" if kind == "twin" else "Real cells"
+        title = "The twin (synthetic)" if kind == "twin" else "Real cells"
         parts.append(f"## {title}\n\n{_head(kind, found)}\n\n{score_table(found, COLUMNS)}\n")
         parts.append(f"Of these means, the best for each question:\n\n{_best(found)}\n")
         parts.append(
@@ -261,8 +259,8 @@ spread over the cell would reach. A cell without the cause does not count.
         if found["synthetic"]:
             parts.append(score_table(found, CAUSES) + "\n")
         parts.append(
-            "What the network reads: one thing taken away at a time, and how its probability of "
-            f"ALL moves, on {found['probe']['cells']} cells of {found['probe']['subjects']} "
+            "(g) What the network reads: one thing taken away at a time, and how its probability "
+            f"of ALL moves, on {found['probe']['cells']} cells of {found['probe']['subjects']} "
             f"people, half of them ALL. One stain is the same mean and spread of each colour: how "
             f"dark a cell is and how strong its contrast goes with it.\n\n{probe_table(found)}\n"
         )

@@ -65,7 +65,7 @@ class Lesson:
 
 
 def measured(name: str) -> dict[str, Any]:
-    """Read what a benchmark measured on real cells, and print where that is written.
+    """Read what a benchmark measured, and print on which cells and where that is written.
 
     Parameters
     ----------
@@ -88,8 +88,9 @@ def measured(name: str) -> dict[str, Any]:
         if file.is_file():
             found = files.read_json(file)
             machine = found["machine"]
+            kind = "synthetic" if found.get("synthetic") else "real"
             print(
-                f"Measured on real cells: {found['dataset']}, seed {found['seed']}, "
+                f"Measured on {kind} cells: {found['dataset']}, seed {found['seed']}, "
                 f"{found['date'][:10]}, {machine['cores']} cores, {machine['memory_gb']} GB "
                 f"(benchmarks/results/{name}.json)"
             )

@@ -26,6 +26,18 @@ TILES = 16  # so many tiles along an edge are taken away one after another
 STEPS = 16
 N_RESAMPLES = 2000
 CAUSES = ("nucleoli", "chromatin", "outline")
+PLACES = ("pointing", "overlap")
+
+# What the tests are called in tables, by their letters in lesson 07.
+COLUMNS = {
+    "completeness": "(a) adds up",
+    "randomised": "(b) untrained",
+    "faithfulness": "(c) faithful",
+    "off_cell": "(d) beside the cell",
+    **{f"{test}_{cause}": f"(e) {test}, {cause}" for cause in CAUSES for test in PLACES},
+    "stability": "(f) turned",
+    "seconds": "seconds",
+}
 
 # Something that explains some pictures of a network: (model, images) → maps.
 Explainer = Callable[[keras.Model, np.ndarray], np.ndarray]
@@ -458,6 +470,35 @@ def overlap(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
     return found
 
 
+def by_cause(
+    maps: np.ndarray, masks: Mapping[str, np.ndarray], groups: np.ndarray, seed: int = 0
+) -> dict[str, dict[str, float | None]]:
+    """Compare maps of the twin's cells with its known causes.
+
+    Parameters
+    ----------
+    maps : array of shape (n, height, width)
+    masks : mapping
+        ``cell`` and each of :data:`CAUSES`, bool of shape (n, height, width).
+    groups : array of shape (n,)
+        Groups of people, for the intervals.
+    seed : int
+
+    Returns
+    -------
+    dict
+        ``pointing_<cause>`` and ``overlap_<cause>``, as :func:`interval` tells them, *less*
+        what an even spread over the cell reaches. Below 0 the map names that part less than
+        chance does.
+    """
+    told = {}
+    for cause in CAUSES:
+        even = masks[cause].sum(axis=(1, 2)) / masks["cell"].sum(axis=(1, 2))
+        for name, how in zip(PLACES, (pointing, overlap), strict=True):
+            told[f"{name}_{cause}"] = interval(how(maps, masks[cause]) - even, groups, seed)
+    return told
+
+
 def _smoothed(maps: np.ndarray) -> np.ndarray:
     width = np.shape(maps)[1] / 48
     return ndimage.gaussian_filter(np.abs(np.asarray(maps, float)), (0, width, width))
@@ -579,9 +620,8 @@ def judge(
         ``seconds`` an image; ``completeness`` (0 is perfect, None for Grad-CAM);
         ``randomised``, the similarity to the map of a network that has forgotten all;
         ``faithfulness``, the area between deletion and insertion beyond a random order's;
-        ``off_cell``, the share beside the cell; ``stability``. With `masks` for each cause
-        ``pointing_<cause>`` and ``overlap_<cause>``, less what an even spread over the cell
-        reaches. All but the first two as :func:`interval` tells them.
+        ``off_cell``, the share beside the cell; ``stability``; with `masks` also what
+        :func:`by_cause` tells. All but the first two as :func:`interval` tells them.
     """
 
     def maps_of(network: keras.Model, cells: np.ndarray) -> np.ndarray:
@@ -606,13 +646,35 @@ def judge(
         "off_cell": interval(off_cell_share(maps, images), groups, seed),
         "stability": interval(steady, groups[some], seed),
     }
-    for cause in CAUSES if masks is not None else ():
-        known = masks or {}
-        even = known[cause].sum(axis=(1, 2)) / known["cell"].sum(axis=(1, 2))
-        for name, how in (("pointing", pointing), ("overlap", overlap)):
-            beyond = how(maps, known[cause]) - even
-            told[f"{name}_{cause}"] = interval(beyond, groups, seed)
+    if masks is not None:
+        told.update(by_cause(maps, masks, groups, seed))
     return maps, told
+
+
+def score_table(methods: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Put what :func:`judge` told of several methods side by side, without the intervals.
+
+    Parameters
+    ----------
+    methods : mapping
+        A key of :data:`leukhelpers.explain.METHODS` → what was told; ``refused`` in it says
+        that the method does not fit, and leaves it out.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a test (see :data:`COLUMNS`), a column a method; nan where there is no value.
+    """
+    shown = {
+        explain.METHODS[method]: {
+            name: told[key]["value"] if isinstance(told[key], dict) else told[key]
+            for key, name in COLUMNS.items()
+            if key in told
+        }
+        for method, told in methods.items()
+        if "refused" not in told
+    }
+    return pd.DataFrame(shown).astype(float)
 
 
 def _same_shape(a: tuple[int, ...], b: tuple[int, ...]) -> None:

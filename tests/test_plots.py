@@ -26,7 +26,7 @@ from leukhelpers import decisions, evaluation, plots
 from leukhelpers.cells import ALL, HEM, InputError
 from leukhelpers.plots.cells import _overlay
 from leukhelpers.plots.style import CLASS_COLOURS, WIDTH
-from leukhelpers.trust import Curves
+from leukhelpers.trust import CAUSES, Curves
 
 TITLE = "The finding"
 NOTE = "synthetic cells"
@@ -91,6 +91,7 @@ def all_figures(n_subjects: int = 6) -> dict[str, Callable[..., Figure]]:
         "feature_bars": lambda **k: plots.feature_bars(shares, shares + 3, 0.2, "logits", **k),
         "forgetting_lines": lambda **k: plots.forgetting_lines(alike, **k),
         "deletion_curves": lambda **k: plots.deletion_curves({"SHAP": curve}, **k),
+        "cause_dots": lambda **k: plots.cause_dots({"SHAP": toy_causes()}, **k),
         "montage": lambda **k: plots.montage(cells, ["a", "b", "c"], 2, **k),
         "learning_curves": lambda **k: plots.learning_curves(toy_history(), majority=0.6, **k),
         "confusion_matrix": lambda **k: plots.confusion_matrix(
@@ -454,6 +455,20 @@ def test_deletion_curves_draw_each_method_and_the_random_order() -> None:
     np.testing.assert_array_equal(figure.axes[1].lines[1].get_ydata(), 1 - down)
     named = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert named == ["SHAP", "Grad-CAM", "random"]
+
+
+def toy_causes() -> dict[str, dict[str, float | None]]:
+    told = {"value": -0.2, "low": -0.3, "high": -0.1}
+    keys = [f"{test}_{cause}" for cause in CAUSES for test in ("pointing", "overlap")]
+    return dict.fromkeys(keys, told) | {keys[0]: dict.fromkeys(told)}
+
+
+def test_cause_dots_draw_each_value_with_its_interval_and_leave_out_what_is_unknown() -> None:
+    figure = plots.cause_dots({"SHAP": toy_causes(), "Grad-CAM": toy_causes()}, TITLE)
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == list(CAUSES)
+    drawn = [len(axes.lines) for axes in figure.axes]
+    assert drawn == [1 + 2 * 2 * 2, 1 + 2 * 3 * 2]  # the line at 0; dots and intervals
+    assert figure.axes[1].lines[1].get_xdata().tolist() == [-0.2]
 
 
 def test_overlay_is_blue_towards_hem_vermilion_towards_all_and_clear_at_zero() -> None:

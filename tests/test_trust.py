@@ -25,6 +25,7 @@ from leukhelpers.trust import (
     randomise_stages,
     randomise_weights,
     rank_similarity,
+    score_table,
     stability,
 )
 
@@ -359,3 +360,8 @@ def test_judge_tells_every_test_of_a_method(known, honest):
     assert told["randomised"]["low"] <= told["randomised"]["value"] <= told["randomised"]["high"]
     assert {"pointing_nucleoli", "overlap_outline", "stability", "off_cell"} <= set(told)
     assert told["seconds"] > 0
+    table = score_table({"gradcam": told, "deep": {"refused": "it does not fit"}})
+    assert list(table) == ["Grad-CAM"]
+    assert table["Grad-CAM"]["(f) turned"] == told["stability"]["value"]
+    assert np.isnan(table["Grad-CAM"]["(a) adds up"])
+    assert len(table) == len(told)

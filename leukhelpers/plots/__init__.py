@@ -9,7 +9,12 @@ colour in every figure.
 
 from leukhelpers.plots.cells import attribution_grid, montage
 from leukhelpers.plots.decisions import net_benefit_curves, reliability_diagram, risk_curves
-from leukhelpers.plots.explanations import deletion_curves, feature_bars, forgetting_lines
+from leukhelpers.plots.explanations import (
+    cause_dots,
+    deletion_curves,
+    feature_bars,
+    forgetting_lines,
+)
 from leukhelpers.plots.saving import save, show
 from leukhelpers.plots.scores import (
     confusion_matrix,
@@ -32,6 +37,7 @@ from leukhelpers.plots.subjects import (
 __all__ = [
     "attribution_grid",
     "by_subject_bars",
+    "cause_dots",
     "confusion_matrix",
     "deletion_curves",
     "distribution_by_class",

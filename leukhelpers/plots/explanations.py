@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -167,6 +167,52 @@ def deletion_curves(found: Mapping[str, Curves], title: str, note: str = "") -> 
     panels[0].set_ylabel("evidence for its own answer")
     entries = {name: SPARE_COLOURS[index] for index, name in enumerate(found)}
     colour_key(panels[0], {**entries, "random": FAINT})
+    # The names reach over both panels: they must not push these apart, but need a line.
+    panels[0].get_legend().set_in_layout(False)
+    panels[0].set_title(" ")
+    return figure
+
+
+@styled
+def cause_dots(found: Mapping[str, Mapping[str, Any]], title: str, note: str = "") -> Figure:
+    """Draw how much more than chance maps name each known cause, with intervals.
+
+    Parameters
+    ----------
+    found : mapping of str to mapping
+        A method → what :func:`leukhelpers.trust.by_cause` told; a test without a value is
+        left out.
+    title : str
+        The finding.
+    note : str
+        Small text in the lower right corner.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    if not found:
+        raise InputError("There is no method to draw.")
+    keys = list(next(iter(found.values())))
+    causes = list(dict.fromkeys(key.split("_", 1)[1] for key in keys))
+    figure = new_figure(1.3 + 0.16 * (len(found) + 1) * len(causes), title, note)
+    panels = figure.subplots(1, 2, sharey=True)
+    middles = np.arange(len(causes), dtype=float)[::-1]
+    for axes, test in zip(panels, ("pointing", "overlap"), strict=True):
+        axes.axvline(0, color=INK, linewidth=0.8)
+        for index, told in enumerate(found.values()):
+            shift = 0.7 * (0.5 - (index + 0.5) / len(found))
+            for middle, cause in zip(middles, causes, strict=True):
+                score, colour = told[f"{test}_{cause}"], SPARE_COLOURS[index]
+                if score["value"] is None:
+                    continue
+                axes.plot(score["value"], middle + shift, "o", color=colour, markersize=5)
+                if score["low"] is not None:
+                    axes.plot([score["low"], score["high"]], [middle + shift] * 2, color=colour)
+        axes.set(xlim=(-1.05, 1.05), xlabel=f"{test}, less an even spread")
+    panels[0].set_yticks(middles, causes)
+    panels[0].set_ylabel("known cause")
+    colour_key(panels[0], {name: SPARE_COLOURS[index] for index, name in enumerate(found)})
     # The names reach over both panels: they must not push these apart, but need a line.
     panels[0].get_legend().set_in_layout(False)
     panels[0].set_title(" ")
