@@ -75,7 +75,7 @@ def feature_bars(
     if len(order) > at_most:
         names.append(f"{len(order) - at_most} other features")
         values.append(float(shares[order[at_most:]].sum()))
-    figure = new_figure(0.9 + 0.27 * len(values), title, note)
+    figure = new_figure(1.1 + 0.27 * len(values), title, note)
     axes = figure.subplots()
     colours = [CLASS_COLOURS[ALL if value > 0 else HEM] for value in values]
     places = np.arange(len(values))[::-1]
@@ -89,7 +89,7 @@ def feature_bars(
         write(axes, signed(value, "+"), (value, place), shift=(shift, 0), ha=side, va="center")
     total = base + float(shares.sum())
     axes.set_xlabel(
-        f"share of the answer, in {unit}: {signed(base)} (training cells) "
+        f"share of the answer, in {unit}:\n{signed(base)} (training cells) "
         f"and all shares make {signed(total)}"
     )
     colour_key(axes, {"towards HEM": CLASS_COLOURS[HEM], "towards ALL": CLASS_COLOURS[ALL]})
