@@ -6,6 +6,7 @@ which it failed, so this one does nothing else.
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -13,6 +14,17 @@ import numpy as np
 
 from leukhelpers.backend import keras
 from leukhelpers.models import logit_model
+
+
+def why_not(error: Exception) -> str:
+    """Say in a few words why DeepExplainer failed."""
+    told = str(error).strip()
+    # It looks up its rules by names such as shap_Relu6.
+    missing = re.search(r"no entry for:? '?shap_(\w+)", told)
+    if missing:
+        return f"it has no rule for {missing[1]}"
+    # TensorFlow tells the way to the place first, and what was wrong there last.
+    return (told.splitlines() or [type(error).__name__])[-1].strip()[:160]
 
 
 def main(folder: Path) -> int:
@@ -27,9 +39,7 @@ def main(folder: Path) -> int:
         values = values[0] if isinstance(values, list) else values
         np.save(folder / "values.npy", np.asarray(values, np.float32))
     except Exception as error:  # an unknown layer fails in many ways
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        # TensorFlow tells the way to the place first, and what was wrong there last.
-        (folder / "error.txt").write_text(lines[-1].strip()[:160], encoding="utf-8")
+        (folder / "error.txt").write_text(why_not(error), encoding="utf-8")
         return 1
     return 0
 

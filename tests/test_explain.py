@@ -5,6 +5,7 @@ import pytest
 from keras import layers
 
 from leukhelpers.cells import InputError
+from leukhelpers.deep import why_not
 from leukhelpers.explain import (
     METHODS,
     expected_sum,
@@ -223,14 +224,27 @@ def test_deep_shap_adds_up_and_leaves_this_process_unharmed(cnn, images):
     np.testing.assert_allclose(values.sum(), wanted, atol=0.02)
 
 
-def test_deep_shap_that_does_not_fit_says_so_in_a_line_and_poisons_nothing(images):
+@pytest.mark.parametrize(
+    ("layer", "rule"),
+    [
+        (lambda: layers.ReLU(6.0), "Relu6"),  # as in EfficientNet-Lite0
+        (lambda: layers.DepthwiseConv2D(3), "DepthwiseConv2dNative"),  # as in EfficientNet-B0
+    ],
+)
+def test_deep_shap_that_does_not_fit_says_so_in_a_line_and_poisons_nothing(layer, rule, images):
     inputs = keras.Input((SIZE, SIZE, 3))
-    x = layers.SeparableConv2D(2, 3, activation="gelu")(inputs)
-    x = layers.Dense(1, name="logit")(layers.GlobalMaxPooling2D()(x))
-    with pytest.raises(InputError, match="does not fit this network") as refused:
-        shap_deep(keras.Model(inputs, x), images[:1], images[1:])
-    assert "\n" not in str(refused.value)
+    x = layers.GlobalAveragePooling2D()(layer()(layers.Conv2D(4, 3)(inputs)))
+    model = keras.Model(inputs, layers.Dense(1, name="logit")(x))
+    with pytest.raises(InputError) as refused:
+        shap_deep(model, images[:1], images[1:])
+    told = "SHAP's DeepExplainer does not fit this network (it has no rule for "
+    assert str(refused.value) == f"{told}{rule})."
     shap_gradient(build_cnn(SIZE, seed=1), images[:1], images, n_samples=4)  # fails if poisoned
+
+
+def test_any_other_failure_of_deep_shap_is_told_by_its_last_line():
+    assert why_not(ValueError("way\n to it\n what was wrong ")) == "what was wrong"
+    assert why_not(KeyError()) == "KeyError"
 
 
 def test_unknown_method_is_refused_with_those_there_are(cnn, images):

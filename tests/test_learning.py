@@ -13,6 +13,7 @@ from leukhelpers import (
     apply,
     crossval,
     evaluation,
+    explain,
     files,
     groups,
     handmade,
@@ -101,8 +102,10 @@ def test_classical_model_is_explained_by_its_named_features_not_its_pixels(
     assert len(told["features"]) == 12
     assert set(told["features"]) <= set(handmade.feature_names())
     assert (tmp_path / "maps" / f"{picture.stem}.png").is_file()
-    with pytest.raises(InputError, match="which sees named features"):
-        apply.explain_files(run.folder, [picture], tmp_path / "maps", ["gradcam"])
+    for method in explain.METHODS:
+        with pytest.raises(InputError, match="which sees named features") as refused:
+            apply.explain_files(run.folder, [picture], tmp_path / "maps", [method])
+        assert "\n" not in str(refused.value)
 
 
 def test_the_last_networks_learn_from_everybody_but_the_test_people(prepared, monkeypatch):
