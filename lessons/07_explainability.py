@@ -338,14 +338,29 @@ probed.round(2)
 #
 # ## Which method for which question?
 #
-# The same tests by a benchmark, on more cells, of people whom the network had not met: first the
-# twin (**synthetic**), then real cells. `docs/explanations.md` has all intervals, and the command
-# that measures. For *adds up* and *beside the cell* less is better, for *faithful*, *pointing*,
-# *overlap* and *turned* more; *untrained* should be near 0, from either side. Grad-CAM shares
-# nothing out, so it has no *adds up*.
+# All that you have measured above, in one table. For *adds up* (how far the sums are off, as
+# a share of their size) and *beside the cell* less is better; for *faithful*, *overlap* and
+# *turned* more. *Untrained* should be near 0, from either side. Grad-CAM shares nothing out, so it
+# has no *adds up*.
 
 # %%
-trust.score_table(lesson.measured("explanations_twin")["methods"]).round(2)
+sums = {"SHAP": "shap", "integrated gradients": "integrated"}
+expected = {n: explain.expected_sum(key, model, images, background) for n, key in sums.items()}
+mine = {
+    "(a) adds up": {n: trust.completeness(maps[n].sum(axis=(1, 2)), expected[n]) for n in sums},
+    "(b) untrained": alike.iloc[-1],
+    "(c) faithful": {name: found[name].scores.mean() for name in maps},
+    "(d) beside the cell": shares.mean(),
+    "(f) turned": {name: values.mean() for name, values in steady.items()},
+}
+if prepared.dataset.synthetic:
+    mine["(e) overlap, nucleoli"] = {n: by_cause[n]["overlap_nucleoli"]["value"] for n in maps}
+pd.DataFrame(mine).T.sort_index().round(2)
+
+# %% [markdown]
+# The same by a benchmark, of all methods, on more cells, which are real and of people whom the
+# network had not met. `docs/explanations.md` has all intervals, the twin's (**synthetic**) causes
+# and the commands that measure.
 
 # %%
 trust.score_table(lesson.measured("explanations_real")["methods"]).round(2)
