@@ -1,8 +1,9 @@
 """The web page: drop pictures of cells, see what a run answers, or why it does not.
 
 Safe by default. The server listens on this machine only, shares and reports nothing, hands out
-no file, deletes each upload after its answer, and bounds bytes, pixels and count before
-anything is decoded. All that it shows of a file is escaped.
+and fetches no file, takes nothing from other pages (:mod:`leukhelpers.guard`), deletes each upload
+after its answer, and bounds bytes, pixels and count before anything is decoded. All that it shows
+of a file is escaped.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import csv
 import html
 import io
 import os
+import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -23,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from leukhelpers import learning, runs, serve
+from leukhelpers import guard, learning, runs, serve
 from leukhelpers.cells import CLASS_NAMES, InputError
 
 if TYPE_CHECKING:
@@ -31,10 +34,11 @@ if TYPE_CHECKING:
 
 TITLE = "Leukemic or healthy?"
 MAX_FILES = 50
-# An upload is deleted so many seconds after its answer: whoever dropped the same picture at the
-# same time shares the file, since gradio names it by its content.
+# An upload that was answered is deleted when it is so many seconds old: whoever drops the same
+# picture at the same time shares the file, since gradio names it by its content.
 KEPT = 3
-_ABANDONED = 120
+ABANDONED = 120  # and one about which nobody asks, so many after it came
+_AT_ONCE = 4  # threads that answer; each may hold a decoded picture
 _EXAMPLES = 6
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with which a spreadsheet begins to calculate
 COLUMNS = (
@@ -245,15 +249,12 @@ def build(served: serve.Served, uploads: Path) -> gradio.Blocks:
         except Exception:  # whatever it was, nobody is shown a traceback, and the page goes on
             return "<p>Something went wrong with these pictures; try others.</p>"
 
-    def answer_uploads(paths: list[str] | None, look: bool) -> tuple[str, None]:
-        paths = paths or []
-        try:
-            if len(paths) > MAX_FILES:
-                told = f"{len(paths)} pictures are too many; drop at most {MAX_FILES} at once."
-                return f"<p>{told}</p>", None
-            return show([_read(Path(path), uploads) for path in paths], look), None
-        finally:
-            _forget_soon([Path(path) for path in paths], uploads)
+    def answer_uploads(dropped: list[dict[str, Any]] | None, look: bool) -> tuple[str, None]:
+        paths = [Path(upload["path"]) for upload in dropped or []]
+        if len(paths) > MAX_FILES:
+            told = f"{len(paths)} pictures are too many; drop at most {MAX_FILES} at once."
+            return f"<p>{told}</p>", None
+        return show([_read(path, uploads) for path in paths], look), None
 
     def answer_examples(look: bool) -> str:
         return show(examples(), look)
@@ -267,14 +268,17 @@ def build(served: serve.Served, uploads: Path) -> gradio.Blocks:
         example = gr.Button(f"Answer {_EXAMPLES} drawn cells (synthetic)")
         results = gr.HTML(as_html(served, []), elem_id="results", padding=False)
         gr.HTML(f"<p>{serve.NOTICE}</p>", elem_id="notice", padding=False)
+        # Gradio's queue would cost each answer two more requests; unprocessed, an upload is not
+        # copied once more.
         dropped.upload(
             answer_uploads,
             [dropped, look],
             [results, dropped],
             api_name="answer",
-            concurrency_limit=2,
+            queue=False,
+            preprocess=False,
         )
-        example.click(answer_examples, look, results, api_name="examples", concurrency_limit=2)
+        example.click(answer_examples, look, results, api_name="examples", queue=False)
     return page
 
 
@@ -289,27 +293,29 @@ def _read(path: Path, uploads: Path) -> tuple[str, bytes]:
         return path.name, b""
 
 
-def _forget_soon(paths: Sequence[Path], uploads: Path) -> None:
-    """Delete uploads that were answered, and whatever else was left behind."""
+def sweep(folder: Path, in_use: Counter[str], answered: set[str]) -> None:
+    """Delete uploads that were answered, and those about which nobody asks.
 
-    def forget() -> None:
-        now = time.time()
-        found = [Path(place, name) for place, _, names in os.walk(uploads) for name in names]
-        for path in found:
-            try:
-                age = now - path.stat().st_mtime
-                # Gradio leaves an empty file behind for each upload that it reads.
-                answered = path in paths or path.parent == uploads
-                if age >= (KEPT - 0.5 if answered else _ABANDONED):
-                    path.unlink()
-                    if path.parent != uploads:
-                        path.parent.rmdir()
-            except OSError:  # another picture lies beside it, or it is gone already
-                continue
-
-    timer = threading.Timer(KEPT, forget)
-    timer.daemon = True
-    timer.start()
+    Parameters
+    ----------
+    folder : path
+        Where uploads lie.
+    in_use, answered : collections.Counter, set
+        Of paths, see :class:`leukhelpers.guard.Guard`; what is gone leaves `answered`.
+    """
+    now = time.time()
+    for path in [Path(place, name) for place, _, names in os.walk(folder) for name in names]:
+        try:
+            age = now - path.stat().st_mtime
+            if str(path) not in in_use and age >= (KEPT if str(path) in answered else ABANDONED):
+                path.unlink()
+                if path.parent != folder:
+                    path.parent.rmdir()
+        except OSError:  # another picture lies beside it, or it is gone already
+            continue
+    for name in list(answered):
+        if not Path(name).exists():
+            answered.discard(name)
 
 
 def launch(
@@ -336,23 +342,40 @@ def launch(
     # Read when gradio is imported; it would otherwise ask home which version is the newest.
     os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
     uploads = tempfile.TemporaryDirectory(prefix="leuk-uploads-")
-    os.environ["GRADIO_TEMP_DIR"] = uploads.name
+    folder = Path(uploads.name).resolve()
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
     try:
         import gradio as gr
+        from starlette.middleware import Middleware
     except ImportError:
         raise InputError("The page needs gradio: pip install 'leukhelpers[app]'.") from None
-    page = build(served, Path(uploads.name))
+    page = build(served, folder)
     setattr(page, "uploads", uploads)  # noqa: B010  # deleted with the page
+    in_use: Counter[str] = Counter()
+    answered: set[str] = set()
+    # On Colab the browser is elsewhere, and Google's proxy lets its owner in only.
+    proxied = "google.colab" in sys.modules
+
+    def sweep_on() -> None:
+        while page.is_running:
+            sweep(folder, in_use, answered)
+            page.upload_file_set.clear()  # where gradio would keep every name for ever
+            time.sleep(1)
+        uploads.cleanup()
+
     system = ("ui-sans-serif", "system-ui", "sans-serif")
     try:
-        page.queue(max_size=256).launch(
+        page.launch(
             server_name="127.0.0.1",
             server_port=port,
             share=False,
             inline=False,  # a notebook would keep a frame that shows nothing once it is closed
             inbrowser=browser,
-            prevent_thread_lock=not block,
+            prevent_thread_lock=True,
             quiet=True,
+            app_kwargs={"middleware": [Middleware(guard.Guard, in_use, answered, proxied)]},
+            max_threads=_AT_ONCE,
+            state_session_capacity=100,
             max_file_size=serve.MAX_BYTES,
             allowed_paths=[],
             footer_links=[],
@@ -367,4 +390,7 @@ def launch(
     except OSError:
         taken = "No port from 7860 on is free" if port is None else f"Port {port} is taken"
         raise InputError(f"{taken}; name another with --port.") from None
+    threading.Thread(target=sweep_on, daemon=True).start()
+    if block:
+        page.block_thread()
     return page

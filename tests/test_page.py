@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 import requests
 
-from leukhelpers import page, runs, serve
+from leukhelpers import guard, page, runs, serve
 from leukhelpers.cells import InputError
 from tests import hostile
 
@@ -52,12 +54,18 @@ def tab(browser, home):
     assert elsewhere == []  # no telemetry, no fonts, nothing from anywhere else
 
 
-def ask(home: str, paths: list[str]) -> str:
+def upload(home: str, content: bytes, name: str = "a.bmp", **headers: str) -> requests.Response:
+    return requests.post(
+        f"{home}/gradio_api/upload", files={"files": (name, content)}, headers=headers, timeout=30
+    )
+
+
+def ask(home: str, paths: list[str], **told: object) -> requests.Response:
     """Ask the page as a program would, past the browser."""
-    listed = [{"path": path, "meta": {"_type": "gradio.FileData"}} for path in paths]
-    api = f"{home}/gradio_api/call/answer"
-    event = requests.post(api, json={"data": [listed, False]}, timeout=30).json()["event_id"]
-    return requests.get(f"{api}/{event}", timeout=60).text
+    listed = [{"path": path, "meta": {"_type": "gradio.FileData"}, **told} for path in paths]
+    return requests.post(
+        f"{home}/gradio_api/run/answer", json={"data": [listed, False]}, timeout=60
+    )
 
 
 def test_dropped_pictures_are_answered_with_overlay_refusal_and_csv(tab, cell, tmp_path):
@@ -123,48 +131,161 @@ def test_every_control_is_reached_and_used_by_keyboard(tab):
     assert "synthetic" in tab.locator(".cells li").first.inner_text()
 
 
-def test_no_file_of_the_machine_can_be_read(home, tmp_path):
+def test_no_file_of_the_machine_can_be_read(home, cell, tmp_path):
     secret = tmp_path / "secret.txt"
     secret.write_text("the secret")
-    for path in (str(secret), "/etc/hostname", f"../../..{secret}", __file__):
-        got = requests.get(f"{home}/gradio_api/file={path}", timeout=10)
-        assert got.status_code in (403, 404)
-        assert "the secret" not in got.text
-        assert "complete" not in ask(home, [path])
+    (mine,) = upload(home, cell).json()  # not even what was just handed in
+    for path in (str(secret), "/etc/passwd", "/etc/hostname", __file__, mine):
+        for way in ("file=", "file/", "proxy=", "stream/", "upload/../file=", "upload/..%2ffile="):
+            asked = requests.Request("GET", f"{home}/gradio_api/x").prepare()
+            asked.url = f"{home}/gradio_api/{way}{path}"  # as it stands; no dots are resolved
+            got = requests.Session().send(asked, timeout=10)
+            assert got.status_code in (403, 404)
+            assert len(got.text) < 200
+    for path in (str(secret), "/etc/passwd", f"{Path(mine).parent}/../../../../..{secret}"):
+        got = ask(home, [path])
+        assert "secret" not in got.text
+        assert "root:" not in got.text
+        assert "answered" not in got.text
 
 
-def test_only_this_machine_is_listened_to(home, opened, port):
+@pytest.fixture
+def listener():
+    """A web server of somebody else, here: whether anybody asked it."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        other.settimeout(0.5)
+        yield other
+
+
+def nobody_asked(listener: socket.socket) -> bool:
+    try:
+        listener.accept()[0].close()
+    except TimeoutError:
+        return True
+    return False
+
+
+def test_addresses_are_never_fetched(home, cell, listener):
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}/a.bmp"
+    (mine,) = upload(home, cell).json()
+    for way in ("file=", "proxy=", "run/../file="):
+        asked = requests.Request("GET", home).prepare()
+        asked.url = f"{home}/gradio_api/{way}{address}"
+        got = requests.Session().send(asked, timeout=10)
+        assert (got.status_code, got.text) == (403, "There is nothing to be had there.")
+    sentence = "Addresses are not fetched; upload the file itself."
+    for path in (address, "https://example.org/a", "ftp://x/a", "//x/a", "\\\\x\\a", "HTTP://x/a"):
+        got = ask(home, [mine, path])
+        assert (got.status_code, got.text) == (403, sentence)
+    assert ask(home, [mine], url=address).status_code == 403
+    assert "Probability" in ask(home, [mine], url=f"{home}/gradio_api/file={mine}").text
+    assert nobody_asked(listener)
+
+
+def test_other_pages_and_other_names_of_this_machine_are_refused(home, port, cell):
+    for origin in (
+        "https://example.org",
+        "null",
+        f"http://127.0.0.1:{port + 1}",
+        f"http://x:{port}",
+    ):
+        got = upload(home, cell, Origin=origin)
+        assert (got.status_code, got.text) == (403, "This page takes nothing from other pages.")
+    assert upload(home, cell, Origin=home).status_code == 200
+    assert upload(home, cell, Origin=f"http://localhost:{port}", Host=f"localhost:{port}").ok
+    for host in ("example.org", f"example.org:{port}", "127.0.0.1.example.org", "[", ""):
+        got = requests.get(home, headers={"Host": host}, timeout=10)
+        assert got.status_code in (400, 403)
+        assert "Probability" not in got.text
+
+
+def test_what_the_page_does_not_ask_is_refused_in_a_sentence(home):
+    ways = ("queue/join", "call/answer", "component_server", "process_recording", "reset", "cancel")
+    for way in (f"gradio_api/{way}" for way in ways):
+        got = requests.post(f"{home}/{way}", json={}, timeout=10)
+        assert (got.status_code, got.text) == (403, "There is nothing to be had there.")
+    assert requests.post(home, data="x", timeout=10).text == "Nothing can be sent there."
+    for way in ("monitoring", "config", "login", "gradio_api/info", "gradio_api/heartbeat/x"):
+        assert requests.get(f"{home}/{way}", timeout=10).status_code == 403
+    run = f"{home}/gradio_api/run/answer"
+    for content in (b"not json", b"[" * 100_000, b'{"data":', b"\xff"):
+        got = requests.post(run, data=content, timeout=10)
+        assert (got.status_code, got.text) == (400, "The question cannot be read.")
+    got = requests.post(run, data=b" " * (guard.MAX_QUESTION + 1), timeout=10)
+    assert (got.status_code, got.text) == (413, "The question is too long.")
+
+
+def test_more_questions_than_can_wait_are_refused(home, cell, monkeypatch):
+    (mine,) = upload(home, cell).json()
+    monkeypatch.setattr(guard, "MAX_WAITING", 0)
+    got = ask(home, [mine])
+    assert (got.status_code, got.text) == (503, "Too many ask at once; try again in a moment.")
+
+
+def test_through_colabs_proxy_its_names_are_no_reason_to_refuse():
+    question = json.dumps({"data": [{"path": "/a", "url": "https://x-colab.example/file=/a"}]})
+    assert guard.named_uploads(question.encode(), "http") == ["/a"]
+    with pytest.raises(guard.RefusedError):
+        guard.named_uploads(question.encode(), "http://127.0.0.1:7860/")
+
+
+def test_only_this_machine_is_listened_to_and_nothing_is_shared_or_reported(home, opened, port):
     assert opened.share is False
+    assert opened.share_url is None
+    assert opened.analytics_enabled is False
+    assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False"
     with socket.socket() as other:
         other.settimeout(2)
         assert other.connect_ex(("127.0.0.2", port)) != 0
 
 
-def test_uploads_are_gone_soon_after_their_answer(home, opened, cell):
-    uploaded = requests.post(
-        f"{home}/gradio_api/upload", files={"files": ("../../x.bmp", cell)}, timeout=10
-    )
+def test_uploads_are_gone_soon_after_their_answer_and_others_stay(home, opened, cell, disc):
     folder = Path(opened.uploads.name).resolve()
-    (path,) = uploaded.json()
+    (other,) = upload(home, hostile.encoded(page.Image.fromarray(disc(7)))).json()
+    (path,) = upload(home, cell, "../../x.bmp").json()
     assert Path(path).resolve().is_relative_to(folder)
-    assert "Probability" in ask(home, [path])
+    assert "Probability" in ask(home, [path]).text
     end = time.monotonic() + 30
-    while any(file.is_file() for file in folder.rglob("*")):
+    while Path(path).exists():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    assert Path(other).is_file()
+    os.utime(other, (0, 0))  # nobody has asked about it for long
+    while Path(other).parent.exists():
         assert time.monotonic() < end
         time.sleep(0.2)
 
 
+def test_uploads_of_waiting_questions_are_not_swept(home, opened, cell, monkeypatch):
+    (path,) = upload(home, cell).json()
+    begun, go_on = threading.Event(), threading.Event()
+    answers = page.answers
+
+    def slow(served: serve.Served, named: list[tuple[str, bytes]]) -> object:
+        begun.set()
+        go_on.wait(30)
+        return answers(served, named)
+
+    monkeypatch.setattr(page, "answers", slow)
+    told: list[str] = []
+    asking = threading.Thread(target=lambda: told.append(ask(home, [path]).text))
+    asking.start()
+    assert begun.wait(30)
+    os.utime(path, (0, 0))  # uploaded long ago
+    time.sleep(2.5)  # the sweeper comes every second
+    assert Path(path).is_file()
+    go_on.set()
+    asking.join()
+    assert "Probability" in told[0]
+
+
 def test_too_large_and_too_many_uploads_are_refused(home, cell):
-    big = requests.post(
-        f"{home}/gradio_api/upload",
-        files={"files": ("big.bmp", bytes(serve.MAX_BYTES + 1))},
-        timeout=30,
-    )
+    big = upload(home, bytes(serve.MAX_BYTES + 1))
     assert big.status_code == 413
-    (path,) = requests.post(
-        f"{home}/gradio_api/upload", files={"files": ("a.bmp", cell)}, timeout=10
-    ).json()
-    assert "too many" in ask(home, [path] * (page.MAX_FILES + 1))
+    (path,) = upload(home, cell).json()
+    assert "too many" in ask(home, [path] * (page.MAX_FILES + 1)).text
 
 
 def test_a_taken_port_is_one_sentence(tiny_served, home, port):
