@@ -47,7 +47,7 @@ def median_ms(call: Callable[[], Any], n: int) -> dict[str, float]:
 
 
 def refusals(prepared: runs.Prepared, others: Path) -> dict[str, Any]:
-    """Fit on training subjects of many splits; count who passes and who is refused."""
+    """Fit on the known subjects of many splits; count who passes and who is refused."""
     pixels, (size, crop) = (
         learning.pictures("cnn", prepared),
         learning.picture_size("cnn", prepared.profile),
@@ -65,8 +65,7 @@ def refusals(prepared: runs.Prepared, others: Path) -> dict[str, Any]:
     folds, counts = [], {kind: len(pictures) for kind, pictures in kinds.items()}
     for seed in SEEDS:
         for number, split in enumerate(groups.grouped_folds(prepared.table, 4, seed)):
-            rows = [familiar.some_rows(rows) for rows in (split.train, split.validation)]
-            learnt = familiar.fit(*(pixels[part] for part in rows))
+            learnt = runs.fit_familiar(prepared, split)
             passed = familiar.distance(learnt, pixels[split.test]) <= learnt["limit"]
             by_subject = pd.Series(passed).groupby(prepared.table["subject"].to_numpy()[split.test])
             elsewhere = familiar.distance(learnt, foreign) <= learnt["limit"]

@@ -2,7 +2,7 @@
 
 A network knows no third answer: of a photograph of a cat it says leukemic or healthy, often
 with a high probability. So a few plain numbers of each picture are compared with those of
-training cells. How far a cell may be from them is read off validation subjects.
+known cells. How far a cell may be from them is read off known subjects, each of them left out once.
 """
 
 from __future__ import annotations
@@ -11,15 +11,13 @@ from typing import Any
 
 import numpy as np
 from sklearn.covariance import LedoitWolf
+from sklearn.model_selection import GroupKFold
 
 from leukhelpers.cells import InputError
 
-# The share of validation cells that may be farther away than the limit.
+# The share of a left-out subject's cells that may be farther away than the limit.
 MISSED = 0.01
-# Unseen people are stained and lit in other ways than the few who are known: on real cells,
-# one fold's worst unseen subjects lie half as far again as the validation subjects do, and
-# whatever is no cell lies much farther still (docs/serving.md).
-ROOM = 1.5
+PARTS = 30  # subjects are left out one by one, or, if there are more, in so many parts
 AT_MOST = 1000  # cells of either part, evenly spread: more of them change little
 _SHADES = (0.05, 0.5, 0.95)
 _DISTANCES = (1, 2, 4)  # pixels between neighbours
@@ -86,25 +84,31 @@ def _grain(grey: np.ndarray, inside: np.ndarray) -> tuple[list[float], float]:
     return found, flat
 
 
-def fit(train: np.ndarray, validation: np.ndarray) -> dict[str, Any]:
-    """Learn how training cells look, and how far a validation cell may be from them.
+def fit(pictures: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
+    """Learn how cells look, and how far the cells of an unknown subject may be from them.
+
+    Unseen people are stained and lit in other ways than the few who are known. So everybody
+    is a stranger once: what is learnt from the others tells how far his cells are. The limit
+    is that of the farthest of them, and no cell of the test subjects is needed for it.
 
     Parameters
     ----------
-    train, validation : uint8 arrays of shape (n, size, size, 3)
-        Pictures of training and of validation subjects.
+    pictures : uint8 array of shape (n, size, size, 3)
+        Cells of training and validation subjects.
+    groups : array of shape (n,)
+        Whose they are.
 
     Returns
     -------
     dict
-        Can be written as JSON: ``mean`` and ``precision`` of the numbers of
-        :func:`describe`, ``limit``, one and a half times the distance that all but the
-        farthest hundredth of the validation cells keep, and ``chosen_on``, their number.
+        Can be written as JSON: ``mean``, ``spread`` and ``precision`` of the numbers of
+        :func:`describe`; ``limit``, the distance that all but the farthest hundredth of the
+        cells keep of whoever is farthest when left out; ``chosen_on``, how many were left out.
 
     Raises
     ------
     InputError
-        If one of the two is empty.
+        If there are fewer than two groups.
 
     Notes
     -----
@@ -112,29 +116,37 @@ def fit(train: np.ndarray, validation: np.ndarray) -> dict[str, Any]:
     Wolf (2004). Lee et al., "A simple unified framework for detecting out-of-distribution
     samples", NeurIPS 2018, use it on a network's features.
     """
-    if len(train) == 0 or len(validation) == 0:
-        raise InputError("To know strangers, training and validation cells are needed.")
-    known = describe(train)
+    parts = min(len(np.unique(groups)), PARTS)
+    if parts < 2:
+        raise InputError("To know strangers, cells of two subjects or more are needed.")
+    known = describe(pictures)
+    farthest = [
+        np.quantile(_distance(_learn(known[others]), known[left_out]), 1 - MISSED)
+        for others, left_out in GroupKFold(parts).split(known, groups=groups)
+    ]
+    learnt = {name: values.tolist() for name, values in _learn(known).items()}
+    return {**learnt, "limit": float(max(farthest)), "chosen_on": parts}
+
+
+def _learn(known: np.ndarray) -> dict[str, np.ndarray]:
     mean, spread = known.mean(axis=0), known.std(axis=0) + _SMALL
     shape = LedoitWolf().fit((known - mean) / spread)
-    learnt = {
-        "mean": mean.tolist(),
-        "spread": spread.tolist(),
-        "precision": shape.precision_.tolist(),
-    }
-    far = distance(learnt, validation)
-    return {**learnt, "limit": float(ROOM * np.quantile(far, 1 - MISSED)), "chosen_on": len(far)}
+    return {"mean": mean, "spread": spread, "precision": shape.precision_}
 
 
 def distance(learnt: dict[str, Any], pictures: np.ndarray) -> np.ndarray:
-    """Tell how far pictures are from the training cells that `learnt` describes.
+    """Tell how far pictures are from the cells that `learnt` describes.
 
     Returns
     -------
     float array of shape (n,)
         About 1 for a usual cell.
     """
-    told = (describe(pictures) - learnt["mean"]) / learnt["spread"]
+    return _distance(learnt, describe(pictures))
+
+
+def _distance(learnt: dict[str, Any], described: np.ndarray) -> np.ndarray:
+    told = (described - learnt["mean"]) / learnt["spread"]
     squared = np.einsum("ij,jk,ik->i", told, np.asarray(learnt["precision"]), told)
     return np.sqrt(squared / told.shape[1])
 

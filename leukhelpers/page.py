@@ -172,9 +172,10 @@ def _numbers(told: dict[str, Any]) -> list[str]:
         each = [f"{name} {share:.0%}" for name, share in told["probabilities"].items()]
         lines.append("Probability: " + ", ".join(each))
     if "milliseconds" in told:
+        near = told["distance"] <= 1
+        share = f"{told['distance']:.2f} of" if near else f"{told['distance']:.1f} times"
         lines.append(
-            f"{told['distance']:.2f} of the allowed distance from training cells; "
-            f"{told['milliseconds']:.0f} ms"
+            f"{share} the allowed distance from known cells; {told['milliseconds']:.0f} ms"
         )
     return lines
 

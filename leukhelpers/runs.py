@@ -548,9 +548,9 @@ def fit_familiar(prepared: Prepared, split: groups.Split, name: str = "cnn") -> 
     """
     from leukhelpers import familiar, learning
 
-    pictures = learning.pictures(name, prepared)
-    parts = [pictures[familiar.some_rows(rows)] for rows in (split.train, split.validation)]
-    return familiar.fit(*parts)
+    known = [familiar.some_rows(rows) for rows in (split.train, split.validation)]
+    rows = np.concatenate(known)
+    return familiar.fit(learning.pictures(name, prepared)[rows], split.groups[rows])
 
 
 def _parts(prepared: Prepared, split: groups.Split) -> pd.DataFrame:

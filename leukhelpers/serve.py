@@ -97,8 +97,8 @@ def load(
     profile, name = runs.profile_in(run.about), runs.model_of(run.about)
     if not (run.folder / "familiar.json").is_file():
         raise InputError(
-            f"The run in {run.folder} does not know how its cells look (no familiar.json); "
-            "train it again."
+            f"The run in {run.folder} has no familiar.json, by which cells are told from other "
+            "pictures; train it again."
         )
     size, crop = learning.picture_size(name, profile)
     served = Served(
@@ -127,9 +127,17 @@ def _known(folder: Path) -> dict[str, Any]:
     try:
         known = files.read_json(folder / "familiar.json")
         arrays = {key: np.array(known[key], float) for key in ("mean", "spread", "precision")}
-        return {**arrays, "limit": float(known["limit"])}
+        limit = float(known["limit"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"The run in {folder} is damaged ({error}); train it again.") from None
+    n = len(familiar.describe(np.zeros((1, 8, 8, 3), np.uint8))[0])
+    if [values.shape for values in arrays.values()] != [(n,), (n,), (n, n)]:
+        raise InputError(
+            f"familiar.json of the run in {folder} is of another version; train it again."
+        )
+    if not (all(np.isfinite(values).all() for values in arrays.values()) and 0 < limit < np.inf):
+        raise InputError(f"familiar.json of the run in {folder} is damaged; train it again.")
+    return {**arrays, "limit": limit}
 
 
 def _rule(run: runs.Run, name: str) -> Rule:

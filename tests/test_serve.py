@@ -135,22 +135,58 @@ def test_rule_is_chosen_on_validation_cells_alone(run, served, tmp_path):
 
 def test_run_without_knowledge_of_its_cells_is_refused(run, tmp_path):
     folder = shutil.copytree(run.folder, tmp_path / "run")
-    (folder / "familiar.json").write_text('{"mean": "?"}')
-    with pytest.raises(InputError, match="damaged"):
-        serve.load(folder)
     (folder / "familiar.json").unlink()
-    with pytest.raises(InputError, match="train it again"):
+    with pytest.raises(InputError, match=r"no familiar.json.*train it again"):
         serve.load(folder)
 
 
-def test_most_validation_cells_are_familiar_and_their_grey_copies_are_not(prepared):
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"mean": "?"}, "damaged"),
+        ({"limit": None}, "damaged"),
+        ({"limit": float("nan")}, "damaged"),
+        ({"limit": 0}, "damaged"),
+        ({"mean": [float("inf")] * 23}, "damaged"),
+        ({"mean": [0.0] * 22}, "another version"),
+        ({"spread": [[1.0] * 23]}, "another version"),
+        ({"precision": [[1.0] * 23] * 22}, "another version"),
+        ({"precision": [[1.0], [1.0, 2.0]]}, "damaged"),
+    ],
+)
+def test_knowledge_that_does_not_fit_is_refused_and_says_what_to_do(run, tmp_path, changed, words):
+    folder = shutil.copytree(run.folder, tmp_path / "run")
+    known = files.read_json(folder / "familiar.json")
+    assert len(known["mean"]) == 23
+    (folder / "familiar.json").write_text(json.dumps({**known, **changed}))
+    with pytest.raises(InputError, match=f"{words}.*train it again"):
+        serve.load(folder)
+
+
+def test_most_cells_of_unknown_subjects_are_familiar_and_their_grey_copies_are_not(prepared):
     split = prepared.split
-    cells = prepared.pixels[np.concatenate([split.train, split.validation])]
-    learnt = json.loads(json.dumps(familiar.fit(prepared.pixels[split.train], cells)))
+    rows = np.concatenate([split.train, split.validation])
+    learnt = familiar.fit(prepared.pixels[rows], split.groups[rows])
+    learnt = json.loads(json.dumps(learnt))
+    cells = prepared.pixels[split.test]
     assert (familiar.distance(learnt, cells) <= learnt["limit"]).mean() > 0.95
-    assert (familiar.distance(learnt, cells) <= learnt["limit"] / familiar.ROOM).mean() <= 0.99
     grey = np.repeat(cells.mean(axis=-1, keepdims=True).astype(np.uint8), 3, axis=-1)
     assert (familiar.distance(learnt, grey) > learnt["limit"]).all()
+
+
+def test_limit_lets_whoever_differs_most_pass_as_if_unknown(prepared):
+    rows = np.concatenate([prepared.split.train, prepared.split.validation])
+    pixels, groups = prepared.pixels[rows].copy(), prepared.split.groups[rows]
+    before = familiar.fit(pixels, groups)["limit"]
+    one = groups == groups[0]
+    pixels[one] = (pixels[one] * 0.8).astype(np.uint8)  # this subject's slides are darker
+    learnt = familiar.fit(pixels, groups)
+    assert learnt["limit"] > before
+    others = familiar.fit(pixels[~one], groups[~one])
+    # What others teach, and no cell of that subject, decided how far it lies.
+    assert learnt["limit"] >= np.quantile(familiar.distance(others, pixels[one]), 0.98)
+    with pytest.raises(InputError, match="two subjects"):
+        familiar.fit(pixels[one], groups[one])
 
 
 def test_overlay_has_the_size_of_the_picture(served, run, cell):
