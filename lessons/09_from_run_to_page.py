@@ -16,7 +16,7 @@
 # **Objectives** – you will
 #
 # 1. show that a network has no word for "I do not know";
-# 2. choose on validation people when a picture is refused, and measure it on others;
+# 2. choose on people left out of the fit when a picture is refused, and measure it on others;
 # 3. serve a run on your own machine, and say what may be handed to it.
 
 # %% tags=["setup"]
@@ -39,6 +39,7 @@ import skimage.data
 from PIL import Image
 
 from leukhelpers import export, familiar, learning, lesson, page, plots, runs, serve, training
+from leukhelpers.cells import InputError
 from leukhelpers.pixels import crop_and_resize
 from leukhelpers.quiz import check
 
@@ -89,27 +90,33 @@ here.show(figure, "strangers", alt)
 # %% [markdown]
 # ## How far from the cells that it knows?
 #
-# So before the network is asked, a few plain numbers of the picture are compared with those of the
-# training cells: how much of it is black, its colours, its grain. Cells of one slide differ, and
-# the numbers go together; the distance of Mahalanobis heeds both.
+# So before the network is asked, a few plain numbers of the picture are compared with those of
+# cells that are known: how much of it is black, its colours, its grain (how much neighbouring
+# pixels differ). Add up how far each number lies from its mean, in units of its spread, and you
+# have a distance. But some numbers go together: a brighter cell is brighter in red, green and blue.
+# The *distance of Mahalanobis* does not count that three times. In the code, *precision* (not that
+# of lesson 06) is the inverse of the numbers' covariance: it says which go together.
 
 # %%
-print(inspect.getsource(familiar.distance))
+print(inspect.getsource(familiar.mahalanobis))
 
 # %% [markdown]
-# The score is *fitted* on training people. The limit is *chosen* on validation people, on whom
-# nothing was fitted: one and a half times the distance that 99 in 100 of their cells keep. (The one
-# and a half is room for people to come, set once by real cells; `docs/serving.md` tells how.) And
-# what comes of it is *measured* on the held-out people.
+# How far may a picture be? The numbers were fitted on known people, whose cells therefore lie near;
+# the next patient is stained and lit in another way. So everybody plays the stranger once: the
+# score is fitted on the other training and validation people, and the one *left out* is measured
+# with it. The limit is the distance that 99 in 100 cells keep of whoever is farthest. What comes
+# of it is *measured* on the held-out people, who had no say in it; `docs/serving.md` has the
+# figures of real cells.
 
 # %% tags=["nbval-check-output"]
 known = runs.fit_familiar(prepared, prepared.split)
+print("people who were left out once:", known["chosen_on"])
 groups = {"held-out cells": cells[prepared.split.test], "strangers": small}
 grey = cells[prepared.split.test].mean(axis=-1, keepdims=True).astype(np.uint8)
 groups["held-out cells, grey"] = np.repeat(grey, 3, axis=-1)
 for name, pictures in groups.items():
     passed = familiar.distance(known, pictures) <= known["limit"]
-    print(f"{name:22}{len(passed):4} pictures, pass: {passed.mean():.0%}")
+    print(f"{name:22}{len(pictures):4} pictures, pass: {passed.mean():.0%}")
 
 # %% [markdown]
 # Even the same cells without their colour are refused: a network that has learnt on stained cells
@@ -117,33 +124,54 @@ for name, pictures in groups.items():
 # laboratory may pass, and the network may be wrong about it all the same.
 
 # %% [markdown]
-# ## From bytes to an answer
+# ## What may be handed to it
 #
-# Everything that a page does with a file is one function, and the command `leuk predict` calls the
-# same. It bounds bytes and pixels *before* it decodes anything: a file of a few bytes can claim to
-# hold a picture larger than the memory. Then it cuts, compares, asks and decides.
+# Everything that a page does with a file is one function, `serve.answer`, and the command
+# `leuk predict` calls the same. It may be handed anything, and answers in one of three ways:
+#
+# - an **error**, if the file is no picture of 8 bits a colour, or too large: more than 20 MB, or
+#   more than 4096 pixels long or wide. This is checked *before* the pixels are decoded: a file of a
+#   few bytes can claim to hold a picture that is larger than the memory;
+# - **no answer**, and why: the picture is too far from the known cells, or too close to call;
+# - an **answer**. It means something for one cell of stained blood, cut out, on black, like those
+#   of the training people; for nothing else, even if it passes.
+
 
 # %% tags=["nbval-check-output"]
+def encoded(picture: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+cat = encoded(strangers["a cat"])
+long = encoded(np.zeros((1, 20_000, 3), np.uint8))
+sixteen = encoded(skimage.data.camera().astype(np.uint16))
 served = serve.load(here.run, here.data / "cache")
-row = prepared.split.test[0]
-content = (prepared.dataset.root / prepared.table["path"].iloc[row]).read_bytes()
-answer_of_cell = serve.answer(served, content)
-print(", ".join(answer_of_cell))
+for content in (b"", b"Dear Sir", cat[:5000], long, sixteen):
+    try:
+        serve.answer(served, content)
+    except InputError as error:
+        print(f"{len(content):6} bytes: {str(error).split('(')[0]}")
+
+# %% [markdown]
+# Now a held-out cell, and the cat as a whole file. In the table *distance* is divided by the limit:
+# above 1 a picture is refused. *probability_all* is calibrated, that is, scaled by the temperature
+# of lesson 06, and *operating_point* is the threshold of that lesson on the same scale.
 
 # %%
-buffer = io.BytesIO()
-Image.fromarray(strangers["a cat"]).save(buffer, "PNG")
-shown = {"a held-out cell": answer_of_cell, "a cat": serve.answer(served, buffer.getvalue())}
+row = prepared.split.test[0]
+content = (prepared.dataset.root / prepared.table["path"].iloc[row]).read_bytes()
+shown = {"a held-out cell": serve.answer(served, content), "a cat": serve.answer(served, cat)}
 pd.DataFrame(shown).loc[["answer", "why", "distance", "probability_all", "operating_point"]]
 
 # %% [markdown]
-# *distance* is here divided by the limit: above 1 a picture is refused. The cat gets no
-# probability: a number that means nothing is better not shown. And of cells, too, some get no
-# answer: those near the *operating point*, the threshold of lesson 06. All numbers are scaled by
-# its temperature. The borders are those of its sets *HEM, ALL, both or neither*, chosen on
-# validation people so that nine in ten cells of each class have their class named there. They need
-# not lie equally far from the operating point, and they do not promise that 90 % of the answers
-# are right.
+# The cat gets no probability: a number that means nothing is better not shown. And of cells, too,
+# some get no answer: those near the operating point. Where "near" ends was chosen on validation
+# people. Lesson 06 gave each cell a set of classes, *HEM*, *ALL*, *both* or *neither*, so that nine
+# in ten cells of each class have their class named; the page speaks only where a single class is
+# named. The two borders need not lie equally far from the operating point, and they do not promise
+# that 90 % of the answers are right.
 
 # %% tags=["nbval-check-output"]
 paths = [prepared.dataset.root / p for p in prepared.table["path"].iloc[prepared.split.test]]
@@ -161,13 +189,20 @@ print(f"of these right   {right[spoken].mean():.0%}")
 #
 # ## The same network elsewhere
 #
-# A phone has no Keras. `leuk export` writes LiteRT and ONNX; in eight bits the file is a quarter
-# as large. A copy that answers otherwise is worse than none, so each is compared with the network
-# on held-out cells before it is written.
+# A phone has no Keras. Two other formats hold a network's layers and weights, and nothing to train
+# with: **LiteRT** (it was called TensorFlow Lite) for phones and small computers, and **ONNX**,
+# which programs of many makers read. `leuk export` writes both. In **float32** each weight is a
+# number of four bytes, as in Keras. In **int8** it is one of 256 steps, a single byte: a quarter of
+# the size, and every answer moves a little. How wide the steps are is measured on training cells.
+#
+# A copy that answers otherwise is worse than none, so each is compared with the network on held-out
+# cells before it is written. The columns of the table: *bytes* of the file; *largest_difference* of
+# a cell's probability, the copy's against the network's; *same_answers*, the share of cells that
+# both call alike; *auroc* of the copy, and *auroc_change* beside the network's.
 
 # %%
 copies = export.export_run(here.run, prepared.dataset, here.data, here.run / "export")
-pd.DataFrame(copies["files"]).T
+pd.DataFrame.from_dict(copies["files"], orient="index")
 
 
 # %%
@@ -185,28 +220,40 @@ print(f"LiteRT         {milliseconds(lambda: served.ask(one)):6.1f} ms a cell")
 
 # %% [markdown]
 # `model.predict` is made for many pictures at once; for one, nearly all of its time is preparation.
-# The page answers through the copy.
+# The page and `leuk predict` answer through the float32 copy.
 #
 # ## The page
 #
-# On your machine: `leuk app`, or `make app`. Here in the notebook it is opened beside the next
-# cells, asked as a browser would ask, and closed again. It listens on this machine only, hands out
-# no file, and deletes what it was given. On Colab look at it before it is closed: run
+# On your machine: `leuk app`, or `make app`. Here it is opened beside the next cells, asked as a
+# browser asks, and closed again. A browser does two things when you drop a picture. It *uploads*
+# the file, and is told under which path the server keeps it; then it *asks* about this path, and
+# says whether it wants the heat map of lesson 07, too (`False`). What comes back is a piece of web
+# page. (On Colab look at the page before it is closed: run
 # `from google.colab import output; output.serve_kernel_port_as_window(opened.server_port)` between
-# the two cells.
+# the two cells.)
 
 # %%
 opened = page.launch(served, port=None, block=False)
 api = f"{opened.local_url}gradio_api"
 (upload,) = requests.post(f"{api}/upload", files={"files": ("a cell.bmp", content)}).json()
 file = {"path": upload, "meta": {"_type": "gradio.FileData"}}
-event = requests.post(f"{api}/call/answer", json={"data": [[file], False]}).json()["event_id"]
-shown = requests.get(f"{api}/call/answer/{event}").text
-print("answered:", "event: complete" in shown, "| notice:", serve.NOTICE in shown)
+reply = requests.post(f"{api}/run/answer", json={"data": [[file], False]}).json()["data"][0]
+print("answered:", "1 answered" in reply, "| notice:", serve.NOTICE in reply)
+
+# %% [markdown]
+# A page on your machine can be asked by every other page that your browser has open, too. So this
+# one listens on this machine only, hands out no file, fetches none, takes nothing from other pages,
+# and deletes what it was given. Whoever tries is told 403, which means *forbidden* in the language
+# of the web (200 would mean *here it is*).
 
 # %% tags=["nbval-check-output"]
-stolen = requests.get(f"{api}/file=/etc/hosts")
-print("a file of this machine:", stolen.status_code)
+tried = {
+    "read a file": requests.get(f"{api}/file=/etc/hosts"),
+    "fetch an address": requests.get(f"{api}/file=https://example.org/"),
+    "come from another page": requests.get(api, headers={"Origin": "https://example.org"}),
+}
+for what, told in tried.items():
+    print(f"{what:23}{told.status_code}  {told.text}")
 opened.close(verbose=False)
 
 # %%
@@ -215,11 +262,12 @@ here.record(answered=float(spoken.mean()), right_of_answered=float(right[spoken]
 # %% [markdown]
 # ## Exercises
 #
-# **09.1** On whose cells may the limit be chosen from which a picture is refused: `"training"`,
-# `"validation"` or `"test"`?
+# **09.1** Whose cells may decide how far from the known ones a picture may be: of people on whom
+# the score was fitted (`"fitted"`), of known people who were left out of the fit (`"left out"`),
+# or of the test people (`"test"`)?
 
 # %% tags=["nbval-check-output"]
-answer = "validation"  # solution
+answer = "left out"  # solution
 check("09.1", answer)
 
 # %% [markdown]
@@ -247,7 +295,7 @@ here.ask()
 # ## Key points
 #
 # - A network answers every picture; whether it should is for us to decide, on people of their own.
-# - Bound what a stranger may send before you decode it.
+# - Bound what a stranger may send before you decode it; hand out and fetch nothing for him.
 # - Check a copy against the original, on cells that neither has seen.
 #
 # **Read next:** lesson 11, your own cells. On knowing strangers: Lee et al., "A simple unified

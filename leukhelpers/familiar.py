@@ -121,7 +121,7 @@ def fit(pictures: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
         raise InputError("To know strangers, cells of two subjects or more are needed.")
     known = describe(pictures)
     farthest = [
-        np.quantile(_distance(_learn(known[others]), known[left_out]), 1 - MISSED)
+        np.quantile(mahalanobis(_learn(known[others]), known[left_out]), 1 - MISSED)
         for others, left_out in GroupKFold(parts).split(known, groups=groups)
     ]
     learnt = {name: values.tolist() for name, values in _learn(known).items()}
@@ -142,10 +142,11 @@ def distance(learnt: dict[str, Any], pictures: np.ndarray) -> np.ndarray:
     float array of shape (n,)
         About 1 for a usual cell.
     """
-    return _distance(learnt, describe(pictures))
+    return mahalanobis(learnt, describe(pictures))
 
 
-def _distance(learnt: dict[str, Any], described: np.ndarray) -> np.ndarray:
+def mahalanobis(learnt: dict[str, Any], described: np.ndarray) -> np.ndarray:
+    """Tell how far rows of numbers are from those that `learnt` describes; about 1 is usual."""
     told = (described - learnt["mean"]) / learnt["spread"]
     squared = np.einsum("ij,jk,ik->i", told, np.asarray(learnt["precision"]), told)
     return np.sqrt(squared / told.shape[1])

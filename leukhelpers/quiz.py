@@ -391,9 +391,9 @@ CHECKS: dict[str, Check] = {
     ),
     "08.3": _tuned_numbers,
     "09.1": _choice(
-        "validation",
+        "left out",
         {
-            "training": "The score was fitted on them: they lie nearer than any unseen cell.",
+            "fitted": "To them the score was fitted: they lie nearer than any unseen cell.",
             "test": "Then there is nobody left on whom to measure what comes of it.",
         },
     ),
@@ -409,8 +409,8 @@ CHECKS: dict[str, Check] = {
     "09.3": _choice(
         "no answer",
         {
-            "ALL": "The likelier class may be named only where the page promises to.",
-            "HEM": "Above the operating point it would be ALL, if it were farther away.",
+            "ALL": "55 % is above the operating point. Now look at the other two numbers as well.",
+            "HEM": "Is 55 % below the operating point? Look at the other two numbers as well.",
         },
     ),
     "10.1": _choice(

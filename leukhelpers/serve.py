@@ -1,7 +1,7 @@
 """From the bytes of a picture file to an answer, or to the reason why there is none.
 
 One way for all: ``leuk predict``, the web page, and lesson 09. A picture is decoded within
-limits, cut as the model was trained on, compared with training cells, and only then answered;
+limits, cut as the model was trained on, compared with known cells, and only then answered;
 near the operating point the answer is left open.
 """
 
@@ -219,7 +219,7 @@ def answer(served: Served, content: bytes) -> dict[str, Any]:
     -------
     dict
         Can be written as JSON. ``answer``: the name of a class, or None; ``why``: why there
-        is no answer, or None; ``distance``: from the training cells, above 1 the picture is
+        is no answer, or None; ``distance``: from the known cells, above 1 the picture is
         refused and what follows is None; ``probability_all``: calibrated, if the run tells
         ALL from another class; ``uncalibrated``: as the model gave it; ``operating_point``:
         calibrated, too; ``probabilities``: class → probability, if the classes are not HEM
