@@ -4,9 +4,9 @@
     python -m benchmarks.scale workers --work FOLDER   a sweep of eight equal runs
     python -m benchmarks.scale page                    only writes docs/scale.md again
 
-The cells are those of a twin (synthetic), averaged down to 96 pixels and repeated as links to the same
-files, so that the disk of a small machine holds them; each number of cells has a process of its
-own. Of the epoch some steps are timed, and all are reckoned from them.
+The cells are those of a twin (synthetic), averaged down to 96 pixels and repeated as links to the
+same files, so that the disk of a small machine holds them; each number of cells has a process of
+its own. Of the epoch some steps are timed, and all are reckoned from them.
 """
 
 from __future__ import annotations

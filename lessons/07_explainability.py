@@ -219,7 +219,7 @@ similarity.round(2).astype(object).where(similarity.notna(), "blank map")
 # for training cells on average. The area between the two curves, less that of random orders, is the
 # score of the map: 0 is no better than chance. A cell's score hangs on no other cell.
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 found = {name: trust.curves(model, images, map_, background, seed) for name, map_ in maps.items()}
 found["SHAP, untrained"] = trust.curves(model, images, ignorant_shap, background, seed)
 figure = plots.deletion_curves(
