@@ -28,7 +28,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "explanations.md"
 KINDS = ("twin", "real")
 CELLS = 24
-FEW = 12  # of these, explained again and again
+FEW = 8  # of these, explained again and again
 OLDER = (
     "the first 6, and *faithful* in units of the mean evidence for these cells, before the change"
 )
