@@ -7,6 +7,7 @@ progress goes to standard error. A wrong input exits with status 2 and one line.
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -538,6 +539,7 @@ def web_page(
     folder = run or runs.latest_run(runs.workspace() / "runs")
     served = serve.load(folder, runs.workspace() / "data" / "cache")
     _tell(f"{serve.NOTICE} Open http://127.0.0.1:{port} in a browser; Ctrl+C ends it.")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was uploaded is deleted, too
     page.launch(served, port, browser=browser)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -38,6 +39,8 @@ class Guard:
     Parameters
     ----------
     app : ASGI application
+    uploads : path
+        The folder of uploads; questions about other files are refused.
     in_use : collections.Counter
         Path of an upload → how many questions about it are being answered; kept up to date.
     answered : set
@@ -48,9 +51,15 @@ class Guard:
     """
 
     def __init__(
-        self, app: Any, in_use: Counter[str], answered: set[str], proxied: bool = False
+        self,
+        app: Any,
+        uploads: Path,
+        in_use: Counter[str],
+        answered: set[str],
+        proxied: bool = False,
     ) -> None:
-        self.app, self.in_use, self.answered, self.proxied = app, in_use, answered, proxied
+        self.app, self.uploads, self.proxied = app, uploads, proxied
+        self.in_use, self.answered = in_use, answered
 
         self.waiting = 0
 
@@ -94,9 +103,10 @@ class Guard:
         if self.waiting >= MAX_WAITING:
             raise RefusedError(503, "Too many ask at once; try again in a moment.")
         content = await _read(receive)
-        return named_uploads(content, "http" if self.proxied else f"http://{host}/"), _again(
-            content, receive
-        )
+        paths = named_uploads(content, "http" if self.proxied else f"http://{host}/")
+        if not all(is_upload(path, self.uploads) for path in paths):
+            raise RefusedError(403, "That is no upload that is still here; send the file again.")
+        return paths, _again(content, receive)
 
 
 def refuse_others(host: str, origin: str) -> None:
@@ -134,6 +144,15 @@ def named_uploads(content: bytes, own: str) -> list[str]:
     except (ValueError, RecursionError):
         raise RefusedError(400, "The question cannot be read.") from None
     return paths
+
+
+def is_upload(path: str, uploads: Path) -> bool:
+    """Tell whether a path is that of a file in the folder of uploads."""
+    try:
+        whole = Path(path).resolve()
+        return whole.is_relative_to(uploads) and str(whole) == path and whole.is_file()
+    except (OSError, ValueError):  # a path that is too long, or holds a null byte
+        return False
 
 
 def _texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:

@@ -208,9 +208,11 @@ def about(served: serve.Served) -> str:
     """Tell in a paragraph who answers, and from where on."""
     told = served.run.about
     drawn = "synthetic cells" if told["synthetic"] else "real cells"
+    parts = runs.read_parts(served.run.folder)
+    knows = parts.loc[parts["part"].isin(["train", "validation"]), "subject"].nunique()
     lines = [
         f"Answers: {told.get('model', 'cnn')}, which learnt from {drawn} "
-        f"({told['dataset']}, {told['subjects']} subjects)."
+        f"({told['dataset']}, {knows} of its {told['subjects']} subjects)."
     ]
     rule = served.rule
     if rule.chosen_on:
@@ -374,7 +376,7 @@ def launch(
             inbrowser=browser,
             prevent_thread_lock=True,
             quiet=True,
-            app_kwargs={"middleware": [Middleware(guard.Guard, in_use, answered, proxied)]},
+            app_kwargs={"middleware": [Middleware(guard.Guard, folder, in_use, answered, proxied)]},
             max_threads=_AT_ONCE,
             state_session_capacity=100,
             max_file_size=serve.MAX_BYTES,

@@ -142,11 +142,12 @@ def test_no_file_of_the_machine_can_be_read(home, cell, tmp_path):
             got = requests.Session().send(asked, timeout=10)
             assert got.status_code in (403, 404)
             assert len(got.text) < 200
-    for path in (str(secret), "/etc/passwd", f"{Path(mine).parent}/../../../../..{secret}"):
-        got = ask(home, [path])
-        assert "secret" not in got.text
-        assert "root:" not in got.text
-        assert "answered" not in got.text
+    above = f"{Path(mine).parent}/../../../../.."
+    gone = f"{Path(mine).parent}/gone.bmp"
+    for path in (str(secret), "/etc/passwd", f"{above}{secret}", gone, "a\0b", "a" * 5000, "", "."):
+        got = ask(home, [mine, path])
+        assert got.status_code == 403
+        assert got.text == "That is no upload that is still here; send the file again."
 
 
 @pytest.fixture
@@ -344,6 +345,9 @@ def test_answers_in_words(tiny_served):
     assert page.called({"answer": None}) == "No answer"
     assert page.called({"error": "x"}) == "Not read"
     assert "validation cells" in page.about(tiny_served)
+    parts = runs.read_parts(tiny_served.run.folder)
+    held_out = parts.loc[parts["part"] == "test", "subject"].nunique()
+    assert f"{14 - held_out} of its 14 subjects" in page.about(tiny_served)
     assert "not calibrated" in page.about(tiny_served._replace(rule=serve.Rule()))
 
 
