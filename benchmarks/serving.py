@@ -182,7 +182,7 @@ def ask_page(session: requests.Session, content: bytes, name: str = "cell.bmp") 
     (path,) = session.post(f"{home}/upload", files={"files": (name, content)}, timeout=30).json()
     file = {"path": path, "meta": {"_type": "gradio.FileData"}}
     told = session.post(f"{home}/run/answer", json={"data": [[file], False]}, timeout=30)
-    if not told.ok or "1 answered" not in told.text:
+    if not told.ok or "of 1 answered" not in told.text:
         raise RuntimeError(f"{told.status_code} {told.text[:200]}")
     return told.text
 

@@ -238,7 +238,7 @@ api = f"{opened.local_url}gradio_api"
 (upload,) = requests.post(f"{api}/upload", files={"files": ("a cell.bmp", content)}).json()
 file = {"path": upload, "meta": {"_type": "gradio.FileData"}}
 reply = requests.post(f"{api}/run/answer", json={"data": [[file], False]}).json()["data"][0]
-print("answered:", "1 answered" in reply, "| notice:", serve.NOTICE in reply)
+print("came back:", "of 1 answered" in reply, "| notice:", serve.NOTICE in reply)
 
 # %% [markdown]
 # A page on your machine can be asked by every other page that your browser has open, too. So this

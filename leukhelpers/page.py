@@ -117,9 +117,10 @@ def as_html(served: serve.Served, found: Sequence[Told], overlay: Callable | Non
     if not found:
         return "<p>No picture yet.</p>"
     content = base64.b64encode(as_csv(found).encode()).decode()
+    answered = sum(told.get("answer") is not None for told, _ in found)
     items = "".join(_item(served, told, picture, overlay) for told, picture in found)
     return (
-        f'<p role="status">{len(found)} answered. {html.escape(served.notice)}</p>'
+        f'<p role="status">{answered} of {len(found)} answered. {html.escape(served.notice)}</p>'
         f'<ul class="cells">{items}</ul><a class="csv" download="answers.csv" '
         f'href="data:text/csv;charset=utf-8;base64,{content}">Save the answers as CSV</a>'
     )

@@ -312,6 +312,8 @@ def test_hostile_files_and_names_leave_no_markup_and_no_formula(tiny_served, dis
     assert "<img src=x" not in shown
     assert "\u202e" not in shown
     assert "/etc/" not in shown
+    answered = sum(told.get("answer") is not None for told, _ in found)
+    assert f">{answered} of {len(named)} answered." in shown
     rows = list(csv.DictReader(io.StringIO(page.as_csv(found))))
     assert len(rows) == len(named)
     for row in rows:
