@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -7,6 +8,7 @@ import os
 import socket
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -225,7 +227,23 @@ def test_more_questions_than_can_wait_are_refused(home, cell, monkeypatch):
     assert (got.status_code, got.text) == (503, "Too many ask at once; try again in a moment.")
 
 
-def test_through_colabs_proxy_its_names_are_no_reason_to_refuse():
+@pytest.mark.parametrize("proxied", [False, True])
+def test_only_through_colabs_proxy_other_names_are_no_reason_to_refuse(proxied, tmp_path):
+    headers = [(b"host", b"x-colab.example"), (b"origin", b"https://x-colab.example")]
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": headers}
+    asked, sent = [], []
+
+    async def app(scope: dict, receive: object, send: object) -> None:
+        asked.append(scope["type"])
+
+    async def send(message: dict) -> None:
+        sent.append(message.get("status", message["type"]))
+
+    guarded = guard.Guard(app, tmp_path, Counter(), set(), proxied)
+    asyncio.run(guarded(scope, None, send))
+    asyncio.run(guarded({**scope, "type": "websocket"}, None, send))
+    assert asked == ["http"] * proxied
+    assert sent == [403, "http.response.body"] * (not proxied) + ["websocket.close"]
     question = json.dumps({"data": [{"path": "/a", "url": "https://x-colab.example/file=/a"}]})
     assert guard.named_uploads(question.encode(), "http") == ["/a"]
     with pytest.raises(guard.RefusedError):
