@@ -1,4 +1,4 @@
-# %% [markdown] tags=["slide"]
+# %% [markdown]
 # # 13 · The bug hunt
 #
 # After this lesson you will be able to find, by a number that looks wrong, a mistake that raises no
@@ -6,7 +6,7 @@
 #
 # **40 minutes to teach · under a minute to run**
 
-# %% [markdown] tags=["slide"]
+# %% [markdown]
 # **Questions**
 #
 # - Which numbers should make one suspicious?
@@ -51,13 +51,12 @@ split, labels = prepared.split, table["label"].to_numpy()
 people = table["subject"].iloc[split.test].nunique()
 print(f"{len(table)} cells; {people} of {table['subject'].nunique()} people are held out")
 
-# %% [markdown] tags=["slide"]
+# %% [markdown]
 # ## The surprise: nine programs that run
 #
 # Each of the following programs is short, raises no error and prints a number. Each holds **one
-# mistake**, and none is invented: the mistake, or the table that comes of it, was met in public
-# notebooks on these cells, in the paper of lesson 10, in the names of the published files, or in
-# what a tool does unasked. The rules:
+# mistake**, and none is invented: they were found in public notebooks on these cells, in the paper
+# of lesson 10, in the names of the published files, or in what a tool does unasked. The rules:
 #
 # 1. Look at the number first. Too good, too bad, too much alike? Say what is odd, in one sentence.
 # 2. Find the line that is to blame. It is inside the function whose name the task says.
@@ -238,7 +237,7 @@ shown = np.stack([smaller(picture, 24) for picture in pixels[chosen]])
 before, after = pixels[chosen].max(axis=-1), shown.max(axis=-1)
 print(f"black before: {(before == 0).mean():.0%}; after: {(after == 0).mean():.0%} of the pixels")
 
-# %% tags=["nbval-check-output", "slide"]
+# %% tags=["nbval-check-output"]
 both = np.concatenate([pixels[chosen], shown.repeat(4, axis=1).repeat(4, axis=2)])
 figure = plots.montage(
     both,
@@ -267,7 +266,7 @@ check("13.5", answer)
 # ### The same to everybody
 #
 # A tiny network is trained, on cells of 24 pixels. It scales its pixels itself, and turns and zooms
-# them while it learns. That much is as it was meant; the mistake comes after it.
+# them while it learns. This cell holds no mistake of its own.
 
 # %%
 side, layers = pixels.shape[1] // 4, keras.layers
@@ -427,7 +426,8 @@ print(f"accuracy: {accuracy:.2f}; share of ALL: {share:.2f}")
 
 # %% [markdown]
 # **13.9** A recall of 1, one of 0, and an accuracy that is the share of a class: you have seen this
-# table. (Lesson 10 could not say how the paper came to it. This is one more way.) Repair `called`.
+# table. (Lesson 10 could not say how the paper came to it. This is one more way, and a common one.)
+# Repair `called`.
 
 
 # %% tags=["nbval-check-output"]
@@ -439,12 +439,6 @@ answer = called  # solution
 check("13.9", answer)
 
 # %% [markdown]
-# To end with: click the answer that you would give.
-
-# %%
-here.ask()
-
-# %% [markdown] tags=["slide"]
 # ## Key points
 #
 # - Too good, too bad, too much alike: ask of every number what it would be if nothing was learnt.
