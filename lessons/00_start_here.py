@@ -202,7 +202,7 @@ check("00.3", answer)
 # %%
 here.ask()
 
-# %% [markdown] tags=["slide"]
+# %% [markdown]
 # **To try:** change a value in the cell of parameters, then *Run → Restart Kernel and Run All
 # Cells*.
 #

@@ -288,7 +288,7 @@ check("05.3", answer)
 # %%
 here.ask()
 
-# %% [markdown] tags=["slide"]
+# %% [markdown]
 # ## Key points
 #
 # - Weigh the classes, or the network learns the majority first.

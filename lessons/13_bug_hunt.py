@@ -55,8 +55,9 @@ print(f"{len(table)} cells; {people} of {table['subject'].nunique()} people are 
 # ## The surprise: nine programs that run
 #
 # Each of the following programs is short, raises no error and prints a number. Each holds **one
-# mistake**, and none is invented: they were found in public notebooks on these cells, in the paper
-# of lesson 10, in the names of the published files, or in what a tool does unasked. The rules:
+# mistake**, and none is invented: the mistake, or the table that comes of it, was met in public
+# notebooks on these cells, in the paper of lesson 10, in the names of the published files, or in
+# what a tool does unasked. The rules:
 #
 # 1. Look at the number first. Too good, too bad, too much alike? Say what is odd, in one sentence.
 # 2. Find the line that is to blame. It is inside the function whose name the task says.
@@ -426,8 +427,7 @@ print(f"accuracy: {accuracy:.2f}; share of ALL: {share:.2f}")
 
 # %% [markdown]
 # **13.9** A recall of 1, one of 0, and an accuracy that is the share of a class: you have seen this
-# table. (Lesson 10 could not say how the paper came to it. This is one more way, and a common one.)
-# Repair `called`.
+# table. (Lesson 10 could not say how the paper came to it. This is one more way.) Repair `called`.
 
 
 # %% tags=["nbval-check-output"]
@@ -437,6 +437,12 @@ def called(outputs):  # solution
 
 answer = called  # solution
 check("13.9", answer)
+
+# %% [markdown]
+# To end with: click the answer that you would give.
+
+# %%
+here.ask()
 
 # %% [markdown]
 # ## Key points
