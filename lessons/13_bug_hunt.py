@@ -95,8 +95,8 @@ found = [colours_alone(*deal(table, one)) for one in range(seed, seed + 4)]
 print("AUROC of the colours alone, four times:", np.round(found, 2), "majority answer: 0.5")
 
 # %% [markdown]
-# **13.1** Four good scores, and all alike, of something that should know next to nothing. Repair
-# `deal`.
+# **13.1** Four good scores, and all alike, of what differs most from person to person (lesson 01).
+# Repair `deal`.
 
 
 # %% tags=["nbval-check-output"]
