@@ -197,7 +197,7 @@ answer = "no"  # solution
 check("00.3", answer)
 
 # %% [markdown]
-# To end with: click the answer that you would give.
+# To end with: which answer would you give? Run the cell, and click it.
 
 # %%
 here.ask()

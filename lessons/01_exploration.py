@@ -254,7 +254,7 @@ answer = median_area[label_of_subject[median_area.index] == HEM].index[-1]  # so
 check("01.2", answer, table=table, area=measured["area"])
 
 # %% [markdown]
-# To end with: click the answer that you would give.
+# To end with: which answer would you give? Run the cell, and click it.
 
 # %%
 here.ask()

@@ -329,7 +329,7 @@ answer = "group"  # solution
 check("02.4", answer)
 
 # %% [markdown]
-# To end with: click the answer that you would give.
+# To end with: which answer would you give? Run the cell, and click it.
 
 # %%
 here.ask()

@@ -250,7 +250,7 @@ answer = scale  # solution
 check("03.3", answer)
 
 # %% [markdown]
-# To end with: click the answer that you would give.
+# To end with: which answer would you give? Run the cell, and click it.
 
 # %%
 here.ask()

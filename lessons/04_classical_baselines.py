@@ -265,7 +265,7 @@ answer = int(np.argmin(aurocs["svm"]))  # solution
 check("04.3", answer, aurocs=aurocs["svm"])
 
 # %% [markdown]
-# To end with: click the answer that you would give.
+# To end with: which answer would you give? Run the cell, and click it.
 
 # %%
 here.ask()

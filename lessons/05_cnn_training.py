@@ -283,7 +283,7 @@ answer = "the test score becomes too good"  # solution
 check("05.3", answer)
 
 # %% [markdown]
-# To end with: click the answer that you would give.
+# To end with: which answer would you give? Run the cell, and click it.
 
 # %%
 here.ask()

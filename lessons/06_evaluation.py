@@ -403,7 +403,7 @@ answer = 1 / (1 + 9)  # solution
 check("06.4", answer)
 
 # %% [markdown]
-# To end with: click the answer that you would give.
+# To end with: which answer would you give? Run the cell, and click it.
 
 # %%
 here.ask()

@@ -288,7 +288,7 @@ answer = sum(int(np.prod(w.shape)) for w in tuned.trainable_weights)  # solution
 check("08.3", answer, model=tuned)
 
 # %% [markdown]
-# To end with: click the answer that you would give.
+# To end with: which answer would you give? Run the cell, and click it.
 
 # %%
 here.ask()

@@ -435,7 +435,7 @@ answer = "pixels"  # solution
 check("10.4", answer)
 
 # %% [markdown]
-# To end with: click the answer that you would give.
+# To end with: which answer would you give? Run the cell, and click it.
 
 # %%
 here.ask()

@@ -301,7 +301,7 @@ check("11.3", answer)
 shutil.rmtree(home)
 
 # %% [markdown]
-# To end with: click the answer that you would give.
+# To end with: which answer would you give? Run the cell, and click it.
 
 # %%
 here.ask()

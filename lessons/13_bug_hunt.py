@@ -439,7 +439,7 @@ answer = called  # solution
 check("13.9", answer)
 
 # %% [markdown]
-# To end with: click the answer that you would give.
+# To end with: which answer would you give? Run the cell, and click it.
 
 # %%
 here.ask()
