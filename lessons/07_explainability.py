@@ -456,7 +456,7 @@ answer = int((before & (lab.model.predict(clean, verbose=0) < 0.5)).sum())  # so
 check("07.4", answer, labs=labs)
 
 # %% [markdown]
-# To end with: click the answer that you would give.
+# To end with: which answer would you give? Run the cell, and click it.
 
 # %%
 here.ask()

@@ -286,7 +286,7 @@ answer = "no answer"  # solution
 check("09.3", answer)
 
 # %% [markdown]
-# To end with: click the answer that you would give.
+# To end with: which answer would you give? Run the cell, and click it.
 
 # %%
 here.ask()
