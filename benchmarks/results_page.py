@@ -2,6 +2,8 @@
 
 leuk crossval --dataset PATH --model all --random-weights --out FOLDER --json > found.json
 python benchmarks/results_page.py --answers FOLDER    measure the answers, draw, write the page
+leuk sweep GRID.yaml --out FOLDER
+python benchmarks/results_page.py --sweep FOLDER      keep a sweep's table, write the page
 python benchmarks/results_page.py                     only write the page again
 
 The figures show curves and numbers, never a cell.
@@ -17,11 +19,12 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.rivals import COMMAND
-from leukhelpers import decisions, evaluation, files, plots, runs
+from leukhelpers import decisions, evaluation, files, plots, runs, sweep_table
 from leukhelpers.report import markdown, told
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "results_real.json"
+SWEEP = RESULT.with_name("sweep_real.json")
 PAGE, FIGURES = ROOT / "docs" / "results.md", ROOT / "docs" / "results"
 NOTE = "C-NMC 2019, fold 0 · not for clinical use"
 DRAWN = ("cnn", "svm", "rf", "efficientnet-lite0", "area")
@@ -36,6 +39,7 @@ TABLES = {
     ),
     "Errors of the probabilities (less is better)": ("brier", "ece"),
 }
+SWEPT = ("auroc", "weighted_f1", "balanced_accuracy")
 PEOPLE = ("cnn", "svm", "area", "majority")  # whose right answers are told for each subject
 
 
@@ -91,6 +95,78 @@ def keep(folder: Path) -> None:
     }
     files.write_json(RESULT, kept)
     draw(answers, columns, kept)
+
+
+def keep_sweep(folder: Path) -> None:
+    """Copy what a sweep over models and seeds reached on real cells, and draw it."""
+    table = pd.read_csv(folder / "results.csv")
+    if not (table["state"] == "done").all() or set(table["what"]) != {"train"}:
+        raise SystemExit(f"{folder} holds no sweep of trainings that are all done.")
+    own = table[table["answered_by"] == table["model"]]
+    wide = own.pivot(index=["run", "model", "seed", "seconds"], columns="metric", values="value")
+    about = [runs.read_run(folder / "runs" / run / "run") for run in table["run"].unique()]
+    if {(run.about["images"], run.about["synthetic"]) for run in about} != {(3527, False)}:
+        raise SystemExit(f"{folder} is of other cells than fold 0 of C-NMC 2019.")
+    held_out = {tuple(sorted(run.predictions["subject"].unique())) for run in about}
+    metrics = [*SWEPT, "area_auroc"]
+    area = table[(table["answered_by"] == "area") & (table["metric"] == "auroc")]
+    rows = wide.reset_index().merge(area[["run", "value"]].rename(columns={"value": metrics[-1]}))
+    within, between = sweep_table.spread(own[own["metric"] == "auroc"], ["model"])
+    first = about[0].about
+    kept = {
+        "dataset": "fold 0 of the training set of C-NMC 2019",
+        "command": "leuk sweep GRID.yaml --out FOLDER",
+        **{key: first[key] for key in ("date", "machine", "python", "versions")},
+        "seed": sorted(int(seed) for seed in table["seed"].unique()),
+        "profile": first["profile"]["name"],
+        "held_out": [list(people) for people in sorted(held_out)],
+        "test_cells": [len(run.predictions) for run in about],
+        "sd_between_seeds": within,
+        "distance_between_models": between,
+        "runs": rows[["model", "seed", "seconds", *metrics]].to_dict(orient="records"),
+    }
+    files.write_json(SWEEP, kept)
+    settings = {evaluation.MODEL_NAMES[name]: part["auroc"] for name, part in rows.groupby("model")}
+    title = f"One model between seeds: {within:.3f} (sd); between models: {between:.3f}"
+    figure = plots.repeated_scores(settings, title, "AUROC", NOTE)
+    plots.save(figure, FIGURES, "sweep", f"{title}. A dot a seed, a row a model.")
+
+
+def render_sweep(kept: dict[str, Any]) -> list[str]:
+    """Write what a sweep over models and seeds reached."""
+    names = evaluation.METRIC_NAMES
+    titles = ["model", "seed", *(names[metric] for metric in SWEPT), "area's AUROC", "seconds"]
+    rows = [
+        [
+            evaluation.MODEL_NAMES[run["model"]],
+            run["seed"],
+            *(f"{run[metric]:.3f}" for metric in (*SWEPT, "area_auroc")),
+            f"{run['seconds']:.0f}",
+        ]
+        for run in sorted(kept["runs"], key=lambda run: (run["model"], run["seed"]))
+    ]
+    people = " or ".join(", ".join(some) for some in kept["held_out"])
+    return [
+        "",
+        "## Models and seeds",
+        "",
+        f"`{kept['command']}` with three models and three seeds, one grouped fold of four held "
+        f"out ({min(kept['test_cells'])} to {max(kept['test_cells'])} cells), "
+        f"{kept['profile']} profile, {kept['date'][:10]}, {kept['machine']['cores']} cores, two "
+        "runs at once on a machine that others used at the same time: the seconds say little. "
+        "Not for clinical use.",
+        "",
+        markdown(titles, rows),
+        "",
+        f"One model differs between seeds by {kept['sd_between_seeds']:.3f} (standard deviation), "
+        f"the means of the models by {kept['distance_between_models']:.3f} at most. Held out were "
+        f"the subjects {people}, in {len(kept['held_out'])} set(s) for all seeds: where the folds "
+        "are balanced the seed has little to choose, and the spread between seeds says nothing "
+        "of other people ([lesson 12](../notebooks/12_many_runs.ipynb)).",
+        "",
+        "![Three models, a dot a seed](results/sweep.png)",
+        "",
+    ]
 
 
 def draw(answers: pd.DataFrame, columns: dict[str, str], kept: dict[str, Any]) -> None:
@@ -177,6 +253,7 @@ def render(kept: dict[str, Any]) -> str:
         "",
         markdown(["subject", "class", "cells", *(names[name] for name in PEOPLE)], people),
     ]
+    lines += render_sweep(files.read_json(SWEEP)) if SWEEP.is_file() else []
     lines += ["", "## Curves", "", "![ROC curves of five models](results/roc.png)", ""]
     for name in ("cnn", "svm", "area"):
         lines += [f"![Reliability of the {names[name]}](results/reliability-{name}.png)", ""]
@@ -191,7 +268,10 @@ def render(kept: dict[str, Any]) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--answers", type=Path)
+    parser.add_argument("--sweep", type=Path)
     given = parser.parse_args()
     if given.answers is not None:
         keep(given.answers)
+    if given.sweep is not None:
+        keep_sweep(given.sweep)
     files.write_text(PAGE, render(files.read_json(RESULT)))

@@ -5,8 +5,8 @@
     python -m benchmarks.scale page                    only writes docs/scale.md again
 
 The cells are those of a twin (synthetic), averaged down to 96 pixels and repeated as links to the
-same files, so that the disk of a small machine holds them; each number of cells has a process of
-its own. Of the epoch some steps are timed, and all are reckoned from them.
+same files, so that a small disk holds them; each number of cells has a process of its
+own. Of the epoch some steps are timed, and all are reckoned from them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from leukhelpers.datasets.images import read_image
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 CELLS, WORKERS = RESULTS / "scale.json", RESULTS / "sweep_workers.json"
-PAGE, FIGURES = ROOT / "docs" / "scale.md", ROOT / "docs" / "results"
+PAGE, FIGURES = ROOT / "docs" / "scale.md", ROOT / "docs" / "scale"
 BEGIN, END = "<!-- scale:begin -->\n", "<!-- scale:end -->"
 NUMBERS = (1_000, 10_000, 50_000, 200_000)
 EDGE, SIZE, STEPS, BATCH, SEED = 96, 96, 120, 32, 0
@@ -301,7 +301,7 @@ def render(found: dict[str, Any], workers: dict[str, Any] | None) -> str:
         "",
         *rows,
         "",
-        "![Time and memory against the number of cells](results/scale.png)",
+        "![Time and memory against the number of cells](scale/scale.png)",
         "",
         f"The aim, at most {LIMIT_GB:.0f} GB, {verdict}: {top:.2f} GB at {last['cells']:,} cells. "
         f"What is left of growth, {1e9 * more / 1e6:.1f} GB a million cells at most, is the table "

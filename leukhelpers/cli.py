@@ -61,6 +61,10 @@ RandomWeightsOption = Annotated[
         help="Take random weights for networks whose ImageNet weights cannot be downloaded.",
     ),
 ]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option("--scheduler", help="Dask scheduler for hand-made features and forests."),
+]
 RunOption = Annotated[Path, typer.Option("--run", help="Folder of a finished run.")]
 
 
@@ -321,16 +325,18 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted training.")
     ] = False,
+    scheduler: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train one model on all subjects, or on all but those of one fold."""
-    from leukhelpers import apply
+    from leukhelpers import apply, sweep
 
     (name,) = _known_models([model], random_weights)
     if not (resume and (out / "training" / "asked.json").is_file()):
         _unused(out)
     prepared = _prepare(dataset, profile, seed)
-    run = apply.train_run(out, prepared, fold, name)
+    with sweep.joblib_on(scheduler):
+        run = apply.train_run(out, prepared, fold, name)
     _report({"run": str(run.folder), **run.metrics}, as_json)
 
 
@@ -350,15 +356,17 @@ def crossval(
     out: Annotated[
         Path | None, typer.Option(help="Folder that keeps each answer; named again, it goes on.")
     ] = None,
+    scheduler: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure models on the same grouped folds: per fold and together."""
-    from leukhelpers import crossval, learning
+    from leukhelpers import crossval, learning, sweep
 
     wanted = list(learning.CHOICES) if model == "all" else model.replace(" ", "").split(",")
     names = _known_models([*wanted, *learning.CLASSICAL], random_weights)
     prepared = _prepare(dataset, profile, seed)
-    found = crossval.crossvalidate(prepared, folds, _tell, names, out)
+    with sweep.joblib_on(scheduler):
+        found = crossval.crossvalidate(prepared, folds, _tell, names, out)
     if as_json:
         _report(found, as_json)
         return

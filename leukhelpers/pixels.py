@@ -354,7 +354,7 @@ def _read_into(
         let_go(array)
         return bad
 
-    results = Parallel(n_jobs=n_jobs or cpu_count(), prefer="threads")(
+    results = Parallel(n_jobs=n_jobs or cpu_count(), require="sharedmem")(
         delayed(read_some)(first) for first in range(0, len(paths), _TOGETHER)
     )
     return [bad for some in results for bad in some if bad is not None]

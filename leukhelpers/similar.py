@@ -101,7 +101,7 @@ def _close_pairs(
 
 def _hashes(pixels: np.ndarray) -> np.ndarray:
     """Hash every picture; uint64, shape (n, 7), the bits packed and filled up with zeros."""
-    bits = Parallel(n_jobs=cpu_count(), prefer="threads")(
+    bits = Parallel(n_jobs=cpu_count(), require="sharedmem")(
         delayed(_hash)(picture) for picture in pixels
     )
     filled = np.zeros((len(pixels), -(-(HASH_SIZE**2) // 64) * 64), dtype=bool)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import joblib
 import papermill
 import yaml
 
@@ -384,7 +385,7 @@ def _cluster(scheduler: str | None, workers: int | None) -> Iterator[Any]:
                 n_workers=workers or os.cpu_count(),
                 threads_per_worker=1,
                 memory_limit=0,
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",
                 silence_logs="CRITICAL",
             )
             stack.enter_context(cluster)
@@ -397,6 +398,25 @@ def _cluster(scheduler: str | None, workers: int | None) -> Iterator[Any]:
                 raise InputError(f"No scheduler answers at {scheduler} ({told}).") from None
         stack.enter_context(client)
         yield client
+
+
+@contextlib.contextmanager
+def joblib_on(scheduler: str | None) -> Iterator[None]:
+    """Let joblib work on a Dask cluster: hand-made features, and the trees of a forest.
+
+    Without an address everything stays on this machine. What must write into this process's
+    memory (the pixel cache) stays in any case.
+
+    Raises
+    ------
+    InputError
+        If no scheduler answers.
+    """
+    if scheduler is None:
+        yield
+        return
+    with _cluster(scheduler, None), joblib.parallel_config("dask"):
+        yield
 
 
 def _follow(

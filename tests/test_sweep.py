@@ -24,7 +24,7 @@ import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_notebook
 
-from leukhelpers import cli, handmade, learning, runs, sweep, sweep_runs, sweep_table
+from leukhelpers import cli, handmade, learning, models, runs, sweep, sweep_runs, sweep_table
 from leukhelpers.cells import InputError, LessonError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -90,7 +90,7 @@ def cluster() -> Iterator[Any]:
     """A Dask cluster of two workers, for all tests that do not kill its scheduler."""
     from distributed import LocalCluster
 
-    options = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": None}
+    options = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": "127.0.0.1:0"}
     with LocalCluster(n_workers=2, silence_logs="CRITICAL", **options) as found:
         yield found
 
@@ -452,6 +452,30 @@ def test_features_are_measured_once_whoever_comes_first(tiny_prepared, tmp_path,
         one, two = pool.map(learning.features, [prepared, prepared])
     assert len(measured) == 1
     assert one.equals(two)
+
+
+def test_features_and_forests_use_the_same_cluster(tiny_prepared, tmp_path, cluster):
+    from distributed import Client
+
+    labels, groups = tiny_prepared.table["label"].to_numpy(), tiny_prepared.split.groups
+
+    def learn(folder: Path) -> np.ndarray:
+        measured = learning.features(tiny_prepared._replace(data=folder))
+        forest = models.build_forest(0).set_params(n_estimators=8)
+        return models.fit_calibrated(forest, measured, labels, groups).predict_proba(measured)
+
+    here = learn(tmp_path / "here")
+    with Client(cluster.scheduler_address) as client:
+
+        def done() -> int:
+            counts = client.run(lambda dask_worker: dask_worker.state.executed_count)
+            return sum(counts.values())
+
+        before = done()
+        with sweep.joblib_on(cluster.scheduler_address):
+            there = learn(tmp_path / "there")
+        assert done() > before
+    np.testing.assert_allclose(there, here)
 
 
 def test_runs_share_the_cores(monkeypatch):

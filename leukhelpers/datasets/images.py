@@ -140,7 +140,7 @@ def digest_images(
         return path, sha256, reason
 
     # Threads are enough: decoding and hashing both run outside Python's lock.
-    rows = Parallel(n_jobs=n_jobs or cpu_count(), prefer="threads")(
+    rows = Parallel(n_jobs=n_jobs or cpu_count(), require="sharedmem")(
         delayed(digest)(path) for path in paths
     )
     asked = set(paths)
