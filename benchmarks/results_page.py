@@ -146,12 +146,14 @@ def render_sweep(kept: dict[str, Any]) -> list[str]:
         for run in sorted(kept["runs"], key=lambda run: (run["model"], run["seed"]))
     ]
     people = " or ".join(", ".join(some) for some in kept["held_out"])
+    same = "the same for every seed" if len(kept["held_out"]) == 1 else "by seed"
+    cells = " or ".join(f"{n:,}" for n in sorted(set(kept["test_cells"])))
     return [
         "",
         "## Models and seeds",
         "",
         f"`{kept['command']}` with three models and three seeds, one grouped fold of four held "
-        f"out ({min(kept['test_cells'])} to {max(kept['test_cells'])} cells), "
+        f"out ({cells} cells), "
         f"{kept['profile']} profile, {kept['date'][:10]}, {kept['machine']['cores']} cores, two "
         "runs at once on a machine that others used at the same time: the seconds say little. "
         "Not for clinical use.",
@@ -160,12 +162,11 @@ def render_sweep(kept: dict[str, Any]) -> list[str]:
         "",
         f"One model differs between seeds by {kept['sd_between_seeds']:.3f} (standard deviation), "
         f"the means of the models by {kept['distance_between_models']:.3f} at most. Held out were "
-        f"the subjects {people}, in {len(kept['held_out'])} set(s) for all seeds: where the folds "
-        "are balanced the seed has little to choose, and the spread between seeds says nothing "
-        "of other people ([lesson 12](../notebooks/12_many_runs.ipynb)).",
+        f"the subjects {people}, {same}: where the folds are balanced the seed has little to "
+        "choose, and the spread between seeds says nothing of other people "
+        "([lesson 12](../notebooks/12_many_runs.ipynb)).",
         "",
         "![Three models, a dot a seed](results/sweep.png)",
-        "",
     ]
 
 

@@ -32,7 +32,7 @@ def test_page_of_results_states_exactly_what_was_kept_and_shows_only_curves():
     assert page == results_page.render(kept)
     assert "Not for clinical use" in page.splitlines()[2]
     shown = {path.stem for path in results_page.FIGURES.glob("*.png")}
-    assert shown == {"roc", "reliability-cnn", "reliability-svm", "reliability-area"}
+    assert shown == {"roc", "reliability-cnn", "reliability-svm", "reliability-area", "sweep"}
     assert all(f"results/{name}.png" in page for name in shown)
 
 

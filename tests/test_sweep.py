@@ -462,7 +462,9 @@ def test_features_and_forests_use_the_same_cluster(tiny_prepared, tmp_path, clus
     def learn(folder: Path) -> np.ndarray:
         measured = learning.features(tiny_prepared._replace(data=folder))
         forest = models.build_forest(0).set_params(n_estimators=8)
-        return models.fit_calibrated(forest, measured, labels, groups).predict_proba(measured)
+        return models.fit_calibrated(forest, measured, labels, groups).predict_proba(
+            measured.to_numpy()
+        )
 
     here = learn(tmp_path / "here")
     with Client(cluster.scheduler_address) as client:
