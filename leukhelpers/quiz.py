@@ -453,5 +453,28 @@ CHECKS: dict[str, Check] = {
             "it guesses": "Guessing gives about 0.5; 0.13 on so many patients is knowledge.",
         },
     ),
-    **bughunt.CHECKS,
+    "12.1": _number(
+        84,
+        {
+            91: "That is the best of five tries; what would the next draw give?",
+            79: "That is the worst; honest is what one may expect of a draw.",
+            83: "That is the median, which would do; the lesson asks for the mean.",
+        },
+        "Add the five up and divide by their number.",
+    ),
+    "12.2": _choice(
+        "the differences draw by draw",
+        {
+            "the best of each": "Each was lucky with some people; not with the same ones.",
+            "the mean of each": "Right, but wasteful: both met the same people in each draw.",
+        },
+    ),
+    "12.3": _number(
+        60,
+        {
+            12: "Every combination is a run: multiply.",
+            15: "And each of them once a fold.",
+        },
+        "Every model with every seed with every fold.",
+    ),
 }

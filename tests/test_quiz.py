@@ -240,6 +240,13 @@ CASES = {
             r"S(\d\d)-": "three digits",
         },
     ),
+    "12.1": ({}, 84, {91: "best of five", 79: "worst", 83: "median", 5: "Add the five"}),
+    "12.2": (
+        {},
+        "the differences draw by draw",
+        {"the best of each": "lucky", "the mean of each": "wasteful", "both": "choices"},
+    ),
+    "12.3": ({}, 60, {12: "multiply", 15: "fold", 3: "Every model"}),
     "11.3": ({}, "the classes are exchanged", {"train longer": "confidence", "it guesses": "0.5"}),
     "13.1": (
         {"table": DEALT},
