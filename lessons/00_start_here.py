@@ -166,6 +166,7 @@ here.record(majority_accuracy=round(score["accuracy"], 3), majority_balanced_acc
 # | 09 from run to page | when must a served model keep silent? |
 # | 10 autopsy of a paper | what did the paper's network answer? |
 # | 11 your own cells | what must a computer be told about a folder of images? |
+# | 12 many runs | what of a difference is luck? |
 # | 13 the bug hunt | which number looks wrong, and why? |
 #
 # Each lesson runs alone; what it needs from an earlier one it makes itself, and says so.
@@ -202,7 +203,7 @@ check("00.3", answer)
 # %%
 here.ask()
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # **To try:** change a value in the cell of parameters, then *Run → Restart Kernel and Run All
 # Cells*.
 #

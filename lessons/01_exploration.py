@@ -259,7 +259,7 @@ check("01.2", answer, table=table, area=measured["area"])
 # %%
 here.ask()
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Key points
 #
 # - Thousands of cells may come from a few dozen people; the people are the sample.

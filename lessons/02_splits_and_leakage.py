@@ -334,7 +334,7 @@ check("02.4", answer)
 # %%
 here.ask()
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Key points
 #
 # - Check pixels, not names: identical pictures join people into one group.

@@ -255,7 +255,7 @@ check("03.3", answer)
 # %%
 here.ask()
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Key points
 #
 # - Choose the crop by counting the cells that it cuts.

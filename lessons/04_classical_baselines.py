@@ -270,7 +270,7 @@ check("04.3", answer, aurocs=aurocs["svm"])
 # %%
 here.ask()
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Key points
 #
 # - A feature with a name can be questioned; a pixel cannot.

@@ -288,7 +288,7 @@ check("05.3", answer)
 # %%
 here.ask()
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Key points
 #
 # - Weigh the classes, or the network learns the majority first.

@@ -408,7 +408,7 @@ check("06.4", answer)
 # %%
 here.ask()
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Key points
 #
 # - A score stands beside the majority answer and the area model, and has an interval.

@@ -461,7 +461,7 @@ check("07.4", answer, labs=labs)
 # %%
 here.ask()
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Key points
 #
 # - SHAP shares out the logit; its values add up. Grad-CAM is coarse and one-sided.

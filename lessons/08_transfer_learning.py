@@ -293,7 +293,7 @@ check("08.3", answer, model=tuned)
 # %%
 here.ask()
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Key points
 #
 # - A file of weights is a program, unless its reader makes sure that it is none.

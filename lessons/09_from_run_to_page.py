@@ -291,7 +291,7 @@ check("09.3", answer)
 # %%
 here.ask()
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Key points
 #
 # - A network answers every picture; whether it should is for us to decide, on people of their own.

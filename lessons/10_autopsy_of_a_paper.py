@@ -440,7 +440,7 @@ check("10.4", answer)
 # %%
 here.ask()
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Key points
 #
 # - A table of two classes with the recalls 1 and 0 is one answer for every cell; its other numbers

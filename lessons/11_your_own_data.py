@@ -306,7 +306,7 @@ shutil.rmtree(home)
 # %%
 here.ask()
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Key points
 #
 # - What a label means, and who a cell is of, is said by a person and written down, never guessed.

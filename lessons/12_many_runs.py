@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # # 12 · Many runs
 #
 # After this lesson you will be able to run a grid of models and seeds, and to say what of a
@@ -6,7 +6,7 @@
 #
 # **35 minutes to teach · about two minutes to run**
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # **Questions**
 #
 # - By how much does a score move if only the seed is another?
@@ -113,7 +113,7 @@ within, between = sweep_table.spread(auroc, ["answered_by"])
 print(f"one model between seeds: {within:.3f} (standard deviation)")
 print(f"the means of the models differ by {between:.3f}")
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # The first number is the spread *within* a model, the second the difference *between* the two. If
 # the first is much the smaller one, the difference looks like a finding. Many papers end here:
 # "five seeds, mean and standard deviation".
@@ -149,7 +149,7 @@ for draw in range(seed, seed + 6):
 people = pd.DataFrame(drawn)
 people.pivot(index="seed", columns="answered_by", values="value").round(3)
 
-# %%
+# %% tags=["slide"]
 wider, _ = sweep_table.spread(people, ["answered_by"])
 rows = {}
 for name in ("svm", "rf"):
@@ -253,6 +253,12 @@ answer = 3 * 5 * 4  # solution
 check("12.3", answer)
 
 # %% [markdown]
+# To end with: which answer would you give? Run the cell, and click it.
+
+# %%
+here.ask()
+
+# %% [markdown] tags=["slide"]
 # ## Key points
 #
 # - One score is one draw. Ask what was drawn anew: the weights, or the people.

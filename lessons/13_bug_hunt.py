@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # # 13 · The bug hunt
 #
 # After this lesson you will be able to find, by a number that looks wrong, a mistake that raises no
@@ -6,7 +6,7 @@
 #
 # **40 minutes to teach · under a minute to run**
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # **Questions**
 #
 # - Which numbers should make one suspicious?
@@ -51,7 +51,7 @@ split, labels = prepared.split, table["label"].to_numpy()
 people = table["subject"].iloc[split.test].nunique()
 print(f"{len(table)} cells; {people} of {table['subject'].nunique()} people are held out")
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## The surprise: nine programs that run
 #
 # Each of the following programs is short, raises no error and prints a number. Each holds **one
@@ -238,7 +238,7 @@ shown = np.stack([smaller(picture, 24) for picture in pixels[chosen]])
 before, after = pixels[chosen].max(axis=-1), shown.max(axis=-1)
 print(f"black before: {(before == 0).mean():.0%}; after: {(after == 0).mean():.0%} of the pixels")
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "slide"]
 both = np.concatenate([pixels[chosen], shown.repeat(4, axis=1).repeat(4, axis=2)])
 figure = plots.montage(
     both,
@@ -444,7 +444,7 @@ check("13.9", answer)
 # %%
 here.ask()
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Key points
 #
 # - Too good, too bad, too much alike: ask of every number what it would be if nothing was learnt.

@@ -49,7 +49,7 @@ DAYS: dict[str, list[Step]] = {
         ("*Lunch*", 60),
         *("09", "10"),
         ("*Break*", 15),
-        *("11", "12"),
+        *("11", "12", "13"),
         ("What would you now ask of a paper? Survey", 20),
     ],
 }

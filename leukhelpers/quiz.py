@@ -477,4 +477,5 @@ CHECKS: dict[str, Check] = {
         },
         "Every model with every seed with every fold.",
     ),
+    **bughunt.CHECKS,
 }

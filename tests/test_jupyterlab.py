@@ -97,11 +97,13 @@ def lab(browser: object, port: int, tmp_path_factory: pytest.TempPathFactory) ->
     ):
         home = f"http://127.0.0.1:{port}"
         end = time.monotonic() + PATIENCE / 1000
-        while not _answers(f"{home}/api?token={token}"):
-            assert server.poll() is None, log.read_text("utf-8")
-            assert time.monotonic() < end, log.read_text("utf-8")
-        yield home, token, notebooks
-        server.terminate()
+        try:
+            while not _answers(f"{home}/api?token={token}"):
+                assert server.poll() is None, log.read_text("utf-8")
+                assert time.monotonic() < end, log.read_text("utf-8")
+            yield home, token, notebooks
+        finally:
+            server.terminate()
 
 
 def _answers(url: str) -> bool:
@@ -129,7 +131,7 @@ def test_lesson_runs_and_shows_figures_bar_questions_and_hints(
     tab.goto(f"{home}/lab/workspaces/lesson-{number}/tree/{lesson.name}?token={token}")
     tab.wait_for_function(READY)
     tab.wait_for_function(IDLE)
-    tab.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    tab.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
     tab.wait_for_function(DONE)
 
     outputs = [one for cell in tab.evaluate(CELLS) for one in cell.get("outputs", [])]

@@ -52,6 +52,7 @@ def test_the_lessons_of_the_course_are_there():
         "10",
         "11",
         "12",
+        "13",
     ]
 
 
@@ -217,7 +218,7 @@ def test_solution_lines_become_stubs():
 
 def test_check_mode_says_what_is_out_of_step(capsys, monkeypatch, tmp_path):
     assert build.main(["--check"]) == 0
-    assert "13 lessons are in step" in capsys.readouterr().out
+    assert f"{len(SOURCES)} lessons are in step" in capsys.readouterr().out
     monkeypatch.setattr(build, "NOTEBOOKS", tmp_path / "notebooks")
     assert build.main(["--check", "00"]) == 1
     assert "notebooks/00_start_here.ipynb is missing" in capsys.readouterr().out
