@@ -21,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -165,17 +166,21 @@ def about() -> dict[str, Any]:
     return {"date": now, "seed": SEED, **runs.environment()}
 
 
-def measure_cells(work: Path) -> None:
-    """Measure every number of cells, keep each as it is there, and delete its caches."""
-    found = []
-    for n in NUMBERS:
+def measure_cells(work: Path, numbers: Sequence[int] = NUMBERS) -> None:
+    """Measure every number of cells that is not kept yet, keep it, and delete its caches."""
+    found = files.read_json(CELLS)["by_number"] if CELLS.is_file() else []
+    for n in numbers:
+        if n in [one["cells"] for one in found]:
+            continue
         clock = time.perf_counter()
         home = deliver(work, n)
         linking = time.perf_counter() - clock
         told = _python("one", "--work", str(home), home=home)
-        found.append({**json.loads(told.splitlines()[-1]), "linking_seconds": linking})
+        one = {**json.loads(told.splitlines()[-1]), "linking_seconds": linking}
+        one["load"] = [round(load, 1) for load in os.getloadavg()]
+        found = sorted([*found, one], key=lambda one: one["cells"])
         shutil.rmtree(home)
-        print(found[-1], flush=True)
+        print(one, flush=True)
         what = "table, pixel cache and the first steps of an epoch; repeated synthetic cells"
         files.write_json(CELLS, {**about(), "what": what, "by_number": found})
 
@@ -359,6 +364,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["cells", "workers", "page", "one"])
     parser.add_argument("--work", type=Path)
+    parser.add_argument("--numbers", type=int, nargs="+", default=NUMBERS)
     given = parser.parse_args()
     if given.what != "page" and given.work is None:
         parser.error("--work names a folder for cells and caches")
@@ -368,4 +374,7 @@ if __name__ == "__main__":
         write_page()
     else:
         given.work.mkdir(parents=True, exist_ok=True)
-        {"cells": measure_cells, "workers": measure_workers}[given.what](given.work)
+        if given.what == "cells":
+            measure_cells(given.work, given.numbers)
+        else:
+            measure_workers(given.work)
