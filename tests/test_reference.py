@@ -5,7 +5,7 @@ import re
 import pandas as pd
 import pytest
 
-from benchmarks import cnn_ideas, explanations, reference, results_page, rivals
+from benchmarks import cnn_ideas, explanations, reference, results_page, rivals, scale
 from leukhelpers import explain, files
 from leukhelpers.datasets import cards
 
@@ -43,6 +43,16 @@ def test_page_of_explanations_states_exactly_what_was_kept():
     assert ("twin" not in kept) or ("**synthetic**" in page)
     assert all(f"--kind {kind} --run RUN" in page for kind in kept)
     assert set(kept["real"]["methods"]) == set(explain.METHODS)
+
+
+def test_page_of_many_cells_states_exactly_what_was_kept():
+    page = scale.PAGE.read_text("utf-8")
+    workers = files.read_json(scale.WORKERS) if scale.WORKERS.is_file() else None
+    shown = page.split(scale.BEGIN)[1].split(scale.END)[0]
+    assert shown == scale.render(files.read_json(scale.CELLS), workers)
+    for kind in ("By hand", "SLURM", "Kubernetes", "Cloud"):
+        (said,) = (line for line in page.splitlines() if line.startswith(f"**{kind}**"))
+        assert "tested" in said
 
 
 def test_answers_of_all_folds_are_put_side_by_side(tmp_path):
