@@ -231,7 +231,7 @@ def measure_workers(work: Path) -> None:
 
 def draw(found: dict[str, Any]) -> None:
     """Draw time and memory against the number of cells."""
-    from leukhelpers.plots.style import SPARE_COLOURS, label_line_ends, new_figure, styled
+    from leukhelpers.plots.style import SPARE_COLOURS, label_line_ends, new_figure, styled, write
 
     table = pd.DataFrame(found["by_number"])
     top = table[["table_gb", "cache_gb", "training_gb"]].to_numpy().max()
@@ -259,9 +259,9 @@ def draw(found: dict[str, Any]) -> None:
             if ending == "seconds":
                 axes.set_yscale("log")
                 axes.set_ylabel("seconds")
-                for name, x, y, colour in ends:
-                    axes.annotate(name, (x, y), (7, 0), textcoords="offset points",
-                                  va="center", color=colour, annotation_clip=False)  # fmt: skip
+                ranked = sorted(ends, key=lambda end: end[2])
+                for shift, (name, x, y, colour) in zip((-5, 5, 8), ranked, strict=True):
+                    write(axes, name, (x, y), shift=(7, shift), va="center", color=colour)
             else:
                 axes.axhline(LIMIT_GB, color="#999999", linewidth=1, linestyle="--")
                 axes.set_ylim(0, LIMIT_GB * 1.1)
