@@ -346,7 +346,8 @@ def _crossval(job: dict[str, Any], part: Path) -> dict[str, Any]:
     asked, say = job["parameters"], lambda _: None
     names = [_model(asked)]
     found = crossval.crossvalidate(_prepared(asked), asked["folds"], say, names, part / "answers")
-    return {**found["together"], "over_folds": found["over_folds"], "cost": found["cost"]}
+    kept = {name: found[name] for name in ("over_folds", "cost", "synthetic")}
+    return {**found["together"], **kept}
 
 
 def _lesson(job: dict[str, Any], part: Path) -> dict[str, Any]:

@@ -37,8 +37,9 @@ def collect(out: Path | str, entries: Sequence[Entry], state: State) -> pd.DataF
     -------
     pandas.DataFrame
         ``run`` (the key), ``what``, a column a parameter, ``state``, ``seconds``, ``error``,
-        ``answered_by``, ``metric``, ``value``, and ``low`` and ``high``, the ends of its 95 %
-        interval where it has one.
+        ``synthetic`` (whether the cells are drawn, where that is known), ``answered_by``,
+        ``metric``, ``value``, and ``low`` and ``high``, the ends of its 95 % interval where it
+        has one.
     """
     rows: list[dict[str, Any]] = []
     for entry in entries:
@@ -52,15 +53,19 @@ def collect(out: Path | str, entries: Sequence[Entry], state: State) -> pd.DataF
             "error": told["error"],
         }
         measured: list[dict[str, Any]] = []
+        synthetic = entry.parameters.get("dataset") == "twin" or None
         if state.of[entry.key] == "done":
             result = files.read_json(Place(Path(out), entry.key).done / "result.json")
             measured = _measured(result["measured"])
+            synthetic = result["measured"].get("synthetic", synthetic)
+        about["synthetic"] = synthetic
         rows += [about | found for found in measured or [dict.fromkeys(METRIC)]]
     names = dict.fromkeys(name for entry in entries for name in entry.parameters)
-    columns = ["run", "what", *names, "state", "seconds", "error", *METRIC]
+    columns = ["run", "what", *names, "state", "seconds", "error", "synthetic", *METRIC]
     table = pd.DataFrame(rows, columns=columns)
     for name in ("seconds", "value", "low", "high"):
         table[name] = table[name].astype(float)
+    table["synthetic"] = table["synthetic"].astype("boolean")
     return table
 
 
@@ -153,7 +158,7 @@ def draw(out: Path, table: pd.DataFrame, entries: Sequence[Entry]) -> None:
         settings.setdefault(told, []).append(row["value"])
     within, between = spread(rows, by)
     title = metric_title(metric, within, between)
-    synthetic = "synthetic cells; " if _synthetic(table) else ""
+    synthetic = "synthetic cells; " if table["synthetic"].fillna(False).any() else ""
     figure = plots.repeated_scores(
         settings,
         title,
@@ -168,18 +173,13 @@ def metric_title(metric: str, within: float, between: float) -> str:
     """Say what a grid shows: how far one run moves, and how far settings lie apart."""
     name = evaluation.METRIC_NAMES.get(metric, metric)
     if np.isnan(between):
-        return f"{name}: runs differ by {within:.2f} (sd)" if within == within else f"{name}"
+        return f"{name}: runs differ by {within:.3f} (sd)" if within == within else f"{name}"
     if np.isnan(within):
-        return f"{name}: settings differ by {between:.2f}; nobody asked a second seed"
-    return f"{name}: one setting's runs differ by {within:.2f} (sd), settings by {between:.2f}"
+        return f"{name}: settings differ by {between:.3f}; nobody asked a second seed"
+    return f"{name}: one setting's runs differ by {within:.3f} (sd), settings by {between:.3f}"
 
 
 def _named(name: str, value: Any) -> str:
     if name == "model":
         return evaluation.MODEL_NAMES.get(value, str(value))
     return f"{name} {value}"
-
-
-def _synthetic(table: pd.DataFrame) -> bool:
-    """Tell whether a run may be of drawn cells."""
-    return "dataset" in table and bool((table["dataset"] == "twin").any())

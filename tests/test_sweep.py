@@ -425,6 +425,7 @@ def test_a_real_training_goes_the_same_way_to_one_tidy_table(
     table = pd.read_csv(out / "results.csv")
     assert len(table.drop_duplicates(["run", "answered_by", "metric"])) == len(table)
     assert set(table["answered_by"]) == {"svm", "area", "majority"}
+    assert not table["synthetic"].any()
     for run in told["runs"]:
         folder = out / "runs" / run["run"] / "run"
         measured = runs.read_run(folder).metrics["models"]["svm"]["auroc"]["value"]
@@ -485,6 +486,29 @@ def test_runs_share_the_cores(monkeypatch):
     assert set(sweep_runs.bounds(2).values()) == {"4"}
     assert set(sweep_runs.bounds(16).values()) == {"1"}
     assert "TF_NUM_INTRAOP_THREADS" in sweep_runs.bounds(1)
+
+
+def test_drawn_cells_are_called_synthetic_wherever_they_lie(tmp_path):
+    from leukhelpers import plots
+
+    entry = sweep.Entry("abc", "train", {"dataset": "/some/twin", "model": "svm", "seed": 0})
+    metrics = {"auroc": {"value": 0.8, "low": 0.7, "high": 0.9}}
+    measured = {"synthetic": True, "models": {"svm": metrics, "area": metrics}}
+    folder = tmp_path / "runs" / "abc"
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_text(json.dumps({"measured": measured}))
+    state = sweep.State({"abc": "done"}, {"abc": {"seconds": 1.0, "error": ""}}, None)
+    table = sweep_table.collect(tmp_path, [entry], state)
+    assert table["synthetic"].all()
+    notes: list[str] = []
+
+    def save(figure: Any, *_: Any) -> None:
+        notes.extend(text.get_text() for text in figure.texts)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(plots, "save", save)
+        sweep_table.draw(tmp_path, table, [entry])
+    assert "synthetic cells; not for clinical use" in notes
 
 
 def test_the_spread_within_is_told_from_the_distance_between():
