@@ -29,9 +29,6 @@ PAGE = ROOT / "docs" / "explanations.md"
 KINDS = ("twin", "real")
 CELLS = 24
 FEW = 8  # of these, explained again and again
-OLDER = (
-    "the first 6, and *faithful* in units of the mean evidence for these cells, before the change"
-)
 PROBED = 300
 BARS = {"shap": 4.0, "gradcam": 0.15}  # seconds an image
 CAUSES = {key: name for key, name in trust.COLUMNS.items() if name.startswith("(e)")}
@@ -196,9 +193,8 @@ def _head(kind: str, found: dict[str, Any]) -> str:
         learnt += f" of {found['learnt_from_people']} people"
     learnt += whose
     where = "" if kind == "twin" else " --dataset PATH"
-    some = f"{found['few']}" if "few" in found else OLDER
     return (
-        f"{found['cells']} cells ({found['all']} ALL; *untrained* and *turned*: {some}) of "
+        f"{found['cells']} cells ({found['all']} ALL; *untrained* and *turned*: {found['few']}) of "
         f"{found['subjects']} people in {found['groups']} groups whom the network, "
         f"which learnt from {learnt}, has not met; "
         f"{name}, {found['size']} pixels; seed {found['seed']}, {found['date'][:10]}, "
