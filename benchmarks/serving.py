@@ -172,7 +172,7 @@ def opened_page(run_folder: Path) -> Iterator[psutil.Process]:
                 time.sleep(0.2)
         yield server
     finally:
-        server.send_signal(signal.SIGINT)
+        server.send_signal(signal.SIGTERM)
         server.wait(30)
 
 
