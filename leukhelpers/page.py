@@ -307,19 +307,32 @@ def sweep(folder: Path, in_use: Counter[str], answered: set[str]) -> None:
     in_use, answered : collections.Counter, set
         Of paths, see :class:`leukhelpers.guard.Guard`; what is gone leaves `answered`.
     """
-    now = time.time()
-    for path in [Path(place, name) for place, _, names in os.walk(folder) for name in names]:
-        try:
-            age = now - path.stat().st_mtime
-            if str(path) not in in_use and age >= (KEPT if str(path) in answered else ABANDONED):
-                path.unlink()
-                if path.parent != folder:
-                    path.parent.rmdir()
-        except OSError:  # another picture lies beside it, or it is gone already
-            continue
-    for name in list(answered):
-        if not Path(name).exists():
-            answered.discard(name)
+    for place, _, names in os.walk(folder):
+        for path in [os.path.join(place, name) for name in names]:
+            kept = KEPT if path in answered else ABANDONED
+            try:
+                if path not in in_use and time.time() - os.stat(path).st_mtime >= kept:
+                    _remove(path, kept)
+                    if place != str(folder):
+                        os.rmdir(place)
+            except OSError:  # another picture lies beside it, or it is gone already
+                continue
+    for path in list(answered):
+        if not os.path.exists(path):
+            answered.discard(path)
+
+
+def _remove(path: str, kept: float) -> None:
+    """Delete an upload, unless the same picture has just been uploaded anew.
+
+    It has the same path then, so the old one is put aside before it is looked at once more.
+    """
+    aside = os.path.join(os.path.dirname(path), ".aside")
+    os.replace(path, aside)
+    if time.time() - os.stat(aside).st_mtime < kept:
+        os.replace(aside, path)
+    else:
+        os.unlink(aside)
 
 
 def launch(

@@ -304,6 +304,29 @@ def test_uploads_of_waiting_questions_are_not_swept(home, opened, cell, monkeypa
     assert "Probability" in told[0]
 
 
+def test_a_picture_that_comes_again_just_as_it_is_swept_stays(tmp_path, monkeypatch):
+    path = tmp_path / "of these pixels" / "a.bmp"
+    path.parent.mkdir()
+    path.write_bytes(b"old")
+    os.utime(path, (0, 0))
+    replace = os.replace
+
+    def meanwhile(source: str, target: str) -> None:
+        if source == str(path):
+            path.write_bytes(b"new")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", meanwhile)
+    page.sweep(tmp_path, page.Counter(), {str(path)})
+    assert path.read_bytes() == b"new"
+    monkeypatch.setattr(os, "replace", replace)
+    os.utime(path, (0, 0))
+    answered = {str(path)}
+    page.sweep(tmp_path, page.Counter(), answered)
+    assert not answered
+    assert not path.parent.exists()
+
+
 def test_too_large_and_too_many_uploads_are_refused(home, cell):
     big = upload(home, bytes(serve.MAX_BYTES + 1))
     assert big.status_code == 413
