@@ -330,7 +330,7 @@ def render(found: dict[str, Any], workers: dict[str, Any] | None) -> str:
         "worker: no part needs to know another, but for pictures that two share, which a join of "
         "the checksums finds.",
         f"- **Cache**: {10_000_000 * SIZE * SIZE * 3 / 1e9:.0f} GB on disk. From files of C-NMC's "
-        f"size two cores read {full:.0f} a second ([input pipeline](../README.md)): "
+        f"size two cores read {full:.0f} a second (the input pipeline, in the README): "
         f"{10_000_000 / full / 3600:.1f} hours on such a machine, "
         f"{10_000_000 / full / 3600 / 32:.1f} on 32 of them. One cache a part of the table, by "
         "`leuk sweep` over the parts.",
