@@ -159,7 +159,9 @@ def grouped_folds(table: pd.DataFrame, n_splits: int = 4, seed: int = 0) -> Iter
     gives the test rows of each fold. It balances the folds by their cells, and so
     leaves little to chance: another seed often gives the same folds. For folds that
     differ from seed to seed see :func:`random_folds`. More than 10,000 groups are dealt
-    as there, for so many even out by themselves, and the balancing would take minutes.
+    as there, for so many even out by themselves, and the balancing would take minutes; and
+    so are those of which a fold would lack a class, as happens where scikit-learn is older
+    (1.6.1, as on Colab, loses the balance when it shuffles).
 
     Parameters
     ----------
@@ -189,7 +191,9 @@ def grouped_folds(table: pd.DataFrame, n_splits: int = 4, seed: int = 0) -> Iter
         folds = _deal(cells, everything, n_splits, seed)
     else:
         balanced = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
-        folds = balanced.split(everything, cells.labels, cells.number)
+        found = list(balanced.split(everything, cells.labels, cells.number))
+        whole = all(len(np.unique(cells.labels[test])) == cells.n_classes for _, test in found)
+        folds = iter(found) if whole else _deal(cells, everything, n_splits, seed)
     for rest, test in folds:
         yield _with_validation(cells, rest, test, seed)
 

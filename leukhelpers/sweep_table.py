@@ -94,7 +94,7 @@ def headline(table: pd.DataFrame) -> pd.DataFrame:
             str(row.answered_by).removesuffix("-random") == str(row.model).removesuffix("-random")
             for row in found.itertuples()
         ]
-        found = found[own]
+        found = found[np.array(own, dtype=bool)]
     elif (found["answered_by"] == "cnn").any():
         found = found[found["answered_by"] == "cnn"]
     metrics = list(dict.fromkeys(found["metric"]))

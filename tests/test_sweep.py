@@ -511,6 +511,15 @@ def test_drawn_cells_are_called_synthetic_wherever_they_lie(tmp_path):
     assert "synthetic cells; not for clinical use" in notes
 
 
+def test_a_sweep_of_which_every_run_failed_has_a_table_and_no_figure(tmp_path):
+    entry = sweep.Entry("abc", "train", {"dataset": "/some/twin", "model": "svm", "seed": 0})
+    told = {"abc": {"seconds": 1.0, "error": "no such cell"}}
+    table = sweep_table.collect(tmp_path, [entry], sweep.State({"abc": "failed"}, told, None))
+    sweep_table.write(tmp_path, table, [entry])
+    assert pd.read_csv(tmp_path / "results.csv")["error"].tolist() == ["no such cell"]
+    assert not list(tmp_path.glob("figures/*.png"))
+
+
 def test_the_spread_within_is_told_from_the_distance_between():
     rows = pd.DataFrame({"model": ["a", "a", "b", "b"], "value": [0.6, 0.8, 0.9, 0.9]})
     within, between = sweep_table.spread(rows, ["model"])
