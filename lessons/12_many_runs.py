@@ -38,6 +38,7 @@ from leukhelpers import evaluation, groups, learning, lesson, plots, runs, sweep
 from leukhelpers.cells import InputError
 from leukhelpers.datasets.loading import absolute_dataset
 from leukhelpers.quiz import check
+from leukhelpers.training import fit_area, predict_area
 
 here = lesson.begin("12", dataset, profile, seed, run)
 cells = here.load()
@@ -107,8 +108,9 @@ print(sorted(path.name for path in out.iterdir()))
 # %%
 table = sweep_table.collect(out, entries, state)
 sweep_table.write(out, table, entries)  # results.csv, results.parquet, a figure
-auroc = table[(table["metric"] == "auroc") & table["answered_by"].isin(["svm", "rf"])]
-auroc.pivot(index="seed", columns="answered_by", values="value").round(3)
+scores = table[table["metric"] == "auroc"]
+auroc = scores[scores["answered_by"].isin(["svm", "rf"])]
+scores.pivot_table(index="seed", columns="answered_by", values="value").round(3)
 
 # %%
 within, between = sweep_table.spread(auroc, ["answered_by"])
@@ -139,29 +141,32 @@ print(len(entries), "runs, different sets of held-out people:", len(held_out))
 
 # %%
 prepared = here.prepare()
-labels = prepared.table["label"].to_numpy()
+labels, crop = prepared.table["label"].to_numpy(), prepared.profile.crop
 drawn = []
 for draw in range(seed, seed + 6):
     split = groups.holdout_split(prepared.table, draw)
+    area = fit_area(prepared.pixels, labels, split, crop)
+    told = {"area": predict_area(area, prepared.pixels, split.test, crop)}
     for name in ("svm", "rf"):
-        learnt = learning.learn(name, prepared, split)
-        answers = learning.answer(learnt, prepared, split.test)
+        told[name] = learning.answer(learning.learn(name, prepared, split), prepared, split.test)
+    for name, answers in told.items():
         value = evaluation.metrics(labels[split.test], answers)["auroc"]
         drawn.append({"seed": draw, "answered_by": name, "value": value})
-people = pd.DataFrame(drawn)
-people.pivot(index="seed", columns="answered_by", values="value").round(3)
+everyone = pd.DataFrame(drawn)
+people = everyone[everyone["answered_by"] != "area"]
+everyone.pivot(index="seed", columns="answered_by", values="value").assign(majority=0.5).round(3)
 
 # %% tags=["slide"]
 wider, _ = sweep_table.spread(people, ["answered_by"])
 rows = {}
-for name in ("svm", "rf"):
+for name in ("svm", "rf", "area"):
     title = evaluation.MODEL_NAMES[name]
-    rows[f"{title}, same people"] = auroc.loc[auroc["answered_by"] == name, "value"]
-    rows[f"{title}, other people"] = people.loc[people["answered_by"] == name, "value"]
+    rows[f"{title}, same people"] = scores.loc[scores["answered_by"] == name, "value"]
+    rows[f"{title}, other people"] = everyone.loc[everyone["answered_by"] == name, "value"]
 figure = plots.repeated_scores(
     rows,
     f"Another seed moves a model by {within:.3f}, other people by {wider:.3f}",
-    "AUROC",
+    "AUROC, 0.5 is the majority answer",
     "; ".join(part for part in (cells.note, "not for clinical use") if part),
 )
 here.show(figure, "seeds", "A dot a run, a tick at the mean: same people beside other people.")
