@@ -135,7 +135,11 @@ def with_random_weights(names: Sequence[str]) -> list[str]:
             check_weights([name])
         except InputError:
             if name.endswith(TUNED):
-                raise
+                base = base_name(name)
+                raise InputError(
+                    f"The ImageNet weights of {base} cannot be had here, and random ones are not "
+                    f"fine-tuned: name {base}{RANDOM} instead of {name}."
+                ) from None
             name = base_name(name) + RANDOM
         found.append(name)
     return found

@@ -162,7 +162,7 @@ def test_random_weights_stand_in_only_where_the_others_cannot_be_had(monkeypatch
     monkeypatch.setattr(learning, "check_weights", unreachable)
     asked = ["cnn", "vgg16", "efficientnet-lite0"]
     assert learning.with_random_weights(asked) == ["cnn", "vgg16-random", "efficientnet-lite0"]
-    with pytest.raises(InputError, match="no network"):
+    with pytest.raises(InputError, match="name vgg16-random instead of vgg16-tuned"):
         learning.with_random_weights(["vgg16-tuned"])
 
 
