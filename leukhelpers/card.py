@@ -119,9 +119,31 @@ def _quality(run: runs.Run, name: str) -> str:
         parts.append(
             report.markdown(["class", *classes], classes.reset_index().to_numpy().tolist())
         )
+    if "report" in metrics:  # older runs have none
+        parts += _by_class(metrics, name)
     if metrics.get("of_subjects"):
         parts += [_subjects(metrics, name), _decisions(metrics["decisions"])]
     return "\n\n".join(parts)
+
+
+def _by_class(metrics: dict[str, Any], name: str) -> list[str]:
+    rows = [
+        [MODEL_NAMES[model], of, *found["called"].values(), f"{found['precision']:.3f}"]
+        + [f"{found[key]:.3f}" for key in ("recall", "f1")]
+        for model, classes in metrics["report"].items()
+        for of, found in classes.items()
+    ]
+    called = [f"called {of}" for of in next(iter(metrics["report"].values()))]
+    differences = [
+        [MODEL_NAMES[other], report.told({**found, "value": found["difference"]})]
+        for other, found in metrics["compared"].items()
+    ]
+    return [
+        f"### By class\n\nFrom a probability of {metrics['threshold']:g} on a cell is called ALL:",
+        report.markdown(["model", "class", *called, "precision", "recall", "F1"], rows),
+        "On the same cells, in the same resamples:",
+        report.markdown([f"{MODEL_NAMES[name]} less", "difference of AUROC"], differences),
+    ]
 
 
 def _subjects(metrics: dict[str, Any], name: str) -> str:

@@ -510,7 +510,10 @@ def summary(
     dict
         Can be written as JSON: ``cells``, ``subjects``, ``groups`` (numbers),
         ``threshold``, ``models`` (``cnn``, ``area``, ``majority`` by default: metric →
-        ``value``, ``low``, ``high``, each float or None), ``of_subjects`` (the same
+        ``value``, ``low``, ``high``, each float or None), ``report`` (model → class →
+        ``precision``, ``recall``, ``f1``, ``support`` and ``called``, the number of its cells
+        that were given each class), ``compared`` (each other model → what :func:`compare` tells
+        of the first less that one), ``of_subjects`` (the same as ``models``
         for subjects, of ``SUBJECT_METRICS``; each has the mean of its cells'
         probabilities), ``worst_first`` (the first model's table of
         :func:`by_subject`) and ``notes`` (sentences
@@ -533,6 +536,21 @@ def summary(
             for model, column in columns.items()
         }
 
+    first, *others = columns.values()
+
+    def classwise(column: str) -> dict[str, Any]:
+        answers = predictions[column]
+        found = classification_report(labels, answers, threshold).loc[list(CLASS_NAMES)]
+        called = confusion(labels, answers, threshold).to_dict("index")
+        return {
+            name: {**values, "support": int(values["support"]), "called": called[name]}
+            for name, values in found.to_dict("index").items()
+        }
+
+    def less(column: str) -> dict[str, Any]:
+        found = compare(labels, predictions[first], predictions[column], groups, seed=seed)
+        return {key: found[key] for key in ("difference", "low", "high")}
+
     notes = interval_notes(labels, groups, seed=seed)
     of_subjects, worst_first = None, None
     if (predictions.groupby("subject")["label"].nunique() > 1).any():
@@ -540,7 +558,6 @@ def summary(
     else:
         people = subject_means(predictions, list(columns.values()))
         of_subjects = measured(people, SUBJECT_METRICS)
-        first = next(iter(columns.values()))
         own = predictions[["subject", "label"]].assign(probability=predictions[first])
         worst_first = by_subject(own, threshold).to_dict(orient="records")
     return {
@@ -549,6 +566,8 @@ def summary(
         "groups": int(groups.nunique()),
         "threshold": float(threshold),
         "models": measured(predictions, METRICS),
+        "report": {model: classwise(column) for model, column in columns.items()},
+        "compared": dict(zip(list(columns)[1:], map(less, others), strict=True)),
         "of_subjects": of_subjects,
         "worst_first": worst_first,
         "notes": notes,

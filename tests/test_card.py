@@ -62,6 +62,19 @@ def test_every_number_is_that_of_the_runs_files(run):
         assert parts[part] == [len(cells), cells["subject"].nunique(), cells["group"].nunique()]
 
 
+def test_classes_and_differences_are_those_of_the_metrics(run):
+    text = (run.folder / card.NAME).read_text("utf-8")
+    table = rows_of(text, "model | class")
+    assert len(table) == 6
+    own = run.metrics["report"]["svm"]["ALL"]
+    (row,) = [row for row in table if row[:2] == ["SVM", "ALL"]]
+    assert row[2:4] == [str(n) for n in own["called"].values()]
+    assert row[4:] == [f"{own[key]:.3f}" for key in ("precision", "recall", "f1")]
+    (area, _) = rows_of(text, "SVM less")
+    difference = run.metrics["compared"]["area"]
+    assert area[1] == report.told({**difference, "value": difference["difference"]})
+
+
 def test_a_card_is_written_again_from_the_files_alone(run, tmp_path):
     before = (run.folder / card.NAME).read_text("utf-8")
     assert card.write_card(run.folder).read_text("utf-8") == before

@@ -287,6 +287,27 @@ def test_subjects_are_measured_by_the_mean_of_their_cells() -> None:
     assert found["worst_first"] == evaluation.by_subject(table).to_dict(orient="records")
 
 
+def test_each_class_and_each_difference_stand_in_the_summary() -> None:
+    table = predictions_table()
+    found = evaluation.summary(table)
+    truth, called = table["label"].to_numpy(), (table["probability"] >= 0.5).astype(int)
+    precision, recall, f1, support = sk.precision_recall_fscore_support(truth, called)
+    counts = sk.confusion_matrix(truth, called)
+    for label, name in enumerate(("HEM", "ALL")):
+        told = found["report"]["cnn"][name]
+        assert list(told["called"].values()) == counts[label].tolist()
+        assert told["support"] == support[label]
+        expected = (precision[label], recall[label], f1[label])
+        assert [told[key] for key in ("precision", "recall", "f1")] == pytest.approx(expected)
+    assert found["report"]["majority"]["HEM"]["called"]["HEM"] == 0
+    area = evaluation.compare(
+        truth, table["probability"], table["area_probability"], table["group"]
+    )
+    assert list(found["compared"]) == ["area", "majority"]
+    assert found["compared"]["area"] == {key: area[key] for key in ("difference", "low", "high")}
+    assert json.loads(json.dumps(found)) == found
+
+
 def test_a_subject_of_two_classes_is_told_and_nothing_of_subjects_is_measured() -> None:
     table = predictions_table()
     table.loc[0, "label"] = 1 - table.loc[0, "label"]
