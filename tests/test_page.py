@@ -42,6 +42,13 @@ def home(opened, port):
     return f"http://127.0.0.1:{port}"
 
 
+def drawn_whole(tab) -> None:
+    """Wait until each control of the page is there; gradio fetches them one by one."""
+    for control in ("input[type=file]", "input[type=checkbox]", "text=drawn cells"):
+        tab.wait_for_selector(control, state="attached")
+    tab.wait_for_function("!document.body.innerText.includes('Loading...')")
+
+
 @pytest.fixture
 def tab(browser, home):
     asked: list[str] = []
@@ -49,7 +56,7 @@ def tab(browser, home):
     tab.set_default_timeout(PATIENCE)
     tab.on("request", lambda request: asked.append(request.url))
     tab.goto(home)
-    tab.wait_for_selector("input[type=file]", state="attached")
+    drawn_whole(tab)
     yield tab
     tab.close()
     elsewhere = [url for url in asked if not url.startswith((home, "data:", "blob:"))]
@@ -102,7 +109,7 @@ def test_notice_is_in_sight_on_a_phone_and_nothing_is_cut_off(browser, home, cel
         phone = browser.new_page(viewport={"width": 360, "height": 640}, color_scheme=scheme)
         phone.set_default_timeout(PATIENCE)
         phone.goto(home)
-        phone.wait_for_selector("input[type=file]", state="attached")
+        drawn_whole(phone)
         phone.set_input_files("input[type=file]", next(iter(tmp_path.iterdir())))
         phone.wait_for_selector(".cells li")
         assert phone.evaluate("document.documentElement.scrollWidth") <= 360
@@ -126,8 +133,11 @@ def test_every_control_is_reached_and_used_by_keyboard(tab):
     assert any("upload" in str(name).lower() for name in reached)
     assert "checkbox" in reached
     assert "drawn cells" in reached[-1]
-    tab.wait_for_timeout(2000)  # a page that is still being wired hears no key
-    tab.keyboard.press("Enter")
+    for _ in range(20):  # a page that is still being wired hears no key
+        tab.keyboard.press("Enter")
+        tab.wait_for_timeout(2000)
+        if tab.locator(".cells li").count():
+            break
     tab.wait_for_selector(".cells li")
     assert tab.locator(".cells li").count() == len(page.examples())
     assert "synthetic" in tab.locator(".cells li").first.inner_text()
