@@ -287,6 +287,20 @@ def test_subjects_are_measured_by_the_mean_of_their_cells() -> None:
     assert found["worst_first"] == evaluation.by_subject(table).to_dict(orient="records")
 
 
+def test_one_answer_for_every_cell_ranks_no_subject_before_another() -> None:
+    # 0.7 added 3, 4, … times and divided again is not always 0.7.
+    sizes = range(3, 43)
+    names = [str(size) for size in sizes for _ in range(size)]
+    table = pd.DataFrame({"subject": names, "group": names, "label": 0, "probability": 0.7})
+    table.loc[table["subject"].astype(int) % 3 == 0, "label"] = 1
+    found = evaluation.summary(table, columns={"cnn": "probability"})
+    assert found["of_subjects"]["cnn"]["auroc"] == {
+        "value": 0.5,
+        "low": 0.5,
+        "high": 0.5,
+    }
+
+
 def test_each_class_and_each_difference_stand_in_the_summary() -> None:
     table = predictions_table()
     found = evaluation.summary(table)
