@@ -46,9 +46,11 @@ cells = here.load()
 # %% [markdown]
 # ## One score, and the seed behind it
 #
-# Every score of this course so far came from one seed. The seed decides which trees a forest grows,
-# with which weights a network begins, in which order it sees the cells. None of that is the model's
-# merit. So let us turn the seed and nothing else: two models, three seeds each, the same cells.
+# Every score of this course so far came from one seed. The seed decides which trees a forest grows.
+# An SVM draws nothing: its order of the cells should hardly move. A network would move most, for
+# its first weights and the order in which it sees the cells are drawn, too; but each of its runs
+# takes minutes. None of that luck is the model's merit. So let us turn the seed and nothing else:
+# two models, three seeds each, the same cells.
 #
 # Six runs by hand are six chances of a slip. A *grid* says what is wanted, in a file that one
 # can keep beside the results:
@@ -122,7 +124,7 @@ print(f"the means of the models differ by {between:.3f}")
 # the first is much the smaller one, the difference looks like a finding. Many papers end here:
 # "five seeds, mean and standard deviation".
 #
-# ## The surprise: the seeds agreed, because the same people were held out
+# ## The surprise: look who was asked
 #
 # Who was held out in those runs? Each run has kept its answers:
 
@@ -135,9 +137,13 @@ print(len(entries), "runs, different sets of held-out people:", len(held_out))
 
 # %% [markdown]
 # If that is one set, the folds were balanced so well that the seed had nothing to choose: every run
-# was asked about the same few people. The small spread says how sure we are *of these people*.
-# Nobody asked about others. So once more the same two models, and now each seed also draws who is
-# held out. The features are measured already, and learning takes seconds; no grid is needed.
+# was asked about the same few people. The small spread says how little the draw inside the training
+# matters, with these people to learn from and those to be asked about. It says nothing of others.
+#
+# So once more the same two models. Now the model's seed stays, and each draw deals the people anew,
+# not balanced by cells as before: other people are held out, and so other people are learnt from.
+# What we see is the luck of both. The features are measured already, and learning takes seconds; no
+# grid is needed.
 
 # %%
 prepared = here.prepare()
@@ -172,8 +178,9 @@ figure = plots.repeated_scores(
 here.show(figure, "seeds", "A dot a run, a tick at the mean: same people beside other people.")
 
 # %% [markdown]
-# Set the difference between the models beside *this* spread. What looked like a finding is mostly
-# the luck of who was asked.
+# Set the difference between the models beside *this* spread. If the spread is the larger one, a
+# single set of people cannot show which model is better. Whether several can, we see below, where
+# both models meet the same people.
 #
 # ## The best of several draws flatters
 #
@@ -206,9 +213,9 @@ for name, scores in by_model.items():
 #
 # ## The repair: the same draws, in pairs, and all of them
 #
-# Both models met the same people in each draw, and hard people are often hard for both. So subtract
-# *draw by draw* before you average: what both share is gone, and what is left is the difference
-# between the models.
+# Both models met the same people in each draw, and who is hard for one may be hard for the other.
+# So subtract *draw by draw* before you average. The mean stays what it was; but from its spread,
+# the standard deviation (sd), all that both models share is gone.
 
 # %%
 wide = people.pivot(index="seed", columns="answered_by", values="value")
@@ -219,10 +226,14 @@ print(f"mean {pairs.mean():+.3f}, sd of the pairs {pairs.std(ddof=1):.3f}")
 print(f"sd if the draws had not been paired: {apart:.3f}")
 
 # %% [markdown]
+# Is the sd of the pairs the smaller one? Then the same people were hard for both, and the pairs
+# show more than the two rows of scores did. Do the pairs have both signs, and is their mean smaller
+# than their sd? Then these draws do not show which model is better.
+#
 # Six pairs are few, and the people of six draws overlap: these are not six independent
-# experiments, and a formula that divides by the root of six would promise too much (Nadeau and
-# Bengio, 2003). Give the mean, the spread and the number of draws, and let the interval over
-# *people* (lesson 06) speak for how far the result carries.
+# experiments. The usual standard error, the sd divided by the root of their number, takes them for
+# independent and is too small (Nadeau and Bengio, 2003). Give the mean, the spread and the number
+# of draws; the interval over *people* (lesson 06) tells how far one trained model's score carries.
 
 # %%
 here.record(
@@ -236,7 +247,7 @@ here.record(
 # ## Exercises
 #
 # **12.1** A model was run on five draws of people. These are its AUROCs, in hundredths. The paper
-# prints the last. Which number would have been honest?
+# prints the last. What may one expect of a draw? Give the mean over all five.
 
 # %% tags=["nbval-check-output"]
 hundredths = [81, 86, 83, 79, 91]
@@ -244,8 +255,9 @@ answer = sum(hundredths) / len(hundredths)  # solution
 check("12.1", answer)
 
 # %% [markdown]
-# **12.2** Two models were run on the same five draws. What do you compare? Answer with one of
-# `"the best of each"`, `"the mean of each"`, `"the differences draw by draw"`.
+# **12.2** Two models were run on the same five draws. Which numbers say whether the difference is
+# more than luck? Answer with one of `"the best of each"`, `"the mean of each"`,
+# `"the differences draw by draw"`.
 
 # %% tags=["nbval-check-output"]
 answer = "the differences draw by draw"  # solution

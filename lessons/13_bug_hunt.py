@@ -61,8 +61,10 @@ print(f"{len(table)} cells; {people} of {table['subject'].nunique()} people are 
 #
 # 1. Look at the number first. Too good, too bad, too much alike? Say what is odd, in one sentence.
 # 2. Find the line that is to blame. It is inside the function whose name the task says.
-# 3. Copy that function into the cell below the task and repair it there. Set `answer` to its name,
-#    without brackets. The check tries it on cases of its own, and gives a hint where it fails.
+# 3. Copy that function into the cell below the task and repair it there. Try it on one case whose
+#    answer you know.
+# 4. Set `answer` to its name, without brackets. The check tries it on cases of its own, and gives a
+#    hint where it fails.
 #
 # Not one of the numbers in this lesson says anything about a patient: **not for clinical use.**
 #
@@ -70,8 +72,8 @@ print(f"{len(table)} cells; {people} of {table['subject'].nunique()} people are 
 #
 # ### What a colour knows
 #
-# This program looks at nothing but the colours inside a cell. Stain is the laboratory's doing; on
-# the twin it was drawn by lot for each person.
+# This program looks at nothing but the colours inside a cell, their means and their spreads. Stain
+# is the laboratory's doing; on the twin it was drawn by lot for each person.
 
 # %%
 kinds = [f"{kind}_{colour}" for kind in ("mean", "spread") for colour in features.CHANNELS]
@@ -95,8 +97,8 @@ found = [colours_alone(*deal(table, one)) for one in range(seed, seed + 4)]
 print("AUROC of the colours alone, four times:", np.round(found, 2), "majority answer: 0.5")
 
 # %% [markdown]
-# **13.1** Four good scores, and all alike, of what differs most from person to person (lesson 01).
-# Repair `deal`.
+# **13.1** How far are these above the majority answer? And that from colours, which differ most
+# from person to person (lesson 01). Repair `deal`.
 
 
 # %% tags=["nbval-check-output"]
@@ -120,7 +122,10 @@ here.record(
 )
 
 # %% [markdown]
-# ### How many are ill?
+# Where it is lower now, the rest was people recognised. It need not be one half: so few people
+# scatter, and how much a colour varies inside a cell tells something of its structure, too.
+#
+# ### How many cells are leukemic?
 #
 # Healthy subjects carry an H in the published names: `UID_H12_1_4_hem`. So this program reads the
 # class there. Below it, what the publisher counted.
@@ -140,8 +145,9 @@ print(f"the program:   {n_ill} ALL, {len(names) - n_ill} HEM")
 print(f"the publisher: {counted['ALL']} ALL, {counted['HEM']} HEM")
 
 # %% [markdown]
-# **13.2** A difference of half a per cent is easily shrugged off, and it is a person. Repair
-# `is_leukemic`.
+# **13.2** So small a difference is easily shrugged off, and it is a whole person, whose cells have
+# all changed sides (lesson 01). Repair `is_leukemic`. (The end of a name tells the class, too; the
+# check takes either way.)
 
 
 # %% tags=["nbval-check-output"]
@@ -209,8 +215,8 @@ print(f"HEM (0): {counts[0]} cells, ALL (1): {counts[1]} cells")
 print(f"AUROC of the area: {roc_auc_score(numbered(folders), area):.2f}; of the majority: 0.50")
 
 # %% [markdown]
-# **13.4** A ruler that is worse than a coin. Repair `numbered`, so that the numbers are those of
-# this course.
+# **13.4** A coin would be at one half. A ruler so far *below* it knows something, and says it the
+# wrong way round. Repair `numbered`, so that the numbers are those of this course.
 
 
 # %% tags=["nbval-check-output"]
@@ -250,8 +256,9 @@ figure = plots.montage(
 here.show(figure, "smaller", "Six cells above; below, what the program has made of each.")
 
 # %% [markdown]
-# **13.5** A network that learnt from these would find the majority answer, and its accuracy would
-# look like any other. Repair `smaller`. (A size that divides the old one without rest is enough.)
+# **13.5** From pictures like these hardly more than the majority answer can be learnt, and its
+# accuracy would look like any other (lesson 03). Repair `smaller`: each new pixel is to be the mean
+# of those that it stands for. (A size that divides the old one without rest is enough.)
 
 
 # %% tags=["nbval-check-output"]
@@ -347,8 +354,10 @@ changed = (twice[0] >= 0.5) != (twice[1] >= 0.5)
 print(f"of {len(changed)} cells {changed.sum()} change their class at the second time")
 
 # %% [markdown]
-# **13.7** No explanation and no page can live with an answer that changes by itself. Which layers
-# are at work? Repair `probability` (the network may stay as it is).
+# **13.7** No explanation and no page can live with an answer that changes by itself. Some layers
+# are to work only while a network learns, such as those that turn and zoom. `predict` switches them
+# off; whoever calls the network as a function must say so (look up the argument `training`). Repair
+# `probability`; the network may stay as it is.
 
 
 # %% tags=["nbval-check-output"]
@@ -381,8 +390,8 @@ best = of_the_best(scores, labels, split.validation, split.test)
 print(f"AUROC of the published model on people held out: {best:.2f}; of the majority: 0.50")
 
 # %% [markdown]
-# **13.8** It would beat all networks of this course, and it is a lottery. Repair `of_the_best`: who
-# may choose, and who may judge?
+# **13.8** Set it beside the AUROC of the network in lesson 05: here nobody has looked at a picture.
+# Repair `of_the_best`: who may choose, and who may judge?
 
 
 # %% tags=["nbval-check-output"]
@@ -395,8 +404,8 @@ answer = of_the_best  # solution
 check("13.8", answer)
 
 # %% [markdown]
-# The early stopping of many a notebook is this program: its many models are the epochs, and the
-# best of them is chosen by the test set.
+# Early stopping by the test set is the same mistake, if a smaller one: the many models are the
+# epochs, which resemble one another, and the best of them is chosen by those who judge it.
 
 # %%
 best = of_the_best(scores, labels, split.validation, split.test)

@@ -39,6 +39,8 @@ def _dealt(answer: Any, table: pd.DataFrame) -> str | None:
     train, test = (np.asarray(part) for part in answer(table, 0))
     if not np.array_equal(np.sort(np.concatenate([train, test])), np.arange(len(table))):
         return "Each row should be in one of the two parts, and in one only."
+    if len(test) >= len(train):
+        return "The first part is to learn from, and the larger one; the second is the test."
     if table["label"].iloc[test].nunique() < 2 or table["label"].iloc[train].nunique() < 2:
         return "One of the parts holds cells of one class only."
     both = set(table["subject"].iloc[train]) & set(table["subject"].iloc[test])
@@ -47,13 +49,21 @@ def _dealt(answer: Any, table: pd.DataFrame) -> str | None:
     group = groups.group_ids(table)
     if set(group[train]) & set(group[test]):
         return "No subject is on both sides, but a picture is: it bears the names of two subjects."
+    if all(set(answer(table, seed)[1]) == set(test) for seed in range(1, 6)):
+        return "Every seed deals the same people. (Balanced folds leave it nothing to choose.)"
     return None
 
 
 def _leukemic(answer: Any) -> str | None:
     told = {
         name: bool(answer(name))
-        for name in ("UID_3_1_2_all", "UID_11_10_1_all", "UID_H12_1_4_hem", "UID_h3_12_4_hem")
+        for name in (
+            "UID_3_1_2_all",
+            "UID_11_10_1_all",
+            "UID_H12_1_4_hem",
+            "UID_h3_12_4_hem",
+            "UID_h7_1_1_hem",
+        )
     }
     if not told["UID_3_1_2_all"] or not told["UID_11_10_1_all"]:
         if told["UID_H12_1_4_hem"]:
@@ -63,6 +73,8 @@ def _leukemic(answer: Any) -> str | None:
         return "It calls the healthy cell UID_H12_1_4_hem leukemic."
     if told["UID_h3_12_4_hem"]:
         return "One healthy subject is still called leukemic. How is that one written?"
+    if told["UID_h7_1_1_hem"]:
+        return "That helps h3 alone. What if another one is written like it?"
     return None
 
 
@@ -95,7 +107,7 @@ def _numbered(answer: Any) -> str | None:
 def _smaller(answer: Any) -> str | None:
     rows, columns = np.mgrid[:48, :48]
     grain = np.where((rows + columns) % 2, 30, -30)
-    grain[::4, ::4] = 30
+    grain[1::4, 1::4] = 30
     picture = (40 + 2 * rows + columns + grain)[..., None].repeat(3, axis=2).astype(np.uint8)
     told = np.asarray(answer(picture, 12), float)
     if told.shape != (12, 12, 3):
@@ -105,8 +117,8 @@ def _smaller(answer: Any) -> str | None:
     if np.array_equal(told, np.resize(picture, (12, 12, 3))):
         return "Look at the picture: it is the upper edge, cut into pieces."
     true = picture.reshape(12, 4, 12, 4, 3).mean(axis=(1, 3))
-    if np.abs(told - picture[::4, ::4]).max() < 1:
-        return "It keeps one pixel of sixteen and drops the others; let all of them count."
+    if any(np.abs(told - picture[i::4, j::4]).max() < 1 for i in range(4) for j in range(4)):
+        return "Most of the sixteen pixels do not count in it; the mean is asked for."
     if np.abs(told - true).mean() > 6:
         return "Each new pixel should be about the mean of those that it stands for."
     return None
@@ -136,20 +148,26 @@ def _repeated(answer: Any, network: Any, pictures: np.ndarray) -> str | None:
 
 def _best(answer: Any) -> str | None:
     truth = np.array([0, 0, 1, 1, 0, 0, 1, 1])
-    parts = np.arange(4), np.arange(4, 8)  # validation, test
+    validation, test = np.arange(4), np.arange(4, 8)
     scores = np.array(
         [
-            [0.5, 0.9, 0.6, 0.1, 0.1, 0.2, 0.8, 0.9],  # AUROC 0.25, then 1
-            [0.1, 0.8, 0.5, 0.9, 0.1, 0.9, 0.5, 0.6],  # AUROC 0.75, then 0.5
+            [0.5, 0.9, 0.6, 0.1, 0.1, 0.5, 0.4, 0.9],  # AUROC 0.25, then 0.75
+            [0.1, 0.2, 0.8, 0.9, 0.1, 0.9, 0.5, 0.6],  # AUROC 1, then 0.5
+            [0.1, 0.9, 0.5, 0.6, 0.8, 0.9, 0.1, 0.2],  # AUROC 0.5, then 0
         ]
     )
-    told = float(answer(scores, truth, *parts))
-    if np.isclose(told, 0.5) and np.isclose(answer(scores[::-1], truth, *parts), 0.5):
+    told = float(answer(scores, truth, validation, test))
+    if np.isclose(told, 0.5):
+        if not np.isclose(float(answer(scores, truth, test, validation)), 0.25):
+            return "Exchange validation and test: another model should be chosen, and told of."
         return None
+    others = "How the others do on the test should not matter; only the chosen one is judged there."
     mistakes = {
-        1.0: "The best on the test is still what is told. Who was allowed to choose it?",
-        0.75: "That is its score on those by whom it was chosen; are they fit to judge it?",
+        0.75: "The best on the test is still what is told. Who was allowed to choose it?",
+        1.0: "That is its score on those by whom it was chosen; are they fit to judge it?",
         0.25: "You have exchanged the two parts: who chooses, and who judges?",
+        0.42: others,  # the mean of all three on the test
+        0.0: others,
     }
     return mistakes.get(
         round(told, 2), "It should give the AUROC of one model, the chosen one, on the test cells."
@@ -157,7 +175,10 @@ def _best(answer: Any) -> str | None:
 
 
 def _called(answer: Any) -> str | None:
-    told = [str(name) for name in answer(np.array([[0.9], [0.2], [0.6], [0.4]]))]
+    names = answer(np.array([[0.9], [0.2], [0.6], [0.4]]))
+    if np.shape(names) == (4, 1):
+        return "It gives a row a cell; give one name a cell (np.ravel)."
+    told = [str(name) for name in names]
     if told == ["HEM", "ALL", "HEM", "ALL"]:
         return None
     if told == ["ALL", "HEM", "ALL", "HEM"]:

@@ -458,7 +458,7 @@ CHECKS: dict[str, Check] = {
         {
             91: "That is the best of five tries; what would the next draw give?",
             79: "That is the worst; honest is what one may expect of a draw.",
-            83: "That is the median, which would do; the lesson asks for the mean.",
+            83: "That is the median; the mean is asked for.",
         },
         "Add the five up and divide by their number.",
     ),
@@ -466,7 +466,7 @@ CHECKS: dict[str, Check] = {
         "the differences draw by draw",
         {
             "the best of each": "Each was lucky with some people; not with the same ones.",
-            "the mean of each": "Right, but wasteful: both met the same people in each draw.",
+            "the mean of each": "Right, but how sure is it? Both models met the same people.",
         },
     ),
     "12.3": _number(
