@@ -10,25 +10,27 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import minimize_scalar
-from scipy.special import expit, logit
+from scipy.special import expit
 from sklearn import metrics as sk
 
 from leukhelpers import evaluation
-from leukhelpers.cells import InputError
+from leukhelpers.cells import ALL, InputError
 
 _CERTAIN = 1e-12  # a probability of exactly 0 or 1 has no logit
 
 
 def logits(probabilities: npt.ArrayLike) -> np.ndarray:
-    """Turn probabilities into logits; 0 and 1 are taken for nearly so."""
-    return logit(np.clip(np.asarray(probabilities, float), _CERTAIN, 1 - _CERTAIN))
+    """Turn probabilities into logits; 0 and 1 are taken for nearly so, and are as far from 0."""
+    given = np.asarray(probabilities, float)
+    return np.log(np.clip(given, _CERTAIN, 1)) - np.log(np.clip(1 - given, _CERTAIN, 1))
 
 
 def fit_temperature(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
     """Find the temperature by which logits are divided, so that probabilities fit the truth.
 
-    One number cannot change the order of the cells, and so not the AUROC either. Above
-    one it makes a model humbler, below one bolder.
+    One number cannot change the order of the cells (unless they come so near 0 or 1 that
+    they are rounded to it), and so not the AUROC either. Above one it makes a model
+    humbler, below one bolder.
 
     Parameters
     ----------
@@ -40,7 +42,10 @@ def fit_temperature(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> floa
     Returns
     -------
     float
-        The temperature with the smallest cross-entropy, from 0.05 to 20.
+        The temperature with the smallest cross-entropy, from 0.05 to 20. One, which changes
+        nothing, where these cells say nothing of it: where all logits are zero, and where
+        every ALL cell is told more probable than 0.5 and every HEM cell less, so that ever
+        bolder answers would fit ever better.
 
     Raises
     ------
@@ -53,6 +58,8 @@ def fit_temperature(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> floa
     """
     truth, scores = _both_classes(labels, probabilities)
     raw = logits(scores)
+    if (np.where(truth == ALL, raw, -raw) >= 0).all():
+        return 1.0
 
     def cross_entropy(log_temperature: float) -> float:
         cooled = raw / np.exp(log_temperature)
@@ -95,8 +102,9 @@ def choose_threshold(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> flo
     best = int(np.argmax(right - wrong))
     if right[best] - wrong[best] <= 0:
         return 0.5
-    below = scores[scores < thresholds[best]]
-    return float((thresholds[best] + below.max()) / 2)
+    below = scores[scores < thresholds[best]].max()
+    middle = (thresholds[best] + below) / 2
+    return float(middle if middle > below else thresholds[best])  # no number may lie between
 
 
 def reliability(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> pd.DataFrame:

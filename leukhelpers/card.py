@@ -122,7 +122,9 @@ def _quality(run: runs.Run, name: str) -> str:
     if "report" in metrics:  # older runs have none
         parts += _by_class(metrics, name)
     if metrics.get("of_subjects"):
-        parts += [_subjects(metrics, name), _decisions(metrics["decisions"])]
+        parts.append(_subjects(metrics, name))
+    if "decisions" in metrics:
+        parts.append(_decisions(metrics["decisions"]))
     return "\n\n".join(parts)
 
 

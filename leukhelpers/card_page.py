@@ -79,7 +79,7 @@ def figures(run: runs.Run) -> Iterator[tuple[str, Figure]]:
         figure = plots.learning_curves(watched, title, note=note, kept_epoch=kept)
         yield "Loss and accuracy of training and validation over the epochs.", figure
     # Curves need both classes; of three classes the card has the tables.
-    if not run.metrics.get("of_subjects") or run.predictions["label"].nunique() < 2:
+    if "decisions" not in run.metrics or run.predictions["label"].nunique() < 2:
         return
     yield from _of_answers(run, name, note)
     if run.metrics["decisions"]["chosen_on"] is not None:
@@ -105,6 +105,8 @@ def _of_answers(run: runs.Run, name: str, note: str) -> Iterator[tuple[str, Figu
     title = "Every score beside the area model and the majority answer"
     figure = plots.metric_bars(run.metrics, title=title, note=note)
     yield "Metrics of all models with their 95 % intervals over groups of subjects.", figure
+    if not run.metrics["of_subjects"]:
+        return
     people = evaluation.by_subject(run.predictions)
     worst = people.iloc[0]
     title = (

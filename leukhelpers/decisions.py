@@ -50,8 +50,8 @@ def net_benefit(
     Vickers and Elkin, "Decision curve analysis", Medical Decision Making 2006.
     """
     truth, scores = evaluation.checked(labels, probabilities=probabilities)
-    at = np.asarray(thresholds, float)
-    if ((at <= 0) | (at >= 1)).any():
+    at = np.atleast_1d(np.asarray(thresholds, float))
+    if not ((at > 0) & (at < 1)).all():
         raise InputError("thresholds must lie above 0 and below 1.")
     rate = at / (1 - at)
     called = scores >= at[:, None]
@@ -83,7 +83,7 @@ def risk_coverage(
     threshold : float
         A cell is called ALL from here on; the farther away its logit, the surer the model.
     coverages : array_like of float
-        Shares of the cells that are answered.
+        Shares of the cells that are answered, above 0 and at most 1.
 
     Returns
     -------
@@ -97,13 +97,17 @@ def risk_coverage(
     Journal of Machine Learning Research 2010.
     """
     truth, scores = evaluation.checked(labels, probabilities=probabilities)
-    sure = np.abs(calibration.logits(scores) - calibration.logits(threshold))
-    wrong = ((scores >= threshold) != truth).astype(float)
+    shares = np.atleast_1d(np.asarray(coverages, float))
+    if not ((shares > 0) & (shares <= 1)).all():
+        raise InputError("coverages must lie above 0 and be at most 1.")
+    wrong = (evaluation.called_all(scores, threshold) != truth).astype(float)
+    # Rounded, for 0.3 and 0.7 are as sure as one another, but not to the last bit.
+    sure = np.abs(calibration.logits(scores) - calibration.logits(threshold)).round(9)
     # Among equals each is as wrong as their mean: no order of the file decides.
     wrong = pd.Series(wrong).groupby(sure).transform("mean").to_numpy()
     errors = np.cumsum(wrong[np.argsort(-sure, kind="stable")])
-    answered = np.maximum(1, np.round(np.asarray(coverages) * len(truth)).astype(int))
-    return pd.DataFrame({"coverage": coverages, "risk": errors[answered - 1] / answered})
+    answered = np.maximum(1, np.round(shares * len(truth)).astype(int))
+    return pd.DataFrame({"coverage": shares, "risk": errors[answered - 1] / answered})
 
 
 def fit_sets(
@@ -118,7 +122,8 @@ def fit_sets(
     probabilities : array_like of float, shape (n,)
         P(ALL) by a model that has not learnt from them.
     missed : float
-        Share of the cells of each class whose own class may be missing in their set.
+        Share of the cells of each class whose own class may be missing in their set, at
+        least 0 and below 1.
 
     Returns
     -------
@@ -128,7 +133,7 @@ def fit_sets(
     Raises
     ------
     InputError
-        If a class is missing.
+        If a class is missing, or an argument is not as described.
 
     Notes
     -----
@@ -137,6 +142,8 @@ def fit_sets(
     those here. Cells of other people are not: what is left of it must be measured.
     """
     truth, scores = evaluation.checked(labels, probabilities=probabilities)
+    if not 0 <= missed < 1:
+        raise InputError(f"missed must be a share from 0 to below 1, not {missed!r}.")
     least = {}
     for label, name in enumerate(CLASS_NAMES):
         own = np.sort((scores if label == ALL else 1 - scores)[truth == label])

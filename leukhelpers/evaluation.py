@@ -11,6 +11,7 @@ A quantity that is not defined, such as the AUROC of cells of one class, is
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -122,7 +123,7 @@ def confusion(
         If an argument is not as described; the message names it.
     """
     truth, scores = checked(labels, probabilities=probabilities)
-    return confusion_of(truth, _called(scores, threshold), CLASS_NAMES)
+    return confusion_of(truth, called_all(scores, threshold), CLASS_NAMES)
 
 
 def confusion_of(truth: np.ndarray, called: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
@@ -159,7 +160,7 @@ def classification_report(
         If an argument is not as described; the message names it.
     """
     truth, scores = checked(labels, probabilities=probabilities)
-    return report_of(truth, _called(scores, threshold), CLASS_NAMES)
+    return report_of(truth, called_all(scores, threshold), CLASS_NAMES)
 
 
 def report_of(truth: np.ndarray, called: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
@@ -208,7 +209,7 @@ def metrics(
         If an argument is not as described; the message names it.
     """
     truth, scores = checked(labels, probabilities=probabilities)
-    called = _called(scores, threshold)
+    called = called_all(scores, threshold)
     values: dict[str, float | None] = dict.fromkeys(METRICS)
     values["accuracy"] = float(sk.accuracy_score(truth, called))
     values["weighted_f1"] = float(sk.f1_score(truth, called, average="weighted", zero_division=0))
@@ -261,9 +262,9 @@ def by_subject(predictions: pd.DataFrame, threshold: float = 0.5) -> pd.DataFram
     truth, scores = checked(predictions["label"], probability=predictions["probability"])
     cells = pd.DataFrame(
         {
-            "subject": _checked_groups(predictions["subject"], len(truth), "subject"),
+            "subject": checked_groups(predictions["subject"], len(truth), "subject"),
             "label": truth,
-            "correct": _called(scores, threshold) == truth,
+            "correct": called_all(scores, threshold) == truth,
             "probability": scores,
         }
     )
@@ -277,7 +278,7 @@ def by_subject(predictions: pd.DataFrame, threshold: float = 0.5) -> pd.DataFram
         label=("label", "first"),
         cells=("label", "size"),
         correct=("correct", "mean"),
-        mean_probability=("probability", "mean"),
+        mean_probability=("probability", statistics.mean),
     ).reset_index()
     return table.sort_values(
         ["correct", "cells", "subject"], ascending=[True, False, True], ignore_index=True
@@ -349,7 +350,7 @@ def bootstrap(
     truth, scores = checked(labels, probabilities=probabilities)
     codes, n_groups = group_codes(groups, len(truth))
     weights = complete_resamples(truth, codes, n_groups, n_resamples, seed)
-    called = _called(scores, threshold)
+    called = called_all(scores, threshold)
     return pd.DataFrame(
         {
             **weighted_ranking(weights, codes, truth, scores),
@@ -379,8 +380,9 @@ def intervals(
     -------
     dict of str to (float, float) or (None, None)
         For each of ``METRICS`` the 2.5th and the 97.5th percentile. (None, None)
-        if there is one group only, or if fewer than half of the resamples hold
-        both classes; :func:`interval_notes` says which.
+        if all cells of a class are of one group, whom every resample would hold, or
+        if fewer than half of the resamples hold both classes; :func:`interval_notes`
+        says which.
 
     Raises
     ------
@@ -388,8 +390,8 @@ def intervals(
         If an argument is not as described; the message names it.
     """
     resampled = bootstrap(labels, probabilities, groups, threshold, n_resamples, seed)
-    _, n_groups = group_codes(groups, np.size(labels))
-    return {name: interval(resampled[name], n_groups, n_resamples) for name in METRICS}
+    fewest = fewest_groups(checked_labels(labels), groups)
+    return {name: interval(resampled[name], fewest, n_resamples) for name in METRICS}
 
 
 def interval_notes(
@@ -423,6 +425,13 @@ def interval_notes(
         return [f"{start} is undefined and no interval can be given."]
     if n_groups == 1:
         return ["All cells belong to one group, so no interval can be given."]
+    if fewest_groups(truth, groups) == 1:
+        alone = [
+            name for label, name in enumerate(classes) if len(np.unique(codes[truth == label])) == 1
+        ]
+        return [
+            f"All {' and all '.join(alone)} cells are of one group, so no interval can be given."
+        ]
     kept = len(complete_resamples(truth, codes, n_groups, n_resamples, seed, len(classes)))
     if kept == n_resamples:
         return []
@@ -474,7 +483,7 @@ def compare(
     weights = complete_resamples(truth, codes, n_groups, n_resamples, seed)
     resampled_a = weighted_ranking(weights, codes, truth, scores_a)["auroc"]
     resampled_b = weighted_ranking(weights, codes, truth, scores_b)["auroc"]
-    low, high = interval(resampled_a - resampled_b, n_groups, n_resamples)
+    low, high = interval(resampled_a - resampled_b, fewest_groups(truth, groups), n_resamples)
     return {
         "auroc_a": auroc_a,
         "auroc_b": auroc_b,
@@ -525,6 +534,7 @@ def summary(
         If a column is missing or a value is not as described.
     """
     require_columns(predictions, ["subject", "group", "label", *columns.values()])
+    predictions = with_names(predictions)
     labels, groups = predictions["label"], predictions["group"]
     checked(labels, **{column: predictions[column] for column in columns.values()})
 
@@ -587,12 +597,12 @@ def subject_means(predictions: pd.DataFrame, columns: Sequence[str]) -> pd.DataF
     Returns
     -------
     pandas.DataFrame
-        A row a subject, in the order of their names, with the same columns, to
-        twelve decimals: the mean of equal numbers is off in the sixteenth, and
-        would put subjects of equal scores in an order.
+        A row a subject, in the order of their names, with the same columns.
     """
     grouped = predictions.groupby("subject")
-    means = grouped[list(columns)].mean().round(12)
+    # Exact, since 0.7 three times, added up and divided by three, is another number than 0.7:
+    # subjects of equal scores would be put in an order.
+    means = grouped[list(columns)].agg(statistics.mean)
     return grouped[["group", "label"]].first().join(means).reset_index()
 
 
@@ -733,10 +743,19 @@ def _weighted_errors(
     return {name: np.round(values, 12) for name, values in errors.items()}
 
 
-def interval(values: npt.ArrayLike, n_groups: int, n_resamples: int) -> Interval:
-    """Take the 95 % percentile interval, or (None, None) where it would mislead."""
+def fewest_groups(truth: np.ndarray, groups: npt.ArrayLike) -> int:
+    """Count the groups that hold cells of a class, for that class which has the fewest."""
+    codes, _ = group_codes(groups, len(truth))
+    return min(len(np.unique(codes[truth == label])) for label in np.unique(truth))
+
+
+def interval(values: npt.ArrayLike, fewest: int, n_resamples: int) -> Interval:
+    """Take the 95 % percentile interval, or (None, None) where it would mislead.
+
+    With one group for a class (`fewest` is 1) all that is resampled of it is that group.
+    """
     kept = np.asarray(values)
-    if n_groups == 1 or len(kept) < n_resamples / 2:
+    if fewest == 1 or len(kept) < n_resamples / 2:
         return None, None
     low, high = np.quantile(kept, [0.025, 0.975])
     return float(low), float(high)
@@ -792,9 +811,10 @@ def checked_probabilities(given: npt.ArrayLike, name: str) -> np.ndarray:
     return scores
 
 
-def _checked_groups(groups: npt.ArrayLike, n: int, name: str = "groups") -> np.ndarray:
+def checked_groups(groups: npt.ArrayLike, n: int, name: str = "groups") -> np.ndarray:
     """Return groups as an array of str, or raise an error that names the argument."""
-    given = pd.Series(np.asarray(groups).ravel())
+    # As objects: an array of text would make a name of what is missing, "nan".
+    given = pd.Series(np.asarray(groups, dtype=object).ravel())
     if np.ndim(groups) != 1 or len(given) != n:
         raise InputError(f"{name} must hold one name a cell: got {len(given)} names for {n} cells.")
     named = given.astype(str).str.strip()
@@ -803,13 +823,22 @@ def _checked_groups(groups: npt.ArrayLike, n: int, name: str = "groups") -> np.n
     return named.to_numpy(dtype=str)
 
 
+def with_names(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Write subjects and groups as the names that they are counted by, or raise an error."""
+    names = {
+        column: checked_groups(predictions[column], len(predictions), column)
+        for column in ("subject", "group")
+    }
+    return predictions.assign(**names)
+
+
 def group_codes(groups: npt.ArrayLike, n: int) -> tuple[np.ndarray, int]:
     """Give each cell the number of its group, in the order of their names, and count them."""
-    names, codes = np.unique(_checked_groups(groups, n), return_inverse=True)
+    names, codes = np.unique(checked_groups(groups, n), return_inverse=True)
     return codes, len(names)
 
 
-def _called(scores: np.ndarray, threshold: float) -> np.ndarray:
+def called_all(scores: np.ndarray, threshold: float) -> np.ndarray:
     """1 where a cell is called ALL, else 0."""
     if not 0 <= threshold <= 1:
         raise InputError(f"threshold must be from 0 to 1, not {threshold!r}.")

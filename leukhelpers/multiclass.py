@@ -102,9 +102,8 @@ def metrics(
     if found > 1:
         values["mcc"] = float(sk.matthews_corrcoef(truth, called))
     if found == len(classes):
-        values["macro_auroc"] = float(
-            sk.roc_auc_score(truth, scores, multi_class="ovr", average="macro")
-        )
+        of_each = [sk.roc_auc_score(truth == label, scores[:, label]) for label in range(found)]
+        values["macro_auroc"] = float(np.mean(of_each))
         values["balanced_accuracy"] = float(sk.balanced_accuracy_score(truth, called))
         values["macro_f1"] = float(sk.f1_score(truth, called, average="macro", zero_division=0))
     return values
@@ -240,17 +239,18 @@ def summary(
     """
     needed = [name for model in columns for name in columns_of(model, classes, columns)]
     evaluation.require_columns(predictions, ["subject", "group", "label", *needed])
+    predictions = evaluation.with_names(predictions)
     labels, groups = predictions["label"], predictions["group"]
     models, classwise = {}, {}
     for model in columns:
         scores = predictions[columns_of(model, classes, columns)].to_numpy()
         over_all, of_class = bootstrap(labels, scores, groups, classes, N_RESAMPLES, seed)
-        n_groups = groups.nunique()
-        models[model] = _with_bounds(metrics(labels, scores, classes), over_all, n_groups)
+        fewest = evaluation.fewest_groups(labels.to_numpy(), groups)
+        models[model] = _with_bounds(metrics(labels, scores, classes), over_all, fewest)
         classwise[model] = {
             name: {
                 "cells": int((labels == label).sum()),
-                **_with_bounds(values, of_class[name], n_groups),
+                **_with_bounds(values, of_class[name], fewest),
             }
             for label, (name, values) in enumerate(by_class(labels, scores, classes).items())
         }
@@ -265,12 +265,12 @@ def summary(
 
 
 def _with_bounds(
-    values: dict[str, float | None], resampled: pd.DataFrame, n_groups: int
+    values: dict[str, float | None], resampled: pd.DataFrame, fewest: int
 ) -> dict[str, dict[str, float | None]]:
     """Put each value beside its 95 % interval."""
     told = {}
     for metric, value in values.items():
-        low, high = evaluation.interval(resampled[metric], n_groups, N_RESAMPLES)
+        low, high = evaluation.interval(resampled[metric], fewest, N_RESAMPLES)
         told[metric] = {"value": value, "low": low, "high": high}
     return told
 

@@ -217,7 +217,8 @@ def about(served: serve.Served) -> str:
     ]
     rule = served.rule
     if rule.chosen_on:
-        at = [f"{serve.calibrated(rule, p):.0%}" for p in (rule.low, rule.threshold, rule.high)]
+        low, high = rule.borders
+        at = [f"{serve.calibrated(rule, p):.0%}" for p in (low, rule.threshold, high)]
         lines.append(
             f"From a calibrated probability of {at[1]} on a cell is called "
             f"{served.classes[1]}; between {at[0]} and {at[2]} there is no answer. Chosen on "

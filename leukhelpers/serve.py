@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,17 +40,33 @@ class Rule(NamedTuple):
         By which logits are divided, see :mod:`leukhelpers.calibration`.
     threshold : float
         The operating point: from this probability of the model on, a cell is called ALL.
-    low, high : float
-        Between these probabilities of the model no answer is given.
+    least : dict of str to float, or None
+        How probable each class must be to be named, see :func:`leukhelpers.decisions.sets`.
     chosen_on : int
         Number of validation cells; 0 if there were none to choose on.
     """
 
     temperature: float = 1.0
     threshold: float = 0.5
-    low: float = 0.5
-    high: float = 0.5
+    least: Mapping[str, float] | None = None
     chosen_on: int = 0
+
+    @property
+    def borders(self) -> tuple[float, float]:
+        """Between which probabilities of the model no answer is given."""
+        if self.least is None:
+            return self.threshold, self.threshold
+        borders = (1 - self.least["HEM"], self.least["ALL"], self.threshold)
+        return min(borders), max(borders)
+
+    def called(self, probability: float) -> int | None:
+        """Give the number of the class, or None where both are named, or neither, or the other."""
+        called = int(probability >= self.threshold)
+        if self.least is not None:
+            named = decisions.sets([probability], self.least)[0]
+            if named.sum() != 1 or not named[called]:
+                return None
+        return called
 
 
 class Served(NamedTuple):
@@ -148,10 +164,8 @@ def _rule(run: runs.Run, name: str) -> Rule:
     labels, scores = kept["label"], kept[runs.columns_of_run(name)[name]]
     threshold = calibration.choose_threshold(labels, scores)
     least = decisions.fit_sets(labels, scores)
-    # Between these two a cell would be called both, or neither.
-    borders = (1 - least["HEM"], least["ALL"], threshold)
     temperature = calibration.fit_temperature(labels, scores)
-    return Rule(temperature, threshold, min(borders), max(borders), len(kept))
+    return Rule(temperature, threshold, least, len(kept))
 
 
 def _quick(
@@ -258,10 +272,11 @@ def answer_picture(served: Served, picture: np.ndarray) -> dict[str, Any]:
     else:
         cooled = calibrated(served.rule, float(raw))
         of_each = [1 - cooled, cooled]
-        if served.rule.chosen_on and served.rule.low < raw < served.rule.high:
+        called = served.rule.called(float(raw))
+        if called is None:
             told["why"] = NEAR
         else:
-            told["answer"] = served.classes[int(raw >= served.rule.threshold)]
+            told["answer"] = served.classes[called]
         told["probability_all"] = round(cooled, 6)
         told["uncalibrated"] = round(float(raw), 6)
     if served.classes != CLASS_NAMES:

@@ -43,6 +43,20 @@ def test_cooling_by_one_changes_nothing_and_certainty_stays_finite():
     assert np.isfinite(logit(calibration.cool(told, 3.0))).all()
 
 
+@pytest.mark.parametrize("told", [(0.2, 0.3, 0.6, 0.7), (0.5, 0.5, 0.5, 0.5)])
+def test_where_cells_say_nothing_of_a_temperature_it_stays_at_one(told):
+    # All on their right side: ever bolder would fit ever better. All at one half: no effect.
+    assert calibration.fit_temperature([0, 0, 1, 1], told) == 1.0
+    assert calibration.fit_temperature([0, 0, 1, 1], told[::-1]) >= 1.0
+
+
+def test_a_threshold_between_neighbours_that_touch_is_the_upper_one():
+    low = 0.30000000000000004
+    told = [low, np.nextafter(low, 1)]
+    threshold = calibration.choose_threshold([0, 1], told)
+    assert evaluation.metrics([0, 1], told, threshold)["balanced_accuracy"] == 1.0
+
+
 def test_the_threshold_of_a_worked_example_lies_between_two_cells():
     labels = [0, 0, 0, 1, 0, 1, 1]
     told = [0.1, 0.2, 0.3, 0.5, 0.6, 0.7, 0.9]

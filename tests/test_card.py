@@ -105,6 +105,7 @@ def test_metrics_without_subjects_or_with_undefined_values_have_no_nan(run):
     metrics["models"]["svm"]["auroc"] = {"value": None, "low": None, "high": None}
     text = card.render(run._replace(metrics=metrics))
     assert "### By subject" not in text
+    assert "### Threshold, calibration, abstention" in text
     assert rows_of(text, "model | AUROC | balanced accuracy")[0][1] == "–"
 
 
@@ -143,7 +144,10 @@ def test_a_network_has_its_curves_and_what_was_not_measured_has_no_figure(run):
     assert len(dict(card_page.figures(run._replace(history=history)))) == 8
     unchosen = {**run.metrics, "decisions": {**run.metrics["decisions"], "chosen_on": None}}
     assert len(dict(card_page.figures(run._replace(metrics=unchosen)))) == 4
-    assert not dict(card_page.figures(run._replace(metrics={**run.metrics, "of_subjects": None})))
+    of_cells = {**run.metrics, "of_subjects": None}
+    assert len(dict(card_page.figures(run._replace(metrics=of_cells)))) == 6
+    nothing = {name: value for name, value in of_cells.items() if name != "decisions"}
+    assert not dict(card_page.figures(run._replace(metrics=nothing)))
 
 
 def test_a_fine_tuned_network_has_fewer_epochs_than_the_profile_and_still_a_page(run):
@@ -151,7 +155,7 @@ def test_a_fine_tuned_network_has_fewer_epochs_than_the_profile_and_still_a_page
     about["profile"] = {**about["profile"], "epochs": 10}
     losses = {name: [0.7, 0.6, 0.5] for name in ("loss", "val_loss", "accuracy", "val_accuracy")}
     history = pd.DataFrame({"epoch": [1, 2, 3], **losses})
-    metrics = {**run.metrics, "of_subjects": None}
+    metrics = {name: value for name, value in run.metrics.items() if name != "decisions"}
     (figure,) = dict(
         card_page.figures(run._replace(about=about, history=history, metrics=metrics))
     ).values()

@@ -41,7 +41,7 @@ def test_who_calls_every_cell_all_has_the_net_benefit_of_calling_all():
     assert table["model"].tolist() == pytest.approx(table["call_all"].tolist())
 
 
-@pytest.mark.parametrize("at", [0.0, 1.0, -1.0])
+@pytest.mark.parametrize("at", [0.0, 1.0, -1.0, np.nan])
 def test_thresholds_without_a_rate_of_exchange_are_refused(at):
     with pytest.raises(InputError, match="above 0 and below 1"):
         decisions.net_benefit([1, 0], [0.5, 0.5], [at])
@@ -57,6 +57,26 @@ def test_a_model_that_is_equally_sure_of_all_gains_nothing_by_abstaining():
     labels = np.array([1, 0, 0, 1, 1, 0, 1, 1, 1, 1])
     table = decisions.risk_coverage(labels, np.full(10, 0.7))
     assert table["risk"].tolist() == pytest.approx([0.3] * 10)
+
+
+@pytest.mark.parametrize("told", [(0.0, 1.0), (0.3, 0.7), (0.1, 0.9), (0.2, 0.8)])
+def test_as_sure_of_one_class_as_of_the_other_is_as_sure(told):
+    labels = np.array([0] * 5 + [1] * 3 + [0] * 2)  # of ten answers two are wrong, all ALL
+    table = decisions.risk_coverage(labels, np.repeat(told, 5))
+    assert table["risk"].tolist() == pytest.approx([0.2] * 10)
+
+
+def test_shares_that_are_none_are_refused():
+    labels, told = [0, 1], [0.2, 0.7]
+    for missed in (-0.1, 1.0, 10, np.nan):
+        with pytest.raises(InputError, match="missed must be"):
+            decisions.fit_sets(labels, told, missed)
+    for coverage in (0.0, 1.5, np.nan):
+        with pytest.raises(InputError, match="coverages"):
+            decisions.risk_coverage(labels, told, coverages=[coverage])
+    with pytest.raises(InputError, match="threshold"):
+        decisions.risk_coverage(labels, told, threshold=50)
+    assert len(decisions.net_benefit(labels, told, 0.3)) == 1
 
 
 def test_at_full_coverage_the_risk_is_one_minus_the_accuracy():

@@ -218,16 +218,33 @@ def test_resamples_without_a_class_are_left_out_and_counted() -> None:
 
 
 def test_no_interval_where_most_resamples_lack_a_class() -> None:
-    # Two groups of one class each: about half of the resamples draw the same one twice.
-    labels, scores, groups = [0, 1], [0.2, 0.8], ["H1", "1"]
+    # One resample only, and a seed with which it draws no healthy one of the eight.
+    labels, scores, groups = [0, 0, *[1] * 6], np.linspace(0.1, 0.8, 8), list("abcdefgh")
     seed = next(
         seed
         for seed in range(50)
-        if len(evaluation.bootstrap(labels, scores, groups, 0.5, 99, seed)) < 49
+        if not len(evaluation.bootstrap(labels, scores, groups, 0.5, 1, seed))
     )
-    bounds = evaluation.intervals(labels, scores, groups, n_resamples=99, seed=seed)
+    bounds = evaluation.intervals(labels, scores, groups, n_resamples=1, seed=seed)
     assert set(bounds.values()) == {(None, None)}
-    assert "more groups" in evaluation.interval_notes(labels, groups, 99, seed)[0]
+    assert "more groups" in evaluation.interval_notes(labels, groups, 1, seed)[0]
+
+
+def test_no_interval_where_one_group_holds_all_cells_of_a_class() -> None:
+    # Of one healthy person there is no other to draw: the interval would have no width.
+    table = pd.DataFrame(
+        {
+            "subject": list("HHHHabcd"),
+            "group": list("HHHHabcd"),
+            "label": [0] * 4 + [1] * 4,
+            "probability": [0.1, 0.2, 0.6, 0.3, 0.4, 0.7, 0.8, 0.9],
+            "area_probability": np.linspace(0, 1, 8),
+        }
+    )
+    found = evaluation.summary(table, columns={"cnn": "probability", "area": "area_probability"})
+    assert found["models"]["cnn"]["specificity"] == {"value": 0.75, "low": None, "high": None}
+    assert found["compared"]["area"]["low"] is None
+    assert found["notes"] == ["All HEM cells are of one group, so no interval can be given."]
 
 
 def test_one_class_leaves_undefined_what_compares_two() -> None:
@@ -299,6 +316,32 @@ def test_one_answer_for_every_cell_ranks_no_subject_before_another() -> None:
         "low": 0.5,
         "high": 0.5,
     }
+
+
+def test_the_mean_of_a_subject_is_exact() -> None:
+    table = pd.DataFrame(
+        {"subject": list("aaabcd"), "group": list("aaabcd"), "label": [1, 1, 1, 0, 0, 1]}
+    ).assign(probability=[1 / 3] * 3 + [1e-14, 2e-14, 3e-14])
+    found = evaluation.summary(table, threshold=1 / 3, columns={"cnn": "probability"})
+    assert found["of_subjects"]["cnn"]["sensitivity"]["value"] == 0.5
+    assert found["of_subjects"]["cnn"]["auroc"]["value"] == 1.0
+    assert {row["subject"]: row["mean_probability"] for row in found["worst_first"]} == {
+        "a": 1 / 3,
+        "b": 1e-14,
+        "c": 2e-14,
+        "d": 3e-14,
+    }
+
+
+def test_names_are_counted_as_they_are_grouped() -> None:
+    table = pd.DataFrame(
+        {"subject": [1, "1", " 1", 2], "group": ["one", "two", "two", "two"], "label": [0, 0, 0, 1]}
+    ).assign(probability=[0.2, 0.6, 0.6, 0.8])
+    found = evaluation.summary(table, columns={"cnn": "probability"})
+    assert (found["subjects"], len(found["worst_first"])) == (2, 2)
+    for missing in (np.nan, None, " "):
+        with pytest.raises(InputError, match="some are empty"):
+            evaluation.intervals([0, 1], [0.1, 0.2], ["a", missing])
 
 
 def test_each_class_and_each_difference_stand_in_the_summary() -> None:

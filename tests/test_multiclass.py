@@ -120,6 +120,11 @@ def test_summary_has_the_shape_of_that_for_two_and_survives_json() -> None:
     assert sum(entry["cells"] for entry in found["by_class"]["cnn"].values()) == 200
 
 
+def test_rounded_probabilities_are_measured() -> None:
+    labels, thirds = [0, 1, 2, 0, 1, 2], np.full((6, 3), 0.333)
+    assert multiclass.metrics(labels, thirds, CLASSES[:3])["macro_auroc"] == 0.5
+
+
 def test_majority_answer_is_the_most_frequent_class_and_ranks_nothing() -> None:
     found = multiclass.summary(predictions_table(), CLASSES)
     assert found["models"]["majority"]["macro_auroc"] == {"value": 0.5, "low": 0.5, "high": 0.5}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leukhelpers import export, familiar, files, runs, serve, training
+from leukhelpers import decisions, export, familiar, files, runs, serve, training
 from leukhelpers.cells import InputError
 from tests import hostile
 
@@ -103,16 +103,30 @@ def test_a_long_picture_is_refused_before_it_is_decoded(served, monkeypatch):
 
 def test_between_low_and_high_no_answer_is_given(served, cell):
     raw = serve.answer(served, cell)["uncalibrated"]
-    near = serve.Rule(1.0, raw, raw - 0.1, raw + 0.1, 9)
+    near = serve.Rule(1.0, raw, {"HEM": 1.1 - raw, "ALL": raw + 0.1}, 9)
     told = serve.answer(served._replace(rule=near), cell)
     assert (told["answer"], told["why"]) == (None, serve.NEAR)
     assert told["probability_all"] == pytest.approx(raw, abs=1e-5)
     for threshold, wanted in ((raw - 0.05, "ALL"), (raw + 0.05, "HEM")):
-        far = serve.Rule(2.0, threshold, threshold, threshold, 9)
+        far = serve.Rule(2.0, threshold, {"HEM": 1 - threshold, "ALL": threshold}, 9)
         told = serve.answer(served._replace(rule=far), cell)
         assert (told["answer"], told["why"]) == (wanted, None)
         # The calibrated probability stands on the same side of the calibrated point.
         assert (told["probability_all"] >= told["operating_point"]) == (wanted == "ALL")
+
+
+def test_no_answer_is_given_where_the_sets_name_both_classes_or_none():
+    both, none = {"HEM": 0.4, "ALL": 0.4}, {"HEM": 0.7, "ALL": 0.7}
+    for least, silent in ((both, [0.4, 0.5, 0.6]), (none, [0.31, 0.5, 0.69])):
+        rule = serve.Rule(1.0, 0.5, least, 9)
+        found = [rule.called(probability) for probability in (0.2, *silent, 0.8)]
+        assert found == [0, None, None, None, 1]
+        named = decisions.sets(silent, least)
+        assert (named.sum(axis=1) != 1).all()
+    assert serve.Rule(1.0, 0.5, both, 9).borders == pytest.approx((0.4, 0.6))
+    assert serve.Rule(1.0, 0.9, none, 9).called(0.8) is None  # named ALL, below the threshold
+    never = serve.Rule(1.0, 0.5, {"HEM": 0.0, "ALL": 0.0}, 9)  # too few cells to promise by
+    assert [never.called(probability) for probability in (0.0, 1.0)] == [None, None]
 
 
 def test_strangers_get_neither_answer_nor_probability(served):
