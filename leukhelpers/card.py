@@ -119,6 +119,26 @@ def _quality(run: runs.Run, name: str) -> str:
         parts.append(
             report.markdown(["class", *classes], classes.reset_index().to_numpy().tolist())
         )
+    return "\n\n".join([*parts, details(metrics, name)]).rstrip()
+
+
+def details(metrics: dict[str, Any], name: str) -> str:
+    """Tell what stands behind the scores of a model and of those beside it, as Markdown.
+
+    Parameters
+    ----------
+    metrics : dict
+        From :func:`leukhelpers.evaluation.summary`, with ``decisions`` or without.
+    name : str
+        The model whose scores these are, the first of the metrics' models.
+
+    Returns
+    -------
+    str
+        Tables by class and by subject, and what was chosen on validation cells; of each
+        as far as it was measured.
+    """
+    parts = []
     if "report" in metrics:  # older runs have none
         parts += _by_class(metrics, name)
     if metrics.get("of_subjects"):
@@ -171,15 +191,20 @@ def _decisions(decided: dict[str, Any]) -> str:
     if decided["chosen_on"] is None:
         return title + " ".join(decided["notes"])
     chosen = decided["chosen_on"]
-    rows = []
+    points, rows = [], []
     for model, found in decided["models"].items():
         at, covered = found["at_threshold"], found["coverage"]
-        rows.append(
+        points.append(
             [
                 MODEL_NAMES[model],
                 f"{found['threshold']:.2f}",
                 report.told(at["sensitivity"]),
                 report.told(at["specificity"]),
+            ]
+        )
+        rows.append(
+            [
+                MODEL_NAMES[model],
                 f"{found['temperature']:.2f}",
                 report.told(found["calibrated"]["ece"]),
                 f"{_share(covered['HEM'])} / {_share(covered['ALL'])}",
@@ -187,19 +212,19 @@ def _decisions(decided: dict[str, Any]) -> str:
                 _share(covered["right"]),
             ]
         )
+    at_point = ["model", "threshold", "sensitivity there", "specificity there"]
     columns = [
-        *("model", "threshold", "sensitivity there", "specificity there", "temperature"),
-        *(
-            "calibration error then",
-            "promise of 90 % kept (HEM / ALL)",
-            "answered",
-            "of these right",
-        ),
+        "model",
+        "temperature",
+        "calibration error then",
+        "promise of 90 % kept (HEM / ALL)",
+        "answered",
+        "of these right",
     ]
     return (
         f"{title}Chosen on {chosen['cells']} cells of {chosen['subjects']} validation subjects "
         "by answers of a model that had not learnt from them; measured on the held-out ones.\n\n"
-        f"{report.markdown(columns, rows)}"
+        f"{report.markdown(at_point, points)}\n\n{report.markdown(columns, rows)}"
     )
 
 

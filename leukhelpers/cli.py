@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.progress import (
     BarColumn,
     Progress,
@@ -653,6 +654,10 @@ def _known_models(names: list[str], random_weights: bool) -> list[str]:
     return names
 
 
+# What is too much for a line each: tables, as on the model's card.
+_IN_DETAIL = ("report", "compared", "of_subjects", "worst_first", "decisions", "notes")
+
+
 def _report(found: dict[str, Any], as_json: bool) -> None:
     """Print what was found, as JSON or as lines and tables."""
     if as_json:
@@ -661,7 +666,7 @@ def _report(found: dict[str, Any], as_json: bool) -> None:
     for caution in found.get("cautions", []):
         output.print(f"Caution: {caution}", markup=False)
     for key, value in found.items():
-        if key == "cautions":
+        if key == "cautions" or key in _IN_DETAIL:
             continue
         if key == "models":
             output.print(_metrics_table(found))
@@ -671,6 +676,12 @@ def _report(found: dict[str, Any], as_json: bool) -> None:
             output.print(f"{key.replace('_', ' ')}: {value}", markup=False)
         elif value:
             output.print(f"{key.replace('_', ' ')}: {json.dumps(value)}", markup=False)
+    if "models" in found:
+        from leukhelpers import card
+
+        output.print(Markdown(card.details(found, next(iter(found["models"])))))
+        for note in found.get("notes", []):
+            output.print(note, markup=False)
 
 
 def _metrics_table(metrics: dict[str, Any]) -> Table | str:

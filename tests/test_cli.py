@@ -283,10 +283,13 @@ def test_export_leaves_two_copies_and_tells_of_them(leuk, trained, tiny_tree, tm
     assert one_sentence(error)
 
 
-def test_evaluate_without_json_prints_a_table(leuk, trained, tiny_tree):
+def test_evaluate_without_json_prints_tables(leuk, trained, tiny_tree):
     status, output, _ = leuk("evaluate", "--run", trained, "--dataset", tiny_tree)
     assert status == 0
     assert "held-out subjects" in output
+    assert "By class" in output
+    assert "Threshold, calibration, abstention" in output
+    assert "{" not in output
     assert "notice: For teaching, not for diagnosis." in output
 
 
