@@ -136,13 +136,13 @@ def render_pipeline() -> str:
             (
                 "… beside one constant batch in memory",
                 f"{speed['constant_batch']:.0f} images/s",
-                f"{speed['to_constant_batch']:.2f}",
+                f"{speed['to_constant_batch']:.3f}",
                 "0.80",
             ),
             (
                 "… beside Keras' directory reader and augmentation layers",
                 f"{speed['keras_from_directory']:.0f} images/s",
-                f"{speed['to_keras']:.1f}",
+                f"{speed['to_keras']:.2f}",
                 "2.5",
             ),
         ]
@@ -150,7 +150,7 @@ def render_pipeline() -> str:
         (
             "building the pixel cache, beside two ideal cores",
             f"{found['cache']['cache']:.0f} files/s",
-            f"{found['cache']['to_ideal']:.2f}",
+            f"{found['cache']['to_ideal']:.3f}",
             "0.85",
         ),
         ("hand-made features", f"{kinds['cells_per_second']:.0f} cells/s", "", "120 cells/s"),

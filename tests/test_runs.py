@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from PIL import Image
 
@@ -400,6 +402,10 @@ def test_training_that_is_killed_leaves_no_run(tiny_tree, tmp_path):
         assert process.stdout.readline() == b"ready\n"
         time.sleep(2)
         assert process.poll() is None
+        helpers = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGKILL)
+    for helper in helpers:  # joblib's, which would wait for their parent for long
+        with contextlib.suppress(psutil.NoSuchProcess):
+            helper.kill()
     with pytest.raises(InputError, match="no finished run"):
         runs.read_run(tmp_path / "run")
