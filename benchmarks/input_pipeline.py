@@ -23,7 +23,7 @@ import numpy as np
 from leukhelpers import files, learning, models, runs
 from leukhelpers.augment import training_batches
 from leukhelpers.backend import keras, tf
-from leukhelpers.datasets.images import digest_images, read_image
+from leukhelpers.datasets.images import digest_images, load_image
 from leukhelpers.pixels import build_pixels, crop_and_resize
 from leukhelpers.training import make_deterministic
 
@@ -129,7 +129,7 @@ def cache(prepared: runs.Prepared) -> dict[str, list[float]]:
     def one_core() -> float:
         start = time.perf_counter()
         for path in paths:
-            crop_and_resize(read_image(path), size, crop)
+            crop_and_resize(load_image(path), size, crop)
         return len(paths) / (time.perf_counter() - start)
 
     def built() -> float:

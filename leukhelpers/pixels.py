@@ -20,7 +20,7 @@ from PIL import Image
 
 from leukhelpers.cells import InputError
 from leukhelpers.datasets.base import Dataset, set_aside_frame
-from leukhelpers.datasets.images import file_state, known_digests, pixel_digest, read_image
+from leukhelpers.datasets.images import file_state, known_digests, load_image, pixel_digest
 
 # So many pictures, spread over all, tell how an array was made.
 _SAMPLE = 256
@@ -85,13 +85,13 @@ def cell_box(image: np.ndarray) -> tuple[int, int, int, int]:
     return left, top, left + side, top + side
 
 
-def crop_and_resize(image: np.ndarray, size: int, crop: int) -> np.ndarray:
+def crop_and_resize(image: np.ndarray | Image.Image, size: int, crop: int) -> np.ndarray:
     """Cut the centre, or the cell's own box, out of a picture, and average it down.
 
     Parameters
     ----------
-    image : numpy.ndarray
-        uint8, shape (height, width, 3).
+    image : numpy.ndarray or PIL.Image.Image
+        uint8, shape (height, width, 3); or the same as an RGB picture of Pillow.
     size : int
         Side of the result in pixels.
     crop : int
@@ -105,18 +105,20 @@ def crop_and_resize(image: np.ndarray, size: int, crop: int) -> np.ndarray:
     numpy.ndarray
         uint8, shape (size, size, 3). Each pixel is the mean of the pixels it covers.
     """
-    return _cut(image, size, cell_box(image) if crop == BOX else _centre(image, crop))
+    picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    box = cell_box(np.asarray(image)) if crop == BOX else _centre(*picture.size, crop)
+    return _cut(picture, size, box)
 
 
-def _centre(image: np.ndarray, crop: int) -> tuple[int, int, int, int]:
-    top, left = (image.shape[0] - crop) // 2, (image.shape[1] - crop) // 2
+def _centre(width: int, height: int, crop: int) -> tuple[int, int, int, int]:
+    top, left = (height - crop) // 2, (width - crop) // 2
     return left, top, left + crop, top + crop
 
 
-def _cut(image: np.ndarray, size: int, box: tuple[int, int, int, int]) -> np.ndarray:
+def _cut(picture: Image.Image, size: int, box: tuple[int, int, int, int]) -> np.ndarray:
     """Cut a square out and resize it."""
     # Pillow's crop fills with black where the box reaches beyond the picture.
-    square = Image.fromarray(image).crop(box)
+    square = picture.crop(box)
     # A box smaller than the result has no pixels to average; repeated ones would be blocks.
     smaller = square.width < size
     way = Image.Resampling.BILINEAR if smaller else Image.Resampling.BOX
@@ -145,8 +147,9 @@ def resize_masks(
     """
     shades = np.repeat(np.asarray(masks, np.uint8)[..., None] * 255, 3, axis=-1)
     whole = shades if cells is None else np.asarray(cells)[..., None]
-    boxes = [cell_box(cell) if crop == BOX else _centre(cell, crop) for cell in whole]
-    pairs = zip(shades, boxes, strict=True)
+    height, width = whole.shape[1:3]
+    boxes = [cell_box(cell) if crop == BOX else _centre(width, height, crop) for cell in whole]
+    pairs = zip(map(Image.fromarray, shades), boxes, strict=True)
     small = [_cut(shade, size, box)[..., 0] >= 128 for shade, box in pairs]
     return np.array(small, dtype=bool).reshape(-1, size, size)
 
@@ -338,13 +341,13 @@ def _read_into(
     def read(row: int) -> tuple[str, str] | None:
         path, sha256 = paths[row], digests[row]
         try:
-            image = read_image(root / path)
+            image = load_image(root / path)
         except (InputError, OSError) as error:
             return path, getattr(error, "strerror", None) or str(error)
         # A checksum costs a tenth of the reading. It was made when the table was, and need not be
         # made again of a file that has not changed since; asked after reading, lest it just did.
         unchanged = known.get(path, ("", ""))[:2] == (file_state(root / path), sha256)
-        if not unchanged and pixel_digest(image) != sha256:
+        if not unchanged and pixel_digest(np.asarray(image)) != sha256:
             return path, "the file was changed after the table was made"
         array[row] = crop_and_resize(image, array.shape[1], crop)
         return None

@@ -44,10 +44,18 @@ def read_image(path: Path | str) -> np.ndarray:
         If the file is empty, cut short, no picture, larger than 25 megapixels, of
         another depth or colour mode, or has several frames.
     """
+    return np.asarray(load_image(path))
+
+
+def load_image(path: Path | str) -> Image.Image:
+    """Decode a picture as :func:`read_image` does, into Pillow's own form.
+
+    That saves a copy, during which no other thread of this process can work.
+    """
     path = Path(path)
     if path.stat().st_size > _MAX_BYTES:
         raise InputError("the file is too large")
-    return decode_image(path.read_bytes())
+    return _decoded(path.read_bytes())
 
 
 def decode_image(content: bytes, max_side: int | None = None) -> np.ndarray:
@@ -56,6 +64,10 @@ def decode_image(content: bytes, max_side: int | None = None) -> np.ndarray:
     Longer or wider pictures than `max_side`, if it is given, are refused before any pixel of
     them is decoded.
     """
+    return np.asarray(_decoded(content, max_side))
+
+
+def _decoded(content: bytes, max_side: int | None = None) -> Image.Image:
     if not content:
         raise InputError("the file is empty")
     try:
@@ -73,10 +85,8 @@ def decode_image(content: bytes, max_side: int | None = None) -> np.ndarray:
                 raise InputError("the picture has several frames; save the one that counts")
             if image.has_transparency_data:
                 black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-                return np.asarray(
-                    Image.alpha_composite(black, image.convert("RGBA")).convert("RGB")
-                )
-            return np.asarray(image.convert("RGB"))
+                return Image.alpha_composite(black, image.convert("RGBA")).convert("RGB")
+            return image.convert("RGB")
     except InputError:
         raise
     except UnidentifiedImageError:
