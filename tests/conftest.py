@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
-from leukhelpers.datasets.images import read_image
+from leukhelpers.datasets.images import load_image
 
 # A busy machine is slow, not wrong.
 settings.register_profile("course", deadline=None)
@@ -86,14 +86,14 @@ from leukhelpers import pixels
 from leukhelpers.datasets.cnmc import read_cnmc
 
 dataset = read_cnmc(sys.argv[1])
-read = pixels.read_image
+read = pixels.load_image
 
 def slow(path):
     print("read", path, flush=True)
     time.sleep(float(sys.argv[3]))
     return read(path)
 
-pixels.read_image = slow
+pixels.load_image = slow
 array = pixels.build_pixels(dataset, sys.argv[2], size=16, crop=128, n_jobs=1).array
 print("sum", int(array.sum()), flush=True)
 """
@@ -112,11 +112,11 @@ def record_reads(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], list[str
     def record(module: object) -> list[str]:
         seen: list[str] = []
 
-        def recorded(path: Path) -> np.ndarray:
+        def recorded(path: Path) -> Image.Image:
             seen.append(path.name)
-            return read_image(path)
+            return load_image(path)
 
-        monkeypatch.setattr(module, "read_image", recorded)
+        monkeypatch.setattr(module, "load_image", recorded)
         return seen
 
     return record

@@ -266,7 +266,7 @@ def test_crash_while_reading_leaves_no_cache(
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr(pixels, "read_image", crash)
+        patch.setattr(pixels, "load_image", crash)
         with pytest.raises(MemoryError):
             build(small_cnmc, tmp_path / "cache")
     assert visible(tmp_path / "cache") == []
