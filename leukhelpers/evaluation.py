@@ -262,7 +262,7 @@ def by_subject(predictions: pd.DataFrame, threshold: float = 0.5) -> pd.DataFram
     truth, scores = checked(predictions["label"], probability=predictions["probability"])
     cells = pd.DataFrame(
         {
-            "subject": checked_groups(predictions["subject"], len(truth), "subject"),
+            "subject": _checked_groups(predictions["subject"], len(truth), "subject"),
             "label": truth,
             "correct": called_all(scores, threshold) == truth,
             "probability": scores,
@@ -425,10 +425,10 @@ def interval_notes(
         return [f"{start} is undefined and no interval can be given."]
     if n_groups == 1:
         return ["All cells belong to one group, so no interval can be given."]
-    if fewest_groups(truth, groups) == 1:
-        alone = [
-            name for label, name in enumerate(classes) if len(np.unique(codes[truth == label])) == 1
-        ]
+    alone = [
+        name for label, name in enumerate(classes) if len(np.unique(codes[truth == label])) == 1
+    ]
+    if alone:
         return [
             f"All {' and all '.join(alone)} cells are of one group, so no interval can be given."
         ]
@@ -811,7 +811,7 @@ def checked_probabilities(given: npt.ArrayLike, name: str) -> np.ndarray:
     return scores
 
 
-def checked_groups(groups: npt.ArrayLike, n: int, name: str = "groups") -> np.ndarray:
+def _checked_groups(groups: npt.ArrayLike, n: int, name: str = "groups") -> np.ndarray:
     """Return groups as an array of str, or raise an error that names the argument."""
     # As objects: an array of text would make a name of what is missing, "nan".
     given = pd.Series(np.asarray(groups, dtype=object).ravel())
@@ -826,7 +826,7 @@ def checked_groups(groups: npt.ArrayLike, n: int, name: str = "groups") -> np.nd
 def with_names(predictions: pd.DataFrame) -> pd.DataFrame:
     """Write subjects and groups as the names that they are counted by, or raise an error."""
     names = {
-        column: checked_groups(predictions[column], len(predictions), column)
+        column: _checked_groups(predictions[column], len(predictions), column)
         for column in ("subject", "group")
     }
     return predictions.assign(**names)
@@ -834,7 +834,7 @@ def with_names(predictions: pd.DataFrame) -> pd.DataFrame:
 
 def group_codes(groups: npt.ArrayLike, n: int) -> tuple[np.ndarray, int]:
     """Give each cell the number of its group, in the order of their names, and count them."""
-    names, codes = np.unique(checked_groups(groups, n), return_inverse=True)
+    names, codes = np.unique(_checked_groups(groups, n), return_inverse=True)
     return codes, len(names)
 
 
