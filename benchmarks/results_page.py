@@ -211,7 +211,9 @@ def render(kept: dict[str, Any]) -> str:
         "",
         "The answers of all folds stand together here, so that every number has an interval: 95 %, "
         "by bootstrap over groups of subjects. The means over the folds are in the README. Where "
-        "scales differ between the models of two folds, the pooled AUROC suffers a little. The "
+        "scales differ between the models of two folds, the pooled AUROC suffers a little; the "
+        "majority answer is one number in each fold, but another in each, and so its pooled AUROC "
+        "is not the one half that it has in every single fold. The "
         "settings of the network were chosen on these folds ([the log](cnn-log.md)), which "
         "flatters its row.",
     ]
