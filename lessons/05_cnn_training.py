@@ -198,7 +198,11 @@ pd.concat([pd.DataFrame(beside).T, tried.set_index("about")])[columns].astype(fl
 # the network learns. In these cells colour is evidence, and our own augmentation drowned it: that
 # is what misled the plain network. The second task adds far less than the sd, so it may be luck. A
 # finer picture adds more. The last two rows come in a moment; rows with other words are ideas that
-# were dropped, and `docs/cnn-log.md` explains them.
+# were dropped, or that came after this network was settled, as *mixed* cells did (each picture with
+# a little of another laid over it); `docs/cnn-log.md` explains them.
+#
+# Look for *the same once more*. Not one thing was changed but the last digits of the augmented
+# pixels, and yet the AUROC is another. Whatever differs by less than that is luck.
 #
 # To choose the best of so many on the same folds flatters it: the more one tries, the luckier
 # the best. Whether it holds on people who had no part in any choice is the question of lesson 06.

@@ -63,7 +63,8 @@ def test_contrast_scales_the_optical_densities_about_the_mean_colour():
     inside = images[0, ..., 0] > 0
     cell = images[0, inside]
     flat = recolour(tf.constant(images), draw(1, -1, 0, 0, 0, 0)).numpy()[0, inside]
-    mean = cell.mean(axis=0)
+    mean = images[0, ::4][inside[::4]].mean(axis=0)  # every fourth row is asked
+    np.testing.assert_allclose(mean, cell.mean(axis=0), rtol=0.1)
     np.testing.assert_allclose(np.log(flat / mean), 0.95 * np.log(cell / mean), atol=1e-4)
 
 
