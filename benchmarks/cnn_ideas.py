@@ -66,8 +66,8 @@ IDEAS: dict[str, tuple[str, dict[str, Any]]] = {
                          "16 epochs", {**MILD, "measures": 1.0, "epochs": 16}),
     "finer": ("plain CNN, boxed cells of 128 pixels, mild colours, second task",
               FINER),
-    "finer, again": ("the same once more, same seed; the augmentation differs in the last digits",
-                     FINER),
+    "finer, again": ("the same once more, but for what dropout drops and the last digits of the "
+                     "augmentation", FINER),
     "people alike": ("128 pixels, every person of a class weighs the same",
                      {**FINER, "people": 1.0}),
     "focus": ("128 pixels, each cell blurred or sharpened a little", {**FINER, "focus": 0.7}),
@@ -358,10 +358,10 @@ flatters it: the spread between folds is larger than most differences here, and 
   four. This is no clean comparison, for the two ways differ in two details more; it is reason
   enough to take the simpler rule. Which epoch a few people like is mostly luck.
 
-The same recipe from the same seed gave {aurocs["finer"]:.3f} one day and
-{aurocs["finer, again"]:.3f} the next, after the augmentation had changed in the last digits; in one
-fold it moved by {moved:.3f}. **So no difference of less than about 0.01 in this table says
-anything**, and the best line is partly the luckiest.
+The same recipe with the same first weights gave {aurocs["finer"]:.3f} one day and
+{aurocs["finer, again"]:.3f} the next, when dropout dropped other numbers and the augmentation
+differed in the last digits; in one fold it moved by {moved:.3f}. **So no difference of less than
+about 0.01 in this table says anything**, and the best line is partly the luckiest.
 
 The shipped network is the one of 128 pixels without mixed cells, trained twice from different
 seeds and joined, each also turned once. A first network, stopped early by people who are held

@@ -201,8 +201,9 @@ pd.concat([pd.DataFrame(beside).T, tried.set_index("about")])[columns].astype(fl
 # were dropped, or that came after this network was settled, as *mixed* cells did (each picture with
 # a little of another laid over it); `docs/cnn-log.md` explains them.
 #
-# Look for *the same once more*. Not one thing was changed but the last digits of the augmented
-# pixels, and yet the AUROC is another. Whatever differs by less than that is luck.
+# Look for *the same once more*. Nothing was changed that should matter: which features dropout
+# happened to drop, and the last digits of the augmented pixels. Yet the AUROC is another. Whatever
+# differs by less than that may be luck.
 #
 # To choose the best of so many on the same folds flatters it: the more one tries, the luckier
 # the best. Whether it holds on people who had no part in any choice is the question of lesson 06.
