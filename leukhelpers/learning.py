@@ -46,7 +46,7 @@ _TRUSTED = (
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
 )
-_TUNING = {"epochs": 3, "patience": 2, "learning_rate": 1e-4}
+_TUNING = {"epochs": 3, "patience": 2, "learning_rate": 1e-4, "blended": 0.0}
 
 
 class Learnt(NamedTuple):

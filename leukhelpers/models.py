@@ -136,8 +136,8 @@ def join(trained: Sequence[keras.Model]) -> keras.Model:
     return joined
 
 
-def turn(trained: keras.Model) -> keras.Model:
-    """Make the network that sees the world a quarter turn later.
+def turn(trained: keras.Model, quarters: int = 1) -> keras.Model:
+    """Make the network that sees the world some quarter turns later.
 
     A cell on a slide has no up, yet the answer changes a little when it is turned. To turn
     every kernel of a network is to turn its picture the other way round (but for a pixel
@@ -148,6 +148,8 @@ def turn(trained: keras.Model) -> keras.Model:
     ----------
     trained : keras.Model
         From :func:`build_cnn`.
+    quarters : int, default 1
+        Quarter turns.
 
     Returns
     -------
@@ -158,7 +160,7 @@ def turn(trained: keras.Model) -> keras.Model:
     for old, new in zip(trained.layers, turned.layers, strict=True):
         weights = old.get_weights()
         if isinstance(old, keras.layers.Conv2D):
-            weights[0] = np.rot90(weights[0])
+            weights[0] = np.rot90(weights[0], quarters)
         new.set_weights(weights)
     return turned
 

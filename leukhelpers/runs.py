@@ -54,7 +54,7 @@ class Profile:
     each cell in its own box, ``box_size`` pixels wide. After a first network
     has shown how long to train, ``refits`` are trained on everybody and joined into one.
     ``measures_weight`` is the weight of the second task, to tell the hand-made features
-    from the pixels.
+    from the pixels; ``blended`` the share of training pictures that are laid over another.
     """
 
     name: str
@@ -68,12 +68,14 @@ class Profile:
     batch_size: int = 32
     learning_rate: float = 2e-3
     refits: int = 0
-    measures_weight: float = 0.5
+    measures_weight: float = 1.0
+    blended: float = 0.8
 
 
+BRANCHES = 4  # answers that are averaged in the network of the course: fewer than a million numbers
 PROFILES = {
-    "fast": Profile("fast", 1200, 28, epochs=10, patience=3, refits=2),
-    "full": Profile("full", 10661, 73, epochs=24, patience=10, refits=2),
+    "fast": Profile("fast", 1200, 28, epochs=16, patience=5, refits=1),
+    "full": Profile("full", 10661, 73, epochs=16, patience=8, refits=2),
 }
 
 
@@ -166,10 +168,11 @@ def train(
     """Train the course's CNN on the training rows of a split, from a fixed seed.
 
     Early stopping needs people who are not learnt from, and there are few. So a first
-    network shows how long one may train, and others are then trained for so long on the
-    training *and* the validation rows, and joined into one: each of them twice, for the
-    cell as it comes and for the cell a quarter turn later. They take as many epochs as the
-    first network *went through*, not as many as its best one: the steps shorten towards
+    network shows how long one may train, and another is then trained for so long on the
+    training *and* the validation rows, or several of them. They answer for the cell as it
+    comes and for its quarter turns, and all answers are joined into one network
+    (:func:`leukhelpers.models.turn`). They take as many epochs as the first
+    network *went through*, not as many as its best one: the steps shorten towards
     the end, and which epoch a few people like best is mostly luck (``docs/cnn-log.md``).
 
     Parameters
@@ -186,7 +189,7 @@ def train(
     Returns
     -------
     Trained
-        The networks that were trained on everybody, joined; the first one itself if the
+        What was trained on everybody, joined with its turns; the first one itself if the
         profile asks for none. The history has a row an epoch of each ``network``, see
         :func:`leukhelpers.training.fit`; the first has the number 0, and it is the one
         that has answered the validation rows.
@@ -231,9 +234,11 @@ def train_again(
         ),
         strict=True,
     )
-    # A cell has no up: each network answers for the cell as it comes, and a quarter turn later.
-    both = [seen for network in networks for seen in (network, models.turn(network))]
-    return models.join(both), pd.concat(histories, ignore_index=True)
+    # A cell has no up: each network answers for the cell as it comes, and for its turns. There is
+    # room for four answers: those of one network to four turns, or of two to two each.
+    turns = range(max(1, BRANCHES // len(networks)))
+    seen = [models.turn(network, quarters) for network in networks for quarters in turns]
+    return models.join(seen), pd.concat(histories, ignore_index=True)
 
 
 def _train_one(
@@ -276,6 +281,7 @@ def training_settings(profile: Profile) -> Any:
         patience=profile.patience,
         augment=True,
         measures_weight=profile.measures_weight,
+        blended=profile.blended,
     )
 
 

@@ -49,6 +49,8 @@ class Settings:
         Whether training images are turned, mirrored, zoomed and recoloured.
     measures_weight : float
         How much the second task counts beside the first, see :func:`fit`.
+    blended : float
+        Share of the training images that are blended with another one, labels too.
     early_stopping : bool
         False learns from the validation rows, too, for all epochs, and keeps the last
         weights: for a network whose number of epochs was found before.
@@ -60,6 +62,7 @@ class Settings:
     patience: int = 5
     augment: bool = True
     measures_weight: float = 0.5
+    blended: float = 0.0
     early_stopping: bool = True
 
 
@@ -180,7 +183,8 @@ def fit(
         train = np.sort(np.concatenate([train, validation]))
         weights = _weights_of(labels[train], "training", n_classes)
     done = _epochs_done(backup)
-    targets: list[np.ndarray] = [labels] if measures is None else [labels, _scaled(measures, train)]
+    wanted = labels if n_classes == 2 else np.eye(n_classes)[labels]
+    targets: list[np.ndarray] = [wanted] if measures is None else [wanted, _scaled(measures, train)]
     batches = training_batches(
         pixels,
         [*targets, np.vectorize(weights.get, otypes=[float])(labels)],
@@ -189,6 +193,7 @@ def fit(
         seed,
         augment=settings.augment,
         first_epoch=len(done),
+        blended=settings.blended,
     )
     validation_batches = ordered_batches(
         pixels,
@@ -410,7 +415,8 @@ def _compiled(
     loss, metrics = _loss_and_metrics(_n_classes(model))
     losses: list[Any] = [loss]
     loss_weights = [1.0]
-    trained = model
+    # Not the network itself is made ready: it is kept without optimiser and metrics.
+    trained = keras.Model(model.input, model.output)
     if measures is not None:
         trained = _with_second_task(model, measures.shape[1], seed)
         losses.append(keras.losses.MeanAbsoluteError())
@@ -430,10 +436,23 @@ def _loss_and_metrics(
 ) -> tuple[keras.losses.Loss, list[keras.metrics.Metric]]:
     """Choose what two classes, or more, are trained with."""
     if n_classes == 2:
-        named = [keras.metrics.BinaryAccuracy(name="accuracy"), keras.metrics.AUC(name="auroc")]
-        return keras.losses.BinaryCrossentropy(), named
-    named = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
-    return keras.losses.SparseCategoricalCrossentropy(), named
+        return keras.losses.BinaryCrossentropy(), [_Accuracy(name="accuracy"), _AUROC(name="auroc")]
+    named = [keras.metrics.CategoricalAccuracy(name="accuracy")]
+    return keras.losses.CategoricalCrossentropy(), named
+
+
+class _Accuracy(keras.metrics.BinaryAccuracy):
+    """Accuracy of labels that may be blended: each is what it has more of."""
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        return super().update_state(keras.ops.round(y_true), y_pred, sample_weight)
+
+
+class _AUROC(keras.metrics.AUC):
+    """AUROC of labels that may be blended: each is what it has more of."""
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        return super().update_state(keras.ops.round(y_true), y_pred, sample_weight)
 
 
 def kept_epoch(history: pd.DataFrame, settings: Settings) -> int:

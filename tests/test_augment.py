@@ -5,6 +5,7 @@ import tensorflow as tf
 from leukhelpers import augment
 from leukhelpers.augment import (
     augment_batch,
+    blend,
     move,
     ordered_batches,
     recolour,
@@ -232,3 +233,44 @@ def test_columns_of_several_numbers_stay_with_their_images():
     ).take(3):
         np.testing.assert_array_equal(images, pixels[rows.numpy().astype(int)])
         np.testing.assert_array_equal(numbers, several[rows.numpy().astype(int)])
+
+
+def loss(label, probability):
+    return -label * np.log(probability) - (1 - label) * np.log(1 - probability)
+
+
+def test_blended_labels_cost_what_both_cost_by_share_and_weight():
+    labels, weights = np.float32([1, 0, 1]), np.float32([0.5, 2, 0.5])
+    draw, measures = np.float32([0.6, 1, 0]), np.float32([[1, 2], [3, 4], [5, 6]])
+    images = np.arange(3 * 4 * 4 * 3, dtype=np.float32).reshape(3, 4, 4, 3)
+    blended, mixed, told, weighed = (
+        part.numpy() for part in blend(images, [labels, measures], weights, draw)
+    )
+    before = [2, 0, 1]  # the first has the last one as its neighbour
+    for row, own in enumerate([0.7, 0.5, 1]):
+        other = before[row]
+        np.testing.assert_allclose(
+            blended[row], own * images[row] + (1 - own) * images[other], rtol=1e-6
+        )
+        np.testing.assert_allclose(told[row], own * measures[row] + (1 - own) * measures[other])
+        for p in (0.1, 0.8):
+            apart = own * weights[row] * loss(labels[row], p)
+            apart += (1 - own) * weights[other] * loss(labels[other], p)
+            assert weighed[row] * loss(mixed[row], p) == pytest.approx(apart, rel=1e-5)
+
+
+def test_labels_of_three_classes_are_blended_too():
+    labels, draw = np.eye(3, dtype=np.float32), np.ones(3, np.float32)
+    _, mixed, _ = blend(np.zeros((3, 4, 4, 3), np.float32), [labels], np.ones(3, np.float32), draw)
+    np.testing.assert_allclose(mixed, [[0.5, 0, 0.5], [0.5, 0.5, 0], [0, 0.5, 0.5]])
+
+
+def test_the_asked_share_of_the_served_images_is_blended():
+    shades = np.arange(200, dtype=np.uint8)
+    pixels = np.broadcast_to(shades[:, None, None, None], (200, 8, 8, 3))
+    columns = [shades.astype(float), np.ones(200)]
+    served = training_batches(pixels, columns, np.arange(200), 200, 0, augment=False, blended=0.3)
+    for images, labels, weights in served.take(2):
+        np.testing.assert_allclose(images[:, 0, 0, 0], labels, rtol=1e-5)  # with equal weights
+        np.testing.assert_allclose(weights, 1, rtol=1e-6)
+        assert 0.2 < np.mean(labels.numpy() % 1 > 1e-3) < 0.4

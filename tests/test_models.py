@@ -213,15 +213,16 @@ def test_a_linear_head_of_three_classes_has_an_output_for_each(people):
     assert bias.shape == (3,)
 
 
-def test_a_turned_network_answers_a_turned_cell_as_the_network_answers_the_cell():
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_turned_network_answers_a_turned_cell_as_the_network_answers_the_cell(quarters):
     # At 63 pixels every stride and pooling lies evenly about the middle.
     network = build_cnn(63, seed=1)
     cells = np.random.default_rng(0).integers(0, 256, (6, 63, 63, 3)).astype(np.float32)
-    straight, turned = logit_model(network), logit_model(turn(network))
+    straight, turned = logit_model(network), logit_model(turn(network, quarters))
     wanted = straight.predict(cells, verbose=0)
-    found = turned.predict(np.rot90(cells, axes=(1, 2)), verbose=0)
+    found = turned.predict(np.rot90(cells, quarters, axes=(1, 2)), verbose=0)
     np.testing.assert_allclose(found, wanted, atol=1e-4)
     assert np.abs(turned.predict(cells, verbose=0) - wanted).max() > 1e-3
-    again = turn(turn(turn(turn(network))))
+    again = turn(turn(network, quarters), 4 - quarters)
     for old, new in zip(network.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)

@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -38,6 +39,7 @@ SPLIT = SimpleNamespace(
     train=np.arange(96), validation=np.arange(96, 128), test=np.arange(128, 160)
 )
 SETTINGS = Settings(epochs=4, batch_size=16, learning_rate=3e-3, patience=4, augment=True)
+BLENDED = replace(SETTINGS, blended=0.8)
 
 
 class Guarded:
@@ -172,6 +174,25 @@ def test_second_task_is_learnt_from_the_shared_layers_and_thrown_away():
     assert loss == pytest.approx(history["val_loss"].min(), rel=1e-3)
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_blended_images_teach_as_well_and_are_counted_by_their_larger_part(n_classes):
+    pixels, labels = discs()
+    labels = np.where(np.arange(160) % 3 == 0, 2, labels) if n_classes == 3 else labels
+    pixels = np.where((labels == 2)[:, None, None, None], pixels[:, :, ::-1] // 4, pixels)
+    model = build_cnn(32, 0, n_classes)
+    history = fit(model, pixels, labels, SPLIT, replace(BLENDED, epochs=8), seed=0)
+    assert 0.6 < history["accuracy"].iloc[-1] < 1.0
+    answers = predict(model, pixels, SPLIT.validation)
+    found = answers > 0.5 if n_classes == 2 else answers.argmax(axis=1)
+    assert np.mean(found == labels[SPLIT.validation]) > 0.9
+
+
+def test_a_trained_network_keeps_neither_optimiser_nor_metrics(trained, tmp_path):
+    model, _ = trained
+    model.save(tmp_path / "model.keras")
+    assert not keras.saving.load_model(tmp_path / "model.keras").compiled
+
+
 class Interrupted(keras.callbacks.Callback):
     """Break a training off in the middle of its third epoch."""
 
@@ -180,11 +201,11 @@ class Interrupted(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("second_task", [False, True])
-def test_interrupted_training_ends_as_if_it_had_not_been(second_task, tmp_path):
+@pytest.mark.parametrize(("second_task", "settings"), [(False, SETTINGS), (True, BLENDED)])
+def test_interrupted_training_ends_as_if_it_had_not_been(second_task, settings, tmp_path):
     pixels, labels = discs()
     measures = pixels.mean(axis=(1, 2)) if second_task else None
-    rest = {"settings": SETTINGS, "seed": 0, "measures": measures}
+    rest = {"settings": settings, "seed": 0, "measures": measures}
     through, broken = build_cnn(32, seed=0), build_cnn(32, seed=0)
     make_deterministic(0)
     wanted = fit(through, pixels, labels, SPLIT, **rest)
