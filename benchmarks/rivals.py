@@ -7,9 +7,6 @@ leuk train --dataset PATH --out RUN
 leuk evaluate --run RUN --dataset OTHER --json > unseen.json
 python benchmarks/rivals.py --unseen unseen.json --run RUN
 
-leuk crossval --dataset PATH --model cnn --folds 4 --seed 0 --json > again.json
-python benchmarks/rivals.py --again again.json
-
 python benchmarks/rivals.py                    only writes the pages again
 """
 
@@ -27,7 +24,6 @@ from leukhelpers.report import told
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "rivals_real.json"
 UNSEEN = RESULT.with_name("unseen_real.json")
-AGAIN = RESULT.with_name("rivals_again.json")
 BEGIN, END = "<!-- rivals:begin -->\n", "<!-- rivals:end -->"
 COMMAND = "leuk crossval --dataset PATH --model MODELS --folds 4 --seed 0 --out FOLDER --json"
 
@@ -46,35 +42,6 @@ def keep(found: Path) -> None:
     kept = {**measured, "auroc_by_fold": folds, "command": COMMAND}
     kept["dataset"] = "fold 0 of the training set of C-NMC 2019"
     files.write_json(RESULT, kept)
-
-
-def keep_again(found: Path) -> None:
-    """Copy what the network reached when it was measured once more, with newer code."""
-    measured = files.read_json(found)
-    if measured["synthetic"] or measured["images"] != 3527 or "cnn" not in measured["over_folds"]:
-        raise SystemExit(f"{found} is no cross-validation of the network on fold 0 of C-NMC 2019.")
-    folds = [fold["models"]["cnn"]["auroc"]["value"] for fold in measured["folds"]]
-    told_too = ("date", "seed", "machine", "python", "versions")
-    kept = {
-        **{key: measured[key] for key in told_too},
-        "dataset": "fold 0 of the training set of C-NMC 2019",
-        "command": "leuk crossval --dataset PATH --model cnn --folds 4 --seed 0 --json",
-        "auroc": measured["over_folds"]["cnn"]["auroc"],
-        "auroc_by_fold": folds,
-    }
-    files.write_json(AGAIN, kept)
-
-
-def render_again() -> str:
-    """Write what the second measurement reached, in two sentences."""
-    found = files.read_json(AGAIN)
-    by_fold = ", ".join(f"{value:.3f}" for value in found["auroc_by_fold"])
-    return (
-        f"Measured once more on {found['date'][:10]} (`{found['command']}`; the same folds, seed "
-        "and recipe, by newer code, in which augmentation is compiled): CNN "
-        f"{found['auroc']['mean']:.3f} ± {found['auroc']['sd']:.3f} ({by_fold}). So much a score "
-        "moves when nothing was changed that should matter.\n"
-    )
 
 
 def keep_unseen(found: Path, run: Path) -> None:
@@ -151,7 +118,7 @@ def render(found: dict[str, Any]) -> str:
 def shown() -> str:
     """Give all that stands between the marks in the README."""
     table = render(files.read_json(RESULT))
-    return f"{table}\n{render_again()}\n{render_unseen()}\n{render_pipeline()}"
+    return f"{table}\n{render_unseen()}\n{render_pipeline()}"
 
 
 def render_pipeline() -> str:
@@ -211,7 +178,6 @@ def write_readme() -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--found", type=Path)
-    parser.add_argument("--again", type=Path)
     parser.add_argument("--unseen", type=Path)
     parser.add_argument("--run", type=Path)
     given = parser.parse_args()
@@ -221,7 +187,5 @@ if __name__ == "__main__":
         keep_unseen(given.unseen, given.run)
     if given.found is not None:
         keep(given.found)
-    if given.again is not None:
-        keep_again(given.again)
     write_readme()
     write_page()

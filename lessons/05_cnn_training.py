@@ -31,7 +31,7 @@ run: str = ""  # folder for results; empty for one named after the three above
 import numpy as np
 import pandas as pd
 
-from leukhelpers import evaluation, lesson, models, plots, runs, training
+from leukhelpers import augment, evaluation, learning, lesson, models, plots, runs, training
 from leukhelpers.quiz import check
 
 here = lesson.begin("05", dataset, profile, seed, run)
@@ -98,7 +98,7 @@ print({name: round(weights[label], 2) for label, name in enumerate(("HEM", "ALL"
 # the weights of the **best** epoch come back. Only the second half of the epochs counts for that:
 # while the steps are long, a low loss on a few people is luck.
 #
-# Three things are not in the paper. Lesson 04 has shown that features which somebody *thought of*
+# Four things are not in the paper. Lesson 04 has shown that features which somebody *thought of*
 # beat a plain network. So
 #
 # - each cell is shown **in its own box**: the grain is seen better, and the size, a shortcut, is
@@ -106,13 +106,40 @@ print({name: round(weights[label], 2) for label, name in enumerate(("HEM", "ALL"
 # - while it learns, the network has a **second task**: to tell the hand-made features of lesson 04
 #   from the pixels. The layer for that task is thrown away afterwards (*multitask learning*,
 #   Caruana 1997);
+# - most training pictures have **another cell laid over them**, faintly or not so faintly, and
+#   their label is mixed like them (*mixup*, Zhang 2018). Who must say "ALL to three quarters"
+#   cannot be sure of a single person's cells;
 # - to keep people for validation is to lose them for learning, and there are so few. So the first
-#   network only shows how long one **may** train; others are then trained for so long on
-#   **everybody**, and answer together in the end.
+#   network only shows how long one **may** train; another is then trained for so long on
+#   **everybody**.
 
 # %%
 settings = runs.training_settings(prepared.profile)
 settings
+
+# %% [markdown]
+# What it is fed with, six pictures of the first batch, and how much ALL it is to find in each:
+
+# %% tags=["nbval-check-output", "slide"]
+cells, alike = learning.pictures("cnn", prepared), np.ones(len(labels))
+served = augment.training_batches(
+    cells, [labels, alike], split.train, 32, seed, blended=settings.blended
+)
+batch, wanted, _ = next(iter(served))
+mixed = np.argsort(np.abs(wanted - 0.5))[:6]
+figure = plots.montage(
+    batch.numpy()[mixed].round().astype(np.uint8),
+    [f"{wanted[row]:.2f} ALL" for row in mixed],
+    columns=6,
+    title="Two cells in one picture, and a label between theirs",
+    note=note,
+)
+here.show(figure, "blended", "Six pictures of two cells each, with the share of ALL in each label.")
+
+# %% [markdown]
+# No such cell exists, and nobody will ask about one. The point is what lies *between* two people:
+# a network that has to walk from the one to the other in a straight line has no room for a sudden
+# step at the cell that it knows by heart.
 
 # %%
 first, history = runs.train_first(prepared, callbacks=[training.print_training()])
@@ -144,7 +171,8 @@ here.show(
 # How to read them:
 #
 # - **Training loss** falls over the epochs, though not in each: the network learns something. It
-#   always does.
+#   always does. It cannot fall to nothing here: whoever answers a picture that is ALL to three
+#   quarters as well as one can, with 0.75, still pays for the other quarter.
 # - **Validation loss** should fall with it. If it *stays* above its lowest point while the training
 #   loss goes on falling, the network is learning the training people by heart.
 # - **A jump** is no such sign. While the steps are long, each changes the network much, and with
@@ -152,7 +180,8 @@ here.show(
 #   epochs: coming down again means jumps; climbing on and on means learning by heart. Often one
 #   cannot be sure, and the epoch that is kept is partly luck.
 # - **The dashed line** is the majority answer. An accuracy below it is worse than not looking.
-# - Training is measured on augmented cells and with dropout, so validation may well look better.
+# - Training is measured on augmented and mixed cells and with dropout, so validation may well look
+#   better: the two losses stand on different ground. Compare where they *turn*, not their heights.
 
 # %% [markdown] tags=["slide"]
 # ## The surprise: the curves cannot tell whether it learnt the right thing
@@ -197,9 +226,9 @@ pd.concat([pd.DataFrame(beside).T, tried.set_index("about")])[columns].astype(fl
 # in its box already. The largest step is to vary colours *less*, "mild" instead of "usual", while
 # the network learns. In these cells colour is evidence, and our own augmentation drowned it: that
 # is what misled the plain network. The second task adds far less than the sd, so it may be luck. A
-# finer picture adds more. The last two rows come in a moment; rows with other words are ideas that
-# were dropped, or that came after this network was settled, as *mixed* cells did (each picture with
-# a little of another laid over it); `docs/cnn-log.md` explains them.
+# finer picture adds more. *Mixed* cells were of no use until the training was made longer. The last
+# row is the network of this lesson, the two before it come in a moment; rows with other words are
+# ideas that were dropped (`docs/cnn-log.md` explains them).
 #
 # Look for *the same once more*. Nothing was changed that should matter: which features dropout
 # happened to drop, and the last digits of the augmented pixels. Yet the AUROC is another. Whatever
@@ -210,15 +239,15 @@ pd.concat([pd.DataFrame(beside).T, tried.set_index("about")])[columns].astype(fl
 #
 # ## Again, with everybody
 #
-# The networks that follow learn from the validation people as well, so nobody is left who could
-# stop them. For how many epochs shall they be trained? One would think: for as many as the first
+# The network that follows learns from the validation people as well, so nobody is left who could
+# stop it. For how many epochs shall it be trained? One would think: for as many as the first
 # one's best. But why was that one best? A few people liked it. Both ways were tried on real
-# cells, the last two rows above:
+# cells, when there were two such networks and nothing was mixed yet:
 
 # %%
 ways = {
     "stopped early": "as many as the first network's best",
-    "shipped": "as many as the first network went through",
+    "to the end": "as many as the first network went through",
 }
 by_name = tried.set_index("name")
 pd.DataFrame(
@@ -231,13 +260,15 @@ pd.DataFrame(
 # more (`docs/cnn-log.md`): this proves nothing. But it gives no reason either to let a few people
 # choose an epoch; their favourite is a lottery ticket. A training is planned to its end: the steps
 # shorten, and the last, tiny ones settle what the long ones have stirred up. So we let the later
-# networks go to the end. What is the first network good for, then? Its curves tell whether the end
+# network go to the end. What is the first network good for, then? Its curves tell whether the end
 # was too far, and its validation people, whom it has not learnt from, are honest judges of it. Its
 # answers to them are kept: lesson 06 chooses a threshold by them.
 #
-# The answers of the later networks are averaged: the mean of several logits can be written as *one*
-# larger network, in which they stand side by side under one last layer. It is saved, explained and
-# exported like any other.
+# And one thing more, for nothing: a cell has no up, but the network's answer changes a little when
+# the cell is turned. So let it answer for the cell and for its three quarter turns, and take the
+# mean. To turn a cell is as good as to turn all patterns that are looked for, and so the mean of
+# the four logits can be written as *one* larger network, in which four turned copies stand side by
+# side under one last layer. It is saved, explained and exported like any other.
 
 # %%
 model, later = runs.train_again(prepared, len(history), callbacks=[training.print_training()])

@@ -163,7 +163,8 @@ def fit(
         of the validation rows with ``val_`` (missing without early stopping),
         ``learning_rate`` (of the last step), ``seconds``. Both losses
         weigh the classes alike; accuracies count cells as they come. More than two
-        classes have no ``auroc``.
+        classes have no ``auroc``. Of training they are measured on augmented, and maybe
+        blended, images: each counts as what it has more of.
 
     Raises
     ------
