@@ -334,9 +334,10 @@ flatters it: the spread between folds is larger than most differences here, and 
 - **A finer picture**, 128 pixels in place of 96: a gain in three folds of four. It costs 1.8 times
   the work.
 - **Mixed cells** (*mixup*, Zhang 2018): each picture with a little of another laid over it, and
-  the label and the features of both to be told by their shares. At 10 epochs nothing, at 16, with
-  the heavier second task, the best two of all: a network that is made unsure of single pictures
-  needs longer, and then perhaps leans less on the few healthy people. At 24 epochs all was gone.
+  the label and the features of both to be told by their shares. At 10 epochs nothing; at 16, with
+  the heavier second task, the highest means of all, though the lead is no larger than luck (below):
+  a network that is made unsure of single pictures needs longer, and then perhaps leans less on the
+  few healthy people. At 24 epochs nothing was left of it.
 - **To blur or sharpen** each cell a little, so that the focus tells nothing: nothing to be seen.
 - **Every person of a class with the same weight**, however many cells there are: a loss. One person
   with few cells then teaches as much as one with hundreds, and is learnt by heart.

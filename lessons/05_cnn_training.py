@@ -98,8 +98,8 @@ print({name: round(weights[label], 2) for label, name in enumerate(("HEM", "ALL"
 # the weights of the **best** epoch come back. Only the second half of the epochs counts for that:
 # while the steps are long, a low loss on a few people is luck.
 #
-# Four things are not in the paper. Lesson 04 has shown that features which somebody *thought of*
-# beat a plain network. So
+# Four things are not in the paper. The first two because lesson 04 has shown that features which
+# somebody *thought of* beat a plain network, the others because there are so few people:
 #
 # - each cell is shown **in its own box**: the grain is seen better, and the size, a shortcut, is
 #   gone;
@@ -107,39 +107,40 @@ print({name: round(weights[label], 2) for label, name in enumerate(("HEM", "ALL"
 #   from the pixels. The layer for that task is thrown away afterwards (*multitask learning*,
 #   Caruana 1997);
 # - most training pictures have **another cell laid over them**, faintly or not so faintly, and
-#   their label is mixed like them (*mixup*, Zhang 2018). Who must say "ALL to three quarters"
-#   cannot be sure of a single person's cells;
-# - to keep people for validation is to lose them for learning, and there are so few. So the first
-#   network only shows how long one **may** train; another is then trained for so long on
-#   **everybody**.
+#   their label is mixed as well (*mixup*, Zhang 2018). Where two classes meet in one picture, the
+#   network may no longer be sure;
+# - to keep people for validation is to lose them for learning. So the first network only shows how
+#   long one **may** train; another is then trained for so long on **everybody**.
 
 # %%
 settings = runs.training_settings(prepared.profile)
 settings
 
 # %% [markdown]
-# What it is fed with, six pictures of the first batch, and how much ALL it is to find in each:
+# What it is fed with: pictures of the first batch in which both classes meet, and how much ALL it
+# is told to find in each. A part counts by the weight of its class, too, so half a healthy cell
+# counts for more than half a leukemic one.
 
 # %% tags=["nbval-check-output", "slide"]
-cells, alike = learning.pictures("cnn", prepared), np.ones(len(labels))
+cells, counts = learning.pictures("cnn", prepared), np.vectorize(weights.get)(labels)
 served = augment.training_batches(
-    cells, [labels, alike], split.train, 32, seed, blended=settings.blended
+    cells, [labels, counts], split.train, 32, seed, blended=settings.blended
 )
-batch, wanted, _ = next(iter(served))
-mixed = np.argsort(np.abs(wanted - 0.5))[:6]
+pictures, shares, _ = (part.numpy() for part in next(iter(served)))
+both = [row for row in np.argsort(np.abs(shares - 0.5)) if 0 < shares[row] < 1][:6]
 figure = plots.montage(
-    batch.numpy()[mixed].round().astype(np.uint8),
-    [f"{wanted[row]:.2f} ALL" for row in mixed],
+    pictures[both].round().astype(np.uint8),
+    [f"{shares[row]:.2f} ALL" for row in both],
     columns=6,
     title="Two cells in one picture, and a label between theirs",
     note=note,
 )
-here.show(figure, "blended", "Six pictures of two cells each, with the share of ALL in each label.")
+here.show(figure, "blended", "Pictures of two cells each, with the share of ALL in each label.")
 
 # %% [markdown]
 # No such cell exists, and nobody will ask about one. The point is what lies *between* two people:
-# a network that has to walk from the one to the other in a straight line has no room for a sudden
-# step at the cell that it knows by heart.
+# a network that has to walk gradually from the one to the other has less room for a sudden step at
+# a cell that it knows by heart.
 
 # %%
 first, history = runs.train_first(prepared, callbacks=[training.print_training()])
@@ -180,8 +181,9 @@ here.show(
 #   epochs: coming down again means jumps; climbing on and on means learning by heart. Often one
 #   cannot be sure, and the epoch that is kept is partly luck.
 # - **The dashed line** is the majority answer. An accuracy below it is worse than not looking.
-# - Training is measured on augmented and mixed cells and with dropout, so validation may well look
-#   better: the two losses stand on different ground. Compare where they *turn*, not their heights.
+# - Training is measured on augmented and mixed cells and with dropout (a mixed one is right if the
+#   answer leans as its label does). So validation may well look better: compare the courses of
+#   both, not their heights.
 
 # %% [markdown] tags=["slide"]
 # ## The surprise: the curves cannot tell whether it learnt the right thing
@@ -226,9 +228,10 @@ pd.concat([pd.DataFrame(beside).T, tried.set_index("about")])[columns].astype(fl
 # in its box already. The largest step is to vary colours *less*, "mild" instead of "usual", while
 # the network learns. In these cells colour is evidence, and our own augmentation drowned it: that
 # is what misled the plain network. The second task adds far less than the sd, so it may be luck. A
-# finer picture adds more. *Mixed* cells were of no use until the training was made longer. The last
-# row is the network of this lesson, the two before it come in a moment; rows with other words are
-# ideas that were dropped (`docs/cnn-log.md` explains them).
+# finer picture adds more. *Mixed* cells, with a longer training and a heavier second task, have the
+# highest mean, by less than luck may give. The last row is the network of this lesson, the two
+# before it come in a moment; rows with other words are ideas that were dropped
+# (`docs/cnn-log.md` explains them).
 #
 # Look for *the same once more*. Nothing was changed that should matter: which features dropout
 # happened to drop, and the last digits of the augmented pixels. Yet the AUROC is another. Whatever
@@ -261,14 +264,17 @@ pd.DataFrame(
 # choose an epoch; their favourite is a lottery ticket. A training is planned to its end: the steps
 # shorten, and the last, tiny ones settle what the long ones have stirred up. So we let the later
 # network go to the end. What is the first network good for, then? Its curves tell whether the end
-# was too far, and its validation people, whom it has not learnt from, are honest judges of it. Its
-# answers to them are kept: lesson 06 chooses a threshold by them.
+# was too far, and its validation people, whom it has not learnt from, are nearly honest judges: all
+# that they did was to choose an epoch. Its answers to them are kept: lesson 06 chooses a threshold
+# by them.
 #
-# And one thing more, for nothing: a cell has no up, but the network's answer changes a little when
-# the cell is turned. So let it answer for the cell and for its three quarter turns, and take the
-# mean. To turn a cell is as good as to turn all patterns that are looked for, and so the mean of
-# the four logits can be written as *one* larger network, in which four turned copies stand side by
-# side under one last layer. It is saved, explained and exported like any other.
+# And one thing more, which needs no training: a cell has no up, but the network's answer changes a
+# little when the cell is turned. So let it answer for the cell and for its three quarter turns, and
+# take the mean, at four times the work. To turn a cell is as good (but for a pixel) as to turn all
+# patterns that are looked for, and so the mean of the four logits can be written as *one* larger
+# network, in which four turned copies stand side by side under one last layer. It is saved,
+# explained and exported like any other. (The profile `full` trains two networks on everybody, and
+# turns each once.)
 
 # %%
 model, later = runs.train_again(prepared, len(history), callbacks=[training.print_training()])

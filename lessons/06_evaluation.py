@@ -267,7 +267,8 @@ here.show(
 # all cells were ALL; here it is more than half. A probability always belongs to a certain mixture
 # of cells, and carries over to no clinic with another one.
 #
-# Boldness gives another picture: above the diagonal on the left, below it on the right.
+# Boldness gives another picture: above the diagonal on the left, below it on the right. Timidity,
+# which the mixed labels of lesson 05 may cause, gives the reverse.
 # **Temperature scaling** (Guo et al. 2017) divides all logits by one number, chosen on the
 # validation people: above one it makes the network humbler, below one bolder. It leaves 50 % at 50
 # %, so it cannot repair a wrong mixture; it cannot change the order of cells, hence no AUROC; and

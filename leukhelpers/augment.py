@@ -273,7 +273,7 @@ def training_batches(
     batch_size : int
         Images in a batch.
     seed : int
-        Seed of orders and augmentations.
+        Seed of orders, augmentations and blends.
     augment : bool, default True
         False serves the images as they are.
     first_epoch : int, default 0

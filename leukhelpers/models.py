@@ -106,7 +106,7 @@ def _prefix(number: int) -> str:
 
 
 def join(trained: Sequence[keras.Model]) -> keras.Model:
-    """Make one network of several that were trained on different people.
+    """Make one network of several, or of turned copies of one.
 
     The mean of their logits is a weighted sum of all their features, that is, again a
     network with one last layer. So an ensemble can be saved, explained and exported as any

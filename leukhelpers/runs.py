@@ -169,9 +169,9 @@ def train(
 
     Early stopping needs people who are not learnt from, and there are few. So a first
     network shows how long one may train, and another is then trained for so long on the
-    training *and* the validation rows, or several of them. They answer for the cell as it
-    comes and for its quarter turns, and all answers are joined into one network
-    (:func:`leukhelpers.models.turn`). They take as many epochs as the first
+    training *and* the validation rows, or several of them (``refits``). Four answers are
+    joined into one network: those of one to the cell's four quarter turns, or of two to two
+    turns each (:func:`leukhelpers.models.turn`). They take as many epochs as the first
     network *went through*, not as many as its best one: the steps shorten towards
     the end, and which epoch a few people like best is mostly luck (``docs/cnn-log.md``).
 

@@ -164,7 +164,7 @@ def fit(
         ``learning_rate`` (of the last step), ``seconds``. Both losses
         weigh the classes alike; accuracies count cells as they come. More than two
         classes have no ``auroc``. Of training they are measured on augmented, and maybe
-        blended, images: each counts as what it has more of.
+        blended, images: each counts as the class to which its label leans.
 
     Raises
     ------
@@ -443,14 +443,14 @@ def _loss_and_metrics(
 
 
 class _Accuracy(keras.metrics.BinaryAccuracy):
-    """Accuracy of labels that may be blended: each is what it has more of."""
+    """Accuracy of labels that may be blended: each counts as the class to which it leans."""
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         return super().update_state(keras.ops.round(y_true), y_pred, sample_weight)
 
 
 class _AUROC(keras.metrics.AUC):
-    """AUROC of labels that may be blended: each is what it has more of."""
+    """AUROC of labels that may be blended: each counts as the class to which it leans."""
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         return super().update_state(keras.ops.round(y_true), y_pred, sample_weight)
