@@ -190,8 +190,8 @@ def svm(split):
 
 
 # %% [markdown]
-# The second is built as the network of lesson 05 and trained more plainly, on pictures of a third of
-# the width, so that eight trainings do not take all day.
+# The second is built as the network of lesson 05 and trained more plainly, on pictures of a third
+# of the width, so that eight trainings do not take all day.
 
 # %%
 n, side = len(pixels), pixels.shape[1] // 3
