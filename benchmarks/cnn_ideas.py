@@ -308,11 +308,12 @@ word a network is trained for 10 epochs.
 
 *Same size* is the share of pairs of a leukemic and a healthy cell **of the same area** (within 8 %)
 that are ranked rightly. The area alone reaches 0.5 there, by construction nearly; a network that
-lives on size falls towards it.
+lives on size falls towards it. *Parameters* count the layer of the second task in the later rows,
+although it is thrown away.
 
-**{len(found["ideas"])} ways were tried on these four folds.** To choose the best of so many
-flatters it: the spread between folds is larger than most differences here, and the best mean,
-{best:.3f}, will be lower on other people.
+**{len(found["ideas"])} trials were made on these four folds**, repetitions among them. To choose
+the best of so many flatters it: the spread between folds is larger than most differences here, and
+the best mean, {best:.3f}, will be lower on other people.
 
 | idea | AUROC | by fold | same size | parameters | minutes |
 | --- | --- | --- | --- | --- | --- |
@@ -328,11 +329,11 @@ flatters it: the spread between folds is larger than most differences here, and 
   either.
 - **Hand-made features as a second task** (Caruana 1997): a small gain, within the scatter of the
   folds. It is kept because it also joins lessons 04 and 05.
-- **Means of every block** for the last layer: nothing, alone or with the second task.
+- **Means of every block** for the last layer: alone nothing, with the second task rather a loss.
 - **An SVM as teacher** (soft labels from people that it did not know): a loss.
 - **Longer training with a heavier second task**: a gain at 96 pixels.
-- **A finer picture**, 128 pixels in place of 96: a gain in three folds of four. It costs 1.8 times
-  the work.
+- **A finer picture**, 128 pixels in place of 96: a gain in three folds of four, nearly gone when it
+  was repeated. It costs 1.8 times the work.
 - **Mixed cells** (*mixup*, Zhang 2018): each picture with a little of another laid over it, and
   the label and the features of both to be told by their shares. At 10 epochs nothing; at 16, with
   the heavier second task, the highest means of all, though the lead is no larger than luck (below):
@@ -357,7 +358,7 @@ the SVM in {ahead} of the four folds, by {", ".join(f"{gap:+.3f}" for gap in gap
 
 What holds every one of these networks back is the same: six to eight healthy people to learn from
 in a fold, and one to three to be judged by. In the second fold, where they fall behind the SVM, it
-is a single healthy person whose cells look leukemic to them.
+is above all one healthy person (H17, see results.md), many of whose cells look leukemic to them.
 """
 
 

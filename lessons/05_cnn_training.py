@@ -227,10 +227,10 @@ pd.concat([pd.DataFrame(beside).T, tried.set_index("about")])[columns].astype(fl
 # use. The first three rows stand beside; the next is the plain network of lesson 04, with each cell
 # in its box already. The largest step is to vary colours *less*, "mild" instead of "usual", while
 # the network learns. In these cells colour is evidence, and our own augmentation drowned it: that
-# is what misled the plain network. The second task adds far less than the sd, so it may be luck. A
-# finer picture adds more. *Mixed* cells, with a longer training and a heavier second task, have the
-# highest mean, by less than luck may give. The last row is the network of this lesson, the two
-# before it come in a moment; rows with other words are ideas that were dropped
+# is what misled the plain network. The second task adds far less than the sd, so it may be luck,
+# and so may what a finer picture adds. *Mixed* cells, with a longer training and a heavier second
+# task, have the highest mean, by less than luck may give. The last row is the network of this
+# lesson, the two before it come in a moment; rows with other words are ideas that were dropped
 # (`docs/cnn-log.md` explains them).
 #
 # Look for *the same once more*. Nothing was changed that should matter: which features dropout

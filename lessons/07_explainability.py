@@ -132,7 +132,8 @@ here.show(
 )
 
 # %% [markdown] tags=["slide"]
-# Orange speaks for ALL, blue for HEM. It is tempting to tell a story now: "it looks at the
+# Orange speaks for ALL, blue for HEM; where Grad-CAM is blank, it finds nothing that spoke for ALL.
+# It is tempting to tell a story now: "it looks at the
 # nucleus", "it has found the nucleoli". But look at the **edge** of the cells, too. Every cell
 # fills its picture, so the network cannot measure *size*, the ruler of lesson 01; the *form* of the
 # outline it can. Does it read the nucleus or the outline? Keep both stories in mind until the end

@@ -248,9 +248,10 @@ print(f"{above} of {len(pretrained)} networks that know ImageNet are above the a
 # told by one pair of rows only: the *same* network, frozen, with and without it. Rows of other
 # networks with random weights say what *they* get from the pictures alone.
 #
-# The sd of so few people is large: read it before the mean. And read the last columns: the network
-# of lesson 05 and the SVM differ by little. Is that worth the time that it takes to learn, or the
-# time that the SVM takes for a cell? That depends on who waits. (*NaN* means: not counted.)
+# The sd of so few people is large: read it before the mean. The network of lesson 05 and the SVM
+# differ by less than that. Is it worth the time that the one takes to learn, or the time that the
+# other takes for a cell? Read the last columns; it depends on who waits. (*NaN* means: not
+# counted.)
 
 # %%
 here.record(

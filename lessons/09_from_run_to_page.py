@@ -110,7 +110,7 @@ print(inspect.getsource(familiar.mahalanobis))
 
 # %% tags=["nbval-check-output"]
 known = runs.fit_familiar(prepared, prepared.split)
-print("people who were left out once:", known["chosen_on"])
+print("groups of people who were left out once:", known["chosen_on"])
 groups = {"held-out cells": cells[prepared.split.test], "strangers": small}
 grey = cells[prepared.split.test].mean(axis=-1, keepdims=True).astype(np.uint8)
 groups["held-out cells, grey"] = np.repeat(grey, 3, axis=-1)

@@ -250,11 +250,12 @@ report.class_table(summary)[["Model", "Cells", "Recall", "AUROC"]]
 
 # %% [markdown]
 # Each class is held against the other two; in brackets 95 % intervals over patients, wide, since
-# there are few. The areas of a person's cells made the classes, so *area alone* is a strong referee
-# here. The network is a weak one, and not by chance: this course shows it each cell in its own box,
-# as large as all others (lesson 05), because size was a shortcut there. For *this* question that
-# takes away the very thing that is asked for; what is left is what goes along with size. What a
-# model may see is part of the question, and has to be thought of anew for your own. The *majority
+# there are few. The areas of a person's cells made the classes, so *area alone* sees the very thing
+# that is asked for, though one slope cannot single out the class in the middle. The network does
+# not see it: this course shows it each cell in its own box, as large as all others (lesson 05),
+# because size was a shortcut there. For *this* question that is the wrong choice; what is left is
+# what goes along with size. What a model may see is part of the question, and has to be thought of
+# anew for your own. The *majority
 # answer* recalls one class wholly and the others not at all. Look at *middling*: it has two
 # neighbours to be mistaken for. Is its recall the lowest, and do the intervals overlap?
 

@@ -122,7 +122,7 @@ def forgetting_lines(similarity: pd.DataFrame, title: str, note: str = "") -> Fi
         colour = SPARE_COLOURS[index % len(SPARE_COLOURS)]
         axes.plot(places, values, color=colour, marker="o", markersize=4, clip_on=False)
         ends.append((str(name), float(places[-1]), float(values.iloc[-1]), colour))
-    axes.axhline(0, color=FAINT, linewidth=0.8, linestyle=(0, (4, 4)))
+    axes.plot(places[[0, -1]], [0, 0], color=FAINT, linewidth=0.8, linestyle=(0, (4, 4)))
     axes.set_xticks(places, [str(name).replace("down to ", "to ") for name in similarity.index])
     axes.set_ylim(min(-0.2, float(similarity.min().min()) - 0.05), 1.02)
     axes.set_xlabel("what the network has forgotten, from its last layer down")

@@ -390,7 +390,7 @@ def repair_steps(
     axes.axhline(len(steps) - 0.5, color=RULE, linewidth=1)
     axes.set(xlim=(0, 1), ylim=(len(every) - 0.5, -0.5))
     axes.set_yticks(rows, list(every))
-    axes.tick_params(axis="y", length=0, labelsize=10)
+    axes.tick_params(axis="y", length=0, labelsize=10, pad=9)  # a mark may stand on the edge
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("value (0.5 is what guessing gives, of all but the accuracy)")
     named = dict(zip((METRIC_NAMES[metric] for metric in metrics), SPARE_COLOURS, strict=False))
