@@ -173,7 +173,7 @@ here.show(
 #
 # - **Training loss** falls over the epochs, though not in each: the network learns something. It
 #   always does. It cannot fall to nothing here: whoever answers a picture that is ALL to three
-#   quarters as well as one can, with 0.75, still pays for the other quarter.
+#   quarters as well as one can still pays for the other quarter.
 # - **Validation loss** should fall with it. If it *stays* above its lowest point while the training
 #   loss goes on falling, the network is learning the training people by heart.
 # - **A jump** is no such sign. While the steps are long, each changes the network much, and with

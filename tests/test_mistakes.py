@@ -297,12 +297,16 @@ class TestEarlyStoppingOnTheTestSet:
         with pytest.raises(SharedGroupError, match="validation and test share the group"):
             Split(split.groups, split.train, split.test, split.test)
 
-    def test_training_never_reads_a_test_row(self, table: pd.DataFrame) -> None:
+    def test_training_never_reads_a_test_row(
+        self, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         split = groups.holdout_split(table)
         part = np.zeros(len(table), dtype=np.uint8)
         part[split.train], part[split.validation], part[split.test] = 50, 100, 200
         pixels = np.broadcast_to(part[:, None, None, None], (len(table), 16, 16, 3))
         network = Recorder()
+        _, metrics = training._loss_and_metrics(n_classes=2)
+        monkeypatch.setattr(training, "_compiled", lambda *_: (network, metrics))
         settings = training.Settings(epochs=1, batch_size=8, augment=False)
         training.fit(network, pixels, table["label"].to_numpy(), split, settings, seed=0)
         assert network.learnt_from == {50}
@@ -315,9 +319,6 @@ class Recorder:
 
     output_shape = (None, 1)
     distribute_strategy = tf.distribute.get_strategy()
-
-    def compile(self, **settings: object) -> None:
-        """Take any settings."""
 
     def fit(
         self, batches: object, steps_per_epoch: int, validation_data: object, **settings: object
