@@ -417,8 +417,9 @@ def _compiled(
     losses: list[Any] = [loss]
     loss_weights = [1.0]
     # Not the network itself is made ready: it is kept without optimiser and metrics.
-    trained = keras.Model(model.input, model.output)
-    if measures is not None:
+    if measures is None:
+        trained = keras.Model(model.input, model.output)
+    else:
         trained = _with_second_task(model, measures.shape[1], seed)
         losses.append(keras.losses.MeanAbsoluteError())
         loss_weights.append(settings.measures_weight)

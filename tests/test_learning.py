@@ -6,6 +6,7 @@ import dataclasses
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import skops.io
 
@@ -130,6 +131,22 @@ def test_the_last_networks_learn_from_everybody_but_the_test_people(prepared, mo
     assert np.abs(joined - held_back).max() > 1e-3
     # two networks, each for the cell as it comes and for the turned one
     assert model.get_layer("maps").output.shape[-1] == 2 * 2 * 128
+
+
+def test_one_network_of_everybody_answers_for_all_four_turns(prepared, monkeypatch):
+    network = models.build_cnn(32, seed=1)
+    monkeypatch.setattr(runs, "_train_one", lambda *_: (network, pd.DataFrame()))
+    once = prepared._replace(profile=dataclasses.replace(TINY, refits=1))
+    model, _ = runs.train_again(once, epochs=1)
+    assert model.get_layer("maps").output.shape[-1] == 4 * 128
+    cells = learning.pictures("cnn", prepared)[:6].astype(np.float32)
+    logits = [
+        models.logit_model(models.turn(network, quarters)).predict(cells, verbose=0)
+        for quarters in range(4)
+    ]
+    assert np.ptp(logits, axis=0).min() > 0
+    found = models.logit_model(model).predict(cells, verbose=0)
+    np.testing.assert_allclose(found, np.mean(logits, axis=0), atol=1e-4)
 
 
 def test_without_refits_the_network_that_was_stopped_early_is_the_model(prepared):

@@ -175,7 +175,7 @@ def test_second_task_is_learnt_from_the_shared_layers_and_thrown_away():
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_blended_images_teach_as_well_and_are_counted_by_their_larger_part(n_classes):
+def test_blended_images_teach_as_well_and_count_as_the_class_to_which_they_lean(n_classes):
     pixels, labels = discs()
     labels = np.where(np.arange(160) % 3 == 0, 2, labels) if n_classes == 3 else labels
     pixels = np.where((labels == 2)[:, None, None, None], pixels[:, :, ::-1] // 4, pixels)
