@@ -186,7 +186,9 @@ def probe_table(found: dict[str, Any]) -> str:
 
 
 def _head(kind: str, found: dict[str, Any]) -> str:
-    machine, name = found["machine"], "the twin (**synthetic**)" if kind == "twin" else "real cells"
+    machine, name = found["machine"], "the twin (**synthetic**)"
+    if kind == "real":
+        name = "real cells, nearly all of folds 1 and 2 and of the preliminary test"
     whose = "" if kind == "twin" else " of fold 0 of C-NMC 2019"
     learnt = f"{found['learnt_from']} cells"
     if "learnt_from_people" in found:
@@ -235,6 +237,7 @@ tests (`leukhelpers/trust.py`), with the letters of lesson 07. Not for clinical 
 - (f) **turned**: rank correlation, inside the cell, after a rotation by 8 degrees and back. 1 is
   steady.
 - **seconds** an image, many at a time.
+- (g) **a probe**: one thing is taken away from all cells, and the answers are looked at again.
 
 *untrained* and *turned* are of some of the cells only, drawn at random from both classes; how
 many, each table says.

@@ -177,7 +177,7 @@ def draw(answers: pd.DataFrame, columns: dict[str, str], kept: dict[str, Any]) -
     figure = plots.roc_curves(
         answers["label"],
         {name: answers[columns[name]] for name in DRAWN},
-        f"On unseen people the network reaches {auroc:.2f}, the area alone {area:.2f}",
+        f"All folds together the network reaches {auroc:.3f}, the area alone {area:.3f}",
         NOTE,
     )
     plots.save(figure, FIGURES, "roc", "ROC curves of five models, with the diagonal.")

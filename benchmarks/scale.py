@@ -329,12 +329,13 @@ def render(found: dict[str, Any], workers: dict[str, Any] | None) -> str:
         "process. Split it by group of subjects into Parquet files and digest each on a Dask "
         "worker: no part needs to know another, but for pictures that two share, which a join of "
         "the checksums finds.",
-        f"- **Cache**: {10_000_000 * SIZE * SIZE * 3 / 1e9:.0f} GB on disk. From files of C-NMC's "
-        f"size two cores read {full:.0f} a second (the input pipeline, in the README): "
-        f"{10_000_000 / full / 3600:.1f} hours on such a machine, "
+        f"- **Cache**: {10_000_000 * SIZE * SIZE * 3 / 2**30:.0f} GB on disk, at {SIZE} pixels. "
+        f"From files of C-NMC's size two cores read {full:.0f} a second (input pipeline, in the "
+        f"README): {10_000_000 / full / 3600:.1f} hours on such a machine, "
         f"{10_000_000 / full / 3600 / 32:.1f} on 32 of them. One cache a part of the table, by "
         "`leuk sweep` over the parts.",
-        f"- **An epoch**: {epoch_h:.0f} hours on these two cores. That is work for a GPU: "
+        f"- **An epoch**: {epoch_h:.0f} hours on these two cores, at {SIZE} pixels, without the "
+        "second task and the mixed cells of the course's own training. That is work for a GPU: "
         "`leukhelpers.training` uses every GPU that TensorFlow sees, on one machine "
         "(`MirroredStrategy`); what it reads from the cache by random row then wants a disk of "
         "solid state.",

@@ -352,12 +352,13 @@ def text(found: dict[str, Any]) -> str:
         times = f"{predict / told['median_ms']:.1f} times as long" if "file" not in name else "–"
         times = "–" if name == "model.predict" else times
         lines.append(f"| {name} | {told['median_ms']:.1f} | {told['p99_ms']:.1f} | {times} |")
+    less = ": a quiet machine is quicker" if found["others_busy"] > 0.05 else ""
     at = ", ".join(f"{size:.0f} MB after {second} s" for second, size in crowd["memory_mb"].items())
     lines += [
         "",
         f"The page and `leuk predict` answer by a float32 copy in LiteRT. While times were taken, "
-        f"other work kept {found['others_busy']:.0%} of the cores busy: what a quiet machine "
-        "needs is less, and ratios say more than milliseconds.",
+        f"other work kept {found['others_busy']:.0%} of the cores busy{less}; ratios say more "
+        "than milliseconds.",
         "",
         "Through the page (`leuk app` in a process of its own; a client's upload, question and "
         "answer over HTTP, without overlay, on the same cores): one client "

@@ -188,7 +188,7 @@ def learned(cells: pd.DataFrame, seed: int) -> dict[str, dict[str, float]]:
 def learned_by_cnn(cells: pd.DataFrame, seed: int) -> dict[str, dict[str, float]]:
     """AUROC (mean and sd over four folds) of the course's CNN, subjects apart or mixed.
 
-    As in lesson 02 it trains for 8 epochs on pictures of half the width.
+    As in lesson 02 it trains for 8 epochs, here on pictures of half the width.
     """
     table = cells[["cell_id", "label", "subject", "sha256"]].assign(path="", fold="0")
     labels = table["label"].to_numpy()

@@ -65,7 +65,7 @@ print(f"{len(per_subject)} subjects; cells a subject: fewest {per_subject.min()}
 print(f"median {per_subject.median():.0f}, most {per_subject.max()}")
 
 # %% [markdown]
-# Few people, many cells of each. Keep this in mind: **two hundred cells of one patient are not two
+# Few people, many cells of each. Keep this in mind: **a hundred cells of one patient are not a
 # hundred independent observations.**
 
 # %% tags=["nbval-check-output", "slide"]
@@ -135,10 +135,10 @@ figure = plots.montage(
     title="A row a person: two healthy ones, two leukemic ones",
     note=note,
 )
-here.show(figure, "people", "Four rows of five cells; within a row they resemble one another.")
+here.show(figure, "people", "Four rows of five cells; within a row the stain is alike.")
 
 # %% [markdown]
-# Within a row the cells resemble one another in size and stain. Now all subjects, by the median.
+# Within a row the stain is alike, the size less so. Now the size of all subjects, by the median.
 
 # %% tags=["nbval-check-output", "slide"]
 figure = plots.values_by_subject(
@@ -229,7 +229,7 @@ figure = plots.scatter_by_subject(
     table["subject"],
     subjects=list(healthy),
     labels=("mean red (0 to 255)", "mean blue (0 to 255)"),
-    title="Same label, another average stain for each person",
+    title="Six healthy people: the average stain differs between most",
     note=note,
 )
 here.show(figure, "stain", "Mean red against mean blue of the cells of six healthy subjects.")
@@ -246,11 +246,14 @@ answer = int(table["cell_id"].str.startswith("UID_h").sum())  # solution
 check("01.1", answer, table=table)
 
 # %% [markdown]
-# **01.2** Which healthy subject has the largest cells (by the median area)? Find it in the figure
-# of areas by subject, too: among whom does it stand, and what would a rule by area say of it?
+# **01.2** A rule by size calls a *person* leukemic whose median area lies above the middle of all
+# these medians, `median_area.median()`, and everybody else healthy. How many **leukemic** people
+# does it call healthy? Use `median_area` and `label_of_subject`, and find them in the figure of
+# areas by subject.
 
 # %% tags=["nbval-check-output"]
-answer = median_area[label_of_subject[median_area.index] == HEM].index[-1]  # solution
+ill = median_area[label_of_subject[median_area.index] == ALL]  # solution
+answer = int((ill <= median_area.median()).sum())  # solution
 check("01.2", answer, table=table, area=measured["area"])
 
 # %% [markdown]
@@ -264,7 +267,7 @@ here.ask()
 #
 # - Thousands of cells may come from a few dozen people; the people are the sample.
 # - The area of a cell tells a good part of the class. Every model must be held against it.
-# - Stain, focus and size betray the person, and the person decides the label.
+# - Stain and focus, and less so size, betray the person, and the person decides the label.
 #
 # **Read next:** lesson 02, where this becomes a trap. On shortcuts: Geirhos et al., "Shortcut
 # learning in deep neural networks", *Nature Machine Intelligence* 2 (2020).

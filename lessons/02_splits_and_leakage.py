@@ -44,9 +44,9 @@ table, pixels, note = prepared.table, prepared.pixels, prepared.dataset.note
 
 # %% [markdown]
 # A model learns from some cells, the *training set*; others, the *validation set*, say when to
-# stop; a *test set*, never looked at before, gives the score. To deal the cells to these parts is
-# to *split*. In *cross-validation* they are dealt into a few parts, called *folds*, and each fold
-# is the test set once.
+# stop; a *test set*, from which nothing was learnt or chosen, gives the score. To deal the cells to
+# these parts is to *split*. In *cross-validation* they are dealt into a few parts, called *folds*,
+# and each fold is the test set once.
 #
 # ## Folds that look clean
 #
@@ -168,9 +168,10 @@ else:
 #
 # ## What a leak is worth
 #
-# Two models are each tested in two ways, each way on four folds: on people that they have never
-# met, and on test sets drawn at random by image. Since the package refuses the second, we have to
-# lie to it: we say that every picture is a person of its own.
+# Two models are each tested in two ways: on people that they have never met, and on test sets drawn
+# at random by image. Each way takes four folds, and the quick model does it with three deals of the
+# cells. Since the package refuses the second way, we have to lie to it: we say that every picture
+# is a person of its own.
 #
 # The first is a classifier of the nineties, a *support vector machine* (SVM), on the eight plain
 # numbers of lesson 01. `StandardScaler` brings the eight to one scale; `C` says how hard the SVM
@@ -190,8 +191,10 @@ def svm(split):
 
 
 # %% [markdown]
-# The second is built as the network of lesson 05 and trained more plainly, on pictures of a third
-# of the width, so that eight trainings do not take all day.
+# The second is a *convolutional neural network* (CNN), built as that of lesson 05, which explains
+# it and its settings: it goes eight times through the cells (*epochs*), 32 at a time (a *batch*).
+# It is trained more plainly and on pictures of a third of the width, so that eight trainings do not
+# take all day.
 
 # %%
 n, side = len(pixels), pixels.shape[1] // 3

@@ -85,14 +85,14 @@ for side in (224, 300, 350, 384, 420):
     print(f"crop {side}: cuts {(reaches > side).mean():5.1%} of {len(sample)} sampled cells")
 
 # %% [markdown]
-# Many notebooks crop to 224 or 300 because a famous network has that input. Whoever does that cuts
-# cells that are large, off the centre or joined to a neighbour, and size is information. This
-# course crops to 384, a compromise that still cuts a few, and averages four by four pixels down to
-# 96.
+# Whoever crops to 224 or 300, because a famous network has that input, cuts cells that are large,
+# off the centre or joined to a neighbour, and size is information. From which line on is next to
+# nothing cut? This course crops to 384: that leaves room for cells that are not in the sample, and
+# four by four pixels average to one of a picture of 96.
 
 # %% tags=["nbval-check-output", "slide"]
 sides = {"crop 300 → 96": 300, "crop 384 → 96": 384, "whole → 96": 450}
-large = read_image(root / table["path"].iloc[sample[np.argsort(reaches)[-8]]])
+large = read_image(root / table["path"].iloc[sample[np.argmax(reaches)]])
 figure = plots.montage(
     np.stack([crop_and_resize(large, size, side) for side in sides.values()]),
     list(sides),
@@ -123,8 +123,8 @@ here.show(figure, "np-resize", "Left the cell made smaller; right what np.resize
 
 # %% [markdown]
 # It fills the new array with the first numbers of the old one: nearly always the black of the upper
-# edge. Public notebooks on these very cells do it. From black pictures nothing can be learnt but
-# the majority answer, and its accuracy, as lesson 00 has shown, does not look alarming.
+# edge. From black pictures nothing can be learnt but the majority answer, and its accuracy, as
+# lesson 00 has shown, does not look alarming.
 #
 # **Second mistake.** Pixels from 0 to 255 are scaled to 0 to 1 before the first convolution. If
 # both the pipeline and the model do it, the picture is divided by 255 twice.
@@ -190,11 +190,11 @@ print("all corners still black:      ", bool(corners.max() == 0))
 # something else. The network of lesson 05 goes further and gets each cell in its own box, as large
 # as all others. (And while it learns, most pictures have another cell laid over them.)
 #
-# And note how little the colours change. Three times as much is usual, and it was tried: on unseen
-# people the network lost more by it than by anything else that was tried (the log of all trials
-# is `docs/cnn-log.md` in the course's repository). Colour noise is meant to hide the laboratory's
-# stain. Where the colour itself is evidence, it hides that, too. An augmentation is a claim about
-# what does not matter, and claims are tested.
+# And note how little the colours change. Three times as much was tried: on unseen people the
+# network lost more by it than by anything else that was tried (the log of all trials, with their
+# figures, is `docs/cnn-log.md` in the course's repository). Colour noise is meant to hide the
+# laboratory's stain. Where the colour itself is evidence, it hides that, too. An augmentation is a
+# claim about what does not matter, and claims are tested.
 
 # %%
 area = pd.Series(features.cell_area(augmented, crop) / features.cell_area(batch, crop))
@@ -262,5 +262,5 @@ here.ask()
 # - The worst mistakes raise no error. Look at what the network sees.
 # - The model scales; the pipeline augments; each does it in one place only.
 #
-# **Read next:** lesson 05. On augmentation of stained tissue: Tellez et al., "Quantifying the
+# **Read next:** lesson 04. On augmentation of stained tissue: Tellez et al., "Quantifying the
 # effects of data augmentation and stain color normalization", *Medical Image Analysis* 58 (2019).

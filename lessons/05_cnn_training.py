@@ -230,8 +230,8 @@ pd.concat([pd.DataFrame(beside).T, tried.set_index("about")])[columns].astype(fl
 # is what misled the plain network. The second task adds far less than the sd, so it may be luck,
 # and so may what a finer picture adds. *Mixed* cells, with a longer training and a heavier second
 # task, have the highest mean, by less than luck may give. The last row is the network of this
-# lesson, the two before it come in a moment; rows with other words are ideas that were dropped
-# (`docs/cnn-log.md` explains them).
+# lesson, the one before it two of them joined, and the two before that come in a moment; rows with
+# other words are ideas that were dropped (`docs/cnn-log.md` explains them).
 #
 # Look for *the same once more*. Nothing was changed that should matter: which features dropout
 # happened to drop, and the last digits of the augmented pixels. Yet the AUROC is another. Whatever

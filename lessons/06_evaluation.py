@@ -166,7 +166,10 @@ print("95 % interval:", [found[end] and round(found[end], 3) for end in ("low", 
 # If the interval contains 0, these people cannot tell the two models apart. That is not a failure
 # of the network; it is what is known.
 #
-# **And the people are not alike.** Here is each of them.
+# **And the people are not alike.** Here is each of them. Names that share pictures (the groups of
+# lesson 02) stand here one by one, and a shared picture counts for each of them, in the confusion
+# matrix as well: where two rows are equal, that may be why. Only the intervals know it, since they
+# are drawn by group.
 
 # %% tags=["nbval-check-output", "slide"]
 people = evaluation.by_subject(predictions)
@@ -187,9 +190,9 @@ people.round(2)
 # A doctor does not meet the average cell. Compare the first rows with the accuracy that the report
 # above gives for all cells together. Are the worst people mostly of one class? Then the threshold
 # has a part in it, and another one would help them all. But look within the class, too: does one
-# person still stand apart? The last column is the mean probability of ALL over the person's cells;
-# does it order the people better than their single cells suggest? **On which people does it fail?**
-# is the question to ask of every such paper.
+# person still stand apart? The last column is the mean probability of ALL over the person's cells:
+# is there a number with all healthy people below it and all leukemic ones above? **On which people
+# does it fail?** is the question to ask of every such paper.
 
 # %%
 here.record(
@@ -251,7 +254,7 @@ pd.DataFrame(compared).T.astype(float).round(3)
 told, right = summary["models"]["cnn"]["ece"]["value"], own["calibrated"]["ece"]["value"]
 figure = plots.reliability_diagram(
     decided,
-    title=f"On average the probability is off by {told:.2f}, scaled by {right:.2f}",
+    title=f"On average the probability is off by {told:.2f}; after scaling, by {right:.2f}",
     note=note,
 )
 here.show(
@@ -326,7 +329,7 @@ here.show(
 risk = own["risk_coverage"]["risk"]
 figure = plots.risk_curves(
     decided,
-    title=f"Of all cells {risk[-1]:.0%} are answered wrongly, of the surest half {risk[4]:.0%}",
+    title=f"The network: {risk[-1]:.0%} of all cells wrong, {risk[4]:.0%} of its surest half",
     note=note,
 )
 here.show(
@@ -358,9 +361,9 @@ pd.DataFrame(covered).T.astype(float).round(2)
 # If both are near 90 % or above, the promise held here, and another handful of people may break
 # it. Then see what it cost: how many cells were answered? If one is far below, nothing is wrong
 # with the proof. Its condition is broken, and twice: the cells of other **people** are not the
-# same lot, and the tested network is not the one by which the limits were chosen. Every promise
-# about single cells, in any paper, meets the first. What would help is more people, not more
-# cells.
+# same lot, and the tested network is not the one by which the limits were chosen. The first break
+# is there in every paper that promises something about single cells of other people. What would
+# help is more people, not more cells.
 #
 # ## Exercises
 #

@@ -9,6 +9,7 @@ of a file is escaped.
 from __future__ import annotations
 
 import base64
+import contextlib
 import csv
 import html
 import io
@@ -38,6 +39,7 @@ MAX_FILES = 50
 # picture at the same time shares the file, since gradio names it by its content.
 KEPT = 3
 ABANDONED = 120  # and one about which nobody asks, so many after it came
+EMPTY = 60  # its folder goes so long after it: until then the same picture may be on its way there
 _AT_ONCE = 4  # threads that answer; each may hold a decoded picture
 _EXAMPLES = 6
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with which a spreadsheet begins to calculate
@@ -314,10 +316,11 @@ def sweep(folder: Path, in_use: Counter[str], answered: set[str]) -> None:
             try:
                 if path not in in_use and time.time() - os.stat(path).st_mtime >= kept:
                     _remove(path, kept)
-                    if place != str(folder):
-                        os.rmdir(place)
-            except OSError:  # another picture lies beside it, or it is gone already
+            except OSError:  # it is gone already
                 continue
+        with contextlib.suppress(OSError):  # a picture lies in it
+            if place != str(folder) and time.time() - os.stat(place).st_mtime >= EMPTY:
+                os.rmdir(place)
     for path in list(answered):
         if not os.path.exists(path):
             answered.discard(path)

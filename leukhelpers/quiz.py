@@ -90,16 +90,18 @@ def _small_letters(answer: Any, table: pd.DataFrame) -> str | None:
     return "The names begin with UID_ and the subject; how many begin with UID_h?"
 
 
-def _largest_healthy(answer: Any, table: pd.DataFrame, area: pd.Series) -> str | None:
+def _missed_by_area(answer: Any, table: pd.DataFrame, area: pd.Series) -> str | None:
     medians = area.groupby(table["subject"]).median()
-    healthy = medians[table.groupby("subject")["label"].first() == 0]
-    if str(answer) == healthy.idxmax():
+    called, ill = medians > medians.median(), table.groupby("subject")["label"].first() == 1
+    if int(answer) == int((ill & ~called).sum()):
         return None
-    if str(answer) == healthy.idxmin():
-        return "That one has the smallest cells."
-    if str(answer) not in healthy.index:
-        return "Look among the healthy subjects only; the answer is a subject's name."
-    return "Take the median of the area for each subject, then the largest."
+    if int(answer) == int((ill & called).sum()):
+        return "That is how many leukemic people it finds."
+    if int(answer) == int((~ill & called).sum()):
+        return "That is how many healthy people it calls leukemic."
+    if int(answer) == int((~called).sum()):
+        return "That is how many it calls healthy; how many of them are leukemic?"
+    return "Take the medians of the leukemic people; how many are no larger than the middle one?"
 
 
 def _own_split(answer: Any, labels: np.ndarray) -> str | None:
@@ -265,7 +267,7 @@ CHECKS: dict[str, Check] = {
         "no", {"yes": "Read what the card of synthetic cells says under “must not be used for”."}
     ),
     "01.1": _small_letters,
-    "01.2": _largest_healthy,
+    "01.2": _missed_by_area,
     "02.1": _number(
         2,
         {

@@ -18,7 +18,13 @@ TABLE = pd.DataFrame(
         "label": [1, 0, 0, 0],
     }
 )
-AREA = pd.Series([900.0, 100.0, 120.0, 300.0])
+SEVEN = pd.DataFrame(
+    {
+        "subject": list("abcdefg"),
+        "label": [1, 1, 0, 1, 0, 1, 1],
+        "cell_area": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0],
+    }
+)
 HISTORY = pd.DataFrame({"epoch": [1, 2, 3], "loss": [3.0, 2.0, 1.0], "val_loss": [2.0, 1.0, 4.0]})
 PREDICTIONS = pd.DataFrame(
     {
@@ -152,9 +158,9 @@ CASES = {
     "00.3": ({}, "no", {"yes": "card", "perhaps": "choices"}),
     "01.1": ({"table": TABLE}, 1, {3: "_hem", 7: "UID_h"}),
     "01.2": (
-        {"table": TABLE, "area": AREA},
-        "H4",
-        {"H3": "smallest", "1": "healthy subjects only"},
+        {"table": SEVEN, "area": SEVEN["cell_area"]},
+        3,
+        {2: "it finds", 1: "calls leukemic", 4: "calls healthy", 9: "middle one"},
     ),
     "02.1": ({}, 2, {4: "connect", 3: "B", 1: "D", 9: "islands"}),
     "02.2": (

@@ -18,6 +18,12 @@ def test_readme_states_exactly_what_the_kept_results_say():
     assert "majority answer" in shown
 
 
+def test_the_cost_of_the_course_is_that_of_all_its_lessons():
+    cost = files.read_json(reference.RESULTS / "course_cost.json")
+    lessons = {path.stem for path in (reference.ROOT / "notebooks").glob("[0-9]*.ipynb")}
+    assert set(cost["lesson_seconds"]) == lessons
+
+
 def test_readme_and_log_state_exactly_what_was_kept_of_the_models():
     readme = (reference.ROOT / "README.md").read_text("utf-8")
     assert readme.split(rivals.BEGIN)[1].split(rivals.END)[0] == rivals.shown()
