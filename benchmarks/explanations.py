@@ -186,9 +186,11 @@ def probe_table(found: dict[str, Any]) -> str:
 
 
 def _head(kind: str, found: dict[str, Any]) -> str:
-    machine, name = found["machine"], "the twin (**synthetic**)"
-    if kind == "real":
-        name = "real cells, nearly all of folds 1 and 2 and of the preliminary test"
+    machine = found["machine"]
+    name = {
+        "twin": "the twin (**synthetic**)",
+        "real": "real cells, nearly all of folds 1 and 2 and of the preliminary test",
+    }[kind]
     whose = "" if kind == "twin" else " of fold 0 of C-NMC 2019"
     learnt = f"{found['learnt_from']} cells"
     if "learnt_from_people" in found:

@@ -175,8 +175,8 @@ fitted by hand, with the seed {found["seed"]}; other seeds draw other cells of t
 AUROC: mean ± standard deviation over four folds; 0.5 is what the majority answer reaches. The last
 column says how far the twin may be from the real cells: 5 % of an area, 3 grey levels of a mean
 colour and 2 of a spread, 2 of 100 cells, and of an AUROC one standard deviation over the real
-folds (at least 0.02). {told} The standard deviation is that of just these folds (divided by four,
-that of the README by three). The SVM takes a few quick features, not those of lesson 04, and so has
+folds (at least 0.02). {told} Here the sum of squares is divided by four, for the standard deviation
+in the README by three. The SVM takes a few quick features, not those of lesson 04, and so has
 other scores than in the README. The CNN is built as that of lesson 02, and sees pictures of half
 the width for 8 epochs. PATH is `training_data/fold_0` of C-NMC. Measured {found["date"]} on
 {found["machine"]["cores"]} cores by

@@ -30,7 +30,7 @@ import psutil
 import requests
 
 from benchmarks import strangers
-from leukhelpers import export, familiar, files, groups, learning, runs, serve
+from leukhelpers import evaluation, export, familiar, files, groups, learning, runs, serve
 from leukhelpers.datasets.images import read_image
 from leukhelpers.pixels import crop_and_resize
 
@@ -114,21 +114,24 @@ def decisions_of(served: serve.Served, prepared: runs.Prepared, run: runs.Run) -
     """Answer the held-out cells as the page would."""
     held = run.predictions
     by_id = prepared.table.set_index("cell_id")
-    right, answered, strange, near = 0, 0, 0, 0
-    for cell_id, label in zip(held["cell_id"], held["label"], strict=True):
+    named, strange, near = np.full(len(held), np.nan), 0, 0
+    for row, cell_id in enumerate(held["cell_id"]):
         content = (prepared.dataset.root / by_id.at[cell_id, "path"]).read_bytes()
         told = serve.answer(served, content)
         strange += told["why"] == serve.STRANGE
         near += told["why"] == serve.NEAR
         if told["answer"] is not None:
-            answered += 1
-            right += served.classes.index(told["answer"]) == label
-    n = len(held)
+            named[row] = served.classes.index(told["answer"])
+    n, answered = len(held), ~np.isnan(named)
+    rivals = {name: held[evaluation.MODEL_COLUMNS[name]] >= 0.5 for name in ("area", "majority")}
     return {
         "cells": n,
         "subjects": int(held["subject"].nunique()),
-        "answered": answered / n,
-        "right_of_answered": right / max(1, answered),
+        "answered": float(answered.mean()),
+        "right_of_answered": {
+            name: float((given == held["label"])[answered].mean())
+            for name, given in {"cnn": named, **rivals}.items()
+        },
         "near": near / n,
         "strange": strange / n,
     }
@@ -282,7 +285,7 @@ def text(found: dict[str, Any]) -> str:
     folds, crowd, single = refusal["folds"], found["page"]["crowd"], found["page"]["single"]
     predict = timed["model.predict"]["median_ms"]
     passed = [fold["passed"] for fold in folds]
-    machine = found["machine"]
+    machine, right = found["machine"], answers["right_of_answered"]
     lines = [
         "# The served run, measured",
         "",
@@ -322,9 +325,11 @@ def text(found: dict[str, Any]) -> str:
         "## What it answers",
         "",
         f"Of {answers['cells']} held-out cells of {answers['subjects']} subjects it answers "
-        f"{answers['answered']:.1%}, of these {answers['right_of_answered']:.1%} rightly; "
-        f"{answers['near']:.1%} are too close to the operating point, {answers['strange']:.1%} "
-        "are refused as strangers. A few subjects of one fold: another fold may differ much.",
+        f"{answers['answered']:.1%}, of these {right['cnn']:.1%} rightly (on the same cells, from "
+        f"a probability of 0.5 on, the area alone {right['area']:.1%}, the majority answer "
+        f"{right['majority']:.1%}); {answers['near']:.1%} are too close to the operating point, "
+        f"{answers['strange']:.1%} are refused as strangers. A few subjects of one fold: another "
+        "fold may differ much.",
         "",
         "## Copies for elsewhere",
         "",

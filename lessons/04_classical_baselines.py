@@ -152,7 +152,7 @@ pd.DataFrame(aurocs).rename(columns=MODEL_NAMES).rename_axis("fold").round(3)
 #
 # The same three on real cells, and beside them a plain network much like the paper's, all on the
 # same four folds of people who were never seen in training. (It sees each cell in a box of its own,
-# so not how large it is, and its colours were changed as strongly as is usual: lesson 03.)
+# so not how large it is, and its colours were changed three times as much as in lesson 03.)
 
 # %% tags=["slide"]
 rivals = lesson.measured("rivals_real")

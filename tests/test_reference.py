@@ -5,7 +5,7 @@ import re
 import pandas as pd
 import pytest
 
-from benchmarks import cnn_ideas, explanations, reference, results_page, rivals, scale
+from benchmarks import cnn_ideas, explanations, reference, results_page, rivals, scale, serving
 from leukhelpers import explain, files
 from leukhelpers.datasets import cards
 
@@ -49,6 +49,13 @@ def test_page_of_explanations_states_exactly_what_was_kept():
     assert ("twin" not in kept) or ("**synthetic**" in page)
     assert all(f"--kind {kind} --run RUN" in page for kind in kept)
     assert set(kept["real"]["methods"]) == set(explain.METHODS)
+
+
+def test_page_of_the_served_run_states_exactly_what_was_kept():
+    page = serving.PAGE.read_text("utf-8")
+    assert page == serving.text(files.read_json(serving.RESULTS))
+    for beside in ("not for clinical use", "area alone", "majority answer"):
+        assert beside in page
 
 
 def test_page_of_many_cells_states_exactly_what_was_kept():
