@@ -3,9 +3,9 @@ SUITS := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13)
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
 	$$python $(SUITS) 2>/dev/null && echo $$python && break; done || true)
 
-.PHONY: course app test lessons site slides bundle install colab badges lock
+.PHONY: install course app test test-all mutation lessons site slides bundle colab badges lock
 
-course app test lessons site slides bundle install:
+install course app test test-all mutation lessons site slides bundle:
 	@"$(or $(PYTHON),python3)" make.py $@
 
 # make colab LESSONS="00 05" runs only these.

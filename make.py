@@ -1,8 +1,11 @@
 """Install the course once, and run one of its tasks; needs nothing but Python.
 
+python3 make.py install    install what the course needs into .venv
 python3 make.py course     run every lesson on synthetic cells, write a report
 python3 make.py app        open the web page of the latest run
-python3 make.py test       check the code, the package and the notebooks
+python3 make.py test       check the code, the package and every lesson, in minutes
+python3 make.py test-all   all tests: also notebooks, browser, Colab, broken-off work
+python3 make.py mutation   plant faults in the package and count how many the tests find
 python3 make.py lessons    build notebooks/ from lessons/
 python3 make.py site       build the site from notebooks/ and docs/, into site/
 python3 make.py slides     make slides of the lessons, into slides/
@@ -14,8 +17,11 @@ python3 make.py badges owner/name    have the notebooks open in Colab from there
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
+import tempfile
+import time
 import venv
 from pathlib import Path
 
@@ -25,10 +31,17 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 LOCK = ROOT / "requirements" / "lock.txt"
 STAMP = VENV / "installed"
 
-PIP = ["pip", "install", "--disable-pip-version-check", "--quiet"]
+PIP = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar=off"]
+LINT = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], ["codespell_lib"]]
 # Two at a time; many a test waits for one core most of its time.
 TWO = ["--numprocesses=2", "--dist"]
 COVERAGE = ["--cov", "--cov-report=term-missing:skip-covered", "--cov-fail-under=90"]
+NBVAL = ["pytest", "--nbval-lax", "--nbval-cell-timeout=600", "-q"]
+TRAINS = "notebooks/05_cnn_training.ipynb"  # later lessons read the network that it trains
+SITE = [
+    ["sphinx", "--fail-on-warning", "--keep-going", "-q", "-c", "docs", ".", "site"],
+    ["lessons.links", "site"],
+]
 TASKS = {
     "install": [],
     "course": [["leukhelpers.cli", "run"]],
@@ -38,20 +51,25 @@ TASKS = {
     "colab": [["lessons.colab"]],
     "bundle": [["lessons.bundle"]],
     "badges": [["lessons.badges"]],
-    "site": [
-        ["sphinx", "--fail-on-warning", "--keep-going", "-q", "-c", "docs", ".", "site"],
-        ["lessons.links", "site"],
-    ],
-    "test": [
-        ["ruff", "check", "."],
-        ["ruff", "format", "--check", "."],
-        ["mypy"],
-        ["codespell_lib", "."],
-        ["pytest", *TWO, "worksteal", *COVERAGE],
-        ["pytest", *TWO, "loadfile", "--nbval-lax", "--nbval-cell-timeout=600", "-q", "notebooks"],
+    "mutation": [["tests.mutation"]],
+    "site": SITE,
+    "test": [*LINT, ["pytest", *TWO, "worksteal", "-m", "not slow", *COVERAGE]],
+    "test-all": [
+        ["pytest", *TWO, "worksteal", "-m", "slow"],
+        [*NBVAL, TRAINS],
+        [
+            *NBVAL,
+            *TWO,
+            "loadfile",
+            f"--deselect={TRAINS}",
+            "--ignore=notebooks/exercises",
+            "notebooks",
+        ],
+        *SITE,
+        ["lessons.colab", "--if-possible", "00", "01", "03", "13"],
     ],
 }
-ASKING = {"badges", "colab"}  # these take arguments: a repository, numbers of lessons
+ASKING = {"badges", "colab", "mutation"}  # these take arguments
 
 
 def main(task: str = "", *arguments: str) -> int:
@@ -69,10 +87,19 @@ def main(task: str = "", *arguments: str) -> int:
         return 2
     os.chdir(ROOT)
     install()
-    for command in TASKS[task]:
-        status = subprocess.call([str(PYTHON), "-m", *command, *arguments])
-        if status:
-            return status
+    # A network that an older version left must not make a test pass.
+    with tempfile.TemporaryDirectory() as fresh:
+        elsewhere = {"LEUK_HOME": fresh} if task.startswith("test") else {}
+        for command in TASKS[task]:
+            started = time.monotonic()
+            status = subprocess.call(
+                [str(PYTHON), "-m", *command, *arguments], env={**os.environ, **elsewhere}
+            )
+            if len(TASKS[task]) > 1:
+                seconds = time.monotonic() - started
+                print(f"[make {task}] {' '.join(command)[:60]}: {seconds:.0f} s", flush=True)
+            if status:
+                return status
     return 0
 
 
@@ -82,14 +109,39 @@ def install() -> None:
     wanted = hashlib.sha256(b"\0".join(basis)).hexdigest()
     if STAMP.is_file() and STAMP.read_text() == wanted and PYTHON.exists():
         return
-    print("Installing into .venv (once; a few minutes) …", file=sys.stderr)
     # Another folder, another Python or an interrupted installation: begin anew.
     venv.create(VENV, with_pip=True, clear=True)
-    run = [str(PYTHON), "-m", *PIP]
     # The lock names everything: with nothing left to resolve, no newer release can slip in.
-    subprocess.check_call([*run, "--require-hashes", "--no-deps", "-r", str(LOCK)])
-    subprocess.check_call([*run, "--no-deps", "--no-build-isolation", "-e", str(ROOT)])
+    install_packages("--require-hashes", "--no-deps", "-r", str(LOCK))
+    subprocess.check_call(
+        [*PIP, "-qq", "--no-deps", "--no-build-isolation", "-e", str(ROOT)],
+    )
     STAMP.write_text(wanted)
+
+
+def install_packages(*arguments: str) -> None:
+    """Run pip with one line that says how far it is; print what it wrote only if it fails."""
+    log = VENV / "pip.log"
+    print("Installing into .venv (once; a few minutes) …", file=sys.stderr, flush=True)
+    with log.open("w", encoding="utf-8") as file:
+        process = subprocess.Popen([*PIP, *arguments], stdout=file, stderr=subprocess.STDOUT)
+        while process.poll() is None:
+            time.sleep(0.5)
+            if sys.stderr.isatty():
+                print(f"\r{progress(log)}", end="", file=sys.stderr, flush=True)
+    print(f"\r{progress(log)}", file=sys.stderr, flush=True)
+    if process.returncode:
+        sys.stderr.writelines(log.read_text("utf-8", "replace").splitlines(keepends=True)[-20:])
+        raise subprocess.CalledProcessError(process.returncode, "pip install")
+
+
+def progress(log: Path) -> str:
+    """Count the packages that pip has fetched and installed, of all in the lock."""
+    wrote = log.read_text("utf-8", "replace")
+    fetched, skipped = (len(re.findall(f"^{x} ", wrote, re.M)) for x in ("Collecting", "Ignoring"))
+    total = len(re.findall(r"^[\w.-]+(?:\[.*\])?==", LOCK.read_text("utf-8"), re.M)) - skipped
+    installed = len(list(VENV.glob("[Ll]ib/**/*.dist-info")))
+    return f"{fetched} packages fetched and {min(installed, total)} installed, of {total}"
 
 
 if __name__ == "__main__":

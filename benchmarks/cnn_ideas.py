@@ -24,7 +24,7 @@ from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
-from leukhelpers import augment, files, handmade, models, runs
+from leukhelpers import augment, classical, files, handmade, models, runs
 from leukhelpers.backend import keras, tf
 from leukhelpers.features import cell_area
 from leukhelpers.pixels import BOX, build_pixels
@@ -244,7 +244,7 @@ def measure(name: str, dataset: Any, data: Path) -> dict[str, Any]:
         if options["teacher"]:
             inner = StratifiedGroupKFold(4, shuffle=True, random_state=1)
             margin = cross_val_predict(
-                models.build_svm(), measured.iloc[rows], labels[rows], groups=subjects[rows],
+                classical.build_svm(), measured.iloc[rows], labels[rows], groups=subjects[rows],
                 cv=inner, method="decision_function",
             )  # fmt: skip
             wanted[rows] += options["teacher"] * (expit(2 * margin) - wanted[rows])

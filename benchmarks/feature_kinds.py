@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from leukhelpers import files, groups, handmade, leakage, learning, models, runs
+from leukhelpers import classical, files, groups, handmade, leakage, learning, runs
 
 RESULT = Path(__file__).resolve().parent / "results" / "feature_kinds.json"
 
@@ -36,8 +36,8 @@ def main() -> None:
 
         def learn(split: groups.Split, columns: list[str] = columns) -> np.ndarray:
             rows = np.concatenate([split.train, split.validation])
-            model = models.build_svm().fit(measured.loc[rows, columns], labels[rows])
-            return models.ranking(model, measured.loc[split.test, columns])
+            model = classical.build_svm().fit(measured.loc[rows, columns], labels[rows])
+            return classical.ranking(model, measured.loc[split.test, columns])
 
         aurocs = leakage.aurocs(labels, leakage.answer_folds(folds, learn))
         found[name] = aurocs.round(4).tolist()

@@ -31,7 +31,7 @@ run: str = ""  # folder for results; empty for one named after the three above
 import numpy as np
 import pandas as pd
 
-from leukhelpers import groups, handmade, leakage, learning, lesson, models, plots
+from leukhelpers import classical, groups, handmade, leakage, learning, lesson, plots
 from leukhelpers.evaluation import MODEL_NAMES
 from leukhelpers.quiz import check
 
@@ -113,7 +113,7 @@ def learner(build, columns):
     def learn_and_answer(fold):
         rows = np.concatenate([fold.train, fold.validation])
         model = build().fit(values.loc[rows, columns], kept["label"].iloc[rows])
-        return models.ranking(model, values.loc[fold.test, columns])
+        return classical.ranking(model, values.loc[fold.test, columns])
 
     return learn_and_answer
 
@@ -121,9 +121,9 @@ def learner(build, columns):
 # %%
 everything = list(measured.columns)
 learners = {
-    "area": learner(models.build_area, ["area"]),
-    "rf": learner(models.build_forest, everything),
-    "svm": learner(models.build_svm, everything),
+    "area": learner(classical.build_area, ["area"]),
+    "rf": learner(classical.build_forest, everything),
+    "svm": learner(classical.build_svm, everything),
 }
 aurocs = {
     name: leakage.aurocs(kept["label"].to_numpy(), leakage.answer_folds(folds, learn))
@@ -182,7 +182,7 @@ pd.concat([real, real.agg(["mean", "std"])]).round(3)
 # %%
 by_choice = {
     choice: leakage.aurocs(
-        kept["label"].to_numpy(), leakage.answer_folds(folds, learner(models.build_svm, columns))
+        kept["label"].to_numpy(), leakage.answer_folds(folds, learner(classical.build_svm, columns))
     )
     for choice, columns in handmade.choices().items()
 }
@@ -222,8 +222,8 @@ pd.DataFrame({"mean AUROC, real cells": pd.concat([beside, by_kind])}).round(3)
 truth, by_heart = kept["label"].to_numpy(), []
 for fold in folds:
     rows = np.concatenate([fold.train, fold.validation])
-    forest = models.build_forest().fit(values.loc[rows], truth[rows])
-    by_heart.append(leakage.FoldAnswers(rows, models.ranking(forest, values.loc[rows])))
+    forest = classical.build_forest().fit(values.loc[rows], truth[rows])
+    by_heart.append(leakage.FoldAnswers(rows, classical.ranking(forest, values.loc[rows])))
 own = leakage.aurocs(truth, by_heart)
 pd.DataFrame(
     {

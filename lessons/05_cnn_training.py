@@ -31,7 +31,17 @@ run: str = ""  # folder for results; empty for one named after the three above
 import numpy as np
 import pandas as pd
 
-from leukhelpers import augment, evaluation, learning, lesson, models, plots, runs, training
+from leukhelpers import (
+    augment,
+    classical,
+    evaluation,
+    learning,
+    lesson,
+    models,
+    plots,
+    runs,
+    training,
+)
 from leukhelpers.quiz import check
 
 here = lesson.begin("05", dataset, profile, seed, run)
@@ -80,7 +90,7 @@ print(f"{learnable:,} numbers to learn, from {len(split.train):,} cells of {peop
 # more often. Weights make both classes count the same.
 
 # %% tags=["nbval-check-output"]
-weights = training.class_weights(labels[split.train])
+weights = classical.class_weights(labels[split.train])
 print({name: round(weights[label], 2) for label, name in enumerate(("HEM", "ALL"))})
 
 # %% [markdown]

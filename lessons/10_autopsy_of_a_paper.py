@@ -32,7 +32,7 @@ import pandas as pd
 from sklearn.metrics import classification_report
 from sklearn.model_selection import train_test_split
 
-from leukhelpers import augment, evaluation, groups, lesson, pixels, plots, training
+from leukhelpers import augment, classical, evaluation, groups, lesson, pixels, plots, training
 from leukhelpers.backend import keras
 from leukhelpers.cells import CLASS_NAMES, InputError, check_labels
 from leukhelpers.datasets.published import read_published
@@ -220,8 +220,8 @@ labels = table["label"].to_numpy()
 by_image = groups.pretend_images_are_subjects(table)["subject"].to_numpy()
 lied = groups.Split(by_image, rows, fifth[:0], fifth)
 crop = prepared.profile.crop
-area = training.predict_area(
-    training.fit_area(prepared.pixels, labels, lied, crop), prepared.pixels, fifth, crop
+area = classical.predict_area(
+    classical.fit_area(prepared.pixels, labels, lied, crop), prepared.pixels, fifth, crop
 )
 beside = {"network": 1 - answers, "majority answer": np.ones(len(fifth)), "area alone": area}
 shown = ["accuracy", "balanced_accuracy", "sensitivity", "specificity", "mcc", "auroc"]
@@ -276,7 +276,7 @@ def judged(splits, kept, weighted=False):
         learnt_from, watched = split.train, split.validation
         if kept == "test":
             learnt_from, watched = np.concatenate([split.train, split.validation]), split.test
-        weights = training.class_weights(labels[learnt_from]) if weighted else None
+        weights = classical.class_weights(labels[learnt_from]) if weighted else None
         network, _ = learn(1 / 255, labels, learnt_from, watched, weights)
         told = network.predict(small[split.test] / 255, verbose=0)[:, 0]
         found.append(evaluation.metrics(labels[split.test], told))
@@ -288,8 +288,8 @@ people = list(groups.random_folds(table, 4, seed))
 pictures = list(groups.random_folds(groups.pretend_images_are_subjects(table), 4, seed))
 of_areas = []
 for split in people:
-    learnt = training.fit_area(prepared.pixels, labels, split, crop)
-    told = training.predict_area(learnt, prepared.pixels, split.test, crop)
+    learnt = classical.fit_area(prepared.pixels, labels, split, crop)
+    told = classical.predict_area(learnt, prepared.pixels, split.test, crop)
     of_areas.append(evaluation.metrics(labels[split.test], told))
 
 # %%
@@ -386,7 +386,7 @@ print(pd.crosstab(really, page, rownames=["the cell"], colnames=["the page says"
 # | Which way was it split? | the test set: a share of *pictures*? | `groups.Split` |
 # | Who chose epoch, threshold, model? | the same cells as the report? | `Split.validation` |
 # | What went into the network? | its scaling, written twice? | `pixels.check_pixels` |
-# | What does one plain number reach? | the area | `training.fit_area` |
+# | What does one plain number reach? | the area | `classical.fit_area` |
 # | How sure is the number? | an interval over people | `evaluation.intervals` |
 # | On whom does it fail? | a table by person | `evaluation.by_subject` |
 # | Could I run it again? | code, seed, list of files | `run.json` |

@@ -36,9 +36,9 @@ import yaml
 
 from leukhelpers import evaluation, groups, learning, lesson, plots, runs, sweep, sweep_table
 from leukhelpers.cells import InputError
+from leukhelpers.classical import fit_area, predict_area
 from leukhelpers.datasets.loading import absolute_dataset
 from leukhelpers.quiz import check
-from leukhelpers.training import fit_area, predict_area
 
 here = lesson.begin("12", dataset, profile, seed, run)
 cells = here.load()

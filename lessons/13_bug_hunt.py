@@ -37,7 +37,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from tqdm import tqdm
 
-from leukhelpers import bughunt, features, groups, lesson, plots, training
+from leukhelpers import bughunt, classical, features, groups, lesson, plots, training
 from leukhelpers.backend import keras
 from leukhelpers.datasets import cards, published
 from leukhelpers.quiz import check
@@ -290,7 +290,7 @@ x = layers.Dense(16, activation="relu")(layers.Flatten()(x))
 network = keras.Model(inputs, layers.Dense(1, activation="sigmoid")(x))
 
 # %%
-rows, weights = split.train, training.class_weights(labels[split.train])
+rows, weights = split.train, classical.class_weights(labels[split.train])
 network.compile(keras.optimizers.Adam(2e-3), "binary_crossentropy")
 for _ in tqdm(range(8), desc="epochs"):
     network.fit(small[rows], labels[rows], batch_size=32, class_weight=weights, verbose=0)

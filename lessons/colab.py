@@ -2,6 +2,7 @@
 
     python -m lessons.colab            every lesson
     python -m lessons.colab 00 05      only these
+    python -m lessons.colab --if-possible 00    nothing, with the reason, without CPython 3.13
 
 In a temporary folder; it takes about 2 GB of disk. The set-up cell of the lessons installs the
 wheel, and whatever it changes of what was there before is a failure.
@@ -35,6 +36,10 @@ class MirrorError(Exception):
     """What keeps the mirror from being made or from passing, in one sentence."""
 
 
+class NoPythonError(MirrorError):
+    """CPython 3.13 is not on this computer."""
+
+
 def candidates() -> Iterator[str]:
     """Name the places where CPython 3.13 may be, the likeliest first."""
     yield sys.executable
@@ -57,7 +62,9 @@ def find_python() -> str:
         version, *executable = found.stdout.splitlines() or [""]
         if version == "3.13":
             return executable[0]
-    raise MirrorError("No CPython 3.13 was found; install one (uv python install 3.13, or pyenv).")
+    raise NoPythonError(
+        "No CPython 3.13 was found; install one (uv python install 3.13, or pyenv)."
+    )
 
 
 def installed(python: Path) -> dict[str, str]:
@@ -136,9 +143,13 @@ def mirror(folder: Path, numbers: list[str]) -> None:
 
 def main(arguments: list[str]) -> int:
     """Make the mirror and tell what broke, if anything did."""
+    numbers = [argument for argument in arguments if argument != "--if-possible"]
     with tempfile.TemporaryDirectory() as folder:
         try:
-            mirror(Path(folder), arguments)
+            mirror(Path(folder), numbers)
+        except NoPythonError as error:
+            print(error, file=sys.stderr)
+            return 0 if "--if-possible" in arguments else 1
         except MirrorError as error:
             print(error, file=sys.stderr)
             return 1

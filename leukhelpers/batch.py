@@ -1,4 +1,4 @@
-"""The lessons, headless, one after another, into one folder.
+"""The lessons, headless, two at a time, into one folder.
 
 ``course.json`` in that folder says which lessons are done, with which parameters. It
 is rewritten whole after each lesson, and a notebook gets its name only when it ended
@@ -11,13 +11,16 @@ import contextlib
 import json
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import nbformat
 import papermill
+import psutil
 from filelock import FileLock, Timeout
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
@@ -25,8 +28,11 @@ from papermill.exceptions import PapermillExecutionError
 from leukhelpers import files
 from leukhelpers.cells import InputError, LessonError
 
-# Told of every cell that starts: lesson, number of the cell, number of cells.
+# Called for every cell that starts: lesson, number of the cell, number of cells.
 Listener = Callable[[str, int, int], None]
+# These lessons read one trained network. The first of them trains it, the others wait for that.
+SHARE_NETWORK = ("05", "06", "07", "09")
+AT_ONCE = 2  # lessons; the kernel of one more starts while they run
 
 
 class LessonResult(NamedTuple):
@@ -79,7 +85,7 @@ def run_lessons(
     resume: bool = False,
     listen: Listener | None = None,
 ) -> Iterator[LessonResult]:
-    """Run lessons in order; a result comes as each ends.
+    """Run lessons, two at a time; a result comes as each ends.
 
     Parameters
     ----------
@@ -92,14 +98,14 @@ def run_lessons(
     resume : bool
         Go on with an interrupted or failed run: what is done is not done again.
     listen : callable, optional
-        Told of every cell that starts.
+        Called for every cell that starts, from several threads.
 
     Raises
     ------
     InputError
         If a parameter or lesson is unknown, or the folder belongs to another run.
     LessonError
-        If a lesson fails.
+        If a lesson fails. The lesson beside it is run to its end first; no other begins.
     """
     folder = Path(folder).resolve()
     lessons = find_lessons(only)
@@ -109,26 +115,98 @@ def run_lessons(
     folder.mkdir(parents=True, exist_ok=True)
     with _alone_in(folder):
         course = _open_course(folder, parameters, resume)
+        waiting = []
         for lesson in lessons:
             done = course["lessons"].get(lesson.stem)
-            if done is not None:
+            if done is None:
+                waiting.append(lesson)
+            else:
                 yield LessonResult(lesson.stem, done["seconds"], again=False)
-                continue
-            started = time.monotonic()
-            run_notebook(lesson, folder / "notebooks" / lesson.name, given, listen)
-            seconds = round(time.monotonic() - started, 1)
-            course["lessons"][lesson.stem] = {"seconds": seconds}
+        before, started = course["seconds"], time.monotonic()
+        for name, seconds in _run_some_at_once(waiting, folder / "notebooks", given, listen):
+            course["lessons"][name] = {"seconds": seconds}
+            course["seconds"] = round(before + time.monotonic() - started, 1)
             files.write_json(folder / "course.json", course)
-            yield LessonResult(lesson.stem, seconds, again=True)
+            yield LessonResult(name, seconds, again=True)
+
+
+def _run_some_at_once(
+    waiting: list[Path], folder: Path, given: dict[str, Any], listen: Listener | None
+) -> Iterator[tuple[str, float]]:
+    """Run lessons; yield the name and the seconds of each as it ends, then raise what failed."""
+    sharing = [lesson for lesson in waiting if lesson.name[:2] in SHARE_NETWORK]
+    # The one that trains comes first, because others wait for it.
+    waiting = [*sharing[:1], *(lesson for lesson in waiting if lesson not in sharing[:1])]
+    held_up = set(sharing[1:])
+    turns, stopped = threading.Semaphore(AT_ONCE), threading.Event()
+    kernels_of_others = set(psutil.Process().children())
+
+    def run(lesson: Path) -> float:
+        began: list[float] = []
+
+        def wait_for_turn() -> None:
+            turns.acquire()
+            began.append(time.monotonic())
+            if stopped.is_set():
+                raise _NotStartedError
+
+        try:
+            run_notebook(lesson, folder / lesson.name, given, listen, wait_for_turn)
+            return round(time.monotonic() - began[0], 1)
+        except LessonError:
+            stopped.set()  # before the next one has its turn
+            raise
+        finally:
+            if began:
+                turns.release()
+
+    failed: list[LessonError] = []
+    running: dict[Future[float], Path] = {}
+    with ThreadPoolExecutor(AT_ONCE + 1) as pool:
+        try:
+            while waiting or running:
+                ready = [lesson for lesson in waiting if lesson not in held_up]
+                for lesson in ready[: 0 if failed else AT_ONCE + 1 - len(running)]:
+                    waiting.remove(lesson)
+                    running[pool.submit(run, lesson)] = lesson
+                if not running:
+                    break
+                for done in wait(running, return_when=FIRST_COMPLETED).done:
+                    lesson = running.pop(done)
+                    if lesson in sharing[:1]:
+                        held_up.clear()
+                    try:
+                        yield lesson.stem, done.result()
+                    except _NotStartedError:
+                        continue
+                    except LessonError as error:
+                        failed.append(error)
+        except BaseException:  # Ctrl-C, or whoever asked has lost interest
+            stopped.set()
+            for process in set(psutil.Process().children()) - kernels_of_others:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            raise
+    if failed:
+        raise failed[0]
+
+
+class _NotStartedError(Exception):
+    """A lesson whose turn came after another had failed."""
 
 
 def run_notebook(
-    notebook: Path, output: Path, parameters: dict[str, Any], listen: Listener | None = None
+    notebook: Path,
+    output: Path,
+    parameters: dict[str, Any],
+    listen: Listener | None = None,
+    wait_for_turn: Callable[[], None] | None = None,
 ) -> None:
     """Run one notebook through papermill.
 
     The executed notebook is written to `output` whole. If a cell fails, what ran so
-    far is written beside it as ``<name>.failed.ipynb``.
+    far is written beside it as ``<name>.failed.ipynb``. `wait_for_turn` is called once, when
+    the kernel is up and before its first cell.
 
     Raises
     ------
@@ -141,7 +219,10 @@ def run_notebook(
     started = 0
 
     def on_cell_start(cell: Any, **_: Any) -> None:
-        nonlocal started
+        nonlocal started, wait_for_turn
+        if wait_for_turn is not None:
+            wait_for_turn()
+            wait_for_turn = None
         # Papermill adds a cell of its own; counted are those of the lesson.
         added = "injected-parameters" in cell.metadata.get("tags", [])
         if cell.cell_type == "code" and not added:
@@ -194,6 +275,7 @@ def _open_course(folder: Path, parameters: dict[str, Any], resume: bool) -> dict
         course: dict[str, Any] = files.read_json(path)
         if not resume:
             raise InputError(f"{folder} holds a run already; give --resume or another --out.")
+        course.setdefault("seconds", 0.0)
         if course["parameters"] != asked:
             raise InputError(
                 f"{folder} was begun with other parameters ({course['parameters']}); "
@@ -204,7 +286,7 @@ def _open_course(folder: Path, parameters: dict[str, Any], resume: bool) -> dict
         left_over.unlink()
     if any(entry.name != ".lock" for entry in folder.iterdir()):
         raise InputError(f"{folder} is not empty and holds no run; give another --out.")
-    course = {"parameters": asked, "lessons": {}}
+    course = {"parameters": asked, "seconds": 0.0, "lessons": {}}
     files.write_json(path, course)
     return course
 

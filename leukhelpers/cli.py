@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,7 +51,11 @@ _QUIETLY: dict[str, Any] = {
 DatasetOption = Annotated[
     str, typer.Option("--dataset", help="twin, cnmc, a C-NMC tree, or your own folder or CSV.")
 ]
-ProfileOption = Annotated[str, typer.Option(help="fast or full.")]
+ProfileOption = Annotated[str, typer.Option(help="smoke, fast or full.")]
+TrainingProfileOption = Annotated[
+    str | None,
+    typer.Option("--profile", help="smoke, fast or full; by default fast for the twin, else full."),
+]
 SeedOption = Annotated[
     int, typer.Option(min=0, max=2**31 - 1, help="Seed of splits, weights and augmentation.")
 ]
@@ -272,7 +277,7 @@ def run_course(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a broken run.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Run the lessons, headless and in order, and write one HTML report."""
+    """Run the lessons, headless and two at a time, and write one HTML report."""
     from leukhelpers import batch, card, card_page, files, report, runs
     from leukhelpers.datasets.loading import absolute_dataset
 
@@ -283,11 +288,15 @@ def run_course(
     names = [path.stem for path in batch.find_lessons(numbers)]
     _prepare(dataset, profile, seed)  # what is wrong with the data is told before a lesson runs
     results = []
-    with _progress() as listen:
+    started = time.monotonic()
+    with _progress() as (listen, ended):
         for result in batch.run_lessons(folder, parameters, numbers, resume, listen):
             results.append(result)
+            ended(result.name)
             done = f"{result.seconds:6.1f} s" if result.again else "done before"
             _tell(f"[{len(results)}/{len(names)}] {result.name}  {done}")
+    wall_seconds = round(time.monotonic() - started, 1)
+    results.sort()
     sheet = report.write_report(folder)
     if (folder / "run.json").is_file():  # some lessons train no network
         card.write_card(folder)
@@ -295,13 +304,18 @@ def run_course(
     metrics_file = folder / "metrics.json"
     metrics = files.read_json(metrics_file) if metrics_file.is_file() else None
     if as_json:
-        lessons = {result.name: result.seconds for result in results}
-        _report({"run": str(folder), "lessons": lessons, "metrics": metrics}, as_json)
+        found = {
+            "run": str(folder),
+            "wall_seconds": wall_seconds,
+            "lessons": {result.name: result.seconds for result in results},
+            "metrics": metrics,
+        }
+        _report(found, as_json)
         return
     table = Table("Lesson", "Seconds", title="Lessons")
     for result in results:
         table.add_row(result.name, f"{result.seconds:.1f}")
-    table.add_row("all", f"{sum(result.seconds for result in results):.1f}")
+    table.add_row(f"all, up to {batch.AT_ONCE} at a time (wall time)", f"{wall_seconds:.1f}")
     output.print(table)
     if metrics is not None:
         for caution in metrics.get("cautions", []):
@@ -317,7 +331,7 @@ def train(
     model: Annotated[
         str, typer.Option(help="cnn, svm, rf, efficientnet-lite0, resnet50, vgg16, …")
     ] = "cnn",
-    profile: ProfileOption = "fast",
+    profile: TrainingProfileOption = None,
     seed: SeedOption = 0,
     fold: Annotated[
         int | None, typer.Option(min=0, max=3, help="Hold out this one of four grouped folds.")
@@ -330,12 +344,12 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train one model on all subjects, or on all but those of one fold."""
-    from leukhelpers import apply, sweep
+    from leukhelpers import apply, files, runs, sweep
 
     (name,) = _known_models([model], random_weights)
     if not (resume and (out / "training" / "asked.json").is_file()):
-        _unused(out)
-    prepared = _prepare(dataset, profile, seed)
+        files.refuse_used(out)
+    prepared = _prepare(dataset, profile or runs.default_profile(dataset), seed)
     with sweep.joblib_on(scheduler):
         run = apply.train_run(out, prepared, fold, name)
     _report({"run": str(run.folder), **run.metrics}, as_json)
@@ -351,7 +365,7 @@ def crossval(
         ),
     ] = "cnn",
     folds: Annotated[int, typer.Option(min=2, max=20, help="Number of grouped folds.")] = 4,
-    profile: ProfileOption = "fast",
+    profile: TrainingProfileOption = None,
     seed: SeedOption = 0,
     random_weights: RandomWeightsOption = False,
     out: Annotated[
@@ -361,11 +375,11 @@ def crossval(
     as_json: JsonOption = False,
 ) -> None:
     """Measure models on the same grouped folds: per fold and together."""
-    from leukhelpers import crossval, learning, sweep
+    from leukhelpers import crossval, learning, runs, sweep
 
     wanted = list(learning.CHOICES) if model == "all" else model.replace(" ", "").split(",")
     names = _known_models([*wanted, *learning.CLASSICAL], random_weights)
-    prepared = _prepare(dataset, profile, seed)
+    prepared = _prepare(dataset, profile or runs.default_profile(dataset), seed)
     with sweep.joblib_on(scheduler):
         found = crossval.crossvalidate(prepared, folds, _tell, names, out)
     if as_json:
@@ -634,11 +648,6 @@ def _new_folder(runs_folder: Path, dataset: str, profile: str, seed: int, resume
     return latest if resume else folder
 
 
-def _unused(folder: Path) -> None:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} is not empty; name a new folder with --out.")
-
-
 def _known_models(names: list[str], random_weights: bool) -> list[str]:
     """Check names, and that their weights can be had; random ones only if the user agrees."""
     from leukhelpers import learning
@@ -764,7 +773,7 @@ def _bar() -> Iterator[Any]:
 
 @contextmanager
 def _progress() -> Iterator[Any]:
-    """Show which lesson and which cell is at work, and for how long."""
+    """Show which lessons and which of their cells are at work, and for how long."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -778,13 +787,14 @@ def _progress() -> Iterator[Any]:
 
         def listen(lesson: str, cell: int, cells: int) -> None:
             if lesson not in tasks:
-                for task in tasks.values():
-                    progress.remove_task(task)
-                tasks.clear()
                 tasks[lesson] = progress.add_task(lesson, total=cells)
             progress.update(tasks[lesson], completed=cell)
 
-        yield listen
+        def ended(lesson: str) -> None:
+            if lesson in tasks:
+                progress.remove_task(tasks.pop(lesson))
+
+        yield listen, ended
 
 
 if __name__ == "__main__":

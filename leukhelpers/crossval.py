@@ -106,8 +106,7 @@ def _open(out: Path, prepared: runs.Prepared, n_splits: int) -> None:
                 f"{out} holds answers to other cells, profile, seed or folds; name another folder."
             )
         return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} is not empty; name a new folder with --out.")
+    files.refuse_used(out)
     out.mkdir(parents=True, exist_ok=True)
     files.write_json(note, asked)
 

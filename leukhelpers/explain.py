@@ -460,7 +460,7 @@ def explain_features(
     Parameters
     ----------
     model : estimator
-        Of two classes, from :func:`leukhelpers.models.fit_calibrated`.
+        Of two classes, from :func:`leukhelpers.classical.fit_calibrated`.
     measured : pandas.DataFrame
         Features, a row a cell.
     background : pandas.DataFrame

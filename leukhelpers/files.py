@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from leukhelpers.cells import InputError
+
 
 @contextmanager
 def whole_file(path: Path | str) -> Iterator[Path]:
@@ -29,6 +31,20 @@ def whole_file(path: Path | str) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def refuse_used(folder: Path) -> None:
+    """Refuse a place where something lies already, even if it is a link that leads nowhere.
+
+    Raises
+    ------
+    InputError
+        Unless `folder` is not there, or is an empty folder.
+    """
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise InputError(f"{folder} is no folder; name another one with --out.")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise InputError(f"{folder} is not empty; name a new folder with --out.")
 
 
 def write_text(path: Path | str, text: str) -> None:

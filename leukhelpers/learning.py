@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
-from leukhelpers import files, handmade
+from leukhelpers import classical, files, handmade
 from leukhelpers.cells import InputError
 from leukhelpers.evaluation import MODEL_NAMES
 from leukhelpers.pixels import BOX, build_pixels
@@ -280,13 +280,12 @@ def _learn_cnn(
 def _learn_classical(
     name: str, prepared: Prepared, split: Split, *_: Any
 ) -> tuple[Any, pd.DataFrame, np.ndarray | None]:
-    from leukhelpers import models
 
     labels, measured = prepared.table["label"].to_numpy(), features(prepared)
-    build = models.build_svm if name == "svm" else models.build_forest
+    build = classical.build_svm if name == "svm" else classical.build_forest
 
     def fitted(rows: np.ndarray) -> Any:
-        return models.fit_calibrated(
+        return classical.fit_calibrated(
             build(prepared.seed),
             measured.iloc[rows],
             labels[rows],
@@ -329,7 +328,7 @@ def _learn_transfer(
 
     def fit_head(n: int) -> None:
         rows = everybody[:n]
-        head = models.fit_linear(embedded[:n], labels[rows], split.groups[rows], prepared.seed)
+        head = classical.fit_linear(embedded[:n], labels[rows], split.groups[rows], prepared.seed)
         models.put_logit(model, *head)
 
     # Whoever is asked when to stop, or which threshold to take, must not have been learnt from.

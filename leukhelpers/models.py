@@ -1,22 +1,11 @@
-"""Untrained models: the network of the course, two classical ones, the cell's area alone."""
+"""The network of the course, untrained, and what is done to networks."""
 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import pandas as pd
-from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
-from sklearn.utils.class_weight import compute_sample_weight
 
 from leukhelpers.backend import keras
 from leukhelpers.cells import InputError
@@ -176,163 +165,6 @@ def put_logit(model: keras.Model, weights: np.ndarray, bias: np.ndarray) -> None
     bias : float array of shape (n_outputs,)
     """
     model.get_layer("logit").set_weights([np.asarray(weights), np.asarray(bias)])
-
-
-def build_area() -> Pipeline:
-    """Build the baseline that sees one number, the cell's area.
-
-    Returns
-    -------
-    sklearn.pipeline.Pipeline
-        A scaler and a logistic regression (multinomial for more than two classes) in
-        which all classes weigh the same; untrained. Feed it areas of shape (n, 1).
-    """
-    return make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
-
-
-def build_svm(seed: int = 0) -> Pipeline:
-    """Build a support vector machine with a radial kernel, on standardised features.
-
-    Parameters
-    ----------
-    seed : int, default 0
-        Kept for likeness with :func:`build_forest`; nothing here is random.
-
-    Returns
-    -------
-    sklearn.pipeline.Pipeline
-        Untrained; both classes weigh the same. Cortes and Vapnik 1995.
-    """
-    svm = SVC(C=3.0, class_weight="balanced", random_state=seed)
-    return make_pipeline(StandardScaler(), svm)
-
-
-def build_forest(seed: int = 0) -> RandomForestClassifier:
-    """Build a random forest of 400 trees; untrained. Breiman 2001.
-
-    Parameters
-    ----------
-    seed : int, default 0
-        Seed of the resampling of cells and features.
-    """
-    return RandomForestClassifier(
-        400, min_samples_leaf=3, class_weight="balanced_subsample", random_state=seed
-    )
-
-
-def fit_calibrated(
-    model: Any, measured: pd.DataFrame, labels: np.ndarray, groups: np.ndarray, seed: int = 0
-) -> Any:
-    """Train a classical model; give a margin the scale of a probability.
-
-    A forest votes, and the share of votes is its probability. A support vector machine
-    knows distances only. They become probabilities by a logistic curve (Platt 1999) on
-    distances of cells that were left out with their whole group: the distances of cells
-    that the machine has learnt from are too large.
-
-    Parameters
-    ----------
-    model : estimator
-        From :func:`build_svm` or :func:`build_forest`.
-    measured : pandas.DataFrame
-        Features, a row a cell.
-    labels : int array of shape (n,)
-    groups : array of shape (n,)
-        The group of each cell.
-    seed : int, default 0
-        Seed of the folds.
-
-    Returns
-    -------
-    estimator
-        Has ``predict_proba``.
-
-    Raises
-    ------
-    InputError
-        If a class has fewer than two groups.
-    """
-    folds = _inner_folds(labels, groups, seed)
-    values = measured.to_numpy()
-    if isinstance(model, RandomForestClassifier):
-        model.set_params(n_jobs=-1)
-        return model.fit(values, labels).set_params(n_jobs=None)
-    calibrated = CalibratedClassifierCV(model, method="sigmoid", cv=folds, ensemble=False)
-    with warnings.catch_warnings():
-        # The pipeline balances its classes itself; the weights are for the curve.
-        warnings.filterwarnings("ignore", message=".*sample_weight.*")
-        calibrated.fit(values, labels, sample_weight=compute_sample_weight("balanced", labels))
-    return calibrated.set_params(cv=None)  # which rows were in which fold is nobody's business
-
-
-def ranking(model: Any, measured: pd.DataFrame) -> np.ndarray:
-    """Score rows for two classes: the higher, the more like ALL.
-
-    Parameters
-    ----------
-    model : estimator
-        A trained classical model.
-    measured : pandas.DataFrame
-        The features that it was trained on.
-
-    Returns
-    -------
-    float array of shape (n,)
-        The distance from a support vector machine's border, or P(ALL) of any other model.
-    """
-    if hasattr(model, "decision_function"):
-        return model.decision_function(measured)
-    return model.predict_proba(measured)[:, 1]
-
-
-def fit_linear(
-    features: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Fit a logistic regression on the features of a network, for its last layer.
-
-    How strongly the weights are held down is chosen by cross-validation over groups.
-
-    Parameters
-    ----------
-    features : float array of shape (n, n_features)
-    labels : int array of shape (n,)
-    groups : array of shape (n,)
-    seed : int, default 0
-        Seed of the folds.
-
-    Returns
-    -------
-    weights : float array of shape (n_features, n_outputs)
-        For the features as they come; one output for two classes, else one a class.
-    bias : float array of shape (n_outputs,)
-
-    Raises
-    ------
-    InputError
-        If a class has fewer than two groups.
-    """
-    scaler = StandardScaler().fit(features)
-    search = GridSearchCV(
-        LogisticRegression(class_weight="balanced", tol=1e-3, max_iter=500),
-        {"C": np.logspace(-4, -1, 4)},
-        scoring="neg_log_loss",
-        cv=_inner_folds(labels, groups, seed),
-    )
-    regression = search.fit(scaler.transform(features), labels).best_estimator_
-    weights = regression.coef_.T / scaler.scale_[:, None]
-    return weights, regression.intercept_ - scaler.mean_ @ weights
-
-
-def _inner_folds(
-    labels: np.ndarray, groups: np.ndarray, seed: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Cut training rows into grouped folds, at most four, each with every class."""
-    table = pd.DataFrame({"label": labels, "group": groups})
-    fewest = int(table.groupby("label")["group"].nunique().min())
-    if table["label"].nunique() < 2 or fewest < 2:
-        raise InputError("Each class needs at least 2 groups to learn from; use more subjects.")
-    folds = StratifiedGroupKFold(min(4, fewest), shuffle=True, random_state=seed)
-    return list(folds.split(labels, labels, groups))
 
 
 def multiply_adds(model: keras.Model) -> int:

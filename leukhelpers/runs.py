@@ -34,8 +34,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 import psutil
+from filelock import FileLock
 
-from leukhelpers import decisions, evaluation, files, groups, multiclass
+from leukhelpers import classical, decisions, evaluation, files, groups, multiclass
 from leukhelpers.cells import CLASS_NAMES, InputError
 from leukhelpers.datasets import Dataset, load_dataset
 from leukhelpers.files import workspace as workspace
@@ -74,8 +75,9 @@ class Profile:
 
 BRANCHES = 4  # answers that are averaged in the network of the course: fewer than a million numbers
 PROFILES = {
-    "fast": Profile("fast", 1200, 28, epochs=16, patience=5, refits=1),
-    "full": Profile("full", 10661, 73, epochs=16, patience=8, refits=2),
+    "smoke": Profile("smoke", 200, 28, epochs=2, patience=2, box_size=48, refits=1),
+    "fast": Profile("fast", 600, 28, epochs=10, patience=4, box_size=64, refits=1),
+    "full": Profile("full", 10661, 73, epochs=16, patience=5, refits=1),
 }
 
 
@@ -117,6 +119,11 @@ class Run(NamedTuple):
     history: pd.DataFrame
     predictions: pd.DataFrame
     metrics: dict[str, Any]
+
+
+def default_profile(dataset: str) -> str:
+    """Name the profile of a training: ``fast`` on the synthetic cells, ``full`` on others."""
+    return "fast" if dataset == "twin" else "full"
 
 
 def profile_of(name: str) -> Profile:
@@ -291,13 +298,11 @@ def fit_baselines(prepared: Prepared, split: groups.Split) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``area``, the numbers of :func:`leukhelpers.training.fit_area`, and
+        ``area``, the numbers of :func:`leukhelpers.classical.fit_area`, and
         ``share_of_all`` in training; of more than two classes ``shares``, one a class.
     """
-    from leukhelpers import training
-
     labels, k = prepared.table["label"].to_numpy(), len(prepared.dataset.classes)
-    area = training.fit_area(prepared.pixels, labels, split, prepared.profile.crop, k)
+    area = classical.fit_area(prepared.pixels, labels, split, prepared.profile.crop, k)
     if k == 2:
         return {"area": area, "share_of_all": float(labels[split.train].mean())}
     shares = np.bincount(labels[split.train], minlength=k) / len(split.train)
@@ -350,13 +355,11 @@ def answers_beside(
     baselines, prepared, rows
         As in :func:`predictions_of`.
     """
-    from leukhelpers import training
-
     cells, classes = prepared.table.iloc[rows], prepared.dataset.classes
     shares = baselines["share_of_all"] if len(classes) == 2 else baselines["shares"]
     answers = {
         "cnn": answer,
-        "area": training.predict_area(
+        "area": classical.predict_area(
             baselines["area"], prepared.pixels, rows, prepared.profile.crop
         ),
         "majority": np.full((len(rows), *np.shape(shares)), shares),
@@ -700,10 +703,15 @@ def ensure_run(folder: Path | str, prepared: Prepared, say: Callable[[str], None
         If the folder holds a run of other cells, another profile, seed or split.
     """
     folder = Path(folder)
-    if (folder / "run.json").is_file():
-        run = read_run(folder)
-        refuse_other_run(run, prepared)
-        say(f"Reading the trained network of {folder.name}.")
-        return run
-    say(f"No trained network in {folder.name} yet: training one ({prepared.profile.name} profile).")
-    return save_run(folder, prepared, *train(prepared))
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".training.lock"):  # whoever comes second waits, and reads it
+        if (folder / "run.json").is_file():
+            run = read_run(folder)
+            refuse_other_run(run, prepared)
+            say(f"Reading the trained network of {folder.name}.")
+            return run
+        say(
+            f"No trained network in {folder.name} yet: training one "
+            f"({prepared.profile.name} profile)."
+        )
+        return save_run(folder, prepared, *train(prepared))

@@ -210,7 +210,8 @@ def _entry(what: str, values: dict[str, Any], notebooks: _Notebooks) -> Entry:
             raise InputError(f"{name} must be text, a number, true or false, not {value!r}.")
     if what == "lesson":
         return _lesson_entry(values, notebooks)
-    defaults = {**_DEFAULTS[what], **_ALWAYS}
+    profile = runs.default_profile(str(values.get("dataset", "twin")))
+    defaults = {**_DEFAULTS[what], **_ALWAYS, "profile": profile}
     _refuse_unknown(what, values, defaults)
     parameters = {**defaults, **values}
     if not isinstance(parameters["model"], str):
@@ -294,8 +295,8 @@ def open_folder(out: Path, entries: Sequence[Entry], resume: bool) -> None:
     if note.is_file():
         if not resume:
             raise InputError(f"{out} holds a sweep already; give --resume or another --out.")
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} is not empty and holds no sweep; give another --out.")
+    else:
+        files.refuse_used(out)
     out.mkdir(parents=True, exist_ok=True)
     asked = [
         {"key": entry.key, "what": entry.what, "parameters": entry.parameters} for entry in entries

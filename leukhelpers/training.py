@@ -12,16 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, softmax
-from sklearn.utils.class_weight import compute_class_weight
 
 from leukhelpers import files
 from leukhelpers.augment import ordered_batches, steps_per_epoch, training_batches
 from leukhelpers.backend import keras, tf
-from leukhelpers.cells import ALL, CLASS_NAMES, HEM, InputError
-from leukhelpers.features import CHUNK, cell_area
-from leukhelpers.models import build_area
-from leukhelpers.pixels import check_pixels, gather
+from leukhelpers.classical import weights_of
+from leukhelpers.pixels import check_pixels
 
 if TYPE_CHECKING:
     from leukhelpers.groups import Split
@@ -76,39 +72,6 @@ def make_deterministic(seed: int) -> None:
     """
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
-
-
-def class_weights(labels: np.ndarray, n_classes: int = 2) -> dict[int, float]:
-    """Weigh the classes so that each counts alike in the loss.
-
-    Parameters
-    ----------
-    labels : int array of shape (n,)
-        0 for HEM, 1 for ALL; with more classes 0 to ``n_classes - 1``.
-    n_classes : int, default 2
-        Number of classes.
-
-    Returns
-    -------
-    dict
-        For two classes ``{0: n / (2 * count of HEM), 1: n / (2 * count of ALL)}``.
-
-    Raises
-    ------
-    InputError
-        If a class is missing or a label is unknown.
-    """
-    found = np.unique(labels)
-    if not np.array_equal(found, np.arange(n_classes)):
-        two = n_classes == 2
-        wanted = "Both classes, HEM and ALL," if two else f"All {n_classes} classes"
-        names = [CLASS_NAMES[x] if two and x in (HEM, ALL) else f"class {x}" for x in found]
-        raise InputError(
-            f"{wanted} are needed, but there is {', '.join(names) or 'none'}; "
-            f"choose a split with groups of {'both' if two else 'all'} classes."
-        )
-    weights = compute_class_weight("balanced", classes=found, y=np.asarray(labels))
-    return dict(enumerate(map(float, weights)))
 
 
 def fit(
@@ -175,14 +138,14 @@ def fit(
     labels = np.asarray(labels)
     train, validation = np.asarray(split.train), np.asarray(split.validation)
     n_classes = _n_classes(model)
-    weights = _weights_of(labels[train], "training", n_classes)
+    weights = weights_of(labels[train], "training", n_classes)
     # Weighted too, or a validation loss that rewards the majority answer picks the epoch.
-    validation_weights = _weights_of(labels[validation], "validation", n_classes)
+    validation_weights = weights_of(labels[validation], "validation", n_classes)
     for rows in (train, validation):
         check_pixels(pixels, rows)
     if not settings.early_stopping:
         train = np.sort(np.concatenate([train, validation]))
-        weights = _weights_of(labels[train], "training", n_classes)
+        weights = weights_of(labels[train], "training", n_classes)
     done = _epochs_done(backup)
     wanted = labels if n_classes == 2 else np.eye(n_classes)[labels]
     targets: list[np.ndarray] = [wanted] if measures is None else [wanted, _scaled(measures, train)]
@@ -551,90 +514,3 @@ def predict_features(features: keras.Model, pixels: np.ndarray, rows: np.ndarray
     """
     check_pixels(pixels, rows)
     return features.predict(ordered_batches(pixels, np.asarray(rows), 64), verbose=0)
-
-
-def fit_area(
-    pixels: np.ndarray, labels: np.ndarray, split: Split, crop: int, n_classes: int = 2
-) -> dict[str, Any]:
-    """Train the area baseline on the training rows.
-
-    Parameters
-    ----------
-    pixels : uint8 array of shape (n, size, size, 3)
-        Cells on black, row for row with `labels`; may be a memory map.
-    labels : int array of shape (n,)
-        0 for HEM, 1 for ALL; with more classes 0 to ``n_classes - 1``.
-    split : leukhelpers.groups.Split
-        Its ``train`` rows are used.
-    crop : int
-        Edge of the square cut from the original image, in its pixels.
-    n_classes : int, default 2
-        Number of classes.
-
-    Returns
-    -------
-    dict
-        All that the model has learnt: ``mean`` and ``scale`` of the area (pixels of
-        the original), ``weight`` and ``bias`` of the logistic regression; of more than
-        two classes the last two are lists, one number a class.
-
-    Raises
-    ------
-    InputError
-        If the training rows lack a class.
-    """
-    train_labels = np.asarray(labels)[split.train]
-    _weights_of(train_labels, "training", n_classes)
-    fitted = build_area().fit(_areas(pixels, split.train, crop), train_labels)
-    scaler, regression = (step for _, step in fitted.steps)
-    weights, biases = regression.coef_[:, 0].tolist(), regression.intercept_.tolist()
-    return {
-        "mean": float(scaler.mean_[0]),
-        "scale": float(scaler.scale_[0]),
-        "weight": weights[0] if n_classes == 2 else weights,
-        "bias": biases[0] if n_classes == 2 else biases,
-    }
-
-
-def predict_area(
-    learnt: dict[str, Any], pixels: np.ndarray, rows: np.ndarray, crop: int
-) -> np.ndarray:
-    """Predict the probability of ALL, or of each class, from the cell's area alone.
-
-    Parameters
-    ----------
-    learnt : dict
-        From :func:`fit_area`.
-    pixels : uint8 array of shape (n, size, size, 3)
-        Cells on black; may be a memory map.
-    rows : int array of shape (m,)
-        The rows to predict.
-    crop : int
-        Edge of the square cut from the original image, in its pixels.
-
-    Returns
-    -------
-    float array of shape (m,) or (m, n_classes)
-        P(ALL) of each row; of more than two classes the probability of each.
-    """
-    weight, bias = learnt["weight"], learnt["bias"]
-    if isinstance(weight, list):
-        areas = (_areas(pixels, rows, crop) - learnt["mean"]) / learnt["scale"]
-        return softmax(areas * np.array(weight) + np.array(bias), axis=1)
-    areas = _areas(pixels, rows, crop)[:, 0]
-    return expit(weight * (areas - learnt["mean"]) / learnt["scale"] + bias)
-
-
-def _areas(pixels: np.ndarray, rows: np.ndarray, crop: int) -> np.ndarray:
-    """Measure some rows, as the single column that scikit-learn expects."""
-    parts = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
-    areas = [cell_area(gather(pixels, part), crop) for part in parts]
-    return np.concatenate([np.zeros(0), *areas])[:, None]
-
-
-def _weights_of(labels: np.ndarray, part: str, n_classes: int) -> dict[int, float]:
-    """Give the class weights of one part of a split, or say which part lacks a class."""
-    try:
-        return class_weights(labels, n_classes)
-    except InputError as error:
-        raise InputError(f"The {part} rows cannot be used. {error}") from error

@@ -45,17 +45,52 @@ def run_all(folder: Path, **options: object) -> list[batch.LessonResult]:
     return list(batch.run_lessons(folder, GIVEN, **options))
 
 
-def test_lessons_run_in_order_and_tell_each_cell(lessons, tmp_path):
-    write_lesson(lessons, "02_second", "print(seed)")
-    write_lesson(lessons, "01_first", "1 + 1", "2 + 2")
+def waiting_for(name: str) -> str:
+    """A cell that ends when a file is there."""
+    return (
+        f"import pathlib, time\nend = time.monotonic() + 60\n"
+        f"while not pathlib.Path(run + '/{name}.count').exists():\n"
+        f"    assert time.monotonic() < end\n    time.sleep(0.05)"
+    )
+
+
+def test_two_lessons_run_at_once_and_tell_each_cell(lessons, tmp_path):
+    write_lesson(lessons, "02_second", touching("second"), waiting_for("first"), "print(seed)")
+    write_lesson(lessons, "01_first", touching("first"), waiting_for("second"))
     heard: list[tuple[str, int, int]] = []
     results = run_all(tmp_path / "run", listen=lambda *told: heard.append(told))
-    assert [result.name for result in results] == ["01_first", "02_second"]
+    assert sorted(result.name for result in results) == ["01_first", "02_second"]
     assert all(result.seconds > 0 and result.again for result in results)
-    assert [told[0] for told in heard] == sorted(told[0] for told in heard)
-    assert heard[-1] == ("02_second", 2, 2)
+    for name, n_cells in (("01_first", 3), ("02_second", 4)):
+        told = [(cell, cells) for lesson, cell, cells in heard if lesson == name]
+        assert told == [(cell, n_cells) for cell in range(1, n_cells + 1)]
     done = nbformat.read(tmp_path / "run" / "notebooks" / "02_second.ipynb", as_version=4)
     assert done.cells[-1].outputs[0].text == "0\n"
+    course = json.loads((tmp_path / "run" / "course.json").read_text())
+    assert course["seconds"] >= max(result.seconds for result in results) - 0.2
+
+
+def test_never_more_than_two_lessons_run_at_once(lessons, tmp_path):
+    counted = (
+        "import pathlib, time\nplace = pathlib.Path(run) / 'at-work'\nplace.mkdir(exist_ok=True)\n"
+        "mine = place / str(time.monotonic_ns())\nmine.touch()\ntime.sleep(0.5)\n"
+        "print(len(list(place.iterdir())))\nmine.unlink()"
+    )
+    for number in range(1, 5):
+        write_lesson(lessons, f"0{number}_lesson", counted)
+    run_all(tmp_path / "run")
+    for path in (tmp_path / "run" / "notebooks").iterdir():
+        assert int(nbformat.read(path, as_version=4).cells[-1].outputs[0].text) <= 2
+
+
+def test_lessons_that_read_the_network_wait_for_the_one_that_trains_it(lessons, tmp_path):
+    there = "import pathlib\nassert pathlib.Path(run + '/network.count').exists()"
+    write_lesson(lessons, "05_trains", "import time; time.sleep(1)", touching("network"))
+    write_lesson(lessons, "06_reads", there)
+    write_lesson(lessons, "07_reads", there)
+    write_lesson(lessons, "08_alone", touching("alone"))
+    names = [result.name for result in run_all(tmp_path / "run")]
+    assert names.index("05_trains") < min(names.index("06_reads"), names.index("07_reads"))
 
 
 def test_unknown_parameter_is_refused_before_anything_runs(lessons, tmp_path):
@@ -73,11 +108,13 @@ def test_unknown_lesson_is_refused(lessons, tmp_path):
 
 def test_failing_lesson_is_named_with_its_cell_and_error_and_resume_goes_on(lessons, tmp_path):
     run = tmp_path / "run"
-    write_lesson(lessons, "01_first", touching("first"))
-    write_lesson(lessons, "02_second", "x = 1", "# why\nraise KeyError('a lost key')")
+    write_lesson(lessons, "01_first", touching("first"), "import time; time.sleep(3)")
+    write_lesson(lessons, "02_second", waiting_for("first"), "# why\nraise KeyError('a lost key')")
     write_lesson(lessons, "03_third", touching("third"))
     with pytest.raises(batch.LessonError, match=r"(?s)02_second failed in code cell .*a lost key"):
         run_all(run)
+    # What ran beside it is kept, and no other lesson began.
+    assert (run / "notebooks" / "01_first.ipynb").is_file()
     assert (run / "notebooks" / "02_second.failed.ipynb").is_file()
     assert not (run / "notebooks" / "02_second.ipynb").exists()
     assert not (run / "third.count").exists()
@@ -120,12 +157,17 @@ def test_killed_run_is_not_taken_for_whole_and_resumes(lessons, tmp_path):
         "batch.lesson_folder = lambda: pathlib.Path(sys.argv[1]); "
         f"list(batch.run_lessons(sys.argv[2], {GIVEN!r}))"
     )
+
+    def done(name: str) -> bool:
+        course = run / "course.json"
+        return course.is_file() and name in json.loads(course.read_text())["lessons"]
+
     process = subprocess.Popen(
         [sys.executable, "-c", program, str(lessons), str(run)], start_new_session=True
     )
     try:
         deadline = time.monotonic() + 60
-        while not (run / "second.count").exists():
+        while not ((run / "second.count").exists() and done("01_first")):
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.1)

@@ -140,3 +140,16 @@ def test_without_validation_cells_of_both_classes_nothing_is_chosen_and_it_is_sa
     assert "nothing could be chosen" in found["notes"][0]
     assert "threshold" not in found["models"]["cnn"]
     assert len(found["models"]["area"]["net_benefit"]["threshold"]) == 19
+
+
+def test_prediction_sets_are_those_of_the_validation_cells():
+    known = people(6, 0, COLUMNS)
+    new = people(8, 1, COLUMNS)
+    new[list(COLUMNS)] **= 3  # other probabilities: sets chosen on them would be others
+    found = decisions.summary(new, known)["models"]
+    for model, column in evaluation.MODEL_COLUMNS.items():
+        least = decisions.fit_sets(known["label"], known[column])
+        assert found[model]["least"] == least
+        assert least != decisions.fit_sets(new["label"], new[column])
+        named = decisions.sets(new[column], least)
+        assert found[model]["coverage"] == decisions.coverage(new["label"], named)

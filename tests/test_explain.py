@@ -5,6 +5,7 @@ import pytest
 from keras import layers
 
 from leukhelpers.cells import InputError
+from leukhelpers.classical import build_forest, build_svm, fit_calibrated
 from leukhelpers.deep import why_not
 from leukhelpers.explain import (
     METHODS,
@@ -18,7 +19,7 @@ from leukhelpers.explain import (
     shap_gradient,
     shap_partition,
 )
-from leukhelpers.models import build_cnn, build_forest, build_svm, fit_calibrated, join, logit_model
+from leukhelpers.models import build_cnn, join, logit_model
 from leukhelpers.trust import mask_share
 
 SIZE = 32
@@ -289,3 +290,17 @@ def test_features_of_other_names_are_refused(measured):
     model = fit_calibrated(build_svm(0), table, labels, groups)
     with pytest.raises(InputError, match="same features"):
         explain_features(model, table[:4], table[["grain", "area", "hue"]])
+
+
+def test_integrated_gradients_of_a_square_are_exact():
+    """Of x² the slope grows evenly: only steps that are read in their middle add up."""
+    inputs = keras.Input((2, 2, 3))
+    x = layers.Flatten()(layers.Multiply()([inputs, inputs]))
+    model = keras.Model(inputs, layers.Dense(1, use_bias=False, name="logit")(x))
+    weights = np.linspace(-1, 1, 12, dtype=np.float32)[:, None] / 255
+    model.get_layer("logit").set_weights([weights])
+    rng = np.random.default_rng(0)
+    images, background = rng.integers(0, 256, (2, 3, 2, 2, 3)).astype(np.float32)
+    found = integrated_gradients(model, images, background)
+    expected = (images**2 - background.mean(axis=0) ** 2) * weights.reshape(2, 2, 3)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)

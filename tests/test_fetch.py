@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -505,11 +504,9 @@ def test_without_network_the_way_by_hand_is_told(
     with Kaggle() as gone:
         url = gone.url
     monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.PROD, url)
-    start = time.perf_counter()
     message = failure(tmp_path / "to")
     assert "no connection" in message
     assert message.endswith(BY_HAND)
-    assert time.perf_counter() - start < 5
 
 
 def test_disk_without_room_is_told_before_the_download(

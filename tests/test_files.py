@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from leukhelpers import files
+from leukhelpers.cells import InputError
 
 
 def test_file_appears_whole_and_the_part_is_gone(tmp_path: Path) -> None:
@@ -87,3 +88,20 @@ def test_json_never_holds_what_json_has_not(tmp_path: Path, number: float) -> No
 def test_others_may_read_the_file(tmp_path: Path) -> None:
     files.write_text(tmp_path / "a.txt", "for all")
     assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o644
+
+
+def test_place_where_something_lies_is_refused_even_a_link_that_leads_nowhere(
+    tmp_path: Path,
+) -> None:
+    files.refuse_used(tmp_path / "new")
+    (tmp_path / "empty").mkdir()
+    files.refuse_used(tmp_path / "empty")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("years")
+    with pytest.raises(InputError, match="full is not empty"):
+        files.refuse_used(tmp_path / "full")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for name in ("link", "full/thesis.txt"):
+        with pytest.raises(InputError, match="is no folder"):
+            files.refuse_used(tmp_path / name)
+    assert not (tmp_path / "nowhere").exists()

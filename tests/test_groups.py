@@ -488,3 +488,22 @@ def test_the_lie_makes_every_cell_its_own_patient() -> None:
     split = next(grouped_folds(lie))
     test_subjects = set(cells["subject"].iloc[split.test])
     assert test_subjects & set(cells["subject"].iloc[split.train])
+
+
+# --- a split for trying things ---------------------------------------------------------------
+
+
+@settings(max_examples=60)
+@given(splittable(), st.integers(0, 1000))
+def test_practice_judges_on_validation_rows_and_never_touches_the_test_rows(
+    cells: pd.DataFrame, seed: int
+) -> None:
+    try:
+        split = groups.holdout_split(cells, seed)
+        practice = groups.practice_split(cells, split, seed)
+    except InputError:
+        assume(False)
+    assert np.array_equal(practice.test, split.validation)
+    learned = np.concatenate([practice.train, practice.validation])
+    assert np.array_equal(np.sort(learned), np.sort(split.train))
+    assert not set(split.test) & {*practice.train, *practice.validation, *practice.test}

@@ -12,6 +12,7 @@ import skops.io
 
 from leukhelpers import (
     apply,
+    classical,
     crossval,
     evaluation,
     explain,
@@ -287,13 +288,13 @@ def test_folds_that_cannot_be_had_leave_no_folder(prepared, tmp_path):
 
 def test_fine_tuning_stops_by_people_whom_the_last_layer_has_not_learnt(prepared, monkeypatch):
     asked: list[set[int]] = []
-    fit_linear = models.fit_linear
+    fit_linear = classical.fit_linear
 
     def watched(features, labels, groups, seed=0):
         asked.append(set(groups))
         return fit_linear(features, labels, groups, seed)
 
-    monkeypatch.setattr(models, "fit_linear", watched)
+    monkeypatch.setattr(classical, "fit_linear", watched)
     learning.learn("efficientnet-lite0-tuned", prepared, prepared.split)
     split = prepared.split
     assert asked == [set(split.groups[split.train])]

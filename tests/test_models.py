@@ -4,17 +4,19 @@ import pandas as pd
 import pytest
 
 from leukhelpers.cells import InputError
-from leukhelpers.models import (
+from leukhelpers.classical import (
     build_area,
-    build_cnn,
     build_forest,
     build_svm,
     fit_calibrated,
     fit_linear,
+    ranking,
+)
+from leukhelpers.models import (
+    build_cnn,
     join,
     logit_model,
     multiply_adds,
-    ranking,
     turn,
 )
 

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from leukhelpers import pixels
@@ -380,3 +382,32 @@ def test_gathered_rows_leave_no_page_of_the_file_in_memory(tmp_path: Path) -> No
     private[0] = 7
     assert (pixels.gather(private, rows)[0] == 7).all()
     assert (private[0] == 7).all()
+
+
+# --- the square around a cell ------------------------------------------------------------------
+
+
+@given(
+    st.integers(1, 60), st.integers(1, 60), st.integers(0, 60), st.integers(0, 60),
+    st.integers(0, 2),
+)  # fmt: skip
+def test_square_around_a_cell_holds_all_of_it(
+    height: int, width: int, top: int, left: int, channel: int
+) -> None:
+    image = np.zeros((120, 120, 3), np.uint8)
+    image[top : top + height, left : left + width, channel] = 1  # nearly black is cell
+    x0, y0, x1, y1 = pixels.cell_box(image)
+    assert x1 - x0 == y1 - y0 >= max(height, width)
+    assert x0 <= left
+    assert x1 >= left + width
+    assert y0 <= top
+    assert y1 >= top + height
+    # in the middle, with a margin of about a twentieth, so that no cell is made small
+    assert abs((x0 + x1) / 2 - (left + width / 2)) <= 0.5
+    assert abs((y0 + y1) / 2 - (top + height / 2)) <= 0.5
+    assert x1 - x0 <= 1.2 * max(height, width) + 1
+
+
+def test_picture_without_black_is_its_own_square() -> None:
+    assert pixels.cell_box(np.full((30, 30, 3), 9, np.uint8)) == (0, 0, 30, 30)
+    assert pixels.cell_box(np.zeros((30, 30, 3), np.uint8)) == (0, 0, 30, 30)

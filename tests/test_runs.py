@@ -19,6 +19,7 @@ from PIL import Image
 from leukhelpers import (
     apply,
     calibration,
+    classical,
     crossval,
     evaluation,
     explain,
@@ -107,11 +108,10 @@ def test_majority_answer_predicts_the_larger_class_of_training(run, prepared):
 
 
 def test_baselines_file_repeats_the_fitted_area_model(run, prepared):
-    from leukhelpers import training
 
     labels = prepared.table["label"].to_numpy()
-    fitted = training.fit_area(prepared.pixels, labels, prepared.split, TINY.crop)
-    wanted = training.predict_area(fitted, prepared.pixels, prepared.split.test, TINY.crop)
+    fitted = classical.fit_area(prepared.pixels, labels, prepared.split, TINY.crop)
+    wanted = classical.predict_area(fitted, prepared.pixels, prepared.split.test, TINY.crop)
     assert run.predictions["area_probability"].to_numpy() == pytest.approx(wanted)
 
 

@@ -23,7 +23,16 @@ import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_notebook
 
-from leukhelpers import cli, handmade, learning, models, runs, sweep, sweep_runs, sweep_table
+from leukhelpers import (
+    classical,
+    cli,
+    handmade,
+    learning,
+    runs,
+    sweep,
+    sweep_runs,
+    sweep_table,
+)
 from leukhelpers.cells import InputError, LessonError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -462,8 +471,8 @@ def test_features_and_forests_use_the_same_cluster(tiny_prepared, tmp_path, clus
 
     def learn(folder: Path) -> np.ndarray:
         measured = learning.features(tiny_prepared._replace(data=folder))
-        forest = models.build_forest(0).set_params(n_estimators=8)
-        return models.fit_calibrated(forest, measured, labels, groups).predict_proba(
+        forest = classical.build_forest(0).set_params(n_estimators=8)
+        return classical.fit_calibrated(forest, measured, labels, groups).predict_proba(
             measured.to_numpy()
         )
 

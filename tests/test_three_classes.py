@@ -13,6 +13,7 @@ from PIL import Image
 
 from leukhelpers import (
     apply,
+    classical,
     crossval,
     evaluation,
     files,
@@ -194,29 +195,29 @@ def test_network_of_three_classes_differs_in_its_last_layers_alone() -> None:
 
 def test_class_weights_of_three_classes_make_each_count_alike() -> None:
     labels = np.repeat([0, 1, 2], [5, 10, 85])
-    weights = training.class_weights(labels, 3)
+    weights = classical.class_weights(labels, 3)
     assert [weights[k] * n for k, n in enumerate((5, 10, 85))] == pytest.approx([100 / 3] * 3)
     with pytest.raises(InputError, match="All 3 classes are needed, but there is class 0, class 1"):
-        training.class_weights(labels[:15], 3)
+        classical.class_weights(labels[:15], 3)
 
 
 def test_predictions_of_no_rows_have_a_column_a_class(prepared: runs.Prepared) -> None:
     none = np.zeros(0, int)
     assert training.predict(build_cnn(32, n_classes=3), prepared.pixels, none).shape == (0, 3)
     labels = prepared.table["label"].to_numpy()
-    learnt = training.fit_area(prepared.pixels, labels, prepared.split, TINY.crop, 3)
-    assert training.predict_area(learnt, prepared.pixels, none, TINY.crop).shape == (0, 3)
+    learnt = classical.fit_area(prepared.pixels, labels, prepared.split, TINY.crop, 3)
+    assert classical.predict_area(learnt, prepared.pixels, none, TINY.crop).shape == (0, 3)
 
 
 def test_area_model_of_three_classes_is_the_fitted_regression(prepared: runs.Prepared) -> None:
+    from leukhelpers.classical import build_area
     from leukhelpers.features import cell_area
-    from leukhelpers.models import build_area
 
     labels, split = prepared.table["label"].to_numpy(), prepared.split
     areas = cell_area(prepared.pixels, TINY.crop)[:, None]
     fitted = build_area().fit(areas[split.train], labels[split.train])
-    learnt = training.fit_area(prepared.pixels, labels, split, TINY.crop, 3)
-    answers = training.predict_area(learnt, prepared.pixels, split.test, TINY.crop)
+    learnt = classical.fit_area(prepared.pixels, labels, split, TINY.crop, 3)
+    answers = classical.predict_area(learnt, prepared.pixels, split.test, TINY.crop)
     np.testing.assert_allclose(answers, fitted.predict_proba(areas[split.test]), rtol=1e-6)
 
 

@@ -11,16 +11,14 @@ import numpy as np
 import pytest
 
 from leukhelpers.cells import ALL, HEM, InputError
+from leukhelpers.classical import class_weights, fit_area, predict_area
 from leukhelpers.models import build_cnn
 from leukhelpers.training import (
     Settings,
-    class_weights,
     fit,
-    fit_area,
     kept_epoch,
     make_deterministic,
     predict,
-    predict_area,
 )
 
 

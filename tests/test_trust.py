@@ -12,6 +12,7 @@ from leukhelpers.models import build_cnn, join
 from leukhelpers.pixels import BOX, crop_and_resize, resize_masks
 from leukhelpers.trust import (
     both_classes,
+    by_cause,
     cascade,
     cell_of,
     completeness,
@@ -365,3 +366,17 @@ def test_judge_tells_every_test_of_a_method(known, honest):
     assert table["Grad-CAM"]["(f) turned"] == told["stability"]["value"]
     assert np.isnan(table["Grad-CAM"]["(a) adds up"])
     assert len(table) == len(told)
+
+
+def test_chance_of_finding_a_cause_is_its_share_of_the_cell():
+    # A cell fills a quarter of the picture, the nucleoli a quarter of the cell.
+    cell, nucleoli = np.zeros((4, 48, 48), bool), np.zeros((4, 48, 48), bool)
+    cell[:, :24, :24] = True
+    nucleoli[:, :12, :12] = True
+    masks = {"cell": cell, "nucleoli": nucleoli, "chromatin": cell & ~nucleoli}
+    masks["outline"] = np.zeros_like(cell)
+    found = by_cause(nucleoli.astype(float), masks, np.arange(4))
+    assert found["pointing_nucleoli"]["value"] == pytest.approx(1 - 1 / 4)
+    assert found["overlap_nucleoli"]["value"] == pytest.approx(1 - 1 / 4, abs=0.05)
+    assert found["pointing_chromatin"]["value"] == pytest.approx(0 - 3 / 4)
+    assert found["pointing_outline"]["value"] is None  # no cell has any

@@ -19,6 +19,7 @@ from typing import Any
 
 import pandas as pd
 
+from leukhelpers import files
 from leukhelpers.cells import CLASS_NAMES, UNLABELLED, InputError
 from leukhelpers.datasets.base import Dataset
 from leukhelpers.datasets.cards import OWN_CARD, cards_folder
@@ -103,10 +104,7 @@ def restructure(
 
 def _check_place(out: Path, root: Path) -> None:
     """Refuse a place that is in use, or that the source would then hold."""
-    if os.path.lexists(out) and not out.is_dir():
-        raise InputError(f"{out} is no folder; name another one.")
-    if out.is_dir() and any(out.iterdir()):
-        raise InputError(f"{out} is not empty; name a new folder.")
+    files.refuse_used(out)
     if out.resolve().is_relative_to(root.resolve()):
         raise InputError(f"{out} lies inside the data set {root}; name a folder outside it.")
 
