@@ -33,8 +33,8 @@ STAMP = VENV / "installed"
 
 PIP = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar=off"]
 LINT = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], ["codespell_lib"]]
-# Two at a time; many a test waits for one core most of its time.
-TWO = ["--numprocesses=2", "--dist"]
+TWO = ["--numprocesses=2", "--dist=loadfile"]  # a file's tests share what they prepare
+UNIT = ["pytest", *TWO, "-p", "no:nbval", "-p", "tests.preload"]
 COVERAGE = ["--cov", "--cov-report=term-missing:skip-covered", "--cov-fail-under=90"]
 NBVAL = ["pytest", "--nbval-lax", "--nbval-cell-timeout=600", "-q"]
 TRAINS = "notebooks/05_cnn_training.ipynb"  # later lessons read the network that it trains
@@ -53,14 +53,13 @@ TASKS = {
     "badges": [["lessons.badges"]],
     "mutation": [["tests.mutation"]],
     "site": SITE,
-    "test": [*LINT, ["pytest", *TWO, "worksteal", "-m", "not slow", *COVERAGE]],
+    "test": [*LINT, [*UNIT, "-m", "not slow", *COVERAGE]],
     "test-all": [
-        ["pytest", *TWO, "worksteal", "-m", "slow"],
+        [*UNIT, "-m", "slow or hypothesis", "--hypothesis-profile=thorough"],
         [*NBVAL, TRAINS],
         [
             *NBVAL,
             *TWO,
-            "loadfile",
             f"--deselect={TRAINS}",
             "--ignore=notebooks/exercises",
             "notebooks",

@@ -1,9 +1,12 @@
-"""Measure what the whole course costs: seconds a lesson, and peak memory of all processes.
+"""Measure what the two commands cost, beside an older version on the same machine.
 
-    python benchmarks/course_cost.py --out runs/twin-fast-seed0
+    python benchmarks/course_cost.py course --before ../version1
+    python benchmarks/course_cost.py test --before ../version1
 
-The twin is drawn and the caches are built anew, as on a fresh machine, in a folder of
-their own. The result goes to ``benchmarks/results/course_cost.json``.
+``--before`` names another checkout with its own ``.venv``. Its turn comes between two of
+ours, so that a machine that gets faster or slower does not decide. Each course run draws its
+cells and builds its caches anew, in an empty workspace. The results go to
+``benchmarks/results/course_cost.json`` and ``test_cost.json``.
 """
 
 from __future__ import annotations
@@ -16,12 +19,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from leukhelpers import files, runs
 
-RESULTS = Path(__file__).resolve().parent / "results"
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
 EVERY = 0.5  # seconds between two looks at the memory
 
 
@@ -41,34 +46,72 @@ def memory_of(process: psutil.Process) -> int:
     return total
 
 
-def measure(out: Path) -> dict:
-    """Run the course into `out`, and measure it."""
-    with tempfile.TemporaryDirectory() as home:
-        command = [sys.executable, "-m", "leukhelpers.cli", "run", "--out", str(out)]
-        started = time.monotonic()
-        course = psutil.Popen(command, env={**os.environ, "LEUK_HOME": home})
-        peak = 0
-        while course.poll() is None:
-            peak = max(peak, memory_of(course))
-            time.sleep(EVERY)
-        seconds = time.monotonic() - started
-    if course.returncode:
-        raise subprocess.CalledProcessError(course.returncode, command)
-    lessons = files.read_json(out / "course.json")["lessons"]
+def measure(command: list[str], checkout: Path, home: Path | None = None) -> dict[str, Any]:
+    """Run a command in a checkout: its seconds, and the peak memory of all its processes."""
+    environment = {**os.environ} if home is None else {**os.environ, "LEUK_HOME": str(home)}
+    started, peak = time.monotonic(), 0
+    process = psutil.Popen(command, cwd=checkout, env=environment)
+    while process.poll() is None:
+        peak = max(peak, memory_of(process))
+        time.sleep(EVERY)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
     return {
-        "what": "leuk run on the twin (synthetic cells), fast profile, nothing cached",
-        "seed": 0,
-        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        **runs.environment(),
-        "seconds": round(seconds, 1),
+        "seconds": round(time.monotonic() - started, 1),
         "peak_memory_gb": round(peak / 2**30, 2),
-        "lesson_seconds": {name: entry["seconds"] for name, entry in lessons.items()},
     }
 
 
-if __name__ == "__main__":
+def course(checkout: Path) -> dict[str, Any]:
+    """Run the whole course of a checkout on synthetic cells, with nothing cached."""
+    python = checkout / ".venv" / "bin" / "python"
+    with tempfile.TemporaryDirectory() as home:
+        out = Path(home) / "run"
+        command = [str(python), "-m", "leukhelpers.cli", "run", "--out", str(out)]
+        found = measure(command, checkout, Path(home))
+        lessons = files.read_json(out / "course.json")["lessons"]
+    return {**found, "lesson_seconds": {name: one["seconds"] for name, one in lessons.items()}}
+
+
+def tests(checkout: Path) -> dict[str, Any]:
+    """Run ``make test`` of a checkout."""
+    return measure([sys.executable, "make.py", "test"], checkout)
+
+
+def commit(checkout: Path) -> str:
+    """Name the commit of a checkout."""
+    command = ["git", "-C", str(checkout), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def main() -> None:
+    """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
-    found = measure(parser.parse_args().out.resolve())
-    files.write_json(RESULTS / "course_cost.json", found)
-    print(f"{found['seconds']:.0f} s, peak memory {found['peak_memory_gb']} GB")
+    parser.add_argument("what", choices=["course", "test"])
+    parser.add_argument("--before", type=Path, required=True, help="checkout of the older version")
+    given = parser.parse_args()
+    before = given.before.resolve()
+    run = {"course": course, "test": tests}[given.what]
+    turns = [run(checkout) for checkout in (ROOT, before, ROOT)]
+    ours = min(turns[0], turns[2], key=lambda turn: turn["seconds"])
+    seconds = [turn["seconds"] for turn in turns]
+    found = {
+        "what": {
+            "course": "leuk run on the twin (synthetic cells), fast profile, nothing cached",
+            "test": "make test, everything installed",
+        }[given.what],
+        "seed": 0,
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        **runs.environment(),
+        **ours,
+        "commit": commit(ROOT),
+        "seconds_of_both_turns": [seconds[0], seconds[2]],
+        "before": {**turns[1], "commit": commit(before)},
+        "share_of_before": round((seconds[0] + seconds[2]) / 2 / seconds[1], 3),
+    }
+    files.write_json(RESULTS / f"{given.what}_cost.json", found)
+    print(f"{seconds[0]:.0f} s, before {seconds[1]:.0f} s, again {seconds[2]:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

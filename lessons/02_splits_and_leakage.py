@@ -179,7 +179,7 @@ else:
 # - A *support vector machine* (SVM) looks for the border between the classes. `StandardScaler`
 #   brings the eight numbers to one scale; `C` says how hard the SVM tries to get every training
 #   cell right; `decision_function` says how far on the side of ALL a cell lies.
-# - A *random forest* grows a hundred trees of questions, each on other cells, and averages their
+# - A *random forest* grows fifty trees of questions, each on other cells, and averages their
 #   votes.
 #
 # `class_weight="balanced"` lets the rarer class count as much as the other. Lesson 04 explains
@@ -200,7 +200,7 @@ def svm(split):
 def forest(split):
     """Do the same with a random forest."""
     train = np.concatenate([split.train, split.validation])
-    model = RandomForestClassifier(100, class_weight="balanced", random_state=seed)
+    model = RandomForestClassifier(50, class_weight="balanced", random_state=seed)
     return model.fit(numbers[train], labels[train]).predict_proba(numbers[split.test])[:, 1]
 
 

@@ -188,7 +188,7 @@ print("all corners still black:      ", bool(corners.max() == 0))
 # One of the changes is *not* harmless. Zooming by a tenth changes the area by a fifth, and lesson
 # 01 has shown what the area tells. A network that cannot rely on the exact size has to look for
 # something else. The network of lesson 05 goes further and gets each cell in its own box, as large
-# as all others. (And while it learns, most pictures have another cell laid over them.)
+# as all others.
 #
 # And note how little the colours change. Three times as much was tried: on unseen people the
 # network lost more by it than by anything else that was tried (the log of all trials, with their

@@ -98,7 +98,7 @@ here.show(
 #   which gives each measurement a weight, adds up, and turns the sum into a probability.
 # - **Support vector machine (SVM)**: finds the border between the classes that leaves the widest
 #   margin (Cortes and Vapnik, 1995). All features must have the same scale first.
-# - **Random forest**: hundreds of trees of questions, each grown on other cells and other features;
+# - **Random forest**: a hundred trees of questions, each grown on other cells and other features;
 #   they vote (Breiman, 2001).
 
 # %%
@@ -118,11 +118,16 @@ def learner(build, columns):
     return learn_and_answer
 
 
+def forest():
+    """Build a random forest of a hundred trees."""
+    return classical.build_forest(seed).set_params(n_estimators=100)
+
+
 # %%
 everything = list(measured.columns)
 learners = {
     "area": learner(classical.build_area, ["area"]),
-    "rf": learner(classical.build_forest, everything),
+    "rf": learner(forest, everything),
     "svm": learner(classical.build_svm, everything),
 }
 aurocs = {
@@ -222,8 +227,8 @@ pd.DataFrame({"mean AUROC, real cells": pd.concat([beside, by_kind])}).round(3)
 truth, by_heart = kept["label"].to_numpy(), []
 for fold in folds:
     rows = np.concatenate([fold.train, fold.validation])
-    forest = classical.build_forest().fit(values.loc[rows], truth[rows])
-    by_heart.append(leakage.FoldAnswers(rows, classical.ranking(forest, values.loc[rows])))
+    grown = forest().fit(values.loc[rows], truth[rows])
+    by_heart.append(leakage.FoldAnswers(rows, classical.ranking(grown, values.loc[rows])))
 own = leakage.aurocs(truth, by_heart)
 pd.DataFrame(
     {

@@ -4,7 +4,7 @@
 # After this lesson you will be able to train convolutional networks, read their curves, and say
 # how long to train, and what that choice is worth.
 #
-# **60 minutes to teach · about two minutes to run**
+# **60 minutes to teach · about a minute to run**
 
 # %% [markdown] tags=["slide"]
 # **Questions**
@@ -32,10 +32,8 @@ import numpy as np
 import pandas as pd
 
 from leukhelpers import (
-    augment,
     classical,
     evaluation,
-    learning,
     lesson,
     models,
     plots,
@@ -108,52 +106,18 @@ print({name: round(weights[label], 2) for label, name in enumerate(("HEM", "ALL"
 # the weights of the **best** epoch come back. Only the second half of the epochs counts for that:
 # while the steps are long, a low loss on a few people is luck.
 #
-# Four things are not in the paper. The first two because lesson 04 has shown that features which
-# somebody *thought of* beat a plain network, the others because there are so few people:
-#
-# - each cell is shown **in its own box**: the grain is seen better, and the size, a shortcut, is
-#   gone;
-# - while it learns, the network has a **second task**: to tell the hand-made features of lesson 04
-#   from the pixels. The layer for that task is thrown away afterwards (*multitask learning*,
-#   Caruana 1997);
-# - most training pictures have **another cell laid over them**, faintly or not so faintly, and
-#   their label is mixed as well (*mixup*, Zhang 2018). Where two classes meet in one picture, the
-#   network may no longer be sure;
-# - to keep people for validation is to lose them for learning. So the first network only shows how
-#   long one **may** train; another is then trained for so long on **everybody**.
+# One thing is not in the paper: each cell is **cropped to its bounding box**. Its texture is seen
+# better, and its size, a shortcut, is gone. While it learns, the network sees each cell rotated,
+# mirrored, zoomed and slightly recolored (lesson 03).
 
 # %%
 settings = runs.training_settings(prepared.profile)
-settings
-
-# %% [markdown]
-# What it is fed with: pictures of the first batch in which both classes meet, and how much ALL it
-# is told to find in each. A part counts by the weight of its class, too, so half a healthy cell
-# counts for more than half a leukemic one.
-
-# %% tags=["nbval-check-output", "slide"]
-cells, counts = learning.pictures("cnn", prepared), np.vectorize(weights.get)(labels)
-served = augment.training_batches(
-    cells, [labels, counts], split.train, 32, seed, blended=settings.blended
-)
-pictures, shares, _ = (part.numpy() for part in next(iter(served)))
-both = [row for row in np.argsort(np.abs(shares - 0.5)) if 0 < shares[row] < 1][:6]
-figure = plots.montage(
-    pictures[both].round().astype(np.uint8),
-    [f"{shares[row]:.2f} ALL" for row in both],
-    columns=6,
-    title="Two cells in one picture, and a label between theirs",
-    note=note,
-)
-here.show(figure, "blended", "Pictures of two cells each, with the share of ALL in each label.")
-
-# %% [markdown]
-# No such cell exists, and nobody will ask about one. The point is what lies *between* two people:
-# a network that has to walk gradually from the one to the other has less room for a sudden step at
-# a cell that it knows by heart.
+print(f"at most {settings.epochs} epochs, {settings.batch_size} cells per step,")
+print(f"longest step {settings.learning_rate}, patience {settings.patience} epochs")
 
 # %%
-first, history = runs.train_first(prepared, callbacks=[training.print_training()])
+model, every_epoch, held_back = runs.train(prepared, callbacks=[training.print_training()])
+history = training.watched_epochs(every_epoch)
 best = training.kept_epoch(history, settings)
 
 # %% [markdown]
@@ -182,8 +146,7 @@ here.show(
 # How to read them:
 #
 # - **Training loss** falls over the epochs, though not in each: the network learns something. It
-#   always does. It cannot fall to nothing here: whoever answers a picture that is ALL to three
-#   quarters as well as one can still pays for the other quarter.
+#   always does.
 # - **Validation loss** should fall with it. If it *stays* above its lowest point while the training
 #   loss goes on falling, the network is learning the training people by heart.
 # - **A jump** is no such sign. While the steps are long, each changes the network much, and with
@@ -191,9 +154,8 @@ here.show(
 #   epochs: coming down again means jumps; climbing on and on means learning by heart. Often one
 #   cannot be sure, and the epoch that is kept is partly luck.
 # - **The dashed line** is the majority answer. An accuracy below it is worse than not looking.
-# - Training is measured on augmented and mixed cells and with dropout (a mixed one is right if the
-#   answer leans as its label does). So validation may well look better: compare the courses of
-#   both, not their heights.
+# - Training is measured on augmented cells and with dropout. So validation may well look better:
+#   compare the courses of both, not their heights.
 
 # %% [markdown] tags=["slide"]
 # ## The surprise: the curves cannot tell whether it learnt the right thing
@@ -203,7 +165,7 @@ here.show(
 
 # %% tags=["slide"]
 baselines = runs.fit_baselines(prepared, split)
-validation = runs.predictions_of(first, baselines, prepared, split.validation)
+validation = runs.answers_beside(held_back, baselines, prepared, split.validation)
 compared = pd.DataFrame(
     {
         evaluation.MODEL_NAMES[name]: evaluation.metrics(validation["label"], validation[column])
@@ -233,15 +195,14 @@ columns = ["auroc", "sd", "same_size_auroc"]
 pd.concat([pd.DataFrame(beside).T, tried.set_index("about")])[columns].astype(float).round(3)
 
 # %% [markdown]
-# *same_size_auroc* compares only cells of the same size, so that the ruler of lesson 01 is of no
-# use. The first three rows stand beside; the next is the plain network of lesson 04, with each cell
-# in its box already. The largest step is to vary colours *less*, "mild" instead of "usual", while
-# the network learns. In these cells colour is evidence, and our own augmentation drowned it: that
-# is what misled the plain network. The second task adds far less than the sd, so it may be luck,
-# and so may what a finer picture adds. *Mixed* cells, with a longer training and a heavier second
-# task, have the highest mean, by less than luck may give. The last row is the network of this
-# lesson, the one before it two of them joined, and the two before that come in a moment; rows with
-# other words are ideas that were dropped (`docs/cnn-log.md` explains them).
+# *same_size_auroc* compares only cells of the same size, so that the area is of no use. The first
+# three rows stand beside; the next is the plain network of lesson 04, with each cell cropped to its
+# bounding box already. The largest step is to vary colors *less*, "mild" instead of "usual", while
+# the network learns. In these cells color is evidence, and our own augmentation drowned it: that is
+# what misled the plain network. The auxiliary task adds far less than the sd, so it may be luck,
+# and so may what a finer picture adds. *Mixed* cells, with a longer training and a heavier
+# auxiliary task, have the highest mean, by less than luck may give. `docs/cnn-log.md` explains the
+# other rows.
 #
 # Look for *the same once more*. Nothing was changed that should matter: which features dropout
 # happened to drop, and the last digits of the augmented pixels. Yet the AUROC is another. Whatever
@@ -250,60 +211,31 @@ pd.concat([pd.DataFrame(beside).T, tried.set_index("about")])[columns].astype(fl
 # To choose the best of so many on the same folds flatters it: the more one tries, the luckier
 # the best. Whether it holds on people who had no part in any choice is the question of lesson 06.
 #
-# ## Again, with everybody
+# ## Keep it
 #
-# The network that follows learns from the validation people as well, so nobody is left who could
-# stop it. For how many epochs shall it be trained? One would think: for as many as the first
-# one's best. But why was that one best? A few people liked it. Both ways were tried on real
-# cells, when there were two such networks and nothing was mixed yet:
+# The run is saved with everything that later lessons need: the network, its history, its
+# predictions for the test people, and those for the validation people. Lesson 06 chooses a
+# threshold by the latter.
+#
+# On real cells `leuk train` goes further. The validation people are few, and to keep them apart is
+# to lose them for learning. So a second network learns from *all* training and validation people,
+# for as many epochs as the first one took. And a cell has no up: the second network's predictions
+# for its four quarter turns are averaged.
 
 # %%
-ways = {
-    "stopped early": "as many as the first network's best",
-    "to the end": "as many as the first network went through",
-}
-by_name = tried.set_index("name")
-pd.DataFrame(
-    {way: [*by_name.loc[name, "folds"], by_name.loc[name, "auroc"]] for name, way in ways.items()},
-    index=[*(f"fold {number}" for number in range(4)), "mean"],
-).T.round(3)
-
-# %% [markdown]
-# The difference is far smaller than that between two folds, and the two ways differ in two details
-# more (`docs/cnn-log.md`): this proves nothing. But it gives no reason either to let a few people
-# choose an epoch; their favourite is a lottery ticket. A training is planned to its end: the steps
-# shorten, and the last, tiny ones settle what the long ones have stirred up. So we let the later
-# network go to the end. What is the first network good for, then? Its curves tell whether the end
-# was too far, and its validation people, whom it has not learnt from, are nearly honest judges: all
-# that they did was to choose an epoch. Its answers to them are kept: lesson 06 chooses a threshold
-# by them.
-#
-# And one thing more, which needs no training: a cell has no up, but the network's answer changes a
-# little when the cell is turned. So let it answer for the cell and for its three quarter turns, and
-# take the mean, at four times the work. To turn a cell is as good (but for a pixel) as to turn all
-# patterns that are looked for, and so the mean of the four logits can be written as *one* larger
-# network, in which four turned copies stand side by side under one last layer. It is saved,
-# explained and exported like any other. (The profile `full` trains two networks on everybody, and
-# turns each once.)
-
-# %%
-model, later = runs.train_again(prepared, len(history), callbacks=[training.print_training()])
-together = pd.concat([history, later], ignore_index=True)
-held_back = validation["probability"].to_numpy()
-saved = runs.save_run(here.run, prepared, model, together, held_back)
+saved = runs.save_run(here.run, prepared, model, every_epoch, held_back)
 here.record(
     parameters=int(model.count_params()),
-    networks=int(later["network"].nunique()),
     epochs=len(history),
-    best_epoch_of_the_first=best,
-    validation_AUROC_of_the_first=round(float(compared["auroc"].iloc[0]), 3),
+    best_epoch=best,
+    validation_AUROC=round(float(compared["auroc"].iloc[0]), 3),
+    validation_AUROC_of_area_alone=round(float(compared["auroc"].iloc[1]), 3),
     seconds_per_epoch=round(float(history["seconds"].median()), 1),
 )
 print("saved:", ", ".join(sorted(path.name for path in saved.folder.glob("*.*") if path.is_file())))
 
 # %% [markdown]
-# What would be *wrong* now is to look at the validation people again: the network has learnt from
-# them. Only the test people are left, and they are opened in lesson 06.
+# From now on the network stays as it is. The test people are opened in lesson 06, once.
 #
 # ## Exercises
 #

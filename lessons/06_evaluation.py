@@ -62,15 +62,13 @@ print("of them healthy", healthy["subject"].nunique(), "in", healthy["group"].nu
 # ## What everybody shows
 #
 # First what the paper shows as well: curves of accuracy and loss, the confusion matrix, and the
-# classification report. The curves are of the first network of lesson 05, which the validation
-# people watched, and the mark is the epoch that it kept. The network that is tested below is the
-# later one, which learnt from these people, too.
+# classification report. The curves are those of lesson 05, and the mark is the epoch that was kept.
 
 # %% tags=["nbval-check-output", "slide"]
 watched = training.watched_epochs(trained.history)
 figure = plots.learning_curves(
     watched,
-    title="Our first network: loss and accuracy over the epochs",
+    title="Our network: loss and accuracy over the epochs",
     note=note,
     kept_epoch=training.kept_epoch(watched, runs.training_settings(prepared.profile)),
 )
@@ -219,10 +217,9 @@ pd.DataFrame(rows).T[["sensitivity", "specificity", "balanced_accuracy"]].astype
 # network with a fine AUROC and a bad balanced accuracy ranks well and *answers* badly.
 #
 # To pick the best row of this table would be cheating: these are the test people. The choice
-# belongs to the **validation people**. In lesson 05 the first network, which had not learnt from
-# them, answered them, and the run kept that in `validation.csv`. The tested network is another one,
-# trained later on these people as well; we hope that what suits the first suits it, too. The rule
-# here: the threshold with the largest sum of sensitivity and specificity (Youden 1950).
+# belongs to the **validation people**, from whom the network has not learnt. Its predictions for
+# them are in the run's file `validation.csv`. The rule here: the threshold with the largest sum of
+# sensitivity and specificity (Youden 1950).
 
 # %%
 decided = summary["decisions"]
@@ -270,8 +267,8 @@ here.show(
 # all cells were ALL; here it is more than half. A probability always belongs to a certain mixture
 # of cells, and carries over to no clinic with another one.
 #
-# Boldness gives another picture: above the diagonal on the left, below it on the right. Timidity,
-# which the mixed labels of lesson 05 may cause, gives the reverse.
+# Boldness gives another picture: above the diagonal on the left, below it on the right. Timidity
+# gives the reverse.
 # **Temperature scaling** (Guo et al. 2017) divides all logits by one number, chosen on the
 # validation people: above one it makes the network humbler, below one bolder. It leaves 50 % at 50
 # %, so it cannot repair a wrong mixture; it cannot change the order of cells, hence no AUROC; and
@@ -360,10 +357,9 @@ pd.DataFrame(covered).T.astype(float).round(2)
 #
 # If both are near 90 % or above, the promise held here, and another handful of people may break
 # it. Then see what it cost: how many cells were answered? If one is far below, nothing is wrong
-# with the proof. Its condition is broken, and twice: the cells of other **people** are not the
-# same lot, and the tested network is not the one by which the limits were chosen. The first break
-# is there in every paper that promises something about single cells of other people. What would
-# help is more people, not more cells.
+# with the proof. Its condition is broken: the cells of other **people** are not the same lot. That
+# break is there in every paper that promises something about single cells of other people. What
+# would help is more people, not more cells.
 #
 # ## Exercises
 #

@@ -173,7 +173,7 @@ pd.DataFrame(shown).loc[["answer", "why", "distance", "probability_all", "operat
 # named. The two borders need not lie equally far from the operating point, and they do not promise
 # that 90 % of the answers are right.
 
-# %% tags=["nbval-check-output"]
+# %%
 paths = [prepared.dataset.root / p for p in prepared.table["path"].iloc[prepared.split.test]]
 told = pd.DataFrame(serve.answer_files(served, paths))
 truth = prepared.table["label"].iloc[prepared.split.test].map(dict(enumerate(served.classes)))

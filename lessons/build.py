@@ -15,12 +15,15 @@ import os
 import re
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jupytext
 import nbformat
 import papermill
 from nbformat import NotebookNode
+
+from leukhelpers import batch
 
 LESSONS = Path(__file__).resolve().parent
 NOTEBOOKS = LESSONS.parent / "notebooks"
@@ -109,7 +112,7 @@ def build(source: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         raw, done = Path(folder) / "raw.ipynb", Path(folder) / "done.ipynb"
         nbformat.write(read_lesson(source, solved=True), raw)
-        papermill.execute_notebook(raw, done, cwd=NOTEBOOKS, kernel_name="python3")
+        papermill.execute_notebook(raw, done, kernel_name="python3")
         notebook = nbformat.read(done, as_version=4)
     # What changes with each run and teaches nothing would only blur the history.
     fresh = read_lesson(source, solved=True)
@@ -198,8 +201,13 @@ def main(arguments: list[str]) -> int:
     # In an empty place: a network that an older version left would show old numbers.
     with tempfile.TemporaryDirectory() as home:
         os.environ["LEUK_HOME"] = home
-        for lesson in lessons:
+        os.chdir(NOTEBOOKS)
+        # The first of those that read one network trains it; then two at a time.
+        sharing = [lesson for lesson in lessons if lesson.name[:2] in batch.SHARE_NETWORK][:1]
+        for lesson in sharing:
             build(lesson)
+        with ThreadPoolExecutor(batch.AT_ONCE) as pool:
+            list(pool.map(build, [lesson for lesson in lessons if lesson not in sharing]))
     return 0
 
 

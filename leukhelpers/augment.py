@@ -132,10 +132,10 @@ def _compiled(function: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
     """
     with tf.init_scope():  # to be tried now, and not when the pipeline that asks first is run
         try:
-            tf.function(lambda x: x + 1, jit_compile=True)(tf.zeros(1))
+            tf.function(lambda x: x + 1, autograph=False, jit_compile=True)(tf.zeros(1))
         except (tf.errors.OpError, ValueError):  # without XLA: slower, the same numbers
-            return tf.function(function)
-        return tf.function(function, jit_compile=True)
+            return tf.function(function, autograph=False)
+        return tf.function(function, autograph=False, jit_compile=True)
 
 
 def _move(images: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
@@ -309,6 +309,7 @@ def training_batches(
                 beside = (column[rows[chosen]] for column in columns)
                 yield chosen, (seed, next(step)), *beside
 
+    @tf.autograph.experimental.do_not_convert  # there is no branch to convert, and it takes seconds
     def prepare(chosen: tf.Tensor, pair: tf.Tensor, *beside: tf.Tensor) -> tuple:
         images = look_up(chosen)
         images = augment_batch(images, pair) if augment else tf.cast(images, tf.float32)

@@ -23,6 +23,7 @@ import papermill
 import psutil
 from filelock import FileLock, Timeout
 from nbclient.exceptions import DeadKernelError
+from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
 from leukhelpers import files
@@ -31,7 +32,7 @@ from leukhelpers.cells import InputError, LessonError
 # Called for every cell that starts: lesson, number of the cell, number of cells.
 Listener = Callable[[str, int, int], None]
 # These lessons read one trained network. The first of them trains it, the others wait for that.
-SHARE_NETWORK = ("05", "06", "07", "09")
+SHARE_NETWORK = ("05", "06", "07", "08", "09")
 AT_ONCE = 2  # lessons; the kernel of one more starts while they run
 
 
@@ -195,6 +196,21 @@ class _NotStartedError(Exception):
     """A lesson whose turn came after another had failed."""
 
 
+class _SavingOnce(NBClientEngine):
+    """Papermill's engine, which writes the notebook at its end and not twice a cell."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> Any:
+        nb_man.save, save = (lambda **_: None), nb_man.save
+        try:
+            return super().execute_managed_notebook(nb_man, kernel_name, **options)
+        finally:
+            nb_man.save = save
+
+
+papermill_engines.register("once", _SavingOnce)
+
+
 def run_notebook(
     notebook: Path,
     output: Path,
@@ -239,6 +255,7 @@ def run_notebook(
                 str(notebook),
                 str(part),
                 parameters=parameters,
+                engine_name="once",
                 progress_bar=False,
                 on_cell_start=on_cell_start,
                 extra_arguments=["--log-level=ERROR"],  # of the kernel

@@ -15,6 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from leukhelpers.errors import InputError as InputError
+from leukhelpers.errors import LessonError as LessonError
+
 HEM = 0
 ALL = 1
 CLASS_NAMES = ("HEM", "ALL")
@@ -23,14 +26,6 @@ UNLABELLED = -1
 COLUMNS = ("cell_id", "path", "label", "subject", "fold", "sha256")
 
 _NAME = re.compile(r"UID_(H?)(\d{1,9})_(\d{1,9})_(\d{1,9})_(all|hem)", re.IGNORECASE | re.ASCII)
-
-
-class InputError(ValueError):
-    """An input that the user can mend; the message is one sentence that says how."""
-
-
-class LessonError(RuntimeError):
-    """A lesson that failed: its name, the cell, and the last lines of the error."""
 
 
 class CellName(NamedTuple):

@@ -10,7 +10,7 @@ import json
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -344,13 +344,13 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train one model on all subjects, or on all but those of one fold."""
-    from leukhelpers import apply, files, runs, sweep
+    from leukhelpers import apply, files, runs
 
     (name,) = _known_models([model], random_weights)
     if not (resume and (out / "training" / "asked.json").is_file()):
         files.refuse_used(out)
     prepared = _prepare(dataset, profile or runs.default_profile(dataset), seed)
-    with sweep.joblib_on(scheduler):
+    with _joblib_on(scheduler):
         run = apply.train_run(out, prepared, fold, name)
     _report({"run": str(run.folder), **run.metrics}, as_json)
 
@@ -375,12 +375,12 @@ def crossval(
     as_json: JsonOption = False,
 ) -> None:
     """Measure models on the same grouped folds: per fold and together."""
-    from leukhelpers import crossval, learning, runs, sweep
+    from leukhelpers import crossval, learning, runs
 
     wanted = list(learning.CHOICES) if model == "all" else model.replace(" ", "").split(",")
     names = _known_models([*wanted, *learning.CLASSICAL], random_weights)
     prepared = _prepare(dataset, profile or runs.default_profile(dataset), seed)
-    with sweep.joblib_on(scheduler):
+    with _joblib_on(scheduler):
         found = crossval.crossvalidate(prepared, folds, _tell, names, out)
     if as_json:
         _report(found, as_json)
@@ -635,6 +635,15 @@ def _prepare(dataset: str, profile: str, seed: int) -> Any:
     data = runs.workspace() / "data"
     chosen = runs.profile_of(profile)
     return runs.prepare(runs.load(dataset, chosen, seed, data), chosen, seed, data)
+
+
+def _joblib_on(scheduler: str | None) -> AbstractContextManager[None]:
+    """Let joblib work on a Dask cluster, if one was named; only then Dask is imported."""
+    if scheduler is None:
+        return nullcontext()
+    from leukhelpers.sweep import joblib_on
+
+    return joblib_on(scheduler)
 
 
 def _new_folder(runs_folder: Path, dataset: str, profile: str, seed: int, resume: bool) -> Path:

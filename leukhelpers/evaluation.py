@@ -63,7 +63,7 @@ _RANKING = (
     "specificity_at_95_sensitivity",
 )
 BINS = 10  # of equal width, for the calibration error
-_PRETRAINED = {
+PRETRAINED = {
     "efficientnet-lite0": "EfficientNet-Lite0",
     "resnet50": "ResNet-50",
     "vgg16": "VGG-16",
@@ -75,7 +75,7 @@ MODEL_NAMES: Mapping[str, str] = {
     "rf": "random forest",
     **{
         f"{name}{how}": f"{title}{told}"
-        for name, title in _PRETRAINED.items()
+        for name, title in PRETRAINED.items()
         for how, told in {
             "": ", frozen",
             "-random": " with random weights, frozen",

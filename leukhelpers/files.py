@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from leukhelpers.cells import InputError
+from leukhelpers.errors import InputError
 
 
 @contextmanager

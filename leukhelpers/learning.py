@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from leukhelpers import classical, files, handmade
 from leukhelpers.cells import InputError
-from leukhelpers.evaluation import MODEL_NAMES
+from leukhelpers.evaluation import MODEL_NAMES, PRETRAINED
 from leukhelpers.pixels import BOX, build_pixels
 
 if TYPE_CHECKING:
@@ -113,11 +113,11 @@ def check_weights(names: Sequence[str], size: int = 32) -> None:
     InputError
         If those of one cannot be had.
     """
-    from leukhelpers import transfer
-
     for base in dict.fromkeys(map(base_name, names)):
         wanted = [name for name in names if base_name(name) == base and RANDOM not in name]
-        if base in transfer.TITLES and wanted:
+        if base in PRETRAINED and wanted:
+            from leukhelpers import transfer  # loads TensorFlow, which no other model needs
+
             transfer.build_transfer(base, size)
 
 

@@ -402,20 +402,16 @@ def _cluster(scheduler: str | None, workers: int | None) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def joblib_on(scheduler: str | None) -> Iterator[None]:
+def joblib_on(scheduler: str) -> Iterator[None]:
     """Let joblib work on a Dask cluster: hand-made features, and the trees of a forest.
 
-    Without an address everything stays on this machine. What must write into this process's
-    memory (the pixel cache) stays in any case.
+    What must write into this process's memory (the pixel cache) stays on this machine.
 
     Raises
     ------
     InputError
         If no scheduler answers.
     """
-    if scheduler is None:
-        yield
-        return
     with _cluster(scheduler, None), joblib.parallel_config("dask"):
         yield
 

@@ -16,14 +16,9 @@ import numpy as np
 
 from leukhelpers.backend import keras
 from leukhelpers.cells import InputError
+from leukhelpers.evaluation import PRETRAINED
 from leukhelpers.torchfile import read_state_dict
 
-TITLES = {
-    "efficientnet-lite0": "EfficientNet-Lite0",
-    "resnet50": "ResNet-50",
-    "vgg16": "VGG-16",
-    "efficientnetb0": "EfficientNet-B0",
-}
 WEIGHTS = ("imagenet", "random")
 
 # EfficientNet-Lite0 (Tan and Le 2019; Google 2020): how many blocks follow each other,
@@ -49,7 +44,7 @@ def build_transfer(
     Parameters
     ----------
     name : str
-        A key of ``TITLES``.
+        A key of ``PRETRAINED``.
     image_size : int
         Edge of the square images in pixels, at least 32.
     weights : str
@@ -71,8 +66,8 @@ def build_transfer(
     InputError
         If the name is unknown, the size below 32, or the weights cannot be had.
     """
-    if name not in TITLES:
-        raise InputError(f"Network {name!r} is not known; choose from {', '.join(TITLES)}.")
+    if name not in PRETRAINED:
+        raise InputError(f"Network {name!r} is not known; choose from {', '.join(PRETRAINED)}.")
     if weights not in WEIGHTS:
         raise InputError(f"weights must be imagenet or random, not {weights!r}.")
     if image_size < 32:
@@ -136,7 +131,7 @@ def _application(name: str, inputs: keras.KerasTensor, weights: str) -> keras.Ke
         if weights == "random":
             raise
         raise InputError(
-            f"The ImageNet weights of {TITLES[name]} cannot be downloaded "
+            f"The ImageNet weights of {PRETRAINED[name]} cannot be downloaded "
             f"({str(error).splitlines()[0][:120]}); connect to the internet once, or measure it "
             "with random weights (--random-weights), which every table will say."
         ) from None

@@ -10,14 +10,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 from PIL import Image
 
 from leukhelpers.datasets.images import load_image
 
 # A busy machine is slow, not wrong.
-settings.register_profile("course", deadline=None)
+settings.register_profile("course", deadline=None, max_examples=40)
+settings.register_profile("thorough", deadline=None, max_examples=300)
 settings.load_profile("course")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs a browser is slow; the lessons, which take longest, come first."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: "test_smoke" not in item.nodeid)
 
 
 def draw_disc(seed: int, radius: int = 60, side: int = 450) -> np.ndarray:
@@ -30,6 +40,14 @@ def draw_disc(seed: int, radius: int = 60, side: int = 450) -> np.ndarray:
     middle = slice(side // 2 - radius, side // 2 + radius + 1)
     cell[middle, middle] = noise * disc
     return cell
+
+
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give one folder to all processes of a test run."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def make_tree(folder: Path, n_all: int = 8, n_hem: int = 6, cells: int | None = None) -> Path:
@@ -102,7 +120,9 @@ print("sum", int(array.sum()), flush=True)
 @pytest.fixture(scope="session")
 def tiny_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tree of `tiny_cnmc`, drawn once for all; not to be changed."""
-    return make_tree(tmp_path_factory.mktemp("session"))
+    folder = shared_folder(tmp_path_factory) / "tree"
+    with FileLock(f"{folder}.lock"):
+        return folder / "C-NMC_Leukemia" if folder.is_dir() else make_tree(folder)
 
 
 @pytest.fixture
@@ -128,16 +148,31 @@ def tiny_prepared(tiny_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     from leukhelpers import runs
     from leukhelpers.datasets.cnmc import read_cnmc
 
-    tiny = runs.Profile("tiny", 60, 14, epochs=1, patience=1, size=32, box_size=32, batch_size=16)
-    return runs.prepare(read_cnmc(tiny_tree), tiny, 0, tmp_path_factory.mktemp("tiny"))
+    tiny = runs.Profile("tiny", 60, 14, epochs=2, patience=2, size=32, box_size=32, batch_size=16)
+    return runs.prepare(read_cnmc(tiny_tree), tiny, 0, shared_folder(tmp_path_factory))
+
+
+def trained_once(prepared: object, name: str) -> object:
+    """Train a model with one fold held out; the second process of a test run reads it."""
+    from leukhelpers import apply, runs
+
+    folder = prepared.data / name
+    with FileLock(f"{folder}.lock"):
+        if (folder / "run.json").is_file():
+            return runs.read_run(folder)
+        return apply.train_run(folder, prepared, fold=0, name=name)
 
 
 @pytest.fixture(scope="session")
 def tiny_run(tiny_prepared: object) -> object:
     """A finished run of `tiny_prepared` that held one fold out; not to be changed."""
-    from leukhelpers import apply
+    return trained_once(tiny_prepared, "cnn")
 
-    return apply.train_run(tiny_prepared.data / "run", tiny_prepared, fold=0)
+
+@pytest.fixture(scope="session")
+def tiny_svm_run(tiny_prepared: object) -> object:
+    """The same with an SVM; not to be changed."""
+    return trained_once(tiny_prepared, "svm")
 
 
 @pytest.fixture(scope="session")

@@ -108,7 +108,10 @@ def test_unknown_lesson_is_refused(lessons, tmp_path):
 
 def test_failing_lesson_is_named_with_its_cell_and_error_and_resume_goes_on(lessons, tmp_path):
     run = tmp_path / "run"
-    write_lesson(lessons, "01_first", touching("first"), "import time; time.sleep(3)")
+    until_it_failed = waiting_for("first").replace(
+        "first.count", "notebooks/02_second.failed.ipynb"
+    )
+    write_lesson(lessons, "01_first", touching("first"), until_it_failed)
     write_lesson(lessons, "02_second", waiting_for("first"), "# why\nraise KeyError('a lost key')")
     write_lesson(lessons, "03_third", touching("third"))
     with pytest.raises(batch.LessonError, match=r"(?s)02_second failed in code cell .*a lost key"):
@@ -142,6 +145,7 @@ def test_kernel_that_dies_fails_its_lesson(lessons, tmp_path):
     assert json.loads((tmp_path / "run" / "course.json").read_text())["lessons"] == {}
 
 
+@pytest.mark.slow
 def test_killed_run_is_not_taken_for_whole_and_resumes(lessons, tmp_path):
     run = tmp_path / "run"
     write_lesson(lessons, "01_first", touching("first"))

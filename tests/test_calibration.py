@@ -64,6 +64,7 @@ def test_the_threshold_of_a_worked_example_lies_between_two_cells():
     assert calibration.choose_threshold(labels, told) == pytest.approx(0.4)
 
 
+@pytest.mark.slow
 def test_the_threshold_is_the_best_on_the_cells_it_was_chosen_by():
     rng = np.random.default_rng(1)
     labels = rng.integers(0, 2, 200)

@@ -8,21 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from leukhelpers import apply, card, card_page, files, report, runs
+from leukhelpers import card, card_page, files, report, runs
 from leukhelpers.cells import InputError
-from leukhelpers.datasets.cnmc import read_cnmc
-
-TINY = runs.Profile("tiny", 1200, 28, epochs=2, patience=2, size=32, box_size=32, batch_size=16)
 
 
 @pytest.fixture(scope="module")
-def prepared(tiny_tree, tmp_path_factory):
-    return runs.prepare(read_cnmc(tiny_tree), TINY, 0, tmp_path_factory.mktemp("data"))
+def prepared(tiny_prepared):
+    return tiny_prepared
 
 
 @pytest.fixture(scope="module")
-def run(prepared, tmp_path_factory):
-    return apply.train_run(tmp_path_factory.mktemp("runs") / "svm", prepared, fold=0, name="svm")
+def run(tiny_svm_run):
+    return tiny_svm_run
 
 
 def rows_of(text, first):

@@ -50,6 +50,7 @@ def test_every_rightly_formed_name_is_read_in_any_letter_case(
     assert read == (f"{sign}{subject}", image, cell, HEM if healthy else ALL)
 
 
+@pytest.mark.slow
 @given(st.text(max_size=30) | st.from_regex(r"UID_[hH]?\d+_\d+_\d+_\w+", fullmatch=True))
 def test_any_text_is_read_or_refused_and_never_crashes(stem: str) -> None:
     try:

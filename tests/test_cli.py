@@ -71,13 +71,8 @@ def one_lesson(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def trained(tiny_tree, tmp_path_factory):
-    from leukhelpers import apply
-    from leukhelpers.datasets.cnmc import read_cnmc
-
-    folder = tmp_path_factory.mktemp("cli")
-    prepared = runs.prepare(read_cnmc(tiny_tree), TINY, 0, folder / "data")
-    return apply.train_run(folder / "run", prepared, fold=0).folder
+def trained(tiny_run):
+    return tiny_run.folder
 
 
 def one_sentence(error: str) -> bool:
@@ -89,7 +84,7 @@ def one_sentence(error: str) -> bool:
     [
         (["data", "info", "--dataset", "nowhere"], "neither twin nor cnmc"),
         (["data", "info", "--dataset", "cnmc"], "leuk data fetch cnmc"),
-        (["data", "info", "--profile", "quick"], "choose from fast, full"),
+        (["data", "info", "--profile", "quick"], "choose from smoke, fast, full"),
         (["data", "info", "--seed", "-1"], "seed"),
         (["data", "info", "--sede", "1"], "--sede"),
         (["data", "twin"], "--out"),
@@ -194,6 +189,7 @@ def test_run_prints_lessons_and_scores_beside_the_majority_answer(leuk, one_less
     assert (run / "notebooks" / "06_evaluation.ipynb").is_file()
 
 
+@pytest.mark.slow
 def test_second_run_takes_a_new_folder_and_resume_the_latest(leuk, one_lesson, home):
     leuk("run")
     leuk("run")
@@ -247,6 +243,7 @@ def test_failing_lesson_ends_with_status_1_and_its_error(leuk, one_lesson, tmp_p
     assert "ZeroDivisionError" in error
 
 
+@pytest.mark.slow
 def test_evaluate_predict_and_explain_a_trained_run(leuk, trained, tiny_tree, tmp_path):
     status, output, _ = leuk("evaluate", "--run", trained, "--dataset", tiny_tree, "--json")
     assert status == 0
@@ -271,6 +268,7 @@ def test_evaluate_predict_and_explain_a_trained_run(leuk, trained, tiny_tree, tm
     assert "choose from shap, integrated, gradcam" in error
 
 
+@pytest.mark.slow
 def test_export_leaves_two_copies_and_tells_of_them(
     leuk, trained, tiny_tree, tmp_path, monkeypatch
 ):
@@ -307,6 +305,7 @@ def test_resume_does_not_write_into_a_folder_that_holds_no_training(leuk, tiny_t
     assert [path.name for path in out.iterdir()] == ["letter.txt"]
 
 
+@pytest.mark.slow
 def test_train_and_crossval_leave_a_run_and_a_report(leuk, tiny_tree, tmp_path):
     out = tmp_path / "run"
     status, output, _ = leuk("train", "--dataset", tiny_tree, "--out", out, "--json")
@@ -333,6 +332,7 @@ def test_interruption_is_told_in_one_line(leuk, monkeypatch):
     assert one_sentence(error)
 
 
+@pytest.mark.slow
 def test_a_fetched_copy_is_verified_and_a_damaged_one_ends_with_status_1(leuk, tiny_tree, home):
     status, output, _ = leuk("data", "fetch", "cnmc", "--from", tiny_tree, "--json")
     assert status == 1  # drawn discs under published names are no copy
@@ -361,6 +361,7 @@ def test_drawn_cells_never_pass_for_the_fetched_real_ones(leuk, home, tmp_path):
     assert not (home / "data" / "cnmc" / "C-NMC_Leukemia").exists()
 
 
+@pytest.mark.slow
 def test_a_verified_part_of_real_cells_ends_with_status_0(leuk, shared_data, tmp_path):
     place = tmp_path / "C-NMC_Leukemia" / "training_data"
     place.mkdir(parents=True)
@@ -391,6 +392,7 @@ def test_restructured_cells_are_the_same_cells_with_the_same_subjects(leuk, tiny
     assert found["images"] == after["images"]
 
 
+@pytest.mark.slow
 def test_own_cells_without_subjects_carry_a_caution_into_every_report(leuk, tiny_tree, tmp_path):
     flat = tmp_path / "flat"
     for place in tiny_tree.rglob("*.bmp"):

@@ -373,6 +373,7 @@ def test_equal_bytes_and_equal_pixels_agree_on_original_files(shared_data: Path)
     assert pairs["pixels"].is_unique
 
 
+@pytest.mark.slow
 def test_fold_0_has_its_published_numbers(shared_data: Path) -> None:
     found = read_cnmc(shared_data / "cnmc")
     assert len(found.table) == 3527

@@ -32,6 +32,7 @@ def contents(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text("utf-8") for path in folder.rglob("*.*")}
 
 
+@pytest.mark.slow
 def test_a_stamp_gives_every_notebook_its_own_link_and_is_taken_away_again(copied, capsys):
     assert badges.main([]) == 0
     plain = contents(copied)
@@ -148,7 +149,7 @@ def test_make_hands_the_repository_on(monkeypatch):
     done = []
     monkeypatch.chdir(make.ROOT)  # where it goes, and from where the test comes back
     monkeypatch.setattr(make, "install", lambda: None)
-    monkeypatch.setattr(subprocess, "call", lambda command: done.append(command[1:]) or 0)
+    monkeypatch.setattr(subprocess, "call", lambda command, **_: done.append(command[1:]) or 0)
     assert make.main("badges", "owner/name") == 0
     assert done == [["-m", "lessons.badges", "owner/name"]]
 

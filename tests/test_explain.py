@@ -202,6 +202,7 @@ def test_integrated_gradients_of_a_linear_model_are_weight_times_difference():
     np.testing.assert_allclose(values, expected, atol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["integrated", "partition"])
 def test_attributions_add_up_to_the_logit_above_that_of_the_mean_picture(method, images):
     model, dark = smooth_model(), np.zeros((2, SIZE, SIZE, 3), np.uint8)
@@ -211,6 +212,7 @@ def test_attributions_add_up_to_the_logit_above_that_of_the_mean_picture(method,
     np.testing.assert_allclose(maps.sum(axis=(1, 2)), wanted, rtol=0.01)
 
 
+@pytest.mark.slow
 def test_hidden_regions_that_do_not_count_get_nothing():
     images = np.full((1, SIZE, SIZE, 3), 200, np.uint8)
     dark = np.zeros((1, SIZE, SIZE, 3), np.uint8)
@@ -219,12 +221,14 @@ def test_hidden_regions_that_do_not_count_get_nothing():
     assert values.sum() == pytest.approx(200 / 255, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_deep_shap_adds_up_and_leaves_this_process_unharmed(cnn, images):
     values = shap_deep(cnn, images[:1], images[1:])
     wanted = expected_sum("deep", cnn, images[:1], images[1:])
     np.testing.assert_allclose(values.sum(), wanted, atol=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layer", "rule"),
     [

@@ -18,6 +18,8 @@ import requests
 from lessons import build
 from leukhelpers import questions
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 240_000  # milliseconds; other tests run beside these
 # Lessons of a minute or less: a wrong answer to the second exercise, a word of the hint that it
 # should bring, and whether the lesson shows a progress bar.

@@ -44,9 +44,20 @@ def rounded(found):
     return json.loads(json.dumps(found), parse_float=lambda text: round(float(text), 9))
 
 
-@pytest.mark.parametrize("name", ["svm", "rf", "efficientnet-lite0-tuned"])
-def test_a_run_of_any_model_answers_files_as_it_answered_its_test_rows(name, prepared, tmp_path):
-    run = apply.train_run(tmp_path / "run", prepared, fold=0, name=name)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "svm",
+        pytest.param("rf", marks=pytest.mark.slow),
+        pytest.param("efficientnet-lite0-tuned", marks=pytest.mark.slow),
+    ],
+)
+def test_a_run_of_any_model_answers_files_as_it_answered_its_test_rows(
+    name, tiny_prepared, tiny_svm_run, tmp_path
+):
+    prepared, run = tiny_prepared, tiny_svm_run
+    if name != "svm":
+        run = apply.train_run(tmp_path / "run", prepared, fold=0, name=name)
     assert list(run.metrics["models"]) == [name, "area", "majority"]
     assert run.about["model"] == name
     assert not (run.folder / "training").exists()
@@ -65,6 +76,7 @@ def test_a_run_of_any_model_answers_files_as_it_answered_its_test_rows(name, pre
     assert rounded(found["decisions"]) == rounded(run.metrics["decisions"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["svm", "efficientnet-lite0"])
 def test_validation_rows_are_answered_without_having_been_learnt(name, prepared, tmp_path):
     split = prepared.split
@@ -88,11 +100,16 @@ def test_too_few_training_groups_leave_the_validation_rows_unanswered(prepared):
     assert learnt.held_back is None
 
 
-@pytest.mark.parametrize(("name", "unit"), [("svm", "logits"), ("rf", "probability")])
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [("svm", "logits"), pytest.param("rf", "probability", marks=pytest.mark.slow)],
+)
 def test_classical_model_is_explained_by_its_named_features_not_its_pixels(
-    name, unit, prepared, tmp_path
+    name, unit, tiny_prepared, tiny_svm_run, tmp_path
 ):
-    run = apply.train_run(tmp_path / "run", prepared, fold=0, name=name)
+    prepared, run = tiny_prepared, tiny_svm_run
+    if name != "svm":
+        run = apply.train_run(tmp_path / "run", prepared, fold=0, name=name)
     picture = prepared.dataset.root / prepared.table["path"].iloc[0]
     (told,) = apply.explain_files(run.folder, [picture], tmp_path / "maps")
     assert told["unit"] == f"{unit} before calibration, positive towards ALL"
@@ -110,6 +127,7 @@ def test_classical_model_is_explained_by_its_named_features_not_its_pixels(
         assert "\n" not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_the_last_networks_learn_from_everybody_but_the_test_people(prepared, monkeypatch):
     shown: list[set[int]] = []
     serve = training.training_batches
@@ -134,6 +152,7 @@ def test_the_last_networks_learn_from_everybody_but_the_test_people(prepared, mo
     assert model.get_layer("maps").output.shape[-1] == 2 * 2 * 128
 
 
+@pytest.mark.slow
 def test_one_network_of_everybody_answers_for_all_four_turns(prepared, monkeypatch):
     network = models.build_cnn(32, seed=1)
     monkeypatch.setattr(runs, "_train_one", lambda *_: (network, pd.DataFrame()))
@@ -150,6 +169,7 @@ def test_one_network_of_everybody_answers_for_all_four_turns(prepared, monkeypat
     np.testing.assert_allclose(found, np.mean(logits, axis=0), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_without_refits_the_network_that_was_stopped_early_is_the_model(prepared):
     alone = prepared._replace(profile=dataclasses.replace(TINY, refits=0))
     model, history, _ = runs.train(alone)
@@ -250,6 +270,7 @@ def test_in_their_boxes_a_small_and_a_large_cell_look_alike():
 # ------------------------------------------------------------------ several models, same folds
 
 
+@pytest.mark.slow
 def test_models_are_measured_on_the_same_folds_and_kept_answers_are_not_learnt_again(
     prepared, tmp_path, monkeypatch
 ):
@@ -267,6 +288,7 @@ def test_models_are_measured_on_the_same_folds_and_kept_answers_are_not_learnt_a
     assert again["over_folds"]["rf"] == both["over_folds"]["rf"]
 
 
+@pytest.mark.slow
 def test_a_folder_with_answers_to_something_else_is_refused(prepared, tmp_path):
     out = tmp_path / "cv"
     crossval.crossvalidate(prepared, 2, lambda _: None, ["svm"], out)
@@ -286,6 +308,7 @@ def test_folds_that_cannot_be_had_leave_no_folder(prepared, tmp_path):
     assert not (tmp_path / "cv").exists()
 
 
+@pytest.mark.slow
 def test_fine_tuning_stops_by_people_whom_the_last_layer_has_not_learnt(prepared, monkeypatch):
     asked: list[set[int]] = []
     fit_linear = classical.fit_linear
@@ -300,6 +323,7 @@ def test_fine_tuning_stops_by_people_whom_the_last_layer_has_not_learnt(prepared
     assert asked == [set(split.groups[split.train])]
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_and_another_one_does_not_take_its_place(
     prepared, tmp_path, monkeypatch
 ):
@@ -323,3 +347,20 @@ def test_an_interrupted_run_goes_on_and_another_one_does_not_take_its_place(
     assert not (folder / "training").exists()
     with pytest.raises(InputError, match="finished run"):
         apply.train_run(folder, prepared, fold=1)
+
+
+def test_folds_of_an_svm_are_judged_on_each_cell_once_and_kept_answers_are_read(
+    tiny_prepared, tmp_path, monkeypatch
+):
+    out = tmp_path / "folds"
+    found = crossval.crossvalidate(tiny_prepared, 2, lambda _: None, ["svm"], out)
+    assert found["together"]["cells"] == len(tiny_prepared.table)
+    assert sum(fold["cells"] for fold in found["folds"]) == len(tiny_prepared.table)
+    aurocs = [fold["models"]["svm"]["auroc"]["value"] for fold in found["folds"]]
+    assert found["over_folds"]["svm"]["auroc"]["mean"] == pytest.approx(np.mean(aurocs))
+    assert found["over_folds"]["majority"]["auroc"]["mean"] == 0.5
+    monkeypatch.setattr(learning, "learn", lambda *_, **__: pytest.fail("it was learnt before"))
+    again = crossval.crossvalidate(tiny_prepared, 2, lambda _: None, ["svm"], out)
+    assert rounded(again["over_folds"]) == rounded(found["over_folds"])
+    with pytest.raises(InputError, match="answers to other cells"):
+        crossval.crossvalidate(tiny_prepared, 3, lambda _: None, ["svm"], out)

@@ -185,7 +185,7 @@ def test_cells_are_short_and_stand_between_prose(source):
     notebook = built(source)
     for cell in code_cells(notebook):
         lines = [line for line in cell.source.splitlines() if line.strip()]
-        assert len(lines) <= 16 or "setup" in tags(cell), cell.source
+        assert len(lines) <= 20 or "setup" in tags(cell), cell.source
     assert notebook.cells[0].cell_type == "markdown"
     assert notebook.cells[-1].cell_type == "markdown"
 
@@ -216,6 +216,7 @@ def test_solution_lines_become_stubs():
     assert build._line("x = 4", solved=False) == "x = 4"
 
 
+@pytest.mark.slow
 def test_check_mode_says_what_is_out_of_step(capsys, monkeypatch, tmp_path):
     assert build.main(["--check"]) == 0
     assert f"{len(SOURCES)} lessons are in step" in capsys.readouterr().out
@@ -229,7 +230,7 @@ def test_check_mode_says_what_is_out_of_step(capsys, monkeypatch, tmp_path):
 
 def test_lock_pins_every_requirement_by_hash_and_names_no_index():
     lock = (ROOT / "requirements" / "lock.txt").read_text("utf-8")
-    pins = re.findall(r"^([a-z0-9._-]+)==\S+", lock, re.MULTILINE)
+    pins = re.findall(r"^([a-z0-9._-]+)(?:\[.*\])?==\S+", lock, re.MULTILINE)
     assert len(pins) > 100
     assert lock.count("--hash=sha256:") >= len(pins)
     assert "://" not in lock
@@ -247,9 +248,8 @@ def test_environment_file_installs_the_same_lock():
 
 def test_readme_begins_with_the_two_commands():
     top = (ROOT / "README.md").read_text("utf-8")[:900]
-    assert "make course" in top
-    assert "make test" in top
-    assert "python3 make.py course" in top
+    assert top.index("make install") < top.index("make course") < top.index("make test")
+    assert "python3 make.py install" in top
 
 
 def test_kept_results_tell_where_they_come_from():

@@ -15,6 +15,8 @@ from leukhelpers.datasets.cnmc import LABELS, read_cnmc
 from leukhelpers.datasets.published import published_bytes
 from leukhelpers.inspection import inspect
 
+pytestmark = pytest.mark.slow
+
 FAST = runs.profile_of("fast")
 
 

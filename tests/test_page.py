@@ -19,6 +19,8 @@ from leukhelpers import guard, page, runs, serve
 from leukhelpers.cells import InputError
 from tests import hostile
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 120_000  # milliseconds; other tests run beside these
 
 

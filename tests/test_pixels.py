@@ -179,6 +179,7 @@ def test_cache_harmed_by_hand_is_made_anew(small_cnmc: Path, tmp_path: Path, har
     assert file.read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_cut_anywhere_in_its_head_is_made_anew(small_cnmc: Path, tmp_path: Path) -> None:
     build(small_cnmc, tmp_path)
     (file,) = tmp_path.glob("pixels-*.npy")
@@ -291,6 +292,7 @@ def start(code: str, root: Path, cache: Path, seconds: float) -> subprocess.Pope
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_killed_process_leaves_nothing_that_is_taken_for_whole(
     small_cnmc: Path, tmp_path: Path, slow_reader: str
 ) -> None:
@@ -307,6 +309,7 @@ def test_killed_process_leaves_nothing_that_is_taken_for_whole(
     assert not list(cache.glob(".part-*"))  # what it left takes no room any more
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_fill_the_cache_once(
     small_cnmc: Path, tmp_path: Path, slow_reader: str
 ) -> None:

@@ -159,6 +159,7 @@ def test_figure_has_its_title_on_the_left_and_its_note(name: str) -> None:
     assert NOTE in [text.get_text() for text in figure.texts]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(FIGURES) - PICTURES))
 def test_every_panel_of_a_chart_names_its_axis(name: str) -> None:
     figure = FIGURES[name](title=TITLE)
@@ -187,6 +188,7 @@ def test_text_is_neither_tiny_nor_outside_the_saved_picture(name: str) -> None:
             assert box.x1 <= WIDTH
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 def test_drawing_leaves_pyplot_and_the_settings_alone(name: str, tmp_path: Path) -> None:
     before = dict(mpl.rcParams)
@@ -195,6 +197,7 @@ def test_drawing_leaves_pyplot_and_the_settings_alone(name: str, tmp_path: Path)
     assert dict(mpl.rcParams) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 def test_saved_picture_is_readable_at_700_pixels(name: str, tmp_path: Path) -> None:
     path = plots.save(FIGURES[name](title=TITLE), tmp_path, "a", "alt")
@@ -222,6 +225,7 @@ def test_each_subject_bar_has_the_colour_and_length_of_its_subject() -> None:
         assert bar.get_width() == pytest.approx(correct)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_subjects", [1, 28, 73])
 @pytest.mark.parametrize("name", ["by_subject_bars", "values_by_subject"])
 def test_every_subject_is_named_once_and_labels_do_not_overlap(name: str, n_subjects: int) -> None:
@@ -286,6 +290,7 @@ def test_reliability_is_drawn_once_more_if_it_was_set_right() -> None:
     assert (len(alone.collections), len(both.collections)) == (1, 2)
 
 
+@pytest.mark.slow
 def test_metric_bars_make_room_for_negative_values() -> None:
     table = toy_predictions(6)
     summary = evaluation.summary(table.assign(probability=1 - table["probability"]))
@@ -507,6 +512,7 @@ def test_saving_a_name_twice_replaces_it_and_keeps_the_others(
     assert left == {"a.png", "b.png", "figures.json"}
 
 
+@pytest.mark.slow
 def test_saving_from_several_threads_loses_no_entry(tmp_path: Path) -> None:
     figures = [plots.learning_curves(toy_history(), TITLE) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:

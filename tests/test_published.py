@@ -487,6 +487,7 @@ def test_real_png_copies_have_the_published_checksums(shared_data: Path) -> None
         assert hashlib.sha256(made).hexdigest().startswith(checksum)
 
 
+@pytest.mark.slow
 def test_original_files_are_whole_though_most_are_missing(shared_data: Path) -> None:
     found = verify(shared_data / "cnmc_raw_sample")
     assert found["changed"] == found["extra"] == []

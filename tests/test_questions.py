@@ -104,6 +104,7 @@ def test_lesson_without_questions_says_so():
         questions.show_questions("99")
 
 
+@pytest.mark.slow
 def test_a_click_brings_what_the_answer_deserves_and_nothing_is_fetched(browser):
     """On a page with MathJax, too, where jupyterquiz by itself would load another one."""
     fetched: list[str] = []

@@ -30,14 +30,13 @@ from leukhelpers import (
     serve,
 )
 from leukhelpers.cells import InputError
-from leukhelpers.datasets.cnmc import read_cnmc
 
-TINY = runs.Profile("tiny", 1200, 28, epochs=2, patience=2, size=32, box_size=32, batch_size=16)
+TINY = runs.Profile("tiny", 60, 14, epochs=2, patience=2, size=32, box_size=32, batch_size=16)
 
 
 @pytest.fixture(scope="module")
-def prepared(tiny_tree, tmp_path_factory):
-    return runs.prepare(read_cnmc(tiny_tree), TINY, 0, tmp_path_factory.mktemp("data"))
+def prepared(tiny_prepared):
+    return tiny_prepared
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +125,7 @@ def test_saved_network_answers_as_the_trained_one(run, prepared, trained):
     )
 
 
+@pytest.mark.slow
 def test_two_runs_of_one_seed_give_the_same_predictions_file(prepared, run, tmp_path):
     again = runs.save_run(tmp_path / "again", prepared, *runs.train(prepared))
     assert (again.folder / "predictions.csv").read_bytes() == (
@@ -156,6 +156,7 @@ def test_ensure_run_reads_what_is_there_and_refuses_another(run, prepared):
         runs.ensure_run(run.folder, prepared._replace(split=split))
 
 
+@pytest.mark.slow
 def test_ensure_run_trains_where_nothing_is_and_says_so(prepared, tmp_path):
     said: list[str] = []
     made = runs.ensure_run(tmp_path / "new", prepared, said.append)
@@ -197,6 +198,7 @@ def test_a_run_of_another_version_is_told(run):
     assert runs.profile_in(run.about) == TINY
 
 
+@pytest.mark.slow
 def test_save_that_is_killed_leaves_no_run(run, prepared, tmp_path, monkeypatch):
     def die(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -212,7 +214,7 @@ def test_save_that_is_killed_leaves_no_run(run, prepared, tmp_path, monkeypatch)
 
 
 def test_unknown_profile_is_refused():
-    with pytest.raises(InputError, match="choose from fast, full"):
+    with pytest.raises(InputError, match="choose from smoke, fast, full"):
         runs.profile_of("quick")
 
 
@@ -240,6 +242,7 @@ def test_fingerprint_heeds_cells_labels_and_pixels(prepared):
 # ------------------------------------------------------------------ a run, applied
 
 
+@pytest.mark.slow
 def test_evaluate_leaves_out_every_group_the_run_has_learnt_from(run, prepared, tmp_path):
     found = apply.evaluate_run(run.folder, prepared.dataset, tmp_path)
     assert found["cells"] == len(prepared.split.test)
@@ -265,6 +268,7 @@ def test_cell_that_shares_a_picture_with_training_counts_as_seen(run, prepared):
     assert apply.unseen(run, drawn, namesake).tolist() == [False, False, True]
 
 
+@pytest.mark.slow
 def test_run_on_all_subjects_holds_nothing_out_and_cannot_be_evaluated_on_them(prepared, tmp_path):
     run = apply.train_run(tmp_path / "all", prepared)
     assert len(run.predictions) == 0
@@ -274,12 +278,14 @@ def test_run_on_all_subjects_holds_nothing_out_and_cannot_be_evaluated_on_them(p
         apply.evaluate_run(run.folder, prepared.dataset, tmp_path)
 
 
+@pytest.mark.slow
 def test_run_of_one_fold_holds_out_the_groups_of_that_fold(prepared, tmp_path):
     run = apply.train_run(tmp_path / "fold", prepared, fold=2)
     split = list(groups.grouped_folds(prepared.table, 4, 0))[2]
     assert set(run.predictions["group"]) == set(split.groups[split.test])
 
 
+@pytest.mark.slow
 def test_predict_answers_good_files_and_names_bad_ones(run, prepared, tmp_path):
     good = prepared.dataset.root / prepared.table["path"].iloc[0]
     (tmp_path / "empty.png").write_bytes(b"")
@@ -293,6 +299,7 @@ def test_predict_answers_good_files_and_names_bad_ones(run, prepared, tmp_path):
     assert "No such file" in told[2]["error"]
 
 
+@pytest.mark.slow
 def test_predict_gives_the_probability_of_the_pipeline(run, prepared):
     row = prepared.split.test[0]
     (told,) = serve.answer_files(
@@ -301,6 +308,7 @@ def test_predict_gives_the_probability_of_the_pipeline(run, prepared):
     assert told["uncalibrated"] == pytest.approx(run.predictions["probability"][0], abs=2e-6)
 
 
+@pytest.mark.slow
 def test_explain_draws_one_figure_for_each_readable_file(run, prepared, tmp_path):
     paths = [prepared.dataset.root / path for path in prepared.table["path"].iloc[:2]]
     twin = tmp_path / "größe (1).b.bmp"
@@ -324,6 +332,7 @@ def test_explain_draws_one_figure_for_each_readable_file(run, prepared, tmp_path
     )
 
 
+@pytest.mark.slow
 def test_explain_tells_of_a_file_what_is_told_when_it_is_served_and_heeds_no_other_file(
     run, prepared, tmp_path
 ):
@@ -343,6 +352,7 @@ def test_explain_tells_of_a_file_what_is_told_when_it_is_served_and_heeds_no_oth
     assert wanted in figures[Path(alone["figure"]).stem]["alt"]
 
 
+@pytest.mark.slow
 def test_explain_of_a_stranger_names_no_probability(run, prepared, tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.png")
@@ -353,6 +363,7 @@ def test_explain_of_a_stranger_names_no_probability(run, prepared, tmp_path):
     assert "P(ALL)" not in alt
 
 
+@pytest.mark.slow
 def test_explain_leaves_out_a_method_that_does_not_fit_and_says_why(
     run, prepared, tmp_path, monkeypatch
 ):
@@ -376,6 +387,7 @@ def test_explain_of_no_readable_file_draws_nothing(run, tmp_path):
     assert not (tmp_path / "maps").exists()
 
 
+@pytest.mark.slow
 def test_crossvalidation_predicts_each_cell_once(prepared):
     said: list[str] = []
     found = crossval.crossvalidate(prepared, n_splits=3, say=said.append)
@@ -387,6 +399,7 @@ def test_crossvalidation_predicts_each_cell_once(prepared):
     assert found["over_folds"]["majority"]["auroc"]["mean"] == 0.5
 
 
+@pytest.mark.slow
 def test_training_that_is_killed_leaves_no_run(tiny_tree, tmp_path):
     program = (
         "import sys; from pathlib import Path; from leukhelpers import runs, apply; "

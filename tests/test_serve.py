@@ -138,6 +138,7 @@ def test_strangers_get_neither_answer_nor_probability(served):
         assert told["notice"] == serve.NOTICE
 
 
+@pytest.mark.slow
 def test_rule_is_chosen_on_validation_cells_alone(run, served, tmp_path):
     decided = run.metrics["decisions"]["models"]["cnn"]
     assert served.rule.threshold == pytest.approx(decided["threshold"])
@@ -209,6 +210,7 @@ def test_overlay_has_the_size_of_the_picture(served, run, cell):
     assert shown is None or (shown.shape, shown.dtype) == (picture.shape, np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", export.FORMATS)
 def test_exported_copies_answer_as_the_network_on_unseen_cells(
     run, prepared, tmp_path, form, monkeypatch
@@ -232,6 +234,7 @@ def test_a_copy_that_answers_otherwise_is_not_written(run, prepared, tmp_path, m
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_an_int8_copy_that_ranks_otherwise_is_left_out_and_told(
     run, prepared, tmp_path, monkeypatch
 ):

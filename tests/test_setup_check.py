@@ -32,6 +32,7 @@ def only(name: str) -> setup_check.Finding:
     return finding
 
 
+@pytest.mark.slow
 def test_a_sound_computer_passes_every_check_and_nothing_is_left_behind(home):
     found = setup_check.look()
     assert [finding for finding in found if not finding.ok] == []

@@ -222,7 +222,7 @@ def test_a_grid_that_cannot_run_is_refused_in_one_sentence(
 
 def test_a_folder_of_something_else_is_refused_and_so_is_a_silent_scheduler(write_grid, tmp_path):
     entries = sweep.read_grid(write_grid({"seed": 0}))
-    with pytest.raises(InputError, match="holds no sweep"):
+    with pytest.raises(InputError, match="is not empty"):
         sweep.run_sweep(entries, tmp_path)
     sweep.open_folder(tmp_path / "out", entries, resume=False)
     with pytest.raises(InputError, match="--resume"):
@@ -234,6 +234,7 @@ def test_a_folder_of_something_else_is_refused_and_so_is_a_silent_scheduler(writ
 # ------------------------------------------------------------------ what a sweep survives
 
 
+@pytest.mark.slow
 def test_runs_that_fail_are_recorded_the_others_go_on_and_resume_runs_only_these(
     write_grid, tmp_path, cluster
 ):
@@ -273,6 +274,7 @@ def test_runs_that_fail_are_recorded_the_others_go_on_and_resume_runs_only_these
     assert not list((out / "runs").glob(".part-*"))
 
 
+@pytest.mark.slow
 def test_a_killed_worker_takes_its_run_along_and_another_worker_does_it(
     write_grid, tmp_path, cluster
 ):
@@ -293,6 +295,7 @@ def test_a_killed_worker_takes_its_run_along_and_another_worker_does_it(
     assert kept["before"] == [sweep_runs.DIED]
 
 
+@pytest.mark.slow
 def test_a_killed_scheduler_ends_the_sweep_and_what_was_done_is_kept(write_grid, tmp_path, cluster):
     entries = sweep.read_grid(write_grid({"act": "fine"}, {"act": "wait"}))
     note, quiet = tmp_path / "scheduler.json", {"stderr": subprocess.DEVNULL}
@@ -323,6 +326,7 @@ def test_a_killed_scheduler_ends_the_sweep_and_what_was_done_is_kept(write_grid,
     assert log(tmp_path).count("fine 0") == 1
 
 
+@pytest.mark.slow
 def test_a_killed_client_leaves_no_process_and_resume_runs_only_the_rest(
     write_grid, tmp_path, cluster
 ):
@@ -343,6 +347,7 @@ def test_a_killed_client_leaves_no_process_and_resume_runs_only_the_rest(
     assert log(tmp_path) == ["fine 0", "wait 0", "wait 0"]
 
 
+@pytest.mark.slow
 def test_an_entry_is_never_run_twice_at_once(write_grid, tmp_path):
     (entry,) = sweep.read_grid(write_grid({"act": "wait"}))
     asked = job(entry, tmp_path / "out")
@@ -355,6 +360,7 @@ def test_an_entry_is_never_run_twice_at_once(write_grid, tmp_path):
     assert log(tmp_path) == ["wait 0"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("act", "limit", "sentence"),
     [
@@ -393,6 +399,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(place)], check=True)
 
 
+@pytest.mark.slow
 def test_on_a_full_disk_a_result_is_whole_or_absent(write_grid, tmp_path, small_disk):
     fine, fill = sweep.read_grid(write_grid({"act": "fine"}, {"act": "fill"}))
     told = sweep_runs.run_job(job(fill, small_disk))
@@ -417,6 +424,7 @@ def test_on_a_full_disk_a_result_is_whole_or_absent(write_grid, tmp_path, small_
 # ------------------------------------------------------------------ what comes of it
 
 
+@pytest.mark.slow
 def test_a_real_training_goes_the_same_way_to_one_tidy_table(
     write_grid, tiny_tree, tmp_path, cluster, monkeypatch, capsys
 ):
@@ -464,6 +472,7 @@ def test_features_are_measured_once_whoever_comes_first(tiny_prepared, tmp_path,
     assert one.equals(two)
 
 
+@pytest.mark.slow
 def test_features_and_forests_use_the_same_cluster(tiny_prepared, tmp_path, cluster):
     from distributed import Client
 
@@ -537,3 +546,92 @@ def test_the_spread_within_is_told_from_the_distance_between():
     within, between = sweep_table.spread(rows.iloc[[0, 2]], ["model"])
     assert np.isnan(within)
     assert between == pytest.approx(0.3)
+
+
+# ------------------------------------------------------------------ one run, with a fake task
+
+
+def fake(out: Path, key: str = "k") -> dict[str, Any]:
+    limits = {"timeout": None, "memory": None}
+    about = {"out": str(out), "key": key, "what": "fake", "parameters": {}, "home": str(out)}
+    return about | limits
+        "out": str(out),
+        "key": key,
+        "what": "fake",
+        "parameters": {},
+        "home": str(out),
+    } | limits
+
+
+def test_a_run_that_succeeds_is_whole_and_is_not_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Path] = []
+
+    def work(job: dict[str, Any], part: Path) -> dict[str, Any]:
+        calls.append(part)
+        (part / "model").write_text("whole")
+        return {"score": 0.5}
+
+    monkeypatch.setitem(sweep_runs.WORK, "fake", work)
+    place = sweep_runs.Place(tmp_path, "k")
+    for _ in range(2):
+        assert sweep_runs._run_alone(place, fake(tmp_path))["state"] == "done"
+    assert len(calls) == 1
+    assert (place.done / "model").read_text() == "whole"
+    assert json.loads((place.done / "result.json").read_text())["measured"] == {"score": 0.5}
+    assert not place.part.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (InputError("The cells are lost."), "The cells are lost."),
+        (OSError(28, "No space left on device", "model"), "No space left on device: model"),
+        (KeyError("x"), "KeyError: 'x'"),
+    ],
+)
+def test_a_run_that_fails_leaves_its_reason_and_no_result(
+    error: Exception, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(job: dict[str, Any], part: Path) -> dict[str, Any]:
+        (part / "half").write_text("of a model")
+        raise error
+
+    monkeypatch.setitem(sweep_runs.WORK, "fake", work)
+    place = sweep_runs.Place(tmp_path, "k")
+    outcome = sweep_runs._run_alone(place, fake(tmp_path))
+    assert (outcome["state"], outcome["error"]) == ("failed", sentence)
+    assert not place.done.exists()
+    assert not place.part.exists()
+    assert json.loads((place.failed / "failure.json").read_text())["error"] == sentence
+    # done at the second try: then nothing says that it failed
+    monkeypatch.setitem(sweep_runs.WORK, "fake", lambda job, part: {})
+    assert sweep_runs._run_alone(place, fake(tmp_path))["state"] == "done"
+    assert not place.failed.exists()
+
+
+def test_a_run_in_a_process_of_its_own_reports_what_is_wrong_in_one_sentence(
+    tmp_path: Path,
+) -> None:
+    asked = {"dataset": "nowhere", "profile": "smoke", "seed": 0, "fold": None}
+    given = {**fake(tmp_path), "what": "train"}
+    given["parameters"] = {**asked, "model": "svm", "random_weights": False}
+    outcome = sweep_runs.run_job(given)
+    assert outcome["state"] == "failed"
+    assert "neither twin nor cnmc" in outcome["error"]
+
+
+def test_a_training_of_a_sweep_is_that_of_the_command_line(
+    tiny_tree: Path, tiny_svm_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = runs.Profile(**tiny_svm_run.about["profile"])
+    monkeypatch.setitem(runs.PROFILES, "tiny", profile)
+    monkeypatch.setenv("LEUK_HOME", str(tmp_path / "home"))
+    asked = {"dataset": str(tiny_tree), "profile": "tiny", "seed": 0, "fold": 0}
+    job = {**fake(tmp_path), "what": "train"}
+    job["parameters"] = {**asked, "model": "svm", "random_weights": False}
+    place = sweep_runs.Place(tmp_path, "k")
+    assert sweep_runs._run_alone(place, job)["state"] == "done"
+    measured = json.loads((place.done / "result.json").read_text())["measured"]
+    assert measured["models"] == tiny_svm_run.metrics["models"]

@@ -30,6 +30,8 @@ from leukhelpers.datasets.own_table import write_own
 from leukhelpers.datasets.twin import draw_cell, plan_twin
 from leukhelpers.models import build_cnn, logit_model
 
+pytestmark = pytest.mark.slow
+
 TINY = runs.Profile("tiny", 24, 8, epochs=1, patience=1, size=32, box_size=32, batch_size=16)
 SIZES = {"small": 130.0, "medium": 175.0, "large": 230.0}
 CLASSES = {"healthy": ["small"], "ALL": ["medium"], "AML": ["large"]}

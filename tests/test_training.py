@@ -110,6 +110,7 @@ class Worsening(keras.callbacks.Callback):
         self.model.get_layer("logit").bias.assign_add([5.0])
 
 
+@pytest.mark.slow
 def test_training_stops_after_patience_and_slows_down_before():
     pixels, labels = discs(64)
     split = SimpleNamespace(train=np.arange(32), validation=np.arange(32, 64), test=np.array([]))
@@ -156,6 +157,7 @@ def test_fit_refuses_a_part_without_both_classes(part, rows):
         fit(build_cnn(32), pixels, labels, split, SETTINGS, seed=0)
 
 
+@pytest.mark.slow
 def test_second_task_is_learnt_from_the_shared_layers_and_thrown_away():
     pixels, labels = discs()
     measures = np.stack([pixels.mean(axis=(1, 2, 3)), np.full(160, 7.0)], axis=1)
@@ -172,6 +174,7 @@ def test_second_task_is_learnt_from_the_shared_layers_and_thrown_away():
     assert loss == pytest.approx(history["val_loss"].min(), rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_blended_images_teach_as_well_and_count_as_the_class_to_which_they_lean(n_classes):
     pixels, labels = discs()
@@ -199,6 +202,7 @@ class Interrupted(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("second_task", "settings"), [(False, SETTINGS), (True, BLENDED)])
 def test_interrupted_training_ends_as_if_it_had_not_been(second_task, settings, tmp_path):
     pixels, labels = discs()
@@ -222,6 +226,7 @@ def test_interrupted_training_ends_as_if_it_had_not_been(second_task, settings, 
     np.testing.assert_array_equal(predict(finished, pixels), predict(through, pixels))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("told", ["", '{"epo', "the epoch before"])
 def test_a_training_that_was_broken_off_while_saving_takes_the_copy(told, tmp_path):
     pixels, labels = discs()
@@ -243,6 +248,7 @@ def test_a_training_that_was_broken_off_while_saving_takes_the_copy(told, tmp_pa
     np.testing.assert_array_equal(predict(again, pixels), predict(wanted, pixels))
 
 
+@pytest.mark.slow
 def test_a_backup_that_was_cut_short_begins_anew(tmp_path):
     pixels, labels = discs()
     (tmp_path / "state").mkdir()
@@ -273,6 +279,7 @@ print(json.dumps([devices().num_replicas_in_sync, right, float(history["val_loss
 """
 
 
+@pytest.mark.slow
 def test_two_devices_share_a_training_and_reach_what_one_reaches():
     tests = Path(__file__).parent
     environment = {**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"}
@@ -316,6 +323,7 @@ def digest(argument):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_training_repeats_bit_for_bit_in_a_fresh_process_whatever_the_test_rows_hold():
     plain = digest("plain")
     assert len(plain.strip()) == 64

@@ -27,6 +27,7 @@ def photograph(name):
     return 255 * transform.resize(square, (224, 224), anti_aliasing=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "number"), [("chelsea", 285), ("coffee", 967)])
 def test_lite0_sees_a_cat_and_a_cup_of_coffee(name, number, lite0):
     state = read_state_dict(transfer.lite0_file())
@@ -42,6 +43,7 @@ def test_lite0_costs_what_is_published(lite0):
     assert multiply_adds(lite0) == pytest.approx(407e6, rel=0.07)
 
 
+@pytest.mark.slow
 def test_random_weights_are_others_and_repeat_with_the_seed():
     size = 32
     taught = transfer.build_transfer("efficientnet-lite0", size)
@@ -52,6 +54,7 @@ def test_random_weights_are_others_and_repeat_with_the_seed():
     np.testing.assert_array_equal(kernel[1], kernel[2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet50", "vgg16", "efficientnetb0"])
 def test_keras_networks_have_our_layers_and_survive_saving_in_safe_mode(name, tmp_path):
     model = transfer.build_transfer(name, 32, "random")
@@ -116,6 +119,7 @@ def test_fine_tuning_changes_all_but_batch_normalisation():
     assert {keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense} <= kinds
 
 
+@pytest.mark.slow
 def test_features_are_those_of_the_rows_in_their_order():
     model = transfer.feature_model(transfer.build_transfer("efficientnet-lite0", 32))
     cells = np.random.default_rng(0).integers(1, 255, (20, 32, 32, 3), dtype=np.uint8)

@@ -200,6 +200,7 @@ def test_curves_of_a_right_map_beat_random_orders_and_of_a_wrong_one_lose():
     assert np.ptp(flat) > 0.01
 
 
+@pytest.mark.slow
 def test_score_of_an_image_hangs_on_no_other_image():
     rng = np.random.default_rng(0)
     cells = np.stack([disc(value=value) for value in (60, 200, 120)])
@@ -307,6 +308,7 @@ def unseen_all(known):
     return np.flatnonzero(labels == 1)[-16:]
 
 
+@pytest.mark.slow
 def test_planted_corner_mark_is_caught_and_an_honest_network_passes(known, honest, marked):
     rows = unseen_all(known)
     background = known[0][:16]
@@ -320,6 +322,7 @@ def test_planted_corner_mark_is_caught_and_an_honest_network_passes(known, hones
         assert not found["caught"], (method, found)
 
 
+@pytest.mark.slow
 def test_trained_and_untrained_networks_are_told_apart_by_their_maps(known, honest):
     rows, (pictures, _, masks) = unseen_all(known), known
     cells, background = pictures[rows], pictures[:16]
@@ -349,6 +352,7 @@ def test_trained_and_untrained_networks_are_told_apart_by_their_maps(known, hone
     assert hits[0] > hits[1] + 0.2
 
 
+@pytest.mark.slow
 def test_judge_tells_every_test_of_a_method(known, honest):
     pictures, labels, masks = known
     rows = np.flatnonzero(labels >= 0)[-4:]

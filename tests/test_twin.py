@@ -177,6 +177,7 @@ def test_only_planned_repeats_are_byte_identical(small: Path) -> None:
     assert len(drawn) < len(causes)
 
 
+@pytest.mark.slow
 def test_same_seed_gives_same_bytes_whatever_the_processes(small: Path, tmp_path: Path) -> None:
     calls: list[tuple[int, int]] = []
     again = twin.write_twin(
@@ -202,6 +203,7 @@ def drawn() -> list[tuple[dict, np.ndarray, dict[str, np.ndarray]]]:
     return [(row, *twin.draw_cell(row, 3)) for row in rows]
 
 
+@pytest.mark.slow
 def test_masks_lie_inside_the_cell_and_all_else_is_black(drawn: list) -> None:
     for _, pixels, masks in drawn:
         assert pixels.shape == (450, 450, 3)
@@ -217,6 +219,7 @@ def test_masks_lie_inside_the_cell_and_all_else_is_black(drawn: list) -> None:
         assert masks["nucleus"].sum() > 0.5 * (masks["cell"] & ~masks["neighbour"]).sum()
 
 
+@pytest.mark.slow
 def test_masks_agree_with_the_recorded_causes(drawn: list) -> None:
     rows = pd.DataFrame([row for row, _, _ in drawn])
     rows["spots"] = [masks["nucleoli"].sum() for _, _, masks in drawn]
@@ -236,6 +239,7 @@ def test_masks_agree_with_the_recorded_causes(drawn: list) -> None:
     )
 
 
+@pytest.mark.slow
 def test_nucleoli_are_lighter_than_the_chromatin_around_them(drawn: list) -> None:
     lighter = [
         pixels[masks["nucleoli"]].mean() - pixels[masks["chromatin"] & ~masks["outline"]].mean()
@@ -245,6 +249,7 @@ def test_nucleoli_are_lighter_than_the_chromatin_around_them(drawn: list) -> Non
     assert np.mean(np.array(lighter) > 0) > 0.9
 
 
+@pytest.mark.slow
 def test_clumped_chromatin_has_the_coarser_texture() -> None:
     row = twin.plan_twin(100, 8).query("not neighbour and not cut and not torn").iloc[0].to_dict()
     row |= {"focus": 0.2, "nucleoli": 0, "shading": 2.0, "grain": 0.3}
@@ -284,6 +289,7 @@ def test_a_finished_twin_is_reused(small: Path, monkeypatch: pytest.MonkeyPatch)
     assert twin.write_twin(small.parent, **SMALL) == small
 
 
+@pytest.mark.slow
 def test_other_contents_are_refused(small: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="other numbers"):
         twin.write_twin(small.parent, **SMALL, seed=1)
@@ -295,6 +301,7 @@ def test_other_contents_are_refused(small: Path, tmp_path: Path) -> None:
     assert (tmp_path / "mine.txt").read_text() == "keep"
 
 
+@pytest.mark.slow
 def test_a_twin_with_missing_files_is_not_taken_for_whole(tmp_path: Path) -> None:
     root = twin.write_twin(tmp_path / "twin", n_images=8, n_subjects=8, n_jobs=1)
     next(root.rglob("*.bmp")).unlink()
@@ -320,6 +327,7 @@ def test_an_error_on_the_way_leaves_no_folder(
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_left_is_drawn_anew(tmp_path: Path) -> None:
     arguments: dict[str, Any] = {"n_images": 8, "n_subjects": 8, "n_jobs": 1}
     left = tmp_path / ".twin.unfinished" / "C-NMC_Leukemia"

@@ -1,0 +1,9 @@
+"""The errors that become one sentence for the user."""
+
+
+class InputError(ValueError):
+    """An input that the user can mend; the message is one sentence that says how."""
+
+
+class LessonError(RuntimeError):
+    """A lesson that failed: its name, the cell, and the last lines of the error."""
