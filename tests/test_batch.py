@@ -113,20 +113,31 @@ def test_failing_lesson_is_named_with_its_cell_and_error_and_resume_goes_on(less
     )
     write_lesson(lessons, "01_first", touching("first"), until_it_failed)
     write_lesson(lessons, "02_second", waiting_for("first"), "# why\nraise KeyError('a lost key')")
-    write_lesson(lessons, "03_third", touching("third"))
     with pytest.raises(batch.LessonError, match=r"(?s)02_second failed in code cell .*a lost key"):
         run_all(run)
-    # What ran beside it is kept, and no other lesson began.
-    assert (run / "notebooks" / "01_first.ipynb").is_file()
+    assert (run / "notebooks" / "01_first.ipynb").is_file()  # what ran beside it is kept
     assert (run / "notebooks" / "02_second.failed.ipynb").is_file()
     assert not (run / "notebooks" / "02_second.ipynb").exists()
-    assert not (run / "third.count").exists()
 
     write_lesson(lessons, "02_second", touching("second"))
     results = run_all(run, resume=True)
-    assert [result.again for result in results] == [False, True, True]
+    assert [result.again for result in results] == [False, True]
     assert (run / "first.count").read_text() == "x"
     assert not (run / "notebooks" / "02_second.failed.ipynb").exists()
+
+
+def test_after_a_failure_no_lesson_begins_and_each_that_had_begun_is_ended(lessons, tmp_path):
+    run, names = tmp_path / "run", [f"0{number}_lesson" for number in range(2, 9)]
+    write_lesson(lessons, "01_fails", "raise KeyError")
+    for name in names:
+        write_lesson(lessons, name, touching(name), "import time; time.sleep(1)")
+    with pytest.raises(batch.LessonError, match="01_fails"):
+        run_all(run)
+    begun = sorted(path.stem for path in run.glob("*.count"))
+    course = json.loads((run / "course.json").read_text())
+    assert begun == sorted(course["lessons"])
+    assert len(begun) < len(names)
+    assert sorted(path.stem for path in (run / "notebooks").glob("0*lesson.ipynb")) == begun
 
 
 def test_cell_number_of_a_failure_counts_code_cells_of_the_lesson(lessons, tmp_path):

@@ -555,12 +555,6 @@ def fake(out: Path, key: str = "k") -> dict[str, Any]:
     limits = {"timeout": None, "memory": None}
     about = {"out": str(out), "key": key, "what": "fake", "parameters": {}, "home": str(out)}
     return about | limits
-        "out": str(out),
-        "key": key,
-        "what": "fake",
-        "parameters": {},
-        "home": str(out),
-    } | limits
 
 
 def test_a_run_that_succeeds_is_whole_and_is_not_done_again(
