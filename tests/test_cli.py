@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -29,6 +30,7 @@ files.write_json(run + "/metrics.json", told)
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("LEUK_HOME", str(tmp_path / "home"))
     monkeypatch.setitem(runs.PROFILES, "fast", TINY)
+    monkeypatch.setitem(runs.PROFILES, "full", dataclasses.replace(TINY, name="full"))
     return tmp_path / "home"
 
 
