@@ -34,7 +34,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from leukhelpers import groups, models, runs, training
+from leukhelpers import epochs, groups, models, runs, training
 from leukhelpers.cells import ALL, HEM, parse_name
 from leukhelpers.datasets import twin
 from leukhelpers.datasets.images import pixel_digest, read_image
@@ -195,7 +195,7 @@ def learned_by_cnn(cells: pd.DataFrame, seed: int) -> dict[str, dict[str, float]
     pixels = np.stack(cells["small"].to_list())
     n, side = len(pixels), pixels.shape[1] // 2
     small = pixels.reshape(n, side, 2, side, 2, 3).mean(axis=(2, 4)).astype(np.uint8)
-    short = training.Settings(epochs=8, batch_size=32, learning_rate=2e-3, patience=8)
+    short = epochs.Settings(epochs=8, batch_size=32, learning_rate=2e-3, patience=8)
     mixed = groups.pretend_images_are_subjects(table)
     results = {}
     for name, splits in (

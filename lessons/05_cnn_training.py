@@ -33,6 +33,7 @@ import pandas as pd
 
 from leukhelpers import (
     classical,
+    epochs,
     evaluation,
     lesson,
     models,
@@ -117,8 +118,8 @@ print(f"longest step {settings.learning_rate}, patience {settings.patience} epoc
 
 # %%
 model, every_epoch, held_back = runs.train(prepared, callbacks=[training.print_training()])
-history = training.watched_epochs(every_epoch)
-best = training.kept_epoch(history, settings)
+history = epochs.watched_epochs(every_epoch)
+best = epochs.kept_epoch(history, settings)
 
 # %% [markdown]
 # The seed fixes the first weights, the order of the cells and every augmentation: on one machine,

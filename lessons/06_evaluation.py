@@ -32,7 +32,7 @@ run: str = ""  # folder for results; empty for one named after the three above
 import numpy as np
 import pandas as pd
 
-from leukhelpers import evaluation, lesson, plots, report, runs, training
+from leukhelpers import epochs, evaluation, lesson, plots, report, runs
 from leukhelpers.cells import CLASS_NAMES
 from leukhelpers.quiz import check
 
@@ -65,12 +65,12 @@ print("of them healthy", healthy["subject"].nunique(), "in", healthy["group"].nu
 # classification report. The curves are those of lesson 05, and the mark is the epoch that was kept.
 
 # %% tags=["nbval-check-output", "slide"]
-watched = training.watched_epochs(trained.history)
+watched = epochs.watched_epochs(trained.history)
 figure = plots.learning_curves(
     watched,
     title="Our network: loss and accuracy over the epochs",
     note=note,
-    kept_epoch=training.kept_epoch(watched, runs.training_settings(prepared.profile)),
+    kept_epoch=epochs.kept_epoch(watched, runs.training_settings(prepared.profile)),
 )
 here.show(figure, "curves", "Loss and accuracy of training and validation over the epochs.")
 

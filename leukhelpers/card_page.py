@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from leukhelpers import card, evaluation, files, learning, plots, report, runs
+from leukhelpers import card, epochs, evaluation, files, learning, plots, report, runs
 from leukhelpers.datasets.base import stand_ins
 from leukhelpers.evaluation import MODEL_NAMES
 
@@ -72,11 +72,9 @@ def figures(run: runs.Run) -> Iterator[tuple[str, Figure]]:
     note = "; ".join([*drawn, *stand_ins(runs.classes_of(run.about))])
     name = runs.model_of(run.about)
     if "val_loss" in run.history:
-        from leukhelpers import training  # loads TensorFlow: only for a network
-
-        watched = training.watched_epochs(run.history)
+        watched = epochs.watched_epochs(run.history)
         settings = learning.training_settings(name, runs.profile_in(run.about))
-        kept = training.kept_epoch(watched, settings)
+        kept = epochs.kept_epoch(watched, settings)
         title = f"The network that was watched: {len(watched)} epochs, number {kept} was the best"
         figure = plots.learning_curves(watched, title, note=note, kept_epoch=kept)
         yield "Loss and accuracy of training and validation over the epochs.", figure

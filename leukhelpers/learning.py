@@ -18,6 +18,7 @@ from filelock import FileLock
 
 from leukhelpers import classical, files, handmade
 from leukhelpers.cells import InputError
+from leukhelpers.epochs import Settings
 from leukhelpers.evaluation import MODEL_NAMES, PRETRAINED
 from leukhelpers.pixels import BOX, build_pixels
 
@@ -46,7 +47,7 @@ _TRUSTED = (
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
 )
-_TUNING = {"epochs": 3, "patience": 2, "learning_rate": 1e-4, "blended": 0.0}
+_TUNING: dict[str, Any] = {"epochs": 3, "patience": 2, "learning_rate": 1e-4, "blended": 0.0}
 
 
 class Learnt(NamedTuple):
@@ -145,7 +146,7 @@ def with_random_weights(names: Sequence[str]) -> list[str]:
     return found
 
 
-def training_settings(name: str, profile: Profile) -> Any:
+def training_settings(name: str, profile: Profile) -> Settings:
     """Tell how long and how a network of some name is trained; fine-tuning is short."""
     from leukhelpers import runs
 

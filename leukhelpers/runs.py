@@ -39,6 +39,7 @@ from filelock import FileLock
 from leukhelpers import classical, decisions, evaluation, files, groups, multiclass
 from leukhelpers.cells import CLASS_NAMES, InputError
 from leukhelpers.datasets import Dataset, load_dataset
+from leukhelpers.epochs import Settings
 from leukhelpers.files import workspace as workspace
 from leukhelpers.pixels import build_pixels
 
@@ -278,11 +279,9 @@ def _train_one(
     return network, history.assign(network=number)
 
 
-def training_settings(profile: Profile) -> Any:
+def training_settings(profile: Profile) -> Settings:
     """Pick from a profile what :func:`leukhelpers.training.fit` needs."""
-    from leukhelpers import training
-
-    return training.Settings(
+    return Settings(
         epochs=profile.epochs,
         batch_size=profile.batch_size,
         learning_rate=profile.learning_rate,

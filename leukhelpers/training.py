@@ -6,7 +6,6 @@ import math
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from leukhelpers import files
 from leukhelpers.augment import ordered_batches, steps_per_epoch, training_batches
 from leukhelpers.backend import keras, tf
 from leukhelpers.classical import weights_of
+from leukhelpers.epochs import Settings
 from leukhelpers.pixels import check_pixels
 
 if TYPE_CHECKING:
@@ -25,41 +25,6 @@ if TYPE_CHECKING:
 # Share of the steps in which the learning rate rises from next to nothing; then it falls along a
 # cosine. The first steps, of which Adam does not know yet how long they should be, do less harm so.
 WARM_UP = 0.1
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How long and how to train.
-
-    Attributes
-    ----------
-    epochs : int
-        Passes over the training cells at most; early stopping may end sooner.
-    batch_size : int
-        Images a step.
-    learning_rate : float
-        The longest step of Adam; see :data:`WARM_UP`.
-    patience : int
-        Epochs in the second half without a better validation loss before the training stops.
-    augment : bool
-        Whether training images are turned, mirrored, zoomed and recoloured.
-    measures_weight : float
-        How much the second task counts beside the first, see :func:`fit`.
-    blended : float
-        Share of the training images that are blended with another one, labels too.
-    early_stopping : bool
-        False learns from the validation rows, too, for all epochs, and keeps the last
-        weights: for a network whose number of epochs was found before.
-    """
-
-    epochs: int = 20
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    patience: int = 5
-    augment: bool = True
-    measures_weight: float = 0.5
-    blended: float = 0.0
-    early_stopping: bool = True
 
 
 def make_deterministic(seed: int) -> None:
@@ -418,25 +383,6 @@ class _AUROC(keras.metrics.AUC):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         return super().update_state(keras.ops.round(y_true), y_pred, sample_weight)
-
-
-def kept_epoch(history: pd.DataFrame, settings: Settings) -> int:
-    """Tell whose weights early stopping kept: the best epoch of the second half.
-
-    Parameters
-    ----------
-    history : pandas.DataFrame
-        From :func:`fit`.
-    settings : Settings
-        Those of that training.
-    """
-    late = history[history["epoch"] > settings.epochs / 2]
-    return int(late.loc[late["val_loss"].idxmin(), "epoch"])
-
-
-def watched_epochs(history: pd.DataFrame) -> pd.DataFrame:
-    """Pick the epochs of the network that validation people watched; later ones had none."""
-    return history[history["val_loss"].notna()]
 
 
 def print_training() -> keras.callbacks.Callback:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from sklearn.model_selection import train_test_split
 
-from leukhelpers import groups, training
+from leukhelpers import epochs, groups, training
 from leukhelpers.backend import tf
 from leukhelpers.cells import (
     ALL,
@@ -276,7 +276,7 @@ class TestScalingTwice:
     ) -> None:
         cells = np.random.default_rng(0).integers(0, 256, (len(table), 16, 16, 3))
         planted = (cells / 255.0**times).astype(kind)
-        split, settings = groups.holdout_split(table), training.Settings(epochs=1)
+        split, settings = groups.holdout_split(table), epochs.Settings(epochs=1)
         network = SimpleNamespace(output_shape=(None, 1))  # it is not even asked
         with pytest.raises(InputError, match="scaled to 0 … 1 already"):
             training.fit(network, planted, table["label"], split, settings, seed=0)
@@ -307,7 +307,7 @@ class TestEarlyStoppingOnTheTestSet:
         network = Recorder()
         _, metrics = training._loss_and_metrics(n_classes=2)
         monkeypatch.setattr(training, "_compiled", lambda *_: (network, metrics))
-        settings = training.Settings(epochs=1, batch_size=8, augment=False)
+        settings = epochs.Settings(epochs=1, batch_size=8, augment=False)
         training.fit(network, pixels, table["label"].to_numpy(), split, settings, seed=0)
         assert network.learnt_from == {50}
         assert network.stopped_by == {100}

@@ -12,11 +12,10 @@ import pytest
 
 from leukhelpers.cells import ALL, HEM, InputError
 from leukhelpers.classical import class_weights, fit_area, predict_area
+from leukhelpers.epochs import Settings, kept_epoch
 from leukhelpers.models import build_cnn
 from leukhelpers.training import (
-    Settings,
     fit,
-    kept_epoch,
     make_deterministic,
     predict,
 )
@@ -266,6 +265,7 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 some = [tf.config.LogicalDeviceConfiguration()] * int(sys.argv[1])
 tf.config.set_logical_device_configuration(cpu, some)
 from test_training import SETTINGS, SPLIT, discs
+from leukhelpers.epochs import Settings, kept_epoch
 from leukhelpers.models import build_cnn
 from leukhelpers.training import devices, fit, make_deterministic, predict
 
@@ -299,6 +299,7 @@ import hashlib, sys
 from dataclasses import replace
 import numpy as np
 from test_training import SETTINGS, SPLIT, discs
+from leukhelpers.epochs import Settings, kept_epoch
 from leukhelpers.models import build_cnn
 from leukhelpers.training import fit, make_deterministic, predict
 
