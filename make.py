@@ -33,7 +33,8 @@ STAMP = VENV / "installed"
 
 PIP = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar=off"]
 LINT = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], ["codespell_lib"]]
-TWO = ["--numprocesses=2", "--dist=loadfile"]  # a file's tests share what they prepare
+# A file's tests share what they prepare; the lessons, one test and the longest, come first.
+TWO = ["--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder"]
 UNIT = ["pytest", *TWO, "-p", "no:nbval", "-p", "tests.preload"]
 COVERAGE = ["--cov", "--cov-report=term-missing:skip-covered", "--cov-fail-under=90"]
 NBVAL = ["pytest", "--nbval-lax", "--nbval-cell-timeout=600", "-q"]

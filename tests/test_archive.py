@@ -286,6 +286,7 @@ def test_what_is_there_is_never_written_over(tmp_path: Path) -> None:
     assert list((tmp_path / "new").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_killed_process_leaves_nothing_at_the_folder(tmp_path: Path) -> None:
     archive = write_archive(tmp_path / "a.zip", FILES)
     code = (

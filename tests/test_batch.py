@@ -70,6 +70,7 @@ def test_two_lessons_run_at_once_and_tell_each_cell(lessons, tmp_path):
     assert course["seconds"] >= max(result.seconds for result in results) - 0.2
 
 
+@pytest.mark.slow
 def test_never_more_than_two_lessons_run_at_once(lessons, tmp_path):
     counted = (
         "import pathlib, time\nplace = pathlib.Path(run) / 'at-work'\nplace.mkdir(exist_ok=True)\n"
@@ -126,6 +127,7 @@ def test_failing_lesson_is_named_with_its_cell_and_error_and_resume_goes_on(less
     assert not (run / "notebooks" / "02_second.failed.ipynb").exists()
 
 
+@pytest.mark.slow
 def test_after_a_failure_no_lesson_begins_and_each_that_had_begun_is_ended(lessons, tmp_path):
     run, names = tmp_path / "run", [f"0{number}_lesson" for number in range(2, 9)]
     write_lesson(lessons, "01_fails", "raise KeyError")
@@ -146,6 +148,7 @@ def test_cell_number_of_a_failure_counts_code_cells_of_the_lesson(lessons, tmp_p
         run_all(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_kernel_that_dies_fails_its_lesson(lessons, tmp_path):
     write_lesson(lessons, "01_first", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
     with pytest.raises(

@@ -46,6 +46,7 @@ def install(folder: Path, place: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_readmes_command_installs_from_the_folder_alone(filled, tmp_path):
     done = install(filled, tmp_path / "place")
     assert done.returncode == 0, done.stderr

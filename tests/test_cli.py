@@ -379,6 +379,7 @@ def test_a_verified_part_of_real_cells_ends_with_status_0(leuk, shared_data, tmp
     assert "UID_11_10_1_all" in output
 
 
+@pytest.mark.slow
 def test_restructured_cells_are_the_same_cells_with_the_same_subjects(leuk, tiny_tree, tmp_path):
     out = tmp_path / "two"
     status, output, _ = leuk("data", "restructure", "--dataset", tiny_tree, "--out", out, "--json")

@@ -662,6 +662,7 @@ def test_second_process_waits_and_finds_the_copy(tmp_path: Path) -> None:
     assert said[0].startswith("Another process is fetching")
 
 
+@pytest.mark.slow
 def test_killed_process_leaves_no_tree(tmp_path: Path) -> None:
     to, mine = tmp_path / "to", tmp_path / "mine.zip"
     mine.write_bytes(zipped())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leukhelpers import decisions, export, familiar, files, runs, serve, training
+from leukhelpers import decisions, export, files, runs, serve, training
 from leukhelpers.cells import InputError
 from tests import hostile
 
@@ -176,32 +176,6 @@ def test_knowledge_that_does_not_fit_is_refused_and_says_what_to_do(run, tmp_pat
     (folder / "familiar.json").write_text(json.dumps({**known, **changed}))
     with pytest.raises(InputError, match=f"{words}.*train it again"):
         serve.load(folder)
-
-
-def test_most_cells_of_unknown_subjects_are_familiar_and_their_grey_copies_are_not(prepared):
-    split = prepared.split
-    rows = np.concatenate([split.train, split.validation])
-    learnt = familiar.fit(prepared.pixels[rows], split.groups[rows])
-    learnt = json.loads(json.dumps(learnt))
-    cells = prepared.pixels[split.test]
-    assert (familiar.distance(learnt, cells) <= learnt["limit"]).mean() > 0.95
-    grey = np.repeat(cells.mean(axis=-1, keepdims=True).astype(np.uint8), 3, axis=-1)
-    assert (familiar.distance(learnt, grey) > learnt["limit"]).all()
-
-
-def test_limit_lets_whoever_differs_most_pass_as_if_unknown(prepared):
-    rows = np.concatenate([prepared.split.train, prepared.split.validation])
-    pixels, groups = prepared.pixels[rows].copy(), prepared.split.groups[rows]
-    before = familiar.fit(pixels, groups)["limit"]
-    one = groups == groups[0]
-    pixels[one] = (pixels[one] * 0.8).astype(np.uint8)  # this subject's slides are darker
-    learnt = familiar.fit(pixels, groups)
-    assert learnt["limit"] > before
-    others = familiar.fit(pixels[~one], groups[~one])
-    # What others teach, and no cell of that subject, decided how far it lies.
-    assert learnt["limit"] >= np.quantile(familiar.distance(others, pixels[one]), 0.98)
-    with pytest.raises(InputError, match="two subjects"):
-        familiar.fit(pixels[one], groups[one])
 
 
 def test_overlay_has_the_size_of_the_picture(served, run, cell):

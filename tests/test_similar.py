@@ -67,6 +67,7 @@ def twin_images() -> list[np.ndarray]:
     return [draw_cell(row, 3)[0] for _, row in plan.iloc[::4][:40].iterrows()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ALTERED)
 def test_altered_copies_of_drawn_cells_are_found_and_nothing_else(
     twin_images: list[np.ndarray], how: str

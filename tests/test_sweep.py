@@ -455,6 +455,7 @@ def test_a_real_training_goes_the_same_way_to_one_tidy_table(
     assert kept_run["threads"] == str(max(1, (os.cpu_count() or 1) // 2))
 
 
+@pytest.mark.slow
 def test_features_are_measured_once_whoever_comes_first(tiny_prepared, tmp_path, monkeypatch):
     prepared = tiny_prepared._replace(data=tmp_path)
     measured: list[int] = []
@@ -616,6 +617,7 @@ def test_a_run_in_a_process_of_its_own_reports_what_is_wrong_in_one_sentence(
     assert "neither twin nor cnmc" in outcome["error"]
 
 
+@pytest.mark.slow
 def test_a_training_of_a_sweep_is_that_of_the_command_line(
     tiny_tree: Path, tiny_svm_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

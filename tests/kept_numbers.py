@@ -1,0 +1,148 @@
+"""Numbers that the measuring modules give for fixed cells and answers, kept in a file.
+
+    python -m tests.kept_numbers    measure anew and write tests/kept_numbers.json
+
+What a run has written is read by later versions, and results of two versions are put side by
+side: so a measure may change only on purpose. Each number here is checked by other tests
+against its definition, or against another library; these tell that none moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from leukhelpers import calibration, decisions, evaluation, familiar, features, groups, handmade
+from leukhelpers import leakage as leak
+from leukhelpers.files import write_json
+
+FILE = Path(__file__).with_name("kept_numbers.json")
+
+
+def cells(n: int = 6, size: int = 48) -> np.ndarray:
+    """Draw uneven ellipses with a dark part and a grain, none in the middle, on black."""
+    rng = np.random.default_rng(7)
+    y, x = np.mgrid[:size, :size]
+    drawn = np.zeros((n, size, size, 3), np.uint8)
+    for index in range(n):
+        down, across = size / 2 + rng.integers(-3, 4, 2)
+        a, b = rng.uniform(size / 5, size / 3, 2)
+        far = ((x - across) / a) ** 2 + ((y - down) / b) ** 2
+        shade = np.array([150, 90, 170]) - 45 * (far < 0.5)[..., None] * [1, 1, 0.5]
+        shade = shade + rng.normal(0, 12, (size, size, 3)) + 10 * np.sin(x / 3)[..., None]
+        drawn[index] = np.clip(shade, 1, 255) * (far < 1)[..., None]
+    drawn[-1, 2:6, 2:6] = 200  # a mark beside the last cell
+    return drawn
+
+
+def answers(seed: int, n: int = 90) -> pd.DataFrame:
+    """Draw the answers of three models about cells of 15 subjects in 12 groups."""
+    rng = np.random.default_rng(seed)
+    number = rng.integers(0, 15, n)
+    label = (number % 3 > 0).astype(int)
+    noise = rng.normal(0, 0.22, n)
+    return pd.DataFrame(
+        {
+            "subject": [f"s{one:02d}" for one in number],
+            "group": [f"g{one % 12:02d}" for one in number],
+            "label": np.where(number >= 12, label[np.argmax(number == 12)], label),
+            "probability": np.clip(0.4 + 0.25 * label + noise, 0.01, 0.99).round(2),
+            "area_probability": np.clip(0.5 + 0.1 * label + 2 * noise, 0, 1).round(2),
+            "majority_probability": 1.0,
+        }
+    )
+
+
+def people(seed: int = 3) -> pd.DataFrame:
+    """Draw a table of 24 subjects in three folds, two of whom share a picture."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for subject in range(24):
+        for cell in range(rng.integers(2, 9)):
+            digest = "shared" if subject in (4, 9) and cell == 0 else f"{subject}-{cell}"
+            rows.append(
+                {
+                    "cell_id": f"{subject}-{cell}",
+                    "subject": f"p{subject:02d}",
+                    "label": int(subject % 3 > 0),
+                    "fold": str(subject % 3) if subject not in (4, 9) else "1",
+                    "sha256": digest,
+                    "path": f"{subject}-{cell}.bmp",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def measured() -> dict[str, Any]:
+    """Measure everything that needs no network."""
+    pictures, known, unseen = cells(), answers(1), answers(2)
+    labels, scores = known["label"], known["probability"]
+    table = people()
+    learnt = familiar.fit(pictures[:5], np.arange(5) // 2)
+    halves = [np.arange(0, 90, 2), np.arange(1, 90, 2)]
+    folds = [leak.FoldAnswers(rows, scores.to_numpy()[rows]) for rows in halves]
+    worse = [leak.FoldAnswers(r, known["area_probability"].to_numpy()[r]) for r in halves]
+    codes = known["group"].to_numpy()
+    return {
+        "cell_area": features.cell_area(pictures, 384),
+        "simple_features": features.simple_features(pictures, 384),
+        "measure_cells": handmade.measure_cells(pictures, 384, n_jobs=1),
+        "measure_empty": handmade.measure_cell(np.zeros((16, 16, 3), np.uint8), 2.0),
+        "describe": familiar.describe(
+            np.concatenate([pictures, np.zeros((1, 48, 48, 3), np.uint8)])
+        ),
+        "familiar": learnt,
+        "distance": familiar.distance(learnt, pictures),
+        "metrics": evaluation.metrics(labels, scores),
+        "metrics_at_0.3": evaluation.metrics(labels, scores, 0.3),
+        "summary": evaluation.summary(unseen, 0.45, seed=5),
+        "decisions": decisions.summary(unseen, known, seed=5),
+        "decisions_unchosen": decisions.summary(unseen, None),
+        "sets": decisions.fit_sets(labels, scores, 0.25),
+        "gap": leak.gap(labels.to_numpy(), codes, folds, worse, n_resamples=200, seed=4),
+        "reliability": calibration.reliability(labels, scores),
+        "cooled": calibration.cool([0, 0.2, 0.5, 0.9, 1], 2.5),
+        "groups": groups.group_ids(table),
+        "splits": [split_rows(split) for split in splits(table)],
+    }
+
+
+def splits(table: pd.DataFrame) -> list[groups.Split]:
+    """Split a table in every way that there is."""
+    held = groups.holdout_split(table, seed=2)
+    return [
+        *groups.grouped_folds(table, 3, seed=2),
+        *groups.random_folds(table, 3, seed=2),
+        held,
+        groups.everything_split(table, seed=2),
+        groups.practice_split(table, held, seed=2),
+    ]
+
+
+def split_rows(split: groups.Split) -> dict[str, list[int]]:
+    """Give the rows of a split's parts."""
+    return {name: getattr(split, name).tolist() for name in ("train", "validation", "test")}
+
+
+def plain(value: Any) -> Any:
+    """Make tables, arrays and numpy's numbers into what JSON knows."""
+    if isinstance(value, pd.DataFrame | pd.Series):
+        return plain(value.to_dict("list") if isinstance(value, pd.DataFrame) else value.to_dict())
+    if isinstance(value, dict):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [plain(one) for one in value]
+    if isinstance(value, float | np.floating):
+        return None if np.isnan(value) else float(f"{value:.9g}")
+    return value.item() if isinstance(value, np.generic) else value
+
+
+CASES: dict[str, Callable[[], dict[str, Any]]] = {"measured": measured}
+
+
+if __name__ == "__main__":
+    write_json(FILE, {name: plain(case()) for name, case in CASES.items()})
