@@ -142,6 +142,7 @@ def test_after_a_failure_no_lesson_begins_and_each_that_had_begun_is_ended(lesso
     assert sorted(path.stem for path in (run / "notebooks").glob("0*lesson.ipynb")) == begun
 
 
+@pytest.mark.slow
 def test_cell_number_of_a_failure_counts_code_cells_of_the_lesson(lessons, tmp_path):
     write_lesson(lessons, "01_first", "x = 1", "raise ValueError('here')")
     with pytest.raises(batch.LessonError, match=r"code cell 3 of 3, \"raise ValueError"):

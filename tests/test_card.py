@@ -123,6 +123,7 @@ def test_the_page_says_what_the_card_says_and_needs_no_other_file(run):
     assert card_page.write_page(run.folder).read_text("utf-8") == text
 
 
+@pytest.mark.slow
 def test_every_figure_of_the_page_says_what_it_shows(run):
     drawn = dict(card_page.figures(run))
     assert all(len(alt) > 30 for alt in drawn)

@@ -226,6 +226,7 @@ def test_evaluate_takes_a_named_part_only(leuk, trained, tiny_tree):
     assert "training or preliminary" in error
 
 
+@pytest.mark.slow
 def test_run_json_is_one_document(leuk, one_lesson, tmp_path):
     status, output, _ = leuk("run", "--out", tmp_path / "run [1]", "--json")
     found = json.loads(output)
@@ -234,6 +235,7 @@ def test_run_json_is_one_document(leuk, one_lesson, tmp_path):
     assert list(found["lessons"]) == ["06_evaluation"]
 
 
+@pytest.mark.slow
 def test_failing_lesson_ends_with_status_1_and_its_error(leuk, one_lesson, tmp_path):
     path = one_lesson / "06_evaluation.ipynb"
     notebook = nbformat.read(path, as_version=4)

@@ -273,6 +273,7 @@ def test_broken_transfer_goes_on_where_it_broke(kaggle: Kaggle, tmp_path: Path) 
     assert [sentence.startswith("The connection broke after") for sentence in said] == [True] * 2
 
 
+@pytest.mark.slow
 def test_second_call_sends_only_the_rest(kaggle: Kaggle, tmp_path: Path) -> None:
     kaggle.break_after = [150_000] + [0] * 9
     message = failure(tmp_path / "to")
@@ -351,6 +352,7 @@ def test_endless_breaking_at_the_same_place_ends(kaggle: Kaggle, tmp_path: Path)
     assert len(kaggle.transfers) == 1 + fetch._PATIENCE
 
 
+@pytest.mark.slow
 def test_wrong_part_is_not_appended(kaggle: Kaggle, tmp_path: Path) -> None:
     kaggle.break_after, kaggle.wrong_range = [150_000], True
     failure(tmp_path / "to")
@@ -395,6 +397,7 @@ def test_transfer_that_does_not_end_in_time_is_cut(
     assert partial(tmp_path / "to") is None
 
 
+@pytest.mark.slow
 def test_transfer_that_ends_politely_but_early_is_no_archive(
     kaggle: Kaggle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -424,6 +427,7 @@ def test_damage_is_found_without_a_checksum(kaggle: Kaggle, tmp_path: Path) -> N
     succeed(tmp_path / "to")
 
 
+@pytest.mark.slow
 def test_changed_archive_is_not_joined_to_the_start_of_the_old(
     kaggle: Kaggle, tmp_path: Path
 ) -> None:

@@ -32,6 +32,7 @@ def test_twin_is_drawn_once_and_said_to_be_synthetic(data: Path) -> None:
     assert found.set_aside.empty
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_twin_beside_the_first(data: Path) -> None:
     one, other = (load_dataset("twin", data, **TWIN, seed=seed) for seed in (0, 1))
     assert one.root != other.root

@@ -62,6 +62,7 @@ def test_each_package_that_does_not_suit_has_its_line(monkeypatch):
     assert found[1].told.startswith("shap is not installed; the course needs shap>=")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("compute", "told"),
     [

@@ -1,0 +1,168 @@
+"""Run the course in the fast profile on several seeds; check what its lessons say in words.
+
+    python benchmarks/findings.py              seeds 0, 1 and 2; minutes each
+    python benchmarks/findings.py --from A B   the same of runs that are there already
+
+Each seed draws other synthetic cells of other people. The results, with the intervals that the
+lessons print, go to ``benchmarks/results/findings.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from leukhelpers import files, runs
+
+RESULTS = Path(__file__).resolve().parent / "results"
+Facts = dict[str, dict[str, Any]]
+
+
+def numbers(text: str) -> list[float]:
+    """Read the numbers of a fact: its value, and the ends of its interval."""
+    return [float(one) for one in re.findall(r"[-+]?\d+\.\d+", text.replace("95 %", ""))]
+
+
+# Sentence of the lesson → the numbers it rests on, and whether they bear it.
+FINDINGS: dict[str, tuple[list[str], Callable[..., bool]]] = {
+    "00: the majority answer has a balanced accuracy of one half": (
+        ["00/majority_balanced_accuracy"],
+        lambda found: found == 0.5,
+    ),
+    "01: the area alone tells the classes apart better than chance": (
+        ["01/auroc_of_area_alone"],
+        lambda area: area > 0.55,
+    ),
+    "01: stain or focus betrays the person more than the area does": (
+        ["01/most_personal_measure", "01/area_variation_of_person_beyond_class"],
+        lambda most, area: "area" not in most and numbers(most)[0] > area,
+    ),
+    "02: a split by image flatters the SVM": (
+        ["02/SVM_gap"],
+        lambda gap: numbers(gap)[1] > 0,
+    ),
+    "02: a split by image flatters the random forest": (
+        ["02/random forest_gap"],
+        lambda gap: numbers(gap)[1] > 0,
+    ),
+    "05: the network has learnt something: validation AUROC above chance": (
+        ["05/validation_AUROC"],
+        lambda found: found > 0.55,
+    ),
+    "06: the network's interval on held-out people lies above chance": (
+        ["06/auroc"],
+        lambda found: numbers(found)[1] > 0.5,
+    ),
+    "06: network and area model cannot be told apart by their intervals": (
+        ["06/auroc", "06/auroc_of_area_alone"],
+        lambda cnn, area: numbers(cnn)[1] < numbers(area)[2] and numbers(area)[1] < numbers(cnn)[2],
+    ),
+    "07: signed SHAP maps of an untrained network are unlike those of the trained one": (
+        ["07/similarity to untrained, SHAP, signed"],
+        lambda found: abs(found) < 0.3,
+    ),
+    "07: deletion tells SHAP of the network from SHAP of an untrained one": (
+        ["07/score of SHAP", "07/score of SHAP, untrained"],
+        lambda trained, untrained: trained > untrained,
+    ),
+    "07: SHAP and integrated gradients are more faithful than Grad-CAM": (
+        ["07/score of SHAP", "07/score of integrated gradients", "07/score of Grad-CAM"],
+        lambda shap, integrated, cam: min(shap, integrated) > cam,
+    ),
+    "07: Grad-CAM spills over the cell's edge more than SHAP": (
+        ["07/share_of_shap_beside_the_cell", "07/share_of_grad_cam_beside_the_cell"],
+        lambda shap, cam: cam > shap,
+    ),
+    "08: pretrained weights give better features than random ones": (
+        ["08/AUROC, ImageNet, frozen", "08/AUROC, random weights, frozen"],
+        lambda pretrained, random: numbers(pretrained)[0] > numbers(random)[0],
+    ),
+    "08: fine-tuning and frozen features cannot be told apart by their intervals": (
+        ["08/AUROC, ImageNet, fine-tuned", "08/AUROC, ImageNet, frozen"],
+        lambda a, b: numbers(a)[1] < numbers(b)[2] and numbers(b)[1] < numbers(a)[2],
+    ),
+    "10: pixels scaled twice give the paper's table": (
+        ["10/same_table_as_the_paper"],
+        lambda same: same == "yes",
+    ),
+    "10: people kept apart, the same network is worth no more than by picture": (
+        ["10/auroc_by_picture", "10/auroc_of_strangers"],
+        lambda pictures, people: people <= pictures,
+    ),
+    "11: with labels by the alphabet the area model is worse than chance": (
+        ["11/area_auroc_by_alphabet"],
+        lambda found: found < 0.5,
+    ),
+    "12: other patients move the AUROC more than other seeds": (
+        ["12/spread_between_seeds", "12/spread_between_patients"],
+        lambda seeds, patients: patients > seeds,
+    ),
+    "13: the planted leak makes the colours look better than they are": (
+        ["13/auroc_of_colours_as_planted", "13/auroc_of_colours_repaired"],
+        lambda planted, repaired: planted > repaired,
+    ),
+}
+
+
+def facts_of(run: Path) -> Facts:
+    """Read what each lesson of a run has found."""
+    return {path.stem: files.read_json(path) for path in sorted((run / "facts").glob("*.json"))}
+
+
+def check(by_seed: dict[str, Facts]) -> dict[str, Any]:
+    """Put the numbers of all seeds behind each sentence."""
+    told = {}
+    for sentence, (names, holds) in FINDINGS.items():
+        places = [name.split("/", 1) for name in names]
+        values = {
+            seed: [facts[lesson][fact] for lesson, fact in places]
+            for seed, facts in by_seed.items()
+        }
+        told[sentence] = {
+            "facts": names,
+            "values": values,
+            "holds": {seed: bool(holds(*found)) for seed, found in values.items()},
+        }
+    return told
+
+
+def course(seed: int, folder: Path) -> Path:
+    """Run all lessons with one seed."""
+    out = folder / f"seed{seed}"
+    command = ["-m", "leukhelpers.cli", "run", "--seed", str(seed), "--out", str(out)]
+    subprocess.run([sys.executable, *command], check=True)
+    return out
+
+
+def main() -> None:
+    """Run or read, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--from", dest="runs", nargs="*", type=Path, default=[], help="finished runs"
+    )
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        done = given.runs or [course(seed, Path(folder)) for seed in (0, 1, 2)]
+        seeds = [str(files.read_json(run / "course.json")["parameters"]["seed"]) for run in done]
+        found = check(dict(zip(seeds, map(facts_of, done), strict=True)))
+    about = {
+        "dataset": "twin (synthetic cells), fast profile",
+        "seeds": [int(seed) for seed in seeds],
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        **runs.environment(),
+    }
+    files.write_json(RESULTS / "findings.json", {**about, "findings": found})
+    for sentence, one in found.items():
+        held = sum(one["holds"].values())
+        print(f"{held}/{len(seeds)} {sentence}: {one['values'] if held < len(seeds) else ''}")
+
+
+if __name__ == "__main__":
+    main()
