@@ -52,6 +52,16 @@ def cells(n: int = 6, size: int = 48) -> np.ndarray:
     return drawn
 
 
+def odd_pictures() -> np.ndarray:
+    """Draw one-coloured squares that touch an edge, and a black picture."""
+    drawn = np.zeros((8, 24, 24, 3), np.uint8)
+    for index, channel in enumerate((0, 1, 2, 0, 1, 2)):
+        drawn[index, 4:9, 5:12, channel] = 90 + 10 * index
+    drawn[0, 4:9, 0] = drawn[1, 6:20, -1] = drawn[2, 0, 3:5] = drawn[3, -1, 3:20] = 70
+    drawn[6, :, :, 1] = np.arange(24, dtype=np.uint8) + 1
+    return drawn
+
+
 def answers(seed: int, n: int = 90) -> pd.DataFrame:
     """Draw the answers of three models about cells of 15 subjects in 12 groups."""
     rng = np.random.default_rng(seed)
@@ -100,6 +110,9 @@ def measured() -> dict[str, Any]:
     folds = [leak.FoldAnswers(rows, scores.to_numpy()[rows]) for rows in halves]
     worse = [leak.FoldAnswers(r, known["area_probability"].to_numpy()[r]) for r in halves]
     codes = known["group"].to_numpy()
+    # Folds of few groups: many a resample lacks a class in one of them, or in both.
+    early = [leak.FoldAnswers(r[:12], scores.to_numpy()[r[:12]]) for r in (halves[0], halves[1])]
+    early[1] = leak.FoldAnswers(early[1].rows, 1 - early[1].scores)
     return {
         "cell_area": features.cell_area(pictures, 384),
         "simple_features": features.simple_features(pictures, 384),
@@ -116,6 +129,7 @@ def measured() -> dict[str, Any]:
         "decisions": decisions.summary(unseen, known, seed=5),
         "decisions_unchosen": decisions.summary(unseen, None),
         "sets": decisions.fit_sets(labels, scores, 0.25),
+        "gap_of_few": leak.gap(labels[:24].to_numpy(), codes[:24], early, early[::-1], 300),
         "gap": leak.gap(labels.to_numpy(), codes, folds, worse, n_resamples=200, seed=4),
         "reliability": calibration.reliability(labels, scores),
         "cooled": calibration.cool([0, 0.2, 0.5, 0.9, 1], 2.5),
@@ -168,6 +182,12 @@ def defaults() -> dict[str, Any]:
         "practice": split_rows(groups.practice_split(table, held)),
         "bootstrap": evaluation.bootstrap(labels, scores, known["group"]).mean(),
         "intervals": evaluation.intervals(labels, scores, known["group"]),
+        "gap": leak.gap(
+            labels.to_numpy(),
+            known["group"].to_numpy(),
+            [leak.FoldAnswers(np.arange(90), scores.to_numpy())],
+            [leak.FoldAnswers(np.arange(90), others.to_numpy())],
+        ),
         "notes": evaluation.interval_notes(labels.iloc[:12], known["group"].iloc[:12]),
         "compared": evaluation.compare(labels, scores, others, known["group"]),
         "summary": evaluation.summary(known)["models"]["cnn"],
