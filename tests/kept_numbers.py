@@ -129,7 +129,7 @@ def measured() -> dict[str, Any]:
         "decisions": decisions.summary(unseen, known, seed=5),
         "decisions_unchosen": decisions.summary(unseen, None),
         "sets": decisions.fit_sets(labels, scores, 0.25),
-        "gap_of_few": leak.gap(labels[:24].to_numpy(), codes[:24], early, early[::-1], 300),
+        "gap_of_few": leak.gap(labels[:24].to_numpy(), codes[:24], early, early[:1], 300),
         "gap": leak.gap(labels.to_numpy(), codes, folds, worse, n_resamples=200, seed=4),
         "reliability": calibration.reliability(labels, scores),
         "cooled": calibration.cool([0, 0.2, 0.5, 0.9, 1], 2.5),
