@@ -4,7 +4,7 @@
     python benchmarks/findings.py --from A B   the same of runs that are there already
 
 Each seed draws other synthetic cells of other people. The results, with the intervals that the
-lessons print, go to ``benchmarks/results/findings.json``.
+lessons print, go to ``benchmarks/results/findings.json`` and ``docs/findings.md``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from typing import Any
 
 from leukhelpers import files, runs
 
-RESULTS = Path(__file__).resolve().parent / "results"
+ROOT = Path(__file__).resolve().parent.parent
+RESULT = ROOT / "benchmarks" / "results" / "findings.json"
+PAGE = ROOT / "docs" / "findings.md"
 Facts = dict[str, dict[str, Any]]
 
 
@@ -92,7 +94,7 @@ FINDINGS: dict[str, tuple[list[str], Callable[..., bool]]] = {
         ["10/same_table_as_the_paper"],
         lambda same: same == "yes",
     ),
-    "10: people kept apart, the same network is worth no more than by picture": (
+    "10: with people kept apart the AUROC of the same network falls (the lesson says: usually)": (
         ["10/auroc_by_picture", "10/auroc_of_strangers"],
         lambda pictures, people: people <= pictures,
     ),
@@ -133,6 +135,27 @@ def check(by_seed: dict[str, Facts]) -> dict[str, Any]:
     return told
 
 
+def render(kept: dict[str, Any]) -> str:
+    """Write the page, a row a sentence."""
+    seeds = [str(seed) for seed in kept["seeds"]]
+    lines = [
+        "# What the lessons say, on three seeds",
+        "",
+        f"Dataset: {kept['dataset']}. Each seed draws other cells of other people; seed "
+        f"{seeds[0]} is the one of `make course`. In brackets 95 % intervals, where a lesson tells "
+        f"one. Measured {kept['date']} on {kept['machine']['cores']} cores by "
+        "`python benchmarks/findings.py`. Not for clinical use.",
+        "",
+        "| lesson and sentence | holds | " + " | ".join(f"seed {seed}" for seed in seeds) + " |",
+        "| --- | --- |" + " --- |" * len(seeds),
+    ]
+    for sentence, one in kept["findings"].items():
+        shown = [", ".join(map(str, one["values"][seed])) for seed in seeds]
+        held = f"{sum(one['holds'].values())} of {len(seeds)}"
+        lines.append(f"| {sentence} | {held} | {' | '.join(shown)} |")
+    return "\n".join(lines) + "\n"
+
+
 def course(seed: int, folder: Path) -> Path:
     """Run all lessons with one seed."""
     out = folder / f"seed{seed}"
@@ -158,7 +181,8 @@ def main() -> None:
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         **runs.environment(),
     }
-    files.write_json(RESULTS / "findings.json", {**about, "findings": found})
+    files.write_json(RESULT, {**about, "findings": found})
+    PAGE.write_text(render(files.read_json(RESULT)), "utf-8")
     for sentence, one in found.items():
         held = sum(one["holds"].values())
         print(f"{held}/{len(seeds)} {sentence}: {one['values'] if held < len(seeds) else ''}")

@@ -5,7 +5,16 @@ import re
 import pandas as pd
 import pytest
 
-from benchmarks import cnn_ideas, explanations, reference, results_page, rivals, scale, serving
+from benchmarks import (
+    cnn_ideas,
+    explanations,
+    findings,
+    reference,
+    results_page,
+    rivals,
+    scale,
+    serving,
+)
 from leukhelpers import explain, files
 from leukhelpers.datasets import cards
 
@@ -49,6 +58,16 @@ def test_page_of_explanations_states_exactly_what_was_kept():
     assert ("twin" not in kept) or ("**synthetic**" in page)
     assert all(f"--kind {kind} --run RUN" in page for kind in kept)
     assert set(kept["real"]["methods"]) == set(explain.METHODS)
+
+
+def test_page_of_findings_states_what_was_kept_and_the_numbers_still_bear_the_sentences():
+    kept = files.read_json(findings.RESULT)
+    assert findings.PAGE.read_text("utf-8") == findings.render(kept)
+    assert set(kept["findings"]) == set(findings.FINDINGS)
+    for sentence, one in kept["findings"].items():
+        holds = findings.FINDINGS[sentence][1]
+        assert one["holds"] == {seed: holds(*found) for seed, found in one["values"].items()}
+        assert all(one["holds"].values()) or "usually" in sentence, sentence
 
 
 def test_page_of_the_served_run_states_exactly_what_was_kept():
