@@ -18,6 +18,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks import reference
 from benchmarks.rivals import COMMAND
 from leukhelpers import decisions, evaluation, files, plots, runs, sweep_table
 from leukhelpers.report import markdown, told
@@ -154,7 +155,8 @@ def render_sweep(kept: dict[str, Any]) -> list[str]:
         "",
         f"`{kept['command']}` with three models and three seeds, one grouped fold of four held "
         f"out ({cells} cells), "
-        f"{kept['profile']} profile, {kept['date'][:10]}, {kept['machine']['cores']} cores, two "
+        f"{reference.recipe(kept['profile'], kept['date'])}, {kept['date'][:10]}, "
+        f"{kept['machine']['cores']} cores, two "
         "runs at once on a machine that others used at the same time: the seconds say little. "
         "Not for clinical use.",
         "",
@@ -205,7 +207,8 @@ def render(kept: dict[str, Any]) -> str:
         f"**Not for clinical use.** Real cells, {kept['dataset']}: {kept['cells']:,} cells of "
         f"{kept['subjects']} subjects, only {len(healthy)} of them healthy. Each cell was "
         "answered once, by a model that knew none of its subject's cells: "
-        f"`{kept['command']}`, {kept['profile']} profile, seed {kept['seed']}, {kept['folds']} "
+        f"`{kept['command']}`, {reference.recipe(kept['profile'], kept['date'])}, "
+        f"seed {kept['seed']}, {kept['folds']} "
         f"grouped folds. Measured {kept['date']} by `benchmarks/results_page.py --answers FOLDER`, "
         f"{machine['cores']} cores, {machine['memory_gb']} GB.",
         "",

@@ -16,6 +16,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from benchmarks import reference
 from benchmarks.cnn_ideas import write_page
 from leukhelpers import files
 from leukhelpers.evaluation import MODEL_NAMES
@@ -86,7 +87,8 @@ def render(found: dict[str, Any]) -> str:
     head = (
         f"Real cells, {found['dataset']}: {found['images']} cells of {found['subjects']} subjects, "
         f"each answered once, by a model that did not know the subject. `{found['command']}`, "
-        f"{found['profile']['name']} profile, seed {found['seed']}, {found['date'][:10]}, "
+        f"{reference.recipe(found['profile']['name'], found['date'])}, seed {found['seed']}, "
+        f"{found['date'][:10]}, "
         f"{machine['cores']} cores, {machine['memory_gb']} GB. Mean ± standard deviation over four "
         "grouped folds; in brackets the 95 % interval over groups of subjects, of all folds "
         "together. PATH is a folder with nothing of C-NMC but `training_data/fold_0`. The settings "

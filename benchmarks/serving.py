@@ -29,7 +29,7 @@ import pandas as pd
 import psutil
 import requests
 
-from benchmarks import strangers
+from benchmarks import reference, strangers
 from leukhelpers import evaluation, export, familiar, files, groups, learning, runs, serve
 from leukhelpers.datasets.images import read_image
 from leukhelpers.pixels import crop_and_resize
@@ -291,7 +291,8 @@ def text(found: dict[str, Any]) -> str:
         "",
         "For teaching, not for diagnosis; not for clinical use. Written by "
         "`python -m benchmarks.serving page` from `benchmarks/results/serving_real.json`: "
-        f"{found['dataset']}, real cells, profile {found['profile']}, seed {found['run']['seed']}, "
+        f"{found['dataset']}, real cells, "
+        f"{reference.recipe(found['profile'], found['date'])}, seed {found['run']['seed']}, "
         f"{found['date']}, {machine['cores']} cores, {machine['memory_gb']} GB.",
         "",
         "## Whom it lets pass",

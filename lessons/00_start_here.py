@@ -24,7 +24,7 @@
 # %% [markdown]
 # Everything that a lesson may be asked to do differently stands in its next cell. `twin` means
 # synthetic cells, drawn by code, so that the course runs on any machine without a download.
-# `fast` means minutes, `full` means hours.
+# `fast` means minutes. `full` means larger pictures and a longer training, for real cells.
 
 # %% tags=["parameters"]
 dataset: str = "twin"  # twin, cnmc, or the path of a C-NMC tree or of your own cells
