@@ -57,7 +57,8 @@ def odd_pictures() -> np.ndarray:
     drawn = np.zeros((8, 24, 24, 3), np.uint8)
     for index, channel in enumerate((0, 1, 2, 0, 1, 2)):
         drawn[index, 4:9, 5:12, channel] = 90 + 10 * index
-    drawn[0, 4:9, 0] = drawn[1, 6:20, -1] = drawn[2, 0, 3:5] = drawn[3, -1, 3:20] = 70
+    # Each touches one edge, in its own colour.
+    drawn[0, 4:9, 0, 0] = drawn[1, 6:20, -1, 1] = drawn[2, 0, 3:5, 2] = drawn[3, -1, 3:20, 0] = 70
     drawn[6, :, :, 1] = np.arange(24, dtype=np.uint8) + 1
     return drawn
 
@@ -121,6 +122,8 @@ def measured() -> dict[str, Any]:
         "describe": familiar.describe(
             np.concatenate([pictures, np.zeros((1, 48, 48, 3), np.uint8)])
         ),
+        "describe_odd": familiar.describe(odd_pictures()),
+        "familiar_of_two": familiar.fit(pictures, np.arange(6) // 3),
         "familiar": learnt,
         "distance": familiar.distance(learnt, pictures),
         "metrics": evaluation.metrics(labels, scores),
@@ -258,7 +261,6 @@ def explained() -> dict[str, Any]:
     maps = {
         "shap": explain.shap_gradient(model, images, background, n_samples=20).sum(axis=-1),
         "integrated": explain.integrated_gradients(model, images, background).sum(axis=-1),
-        "partition": explain.shap_partition(model, images, background, 40).sum(axis=-1),
         "grad_cam": explain.grad_cam(model, images),
     }
     masks = {name: trust.cell_of(images) for name in ("cell", *trust.CAUSES)}
@@ -270,11 +272,14 @@ def explained() -> dict[str, Any]:
             "pointing": trust.pointing(drawn, masks["nucleoli"]),
             "overlap": trust.overlap(drawn, masks["nucleoli"]),
             "by_cause": trust.by_cause(drawn, masks, np.array(["a", "b", "c"])),
-            "reads_beside": shortcut.reads_beside(model, images, drawn),
         }
-    for method in explain.METHODS:
-        if method != "deep":
-            found[f"expected {method}"] = explain.expected_sum(method, model, images, background)
+    for method in ("shap", "integrated"):
+        found[f"expected {method}"] = explain.expected_sum(method, model, images, background)
+    found["reads_beside"] = shortcut.reads_beside(model, images, maps["shap"])
+    found["named"] = {
+        method: digest(explain.explain_pixels(method, model, images[:1], background, seed=3))
+        for method in explain.QUICK
+    }
     found["curves"] = trust.curves(model, images, maps["integrated"], background)._asdict()
     steps = trust.randomise_stages(model, 1)
     found["forgotten"] = [[name, digest(part(images).numpy())] for name, part in steps]
