@@ -216,7 +216,9 @@ def pictures() -> dict[str, Any]:
         "boxed": digest(pixels.crop_and_resize(drawn, 32, pixels.BOX)),
         "cropped": digest(pixels.crop_and_resize(drawn, 32, 300)),
         "masks": digest(pixels.resize_masks(causes, 32, 120)),
-        "masks_boxed": digest(pixels.resize_masks(causes, 32, pixels.BOX, causes)),
+        "masks_boxed": digest(
+            pixels.resize_masks(causes & (np.arange(160) < 80), 32, pixels.BOX, causes)
+        ),
         "cell_of": digest(trust.cell_of(small)),
         "smooth": digest(trust.smooth_cells(small)),
         "marked": {c: digest(shortcut.plant_mark(small, c)) for c in shortcut.CORNERS},
