@@ -274,3 +274,11 @@ def test_the_asked_share_of_the_served_images_is_blended():
         np.testing.assert_allclose(images[:, 0, 0, 0], labels, rtol=1e-5)  # with equal weights
         np.testing.assert_allclose(weights, 1, rtol=1e-6)
         assert 0.2 < np.mean(labels.numpy() % 1 > 1e-3) < 0.4
+
+
+def test_a_blended_image_has_any_share_of_its_neighbour_up_to_a_half():
+    drawn = augment._draw_shares((0, 1), 4000, 0.3).numpy()
+    blended = drawn[drawn > 0]
+    assert len(blended) == pytest.approx(0.3 * 4000, rel=0.1)
+    counted, _ = np.histogram(blended, bins=4, range=(0, 1))
+    assert counted == pytest.approx(np.full(4, len(blended) / 4), rel=0.2)

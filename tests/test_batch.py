@@ -242,3 +242,16 @@ def test_lessons_of_the_checkout_are_found():
     names = [path.stem for path in batch.find_lessons()]
     assert names == sorted(names)
     assert {"00_start_here", "07_explainability"} <= set(names)
+
+
+def test_time_of_a_course_adds_up_over_its_calls(lessons, tmp_path, monkeypatch):
+    done_at_once = lambda waiting, *_: iter([(lesson.stem, 2.0) for lesson in waiting])  # noqa: E731
+    monkeypatch.setattr(batch, "_run_some_at_once", done_at_once)
+    write_lesson(lessons, "01_first")
+    write_lesson(lessons, "02_second")
+    run_all(tmp_path / "run", only=["01"])
+    file = tmp_path / "run" / "course.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "seconds": 3600.0}))
+    first, second = run_all(tmp_path / "run", resume=True)
+    assert (first.again, second.again) == (False, True)
+    assert json.loads(file.read_text())["seconds"] >= 3600

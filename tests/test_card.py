@@ -106,6 +106,19 @@ def test_metrics_without_subjects_or_with_undefined_values_have_no_nan(run):
     assert rows_of(text, "model | AUROC | balanced accuracy")[0][1] == "–"
 
 
+def test_what_was_chosen_stands_under_the_head_that_names_it(run):
+    metrics = json.loads(json.dumps(run.metrics))
+    found = metrics["decisions"]["models"]["svm"]
+    for name, value in (("sensitivity", 0.25), ("specificity", 0.75)):
+        found["at_threshold"][name] = {"value": value, "low": None, "high": None}
+    found["coverage"] = {"HEM": 0.9, "ALL": 0.6, "answered": 0.8, "right": None}
+    text = card.render(run._replace(metrics=metrics))
+    head = "model | threshold | sensitivity there | specificity there"
+    assert rows_of(text, head)[0][2:] == ["0.250", "0.750"]
+    assert "(HEM / ALL) | answered | of these right |" in text
+    assert rows_of(text, "model | temperature")[0][3:] == ["90% / 60%", "80%", "–"]
+
+
 def test_a_table_has_a_line_a_row():
     assert report.markdown(["a", "b"], [[1, np.int64(2)]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
 

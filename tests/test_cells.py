@@ -146,3 +146,8 @@ def test_empty_table_is_refused() -> None:
 def test_only_the_first_culprits_are_listed() -> None:
     with pytest.raises(InputError, match="c0, c1, c2, c3, c4 and 3 more"):
         validate(table(subject=[""] * 8))
+
+
+def test_a_subject_may_have_cells_without_a_label_beside_those_of_its_class() -> None:
+    mixed = table(label=[ALL, UNLABELLED], subject=["1", "1"])
+    assert validate(mixed)["label"].tolist() == [ALL, UNLABELLED]

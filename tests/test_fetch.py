@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import kagglehub.clients
 import numpy as np
 import pytest
+import requests
 from filelock import FileLock
 from kagglesdk import kaggle_env
 from PIL import Image
@@ -350,6 +351,32 @@ def test_endless_breaking_at_the_same_place_ends(kaggle: Kaggle, tmp_path: Path)
     kaggle.break_after, kaggle.ranges = [150_000, 80_000] * 25, False
     assert "try again later" in failure(tmp_path / "to")
     assert len(kaggle.transfers) == 1 + fetch._PATIENCE
+
+
+def test_only_the_part_that_was_asked_for_is_appended(kaggle: Kaggle, tmp_path: Path) -> None:
+    stored, archive = fetch._locate(), tmp_path / "archive"
+    archive.write_bytes(kaggle.archive[:1000])
+    kaggle.wrong_range = True
+    with pytest.raises(requests.ConnectionError, match="another part"):
+        fetch._receive(stored, archive, 1000, lambda *_: None)
+    assert archive.read_bytes() == kaggle.archive[:1000]
+    kaggle.wrong_range = False
+    assert fetch._receive(stored, archive, 1000, lambda *_: None) == len(kaggle.archive)
+    assert archive.read_bytes() == kaggle.archive
+
+
+def test_another_version_of_the_archive_is_told_with_and_without_a_checksum(
+    kaggle: Kaggle,
+) -> None:
+    first = fetch._locate().key
+    assert fetch._locate().key == first
+    kaggle.archive = zipped("C-NMC_leukemia/")  # the same length
+    assert fetch._locate().key != first
+    kaggle.md5, kaggle.headers = "", {"ETag": '"1"'}
+    first = fetch._locate().key
+    assert fetch._locate().key == first
+    kaggle.headers = {"ETag": '"2"'}
+    assert fetch._locate().key != first
 
 
 @pytest.mark.slow

@@ -114,3 +114,10 @@ def test_cells_are_measured_row_for_row_in_parallel_as_alone():
 def test_pixels_that_were_scaled_before_are_refused():
     with pytest.raises(InputError, match="scaled"):
         handmade.measure_cells(ellipse()[None] / 255, crop=SIZE)
+
+
+def test_lengths_grow_with_the_scale_areas_with_its_square_and_nothing_else_does():
+    single, double = measure(ellipse(20, 30)), measure(ellipse(20, 30), scale=2.0)
+    factors = {name: 1 for name in single}
+    factors |= {"area": 4, "perimeter": 2, "long_axis": 2, "short_axis": 2}
+    assert double == pytest.approx({name: factors[name] * single[name] for name in single})

@@ -6,13 +6,14 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from leukhelpers import runs
+from leukhelpers import inspection, runs
 from leukhelpers.cells import ALL, HEM, UNLABELLED, InputError
 from leukhelpers.datasets.cnmc import FOLDERS, LABELS, read_cnmc
 from leukhelpers.inspection import count, inspect, subject_images
@@ -185,3 +186,22 @@ def test_cells_of_ones_own_have_no_test_parts(tmp_path: Path) -> None:
     found = inspect(str(tmp_path / "own"), FAST, 0, tmp_path / "data")
     assert found["parts"] == {}
     assert found["folds"] == {}
+
+
+def test_look_alikes_are_counted_over_subjects_and_over_folds(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pairs = pd.DataFrame(
+        [
+            ("a", "1", "0", "b", "1", "0", 3),
+            ("c", "1", "0", "d", "2", "0", 5),
+            ("e", "1", "0", "f", "2", "1", 7),
+        ],
+        columns=["cell_a", "subject_a", "fold_a", "cell_b", "subject_b", "fold_b", "distance"],
+    )
+    pixels = SimpleNamespace(array=None, table=None)
+    monkeypatch.setattr(inspection, "build_pixels", lambda *_: pixels)
+    monkeypatch.setattr(inspection.similar, "near_duplicates", lambda *_: pairs)
+    found = inspection.near_duplicates(None, FAST, tmp_path)
+    assert (found["pairs"], found["of_two_subjects"], found["in_two_folds"]) == (3, 2, 1)
+    assert found["closest"][0] == {"cell_a": "a", "cell_b": "b", "distance": 3}

@@ -24,6 +24,7 @@ from leukhelpers import (
     runs,
     serve,
     training,
+    transfer,
 )
 from leukhelpers.cells import InputError
 from leukhelpers.datasets.cnmc import read_cnmc
@@ -89,6 +90,37 @@ def test_validation_rows_are_answered_without_having_been_learnt(name, prepared,
     np.testing.assert_allclose(other.held_back, learnt.held_back)
     answers = [learning.answer(model, prepared, split.test) for model in (learnt, other)]
     assert np.abs(answers[0] - answers[1]).max() > 1e-3
+
+
+def test_a_last_layer_of_the_training_rows_alone_answers_the_validation_rows(prepared, monkeypatch):
+    learnt_from = []
+
+    def fit_linear(features, labels, groups, seed):
+        learnt_from.append(groups.tolist())
+        return np.zeros((features.shape[1], 1)), np.zeros(1)
+
+    monkeypatch.setattr(classical, "fit_linear", fit_linear)
+    small = lambda name, size, weights, seed, n: models.build_cnn(size, seed, n)  # noqa: E731
+    monkeypatch.setattr(transfer, "build_transfer", small)
+    learning.learn("efficientnet-lite0", prepared)
+    split = prepared.split
+    train, validation = (split.groups[rows].tolist() for rows in (split.train, split.validation))
+    assert learnt_from == [train, train + validation]
+
+
+def test_networks_of_everybody_take_as_many_epochs_as_the_first_went_through(prepared, monkeypatch):
+    went_through, asked = pd.DataFrame({"epoch": [1, 2, 3]}), []
+
+    def train_again(cells, epochs, *_):
+        asked.append(epochs)
+        return None, went_through
+
+    monkeypatch.setattr(runs, "train_first", lambda *_: (None, went_through))
+    monkeypatch.setattr(runs, "train_again", train_again)
+    monkeypatch.setattr(training, "predict", lambda *_: None)
+    monkeypatch.setattr(learning, "pictures", lambda *_: None)
+    assert len(runs.train(prepared).history) == 6
+    assert asked == [3]
 
 
 def test_too_few_training_groups_leave_the_validation_rows_unanswered(prepared):
@@ -234,6 +266,27 @@ def test_features_in_a_file_that_was_cut_short_are_measured_again(prepared):
     np.testing.assert_array_equal(learning.features(prepared), first)
 
 
+def test_features_of_another_crop_or_by_another_code_are_measured_anew(
+    prepared, tmp_path, monkeypatch
+):
+    counted, names, n = [], handmade.feature_names(), len(prepared.table)
+
+    def measured(array, crop):
+        counted.append(crop)
+        return pd.DataFrame(np.full((n, len(names)), float(len(counted))), columns=names)
+
+    monkeypatch.setattr(handmade, "measure_cells", measured)
+    monkeypatch.setattr(learning, "pictures", lambda *_: np.zeros((n, 2, 2, 3), np.uint8))
+    (tmp_path / "cache").mkdir()
+    here = prepared._replace(data=tmp_path)
+    wide = here._replace(profile=dataclasses.replace(TINY, crop=450))
+    found = [learning.features(cells).iloc[0, 0] for cells in (here, wide, here, wide)]
+    assert found == [1, 2, 1, 2]
+    monkeypatch.setattr(handmade, "code_digest", lambda: "other")
+    assert learning.features(here).iloc[0, 0] == 3
+    assert counted == [TINY.crop, 450, TINY.crop]
+
+
 def test_the_second_task_does_not_ask_how_large_a_cell_is(prepared):
     n = learning.features(prepared).shape[1]
     assert learning.second_task(prepared).shape == (len(prepared.table), n - len(handmade.SIZES))
@@ -302,6 +355,34 @@ def test_a_folder_with_answers_to_something_else_is_refused(prepared, tmp_path):
     assert (other / "letter.txt").read_text() == "mine"
 
 
+def test_kept_answers_of_another_seed_or_profile_are_not_taken_for_these(prepared, tmp_path):
+    out = tmp_path / "cv"
+    for _ in range(2):
+        crossval._open(out, prepared, 2)
+    longer = dataclasses.replace(TINY, epochs=3)
+    for other in (prepared._replace(seed=1), prepared._replace(profile=longer)):
+        with pytest.raises(InputError, match="name another folder"):
+            crossval._open(out, other, 2)
+
+
+def test_a_folder_that_holds_something_else_is_refused_and_stays_as_it_is(prepared, tmp_path):
+    (tmp_path / "letter.txt").write_text("mine")
+    with pytest.raises(InputError, match="not empty"):
+        crossval._open(tmp_path, prepared, 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_mean_and_spread_over_folds_of_a_worked_example():
+    told = ({"auroc": 0.6, "mcc": 0.1}, {"auroc": 0.8, "mcc": None})
+    folds = [
+        {"models": {"svm": {metric: {"value": value} for metric, value in of.items()}}}
+        for of in told
+    ]
+    found = crossval._over_folds(folds, "svm")
+    # of a sample: the two lie 0.1 from their mean, and 0.02 is divided by 2 - 1
+    assert found == {"auroc": {"mean": pytest.approx(0.7), "sd": pytest.approx(0.02**0.5)}}
+
+
 def test_folds_that_cannot_be_had_leave_no_folder(prepared, tmp_path):
     with pytest.raises(InputError, match="folds"):
         crossval.crossvalidate(prepared, 20, lambda _: None, ["svm"], tmp_path / "cv")
@@ -321,6 +402,21 @@ def test_fine_tuning_stops_by_people_whom_the_last_layer_has_not_learnt(prepared
     learning.learn("efficientnet-lite0-tuned", prepared, prepared.split)
     split = prepared.split
     assert asked == [set(split.groups[split.train])]
+
+
+def test_a_training_that_was_broken_off_is_not_taken_for_that_of_another_fold(
+    prepared, tmp_path, monkeypatch
+):
+    def broken(*_, **__):
+        raise InterruptedError
+
+    monkeypatch.setattr(learning, "learn", broken)
+    for _ in range(2):
+        with pytest.raises(InterruptedError):
+            apply.train_run(tmp_path, prepared, fold=0)
+    for fold in (1, None):
+        with pytest.raises(InputError, match="interrupted training of other"):
+            apply.train_run(tmp_path, prepared, fold)
 
 
 @pytest.mark.slow
@@ -364,3 +460,10 @@ def test_folds_of_an_svm_are_judged_on_each_cell_once_and_kept_answers_are_read(
     assert rounded(again["over_folds"]) == rounded(found["over_folds"])
     with pytest.raises(InputError, match="answers to other cells"):
         crossval.crossvalidate(tiny_prepared, 3, lambda _: None, ["svm"], out)
+    # the baselines too have learnt from each fold's own training rows
+    labels = tiny_prepared.table["label"].to_numpy()
+    splits = groups.grouped_folds(tiny_prepared.table, 2, tiny_prepared.seed)
+    for number, split in enumerate(splits):
+        kept = runs.read_answers(out / f"fold{number}-svm.csv")
+        share = labels[split.train].mean()
+        assert kept["majority_probability"].unique() == pytest.approx([share])

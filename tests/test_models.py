@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pandas as pd
@@ -8,10 +10,13 @@ from leukhelpers.classical import (
     build_area,
     build_forest,
     build_svm,
+    fit_area,
     fit_calibrated,
     fit_linear,
+    predict_area,
     ranking,
 )
+from leukhelpers.features import cell_area
 from leukhelpers.models import (
     build_cnn,
     join,
@@ -108,6 +113,19 @@ def test_area_model_weighs_both_classes_alike():
     area = np.repeat([[1.0], [3.0]], [10, 90], axis=0)
     model = build_area().fit(area, np.repeat([0, 1], [10, 90]))
     assert model.predict_proba([[2.0]])[0, 1] == pytest.approx(0.5, abs=0.01)
+
+
+def test_area_model_of_three_classes_gives_each_cell_the_probabilities_of_the_regression():
+    labels = np.arange(60) % 3
+    pixels = np.zeros((60, 16, 16, 3), np.uint8)
+    for row, label in enumerate(labels):
+        pixels[row, : 4 + 3 * label + row % 4, :8] = 100
+    split = SimpleNamespace(train=np.arange(40))
+    learnt = fit_area(pixels, labels, split, 32, n_classes=3)
+    found = predict_area(learnt, pixels, np.arange(40, 60), 32)
+    areas = cell_area(pixels, 32)[:, None]
+    fitted = build_area().fit(areas[:40], labels[:40])
+    np.testing.assert_allclose(found, fitted.predict_proba(areas[40:]), rtol=1e-6)
 
 
 def test_joined_networks_answer_with_the_mean_of_their_logits(images):
@@ -228,3 +246,11 @@ def test_a_turned_network_answers_a_turned_cell_as_the_network_answers_the_cell(
     again = turn(turn(network, quarters), 4 - quarters)
     for old, new in zip(network.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_probabilities_of_the_svm_do_not_lean_to_the_larger_class():
+    groups = np.repeat(np.arange(40), 5)
+    labels = (groups % 4 > 0) * 1  # three of four people are leukemic
+    noise = pd.DataFrame(np.random.default_rng(0).normal(size=(200, 3)))
+    answers = fit_calibrated(build_svm(0), noise, labels, groups).predict_proba(noise.to_numpy())
+    assert answers[:, 1].mean() == pytest.approx(0.5, abs=0.1)

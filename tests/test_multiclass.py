@@ -120,6 +120,22 @@ def test_summary_has_the_shape_of_that_for_two_and_survives_json() -> None:
     assert sum(entry["cells"] for entry in found["by_class"]["cnn"].values()) == 200
 
 
+def test_intervals_of_a_summary_are_over_groups_and_not_over_subjects() -> None:
+    labels, scores, subjects = some_cells(1, n=300, n_groups=64)
+    groups = np.char.add("pair ", (subjects.astype(int) % 32).astype(str))
+    table = pd.DataFrame({"subject": subjects, "group": groups, "label": labels})
+    columns = {"cnn": "probability"}
+    table[multiclass.columns_of("cnn", CLASSES, columns)] = scores
+    found = multiclass.summary(table, CLASSES, columns=columns)["models"]["cnn"]["macro_auroc"]
+    bounds = []
+    for whose in (groups, subjects):
+        over_all, _ = multiclass.bootstrap(labels, scores, whose, CLASSES)
+        fewest = evaluation.fewest_groups(labels, whose)
+        bounds.append(evaluation.interval(over_all["macro_auroc"], fewest, 2000))
+    assert bounds[0] != bounds[1]
+    assert (found["low"], found["high"]) == bounds[0]
+
+
 def test_rounded_probabilities_are_measured() -> None:
     labels, thirds = [0, 1, 2, 0, 1, 2], np.full((6, 3), 0.333)
     assert multiclass.metrics(labels, thirds, CLASSES[:3])["macro_auroc"] == 0.5

@@ -123,3 +123,12 @@ def test_a_click_brings_what_the_answer_deserves_and_nothing_is_fetched(browser)
     tab.wait_for_timeout(600)  # jupyterquiz looks for MathJax half a second later
     tab.close()
     assert fetched == []
+
+
+def test_no_word_of_a_question_can_become_markup():
+    question = {"question": "a < b?", "right": {"<b>": "R & D"}, "wrong": {"x > y": "<script>"}}
+    shown = questions._for_jupyterquiz(question)
+    words = [shown["question"]]
+    words += [answer[part] for answer in shown["answers"] for part in ("answer", "feedback")]
+    assert words == ["a &lt; b?", "&lt;b&gt;", "R &amp; D", "x &gt; y", "&lt;script&gt;"]
+    assert [answer["correct"] for answer in shown["answers"]] == [True, False]

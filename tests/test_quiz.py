@@ -5,6 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from leukhelpers import bughunt, groups, quiz
@@ -48,6 +50,12 @@ FOLDED = pd.DataFrame(
 
 def split(train: list[int], test: list[int]) -> groups.Split:
     return groups.Split(GROUPS, np.array(train, dtype=int), NONE, np.array(test, dtype=int))
+
+
+# The test rows hold two cells of each class, but those of HEM are of one person.
+one_person = groups.Split(
+    np.array(["a", "b", "c", "d", "d", "f"]), np.array([2, 5]), NONE, np.array([0, 1, 3, 4])
+)
 
 
 def scale(image):
@@ -169,6 +177,7 @@ CASES = {
         [
             ("x", "groups.Split"),
             (split([1, 2, 4, 5], [0, 3]), "fewer"),
+            (one_person, "fewer"),
             (split([2], [0, 1, 3, 4]), "Some"),
         ],
     ),
@@ -405,6 +414,16 @@ def test_with_one_fold_nobody_moves():
     one = FOLDED.assign(fold="0")
     assert quiz.hint_for("02.3", 0, table=one) is None
     assert "one fold" in quiz.hint_for("02.3", 2, table=one)
+
+
+@example([300])
+@given(st.lists(st.integers(150, 450), min_size=1, max_size=3))
+def test_one_crop_is_right_the_smallest_that_cuts_two_cells_of_a_hundred_at_most(few):
+    reaches = np.array([*few, *[200] * (49 * len(few))])
+    sides = range(200, 460, 10)
+    right = [side for side in sides if quiz.hint_for("03.1", side, reaches=reaches) is None]
+    enough = [side for side in range(200, 450, 10) if (reaches > side).mean() <= 0.02]
+    assert right == [min(enough, default=450)]
 
 
 def test_expert_of_the_bug_hunt_knows_the_published_labels():

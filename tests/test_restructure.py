@@ -215,3 +215,16 @@ def test_progress_goes_up_to_the_number_of_cells(small_cnmc: Path, tmp_path: Pat
         progress=lambda done, total: told.append((done, total)),
     )
     assert told == [(number, 6) for number in range(1, 7)]
+
+
+@pytest.mark.parametrize("other", ["cell.png", "cell.bmp", "CELL.png", "Cell.bmp"])
+def test_names_that_some_file_system_takes_for_one_are_refused(
+    small_cnmc: Path, tmp_path: Path, other: str
+) -> None:
+    source = read_cnmc(small_cnmc)
+    two = (
+        source.table[source.table["label"] == 1].iloc[:2].assign(path=["a/cell.png", f"b/{other}"])
+    )
+    with pytest.raises(InputError, match="would have one name"):
+        restructure(replace(source, table=two), tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -26,8 +26,10 @@ from leukhelpers import (
     files,
     groups,
     learning,
+    models,
     runs,
     serve,
+    training,
 )
 from leukhelpers.cells import InputError
 
@@ -239,6 +241,42 @@ def test_fingerprint_heeds_cells_labels_and_pixels(prepared):
         assert runs.fingerprint(changed) != base
 
 
+def test_names_that_look_like_numbers_or_nothing_come_back_as_they_were(tmp_path):
+    names = ["007", "1e3", "NA"]
+    kept = pd.DataFrame({column: names for column in ("cell_id", "subject", "group", "fold")})
+    runs.write_table(tmp_path / "kept.csv", kept)
+    pd.testing.assert_frame_equal(runs.read_answers(tmp_path / "kept.csv"), kept)
+    numbers = kept.assign(subject="01", group="01")
+    runs.write_table(tmp_path / "kept.csv", numbers)
+    assert runs.read_answers(tmp_path / "kept.csv")["group"].tolist() == ["01"] * 3
+
+
+def test_how_cells_look_is_learnt_without_the_test_cells(prepared, monkeypatch):
+    monkeypatch.setattr(learning, "pictures", lambda _, cells: cells.pixels)
+    before = runs.fit_familiar(prepared, prepared.split)
+    other = prepared.pixels.copy()
+    other[prepared.split.test] = 255
+    assert runs.fit_familiar(prepared._replace(pixels=other), prepared.split) == before
+
+
+def test_each_network_that_is_trained_again_starts_from_a_seed_of_its_own(prepared, monkeypatch):
+    started, shuffled = [], []
+
+    def fit(network, pixels, labels, split, settings, seed, *_):
+        shuffled.append(seed)
+        return pd.DataFrame({"epoch": [1]})
+
+    monkeypatch.setattr(training, "make_deterministic", lambda _: None)
+    monkeypatch.setattr(training, "fit", fit)
+    monkeypatch.setattr(models, "build_cnn", lambda size, seed, n: started.append(seed))
+    monkeypatch.setattr(models, "turn", lambda network, quarters: network)
+    monkeypatch.setattr(models, "join", lambda networks: networks)
+    twice = dataclasses.replace(TINY, refits=2, measures_weight=0.0)
+    _, history = runs.train_again(prepared._replace(profile=twice, seed=7), epochs=1)
+    assert started == shuffled == [8, 9]
+    assert history["network"].tolist() == [1, 2]
+
+
 # ------------------------------------------------------------------ a run, applied
 
 
@@ -250,8 +288,9 @@ def test_evaluate_leaves_out_every_group_the_run_has_learnt_from(run, prepared, 
     assert found["models"]["cnn"] == run.metrics["models"]["cnn"]
 
 
-def test_cell_that_shares_a_picture_with_training_counts_as_seen(run, prepared):
-    learnt = prepared.table.iloc[prepared.split.train[:1]]
+@pytest.mark.parametrize("part", ["train", "validation"])
+def test_cell_that_shares_a_picture_with_a_part_learnt_from_counts_as_seen(run, prepared, part):
+    learnt = prepared.table.iloc[getattr(prepared.split, part)[:1]]
     table = pd.DataFrame(
         {
             "cell_id": ["a", "b", "c"],
@@ -266,6 +305,22 @@ def test_cell_that_shares_a_picture_with_training_counts_as_seen(run, prepared):
     # Drawn cells under the names of real subjects are other subjects.
     drawn = dataclasses.replace(dataset, synthetic=True)
     assert apply.unseen(run, drawn, namesake).tolist() == [False, False, True]
+
+
+def test_evaluation_asks_of_unseen_cells_alone_and_repeats_every_caution(
+    run, prepared, tmp_path, monkeypatch
+):
+    folder = shutil.copytree(run.folder, tmp_path / "run")
+    about = {**run.about, "cautions": ["Of the run.", "Of both."]}
+    files.write_json(folder / "run.json", about)
+    dataset = dataclasses.replace(prepared.dataset, cautions=("Of both.", "Of the cells."))
+    asked = []
+    monkeypatch.setattr(runs, "predictions_of", lambda *told: asked.extend(told[3].tolist()))
+    monkeypatch.setattr(runs, "measure", lambda *_: {})
+    found = apply.evaluate_run(folder, dataset, prepared.data)
+    assert found["cautions"] == ["Of the run.", "Of both.", "Of the cells."]
+    assert asked == sorted(prepared.split.test.tolist())
+    assert found["left_out"] == len(prepared.table) - len(asked)
 
 
 @pytest.mark.slow
@@ -422,3 +477,19 @@ def test_training_that_is_killed_leaves_no_run(tiny_tree, tmp_path):
             helper.kill()
     with pytest.raises(InputError, match="no finished run"):
         runs.read_run(tmp_path / "run")
+
+
+def test_a_picture_that_is_black_where_the_cell_should_be_is_told(prepared, tmp_path):
+    picture = np.zeros((450, 450, 3), np.uint8)
+    picture[:20, :20] = 200  # beyond what is cut out
+    Image.fromarray(picture).save(tmp_path / "corner.png")
+    array, (told,) = apply.read_cells([tmp_path / "corner.png"], prepared.profile, "svm")
+    assert len(array) == 0
+    assert "black" in told["error"]
+
+
+def test_no_two_figures_have_one_name_even_where_letter_case_does_not_count():
+    taken: set[str] = set()
+    names = [apply._free_name(stem, taken) for stem in ("Cell", "cell", "CELL", "cell-2", "ä")]
+    assert len({name.lower() for name in names}) == 5
+    assert names[0] == "Cell"

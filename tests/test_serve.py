@@ -235,3 +235,22 @@ def test_export_refuses_what_it_cannot_do(run, prepared, tmp_path):
     files.write_json(folder / "run.json", {**about, "model": "svm"})
     with pytest.raises(InputError, match="no network"):
         export.export_run(folder, prepared.dataset, prepared.data, tmp_path / "out")
+
+
+def test_int8_is_scaled_to_cells_that_the_network_has_learnt_from(run, prepared):
+    found = export._calibration_cells(run, prepared.pixels, prepared.table)
+    parts = runs.read_parts(run.folder)
+    assert parts["cell_id"].tolist() == prepared.table["cell_id"].tolist()
+    learnt = prepared.pixels[(parts["part"] == "train").to_numpy()]
+    assert {cell.tobytes() for cell in found} == {cell.tobytes() for cell in learnt}
+    unseen = prepared.table[(parts["part"] == "test").to_numpy()]
+    kept = export._calibration_cells(run, prepared.pixels[: len(unseen)], unseen)
+    np.testing.assert_array_equal(kept, np.load(run.folder / "background.npy"))
+
+
+@pytest.mark.parametrize("change", [-0.1, 0.1])
+def test_an_int8_copy_that_ranks_better_or_worse_is_another_network(change):
+    told = {"largest_difference": 0.2, "same_answers": 1.0, "auroc_change": change}
+    with pytest.raises(InputError, match="ranks cells otherwise"):
+        export._refuse_another("a", told, False)
+    export._refuse_another("a", {**told, "auroc_change": change / 100}, False)

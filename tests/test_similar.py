@@ -179,3 +179,11 @@ def test_millions_of_pairs_are_refused_not_listed(monkeypatch: pytest.MonkeyPatc
     table = pd.DataFrame({"cell_id": range(100), "subject": "1", "fold": "", "sha256": range(100)})
     with pytest.raises(InputError, match="pairs look alike"):
         near_duplicates(pictures, table)
+
+
+def test_pictures_as_far_apart_as_is_allowed_still_look_alike() -> None:
+    hashes = np.zeros((3, 7), np.uint64)
+    hashes[1, 0], hashes[2, 6] = 0b111, 0b11111  # 3, 5 and 8 bits apart
+    for distance, wanted in ((2, []), (3, [3]), (5, [3, 5]), (8, [3, 5, 8])):
+        _, _, apart = similar._close_pairs(hashes, np.array(["a", "b", "c"]), distance)
+        assert sorted(apart.tolist()) == wanted

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nbformat
@@ -631,3 +632,33 @@ def test_a_training_of_a_sweep_is_that_of_the_command_line(
     assert sweep_runs._run_alone(place, job)["state"] == "done"
     measured = json.loads((place.done / "result.json").read_text())["measured"]
     assert measured["models"] == tiny_svm_run.metrics["models"]
+
+
+def test_runs_without_a_held_out_fold_are_a_setting_of_their_own():
+    rows = pd.DataFrame({"fold": [None, None, 0, 0], "value": [1.0, 3.0, 5.0, 5.0]})
+    # the first two lie 1 from their mean of 2, the others 0 from 5: 2 is shared by 4 - 2 runs
+    assert sweep_table.spread(rows, ["fold"]) == (1.0, 3.0)
+
+
+class AlwaysFailing:
+    """Plays a Dask client whose every run has failed already."""
+
+    status, submitted = "running", 0
+
+    def nthreads(self):
+        return {"tcp://127.0.0.1:1": 1}
+
+    def submit(self, *_, **__):
+        self.submitted += 1
+        outcome = {"state": "failed", "seconds": 0.1, "error": "it failed"}
+        return SimpleNamespace(status="finished", result=lambda: outcome)
+
+
+@pytest.mark.parametrize("retries", [0, 1, 3])
+def test_a_run_that_fails_is_tried_again_as_often_as_was_asked(retries, tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep, "_LOOK", 0)
+    client, waiting = AlwaysFailing(), sweep.State({"abc": "waiting"}, {}, None)
+    job = {"key": "abc", "out": str(tmp_path)}
+    state = sweep._follow(client, [job], waiting, retries, lambda _: None)
+    assert client.submitted == 1 + retries
+    assert state.of == {"abc": "failed"}

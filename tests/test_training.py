@@ -8,8 +8,12 @@ from types import SimpleNamespace
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from leukhelpers import training
 from leukhelpers.cells import ALL, HEM, InputError
 from leukhelpers.classical import class_weights, fit_area, predict_area
 from leukhelpers.epochs import Settings, kept_epoch
@@ -356,3 +360,67 @@ def test_area_model_refuses_training_rows_of_one_class():
     split = SimpleNamespace(train=np.array([0, 2, 4]))
     with pytest.raises(InputError, match="training rows"):
         fit_area(pixels, labels, split, crop=384)
+
+
+# ------------------------------------------------------------------ parts of a training
+
+
+@example([0.1, 0.1])
+@given(st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.4]), min_size=1, max_size=9))
+def test_the_epoch_that_is_kept_is_the_first_best_of_the_second_half(losses):
+    settings = replace(SETTINGS, epochs=len(losses), patience=len(losses) + 1)
+    watch = training._Watch(settings, 0, [], None)
+    lines = [{"epoch": epoch, "val_loss": loss} for epoch, loss in enumerate(losses, start=1)]
+    kept = [line["epoch"] for line in lines if watch._take(line)][-1]
+    second_half = range(len(losses) // 2 + 1, len(losses) + 1)
+    assert kept == min(second_half, key=lambda epoch: losses[epoch - 1])
+    assert kept_epoch(pd.DataFrame(lines), settings) == kept
+
+
+def test_steps_are_halved_whenever_the_loss_has_stalled_for_half_the_patience():
+    watch = training._Watch(replace(SETTINGS, epochs=4, patience=4), 0, [], None)
+    told = []
+    for epoch, loss in enumerate([0.9, 0.9, 0.5, 0.6, 0.6, 0.6, 0.6], start=1):
+        watch._take({"epoch": epoch, "val_loss": loss})
+        told.append((watch.factor, watch.over))
+    assert [factor for factor, _ in told] == [1, 1, 1, 1, 0.5, 0.5, 0.25]
+    assert [over for _, over in told] == [False] * 6 + [True]
+
+
+def test_measures_are_scaled_by_the_training_rows_alone():
+    measures, train = np.random.default_rng(0).normal(5, 3, (40, 2)), np.arange(0, 40, 2)
+    scaled = training._scaled(measures, train)
+    np.testing.assert_allclose(scaled[train].mean(axis=0), 0, atol=1e-9)
+    np.testing.assert_allclose(scaled[train].std(axis=0), 1)
+    measures[1::2] += 100
+    again = training._scaled(measures, train)
+    np.testing.assert_array_equal(again[train], scaled[train])
+    assert (again[1::2] == 4).all()
+
+
+def test_validation_cells_weigh_by_the_classes_among_them(monkeypatch):
+    pixels, labels = discs(40)
+    hem, all_ = np.flatnonzero(labels == HEM), np.flatnonzero(labels == ALL)
+    split = SimpleNamespace(
+        train=np.concatenate([hem[:4], all_[:12]]), validation=np.concatenate([hem[4:], all_[12:]])
+    )
+    seen = []
+
+    def watched(pixels, rows, batch_size, *columns):
+        seen.append(columns[-1])
+        raise InterruptedError
+
+    monkeypatch.setattr(training, "ordered_batches", watched)
+    with pytest.raises(InterruptedError):
+        fit(build_cnn(32), pixels, labels, split, SETTINGS, seed=0)
+    (weights,) = seen
+    for label in (HEM, ALL):  # 16 of HEM, 8 of ALL
+        assert weights[labels[split.validation] == label].sum() == pytest.approx(12)
+
+
+def test_the_second_task_counts_as_much_as_is_asked():
+    settings = replace(SETTINGS, measures_weight=0.25)
+    trained, _ = training._compiled(build_cnn(32), settings, 0, np.zeros((4, 3)))
+    truth = (np.float32([[1], [0]]), np.zeros((2, 3), np.float32))
+    found = [np.float32([[1], [0]]), np.full((2, 3), 2, np.float32)]
+    assert float(trained.compute_loss(y=truth, y_pred=found)) == pytest.approx(0.5, abs=1e-3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -127,3 +129,30 @@ def test_features_are_those_of_the_rows_in_their_order():
     found = predict_features(model, cells, rows)
     assert found.shape == (2, 1280)
     np.testing.assert_allclose(found, model.predict(cells[rows], verbose=0), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "vgg16"])
+def test_pixels_reach_a_network_as_keras_prepares_them_for_it(name, monkeypatch):
+    def nothing(include_top, weights, input_tensor):
+        return SimpleNamespace(output=input_tensor)
+
+    monkeypatch.setattr(keras.applications, "ResNet50", nothing)
+    monkeypatch.setattr(keras.applications, "VGG16", nothing)
+    inputs = keras.Input((4, 4, 3))
+    fed = keras.Model(inputs, transfer._application(name, inputs, "random"))
+    cells = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3)).astype(np.float32)
+    wanted = getattr(keras.applications, name).preprocess_input(cells.copy())
+    np.testing.assert_allclose(fed.predict(cells, verbose=0), wanted, atol=1e-4)
+
+
+def test_lite0_sees_grey_as_zero_and_keeps_the_axes_of_its_kernels(lite0):
+    centred = keras.Model(lite0.input, lite0.get_layer("centring").output)
+    shades = np.broadcast_to(np.float32([0, 127, 255])[:, None, None, None], (3, 224, 224, 3))
+    found = centred.predict(shades, verbose=0)[:, 0, 0, 0]
+    assert found == pytest.approx([-127 / 128, 0, 1], abs=1e-6)
+    state = read_state_dict(transfer.lite0_file())
+    stem = lite0.get_layer("stem_conv").get_weights()[0]
+    depth = lite0.get_layer("block0_depth_conv").get_weights()[0]
+    # PyTorch: out, in, row, column. Keras: row, column, in, out.
+    assert stem[0, 2, 1, 5] == state["_conv_stem.weight"][5, 1, 0, 2]
+    assert depth[0, 2, 7, 0] == state["_blocks.0._depthwise_conv.weight"][7, 0, 0, 2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -339,3 +340,18 @@ def test_what_a_killed_run_left_is_drawn_anew(tmp_path: Path) -> None:
     # An empty folder is as good as none.
     (tmp_path / "empty").mkdir()
     assert len(digests(twin.write_twin(tmp_path / "empty", **arguments))) == 8
+
+
+@pytest.mark.parametrize("name", ["generator", "n_images", "n_subjects", "seed"])
+def test_a_note_that_says_another_number_or_none_is_of_another_twin(
+    small: Path, tmp_path: Path, name: str
+) -> None:
+    note = json.loads((small.parent / "twin.json").read_text("utf-8"))
+    asked = {key: note[key] for key in ("generator", "n_images", "n_subjects", "seed")}
+    shutil.copytree(small.parent, tmp_path / "twin", copy_function=os.link)
+    assert twin._is_there(tmp_path / "twin", asked)
+    (tmp_path / "twin" / "twin.json").unlink()
+    for other in ({**note, name: note[name] + 1}, {k: v for k, v in note.items() if k != name}):
+        (tmp_path / "twin" / "twin.json").write_text(json.dumps(other), "utf-8")
+        with pytest.raises(InputError, match="other numbers"):
+            twin._is_there(tmp_path / "twin", asked)
