@@ -137,7 +137,7 @@ def check(by_seed: dict[str, Facts]) -> dict[str, Any]:
 
 def render(kept: dict[str, Any]) -> str:
     """Write the page, a row a sentence."""
-    seeds = [str(seed) for seed in kept["seeds"]]
+    seeds = [str(seed) for seed in kept["seed"]]
     lines = [
         "# What the lessons say, on three seeds",
         "",
@@ -177,7 +177,7 @@ def main() -> None:
         found = check(dict(zip(seeds, map(facts_of, done), strict=True)))
     about = {
         "dataset": "twin (synthetic cells), fast profile",
-        "seeds": [int(seed) for seed in seeds],
+        "seed": [int(seed) for seed in seeds],
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         **runs.environment(),
     }

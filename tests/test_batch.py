@@ -107,6 +107,7 @@ def test_unknown_lesson_is_refused(lessons, tmp_path):
         run_all(tmp_path / "run", only=["07"])
 
 
+@pytest.mark.slow
 def test_failing_lesson_is_named_with_its_cell_and_error_and_resume_goes_on(lessons, tmp_path):
     run = tmp_path / "run"
     until_it_failed = waiting_for("first").replace(

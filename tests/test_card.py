@@ -180,6 +180,7 @@ def test_classes_of_other_cells_bear_their_own_names(run):
     assert not any("leukemic" in title for title in titles)
 
 
+@pytest.mark.slow
 def test_text_from_outside_cannot_become_markup(run):
     about = {**run.about, "cautions": ["<script>alert(1)</script>"]}
     files.write_json(run.folder / "run.json", about)

@@ -387,6 +387,7 @@ def test_wrong_part_is_not_appended(kaggle: Kaggle, tmp_path: Path) -> None:
     succeed(tmp_path / "to")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_checksum", [True, False])
 def test_archive_shorter_than_announced_is_not_accepted(
     kaggle: Kaggle, tmp_path: Path, with_checksum: bool

@@ -173,6 +173,7 @@ def test_original_files_are_told_with_subjects_and_labels(
     assert preliminary["labels"]["missing_pictures"] == 1854
 
 
+@pytest.mark.slow
 def test_twin_is_told_to_be_drawn(tmp_path: Path) -> None:
     found = inspect("twin", replace(FAST, twin_images=16, twin_subjects=8), 0, tmp_path)
     assert found["synthetic"] is True

@@ -607,6 +607,7 @@ def test_a_run_that_fails_leaves_its_reason_and_no_result(
     assert not place.failed.exists()
 
 
+@pytest.mark.slow
 def test_a_run_in_a_process_of_its_own_reports_what_is_wrong_in_one_sentence(
     tmp_path: Path,
 ) -> None:

@@ -63,6 +63,7 @@ def trained():
     return model, history
 
 
+@pytest.mark.slow
 def test_network_learns_bright_from_dark(trained):
     pixels, labels = discs()
     probabilities = predict(trained[0], pixels, SPLIT.test)
