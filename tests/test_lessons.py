@@ -103,21 +103,17 @@ def test_notebook_holds_no_place_of_the_machine_that_built_it(source):
 
 
 @each_lesson
-def test_every_exercise_is_solved_in_the_notebook(source):
-    notebook = built(source)
-    asked = set(re.findall(r"\*\*(\d\d\.\d)\*\*", text(notebook)))
-    outputs = "".join(str(out.get("text", "")) for c in code_cells(notebook) for out in c.outputs)
-    assert set(re.findall(r"✓ Exercise (\d\d\.\d): right", outputs)) == asked
+def test_every_exercise_is_asked_in_the_text_and_has_a_check(source):
+    asked = set(re.findall(r"\*\*(\d\d\.\d)\*\*", text(built(source))))
     assert {number for number in quiz.CHECKS if number[:2] == source.name[:2]} == asked
     assert len(asked) == 9 if source.name.startswith("13") else 2 <= len(asked) <= 4
 
 
 @each_lesson
-def test_exercises_hold_stubs_instead_of_solutions_and_no_output(source):
+def test_exercises_hold_stubs_instead_of_solutions(source):
     solved = build.read_lesson(source, solved=True)
     stubs = nbformat.read(build.NOTEBOOKS / "exercises" / f"{source.stem}.ipynb", as_version=4)
     for cell, full in zip(code_cells(stubs), code_cells(solved), strict=True):
-        assert not cell.outputs
         assert "# solution" not in cell.source + full.source
         if "check(" in full.source and "import" not in full.source:
             assert "answer = ..." in cell.source
