@@ -33,6 +33,8 @@ from leukhelpers.cells import InputError, LessonError
 Listener = Callable[[str, int, int], None]
 # These lessons read one trained network. The first of them trains it, the others wait for that.
 SHARE_NETWORK = ("05", "06", "07", "08", "09")
+# Begun before the shorter ones, so that none of them runs alone at the end.
+LONG = ("07", "08", "10", "12")
 AT_ONCE = 2  # lessons; the kernel of one more starts while they run
 
 
@@ -136,8 +138,8 @@ def _run_some_at_once(
 ) -> Iterator[tuple[str, float]]:
     """Run lessons; yield the name and the seconds of each as it ends, then raise what failed."""
     sharing = [lesson for lesson in waiting if lesson.name[:2] in SHARE_NETWORK]
-    # The one that trains comes first, because others wait for it.
-    waiting = [*sharing[:1], *(lesson for lesson in waiting if lesson not in sharing[:1])]
+    # The one that trains comes first, because others wait for it; sorting keeps the order else.
+    waiting = sorted(waiting, key=lambda one: (one not in sharing[:1], one.name[:2] not in LONG))
     held_up = set(sharing[1:])
     turns, stopped = threading.Semaphore(AT_ONCE), threading.Event()
     kernels_of_others = set(psutil.Process().children())
