@@ -32,7 +32,12 @@ LOCK = ROOT / "requirements" / "lock.txt"
 STAMP = VENV / "installed"
 
 PIP = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar=off"]
-LINT = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], ["codespell_lib"]]
+LINT = [
+    ["ruff", "check", "."],
+    ["ruff", "format", "--check", "."],
+    ["mypy", "--num-workers=2"],
+    ["codespell_lib"],
+]
 # A file's tests share what they prepare; the lessons, one test and the longest, come first.
 TWO = ["--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder"]
 UNIT = ["pytest", *TWO, "-p", "no:nbval", "-p", "tests.preload"]

@@ -19,7 +19,6 @@ from leukhelpers.datasets.images import load_image
 # A busy machine is slow, not wrong.
 settings.register_profile("course", deadline=None, max_examples=15)
 settings.register_profile("thorough", deadline=None, max_examples=100)
-settings.register_profile("few", deadline=None, max_examples=10, derandomize=True)
 settings.load_profile("course")
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from leukhelpers.cells import InputError
@@ -251,7 +251,6 @@ class Damage(NamedTuple):
     flip: int
 
 
-@settings(max_examples=60)
 @given(
     kind=st.sampled_from(KINDS[:1] + KINDS[2:]),  # a plain tar has no checksum of its content
     damages=st.lists(

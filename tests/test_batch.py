@@ -84,6 +84,7 @@ def test_never_more_than_two_lessons_run_at_once(lessons, tmp_path):
         assert int(nbformat.read(path, as_version=4).cells[-1].outputs[0].text) <= 2
 
 
+@pytest.mark.slow
 def test_lessons_that_read_the_network_wait_for_the_one_that_trains_it(lessons, tmp_path):
     there = "import pathlib\nassert pathlib.Path(run + '/network.count').exists()"
     write_lesson(lessons, "05_trains", "import time; time.sleep(1)", touching("network"))

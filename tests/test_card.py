@@ -145,6 +145,7 @@ def test_every_figure_of_the_page_says_what_it_shows(run):
     assert any(f"{found:.2f}" in title for title in titles)
 
 
+@pytest.mark.slow
 def test_a_network_has_its_curves_and_what_was_not_measured_has_no_figure(run):
     history = pd.DataFrame(
         {
@@ -173,6 +174,7 @@ def test_a_fine_tuned_network_has_fewer_epochs_than_the_profile_and_still_a_page
     assert "number 3 was the best" in figure.get_suptitle()
 
 
+@pytest.mark.slow
 def test_classes_of_other_cells_bear_their_own_names(run):
     about = {**run.about, "classes": ["benign", "malignant"]}
     titles = [figure.get_suptitle() for _, figure in card_page.figures(run._replace(about=about))]

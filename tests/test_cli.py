@@ -166,6 +166,7 @@ def test_info_lists_what_was_set_aside(leuk, tiny_tree, tmp_path):
     assert bad.name not in json.dumps(found["folds"])
 
 
+@pytest.mark.slow
 def test_twin_is_drawn_once_and_a_foreign_folder_is_refused(leuk, tmp_path):
     arguments = ("data", "twin", "--images", 20, "--subjects", 10)
     status, output, _ = leuk(*arguments, "--out", tmp_path / "twin", "--json")

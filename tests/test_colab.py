@@ -50,6 +50,7 @@ def test_a_stamp_gives_every_notebook_its_own_link_and_is_taken_away_again(copie
     assert contents(copied) == plain
 
 
+@pytest.mark.slow
 def test_without_a_stamp_no_notebook_links_to_a_place_that_may_not_be_there(copied):
     badges.main([])
     for name, text in contents(copied).items():

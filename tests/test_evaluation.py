@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
@@ -88,7 +88,6 @@ def test_paper_metrics_show_what_accuracy_hides(paper: tuple[np.ndarray, np.ndar
 # ---------------------------------------------------------------- agreement with scikit-learn
 
 
-@settings(max_examples=30, deadline=None)
 @given(cells, st.integers(0, 100))
 def test_every_resample_has_the_metrics_of_the_cells_really_drawn(data: Cells, seed: int) -> None:
     labels, scores, groups = data
@@ -105,7 +104,6 @@ def test_every_resample_has_the_metrics_of_the_cells_really_drawn(data: Cells, s
     assert next(kept, None) is None
 
 
-@settings(max_examples=60, deadline=None)
 @given(cells)
 def test_weighted_formulas_equal_scikit_learn_with_sample_weights(data: Cells) -> None:
     labels, scores, groups = data
@@ -127,7 +125,6 @@ def test_weighted_formulas_equal_scikit_learn_with_sample_weights(data: Cells) -
     )
 
 
-@settings(max_examples=40, deadline=None)
 @given(cells)
 def test_auroc_is_the_share_of_pairs_in_order_with_ties_as_half(data: Cells) -> None:
     labels, scores, _ = data
@@ -137,7 +134,6 @@ def test_auroc_is_the_share_of_pairs_in_order_with_ties_as_half(data: Cells) -> 
     assert evaluation.metrics(labels, scores)["auroc"] == pytest.approx(pairs)
 
 
-@settings(max_examples=40, deadline=None)
 @given(cells)
 def test_nothing_is_ever_nan(data: Cells) -> None:
     labels, scores, groups = data

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
@@ -176,7 +176,6 @@ def test_refused_split_names_the_group_and_the_sides(sides: tuple[str, str]) -> 
         Split(ids, **parts)
 
 
-@settings(max_examples=60)
 @given(splittable(), st.integers(0, 2**32 - 1))
 def test_test_parts_partition_the_rows_as_scikit_learn_does(cells: pd.DataFrame, seed: int) -> None:
     try:
@@ -196,7 +195,6 @@ def test_test_parts_partition_the_rows_as_scikit_learn_does(cells: pd.DataFrame,
 
 
 @pytest.mark.parametrize("cut", [grouped_folds, random_folds])
-@settings(max_examples=40)
 @given(cells=splittable(), n_splits=st.integers(2, 5), seed=st.integers(0, 1000))
 def test_every_part_of_every_fold_is_honest(
     cut: Cut, cells: pd.DataFrame, n_splits: int, seed: int
@@ -217,7 +215,6 @@ def test_every_part_of_every_fold_is_honest(
     assert np.array_equal(np.sort(everything), np.arange(len(cells)))
 
 
-@settings(max_examples=40)
 @given(cells=splittable(), n_splits=st.integers(2, 5), seed=st.integers(0, 1000))
 def test_random_folds_deal_the_groups_of_each_class_evenly(
     cells: pd.DataFrame, n_splits: int, seed: int
@@ -383,7 +380,6 @@ def with_folds(draw: st.DrawFn) -> pd.DataFrame:
     return cells
 
 
-@settings(max_examples=50)
 @given(with_folds())
 def test_joined_fold_is_the_one_of_most_cells_of_the_group(cells: pd.DataFrame) -> None:
     joined, ids = groups.joined_fold(cells), group_ids(cells)
@@ -392,7 +388,6 @@ def test_joined_fold_is_the_one_of_most_cells_of_the_group(cells: pd.DataFrame) 
         assert set(joined[ids == name]) == {min(times.index[times == times.max()])}
 
 
-@settings(max_examples=60)
 @given(with_folds(), st.integers(0, 1000))
 def test_official_folds_test_the_joined_folds(cells: pd.DataFrame, seed: int) -> None:
     try:
@@ -493,7 +488,6 @@ def test_the_lie_makes_every_cell_its_own_patient() -> None:
 # --- a split for trying things ---------------------------------------------------------------
 
 
-@settings(max_examples=60)
 @given(splittable(), st.integers(0, 1000))
 def test_practice_judges_on_validation_rows_and_never_touches_the_test_rows(
     cells: pd.DataFrame, seed: int

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -147,7 +147,6 @@ def test_a_transparent_colour_becomes_black(colour: int, key: tuple, pixel: byte
 
 
 @pytest.mark.filterwarnings("ignore")  # Pillow warns of much before it fails
-@settings(max_examples=150)
 @given(format=st.sampled_from(["BMP", "PNG", "TIFF", "JPEG"]), cut=st.floats(0, 1))
 def test_picture_cut_anywhere_is_refused_or_whole(format: str, cut: float) -> None:
     whole = encoded(format)
@@ -160,7 +159,6 @@ def test_picture_cut_anywhere_is_refused_or_whole(format: str, cut: float) -> No
 
 
 @pytest.mark.filterwarnings("ignore")
-@settings(max_examples=300)
 @given(
     content=st.binary(max_size=200)
     | st.builds(

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
@@ -31,7 +31,6 @@ def some_cells(seed: int, n: int = 90, n_groups: int = 16) -> tuple[np.ndarray, 
 seeds = st.integers(0, 10_000)
 
 
-@settings(max_examples=15, deadline=None)
 @given(seeds)
 def test_point_estimates_are_those_of_scikit_learn(seed: int) -> None:
     labels, scores, _ = some_cells(seed)
@@ -53,7 +52,7 @@ def test_point_estimates_are_those_of_scikit_learn(seed: int) -> None:
         )
 
 
-@settings(max_examples=5, deadline=None)
+@pytest.mark.slow
 @given(seeds)
 def test_every_resample_has_the_metrics_of_the_cells_really_drawn(seed: int) -> None:
     labels, scores, groups = some_cells(seed)

@@ -82,6 +82,7 @@ def test_no_two_drawn_cells_look_alike(twin_images: list[np.ndarray]) -> None:
     assert found_pairs(twin_images) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ALTERED)
 def test_altered_copies_of_real_cells_are_found_and_nothing_else(
     shared_data: Path, how: str
