@@ -24,11 +24,14 @@ from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
-from leukhelpers import augment, classical, files, handmade, models, runs
+from leukhelpers import files
 from leukhelpers.backend import keras, tf
-from leukhelpers.features import cell_area
-from leukhelpers.pixels import BOX, build_pixels
-from leukhelpers.training import make_deterministic
+from leukhelpers.experiments import storage
+from leukhelpers.images import augmentation, handmade
+from leukhelpers.images.features import cell_area
+from leukhelpers.images.preprocessing import BOX, build_pixels
+from leukhelpers.models import classical, networks, prepare
+from leukhelpers.models.training import make_deterministic
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "cnn_ideas.json"
@@ -101,12 +104,12 @@ def network(options: dict[str, Any], n_measures: int) -> keras.Model:
     layers = keras.layers
     inputs = keras.Input((options["size"], options["size"], 3))
     x, pools = layers.Rescaling(1 / 255)(inputs), []
-    for block, filters in enumerate(models.FILTERS):
+    for block, filters in enumerate(networks.FILTERS):
         seed = 1000 * options["seed"] + 10 * block
         x = _block(x, filters, 5 if block == 0 else 3, 2 if block == 0 else 1, seed)
         finer = _block(x, 48, 1, 1, 99) if block == 0 and options["first_pool"] else x
         pools.append(layers.GlobalAveragePooling2D()(finer))
-        if block < len(models.FILTERS) - 1:
+        if block < len(networks.FILTERS) - 1:
             x = layers.MaxPooling2D()(x)
     x = pools[-1]
     if options["pools"]:
@@ -127,12 +130,12 @@ def _block(x: Any, filters: int, kernel: int, stride: int, seed: int) -> Any:
 def train(options: dict[str, Any], pixels: np.ndarray, targets: list, rows: np.ndarray) -> Any:
     """Train on some rows: AdamW, a cosine with a warm-up, classes weighed alike."""
     make_deterministic(options["seed"])
-    augment.CONTRAST, brightness, stain = options["colour"]
-    augment.BRIGHTNESS, augment.STAIN = 1 + brightness, 1 + stain
-    augment.ZOOM = 1 + options["zoom"]
-    augment._compiled.cache_clear()  # what was compiled knows the former amounts
+    augmentation.CONTRAST, brightness, stain = options["colour"]
+    augmentation.BRIGHTNESS, augmentation.STAIN = 1 + brightness, 1 + stain
+    augmentation.ZOOM = 1 + options["zoom"]
+    augmentation._compiled.cache_clear()  # what was compiled knows the former amounts
     model = network(options, targets[1].shape[1])
-    steps = augment.steps_per_epoch(len(rows), 32)
+    steps = augmentation.steps_per_epoch(len(rows), 32)
     total = steps * options["epochs"]
     rate = keras.optimizers.schedules.CosineDecay(
         1e-4, total - total // 10, alpha=0.01, warmup_target=2e-3, warmup_steps=total // 10
@@ -150,7 +153,7 @@ def train(options: dict[str, Any], pixels: np.ndarray, targets: list, rows: np.n
             images = refocused(images, options["focus"])
         return images, (label[:, None], measures), (weight, weight)
 
-    served = augment.training_batches(
+    served = augmentation.training_batches(
         pixels, targets, rows, 32, options["seed"], blended=options["mixed"]
     )
     batches = served.map(shaped)
@@ -198,7 +201,7 @@ def judge(name: str, dataset: Any, data: Path, answers: Path) -> dict[str, Any]:
     area = pd.Series(cell_area(whole, 384), index=table["cell_id"])
     scores, costs = [], []
     for number in range(4):
-        found = runs.read_answers(answers / f"fold{number}-cnn.csv")
+        found = storage.read_answers(answers / f"fold{number}-cnn.csv")
         truth, given = found["label"].to_numpy(), found["probability"].to_numpy()
         matched = matched_auroc(truth, given, area[found["cell_id"]].to_numpy())
         scores.append((roc_auc_score(truth, given), matched))
@@ -381,8 +384,8 @@ def main() -> None:
     if (given.only in WHOLE) != (given.answers is not None):
         parser.error(f"--answers belongs to --only {' or '.join(WHOLE)}")
     if given.real is not None:
-        data = runs.workspace() / "data"
-        dataset = runs.load(given.real, runs.PROFILES["fast"], 0, data)
+        data = files.workspace() / "data"
+        dataset = prepare.load(given.real, prepare.PROFILES["fast"], 0, data)
         kept = files.read_json(RESULT)["ideas"] if RESULT.is_file() else []
         for name in [given.only] if given.only else IDEAS:
             new = (
@@ -400,7 +403,7 @@ def main() -> None:
                     "subjects": int(dataset.table["subject"].nunique()),
                     "date": today(),
                     "seed": 0,
-                    **runs.environment(),
+                    **storage.environment(),
                     "ideas": kept,
                 },
             )

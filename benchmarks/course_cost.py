@@ -27,7 +27,8 @@ from typing import Any
 
 import psutil
 
-from leukhelpers import files, runs
+from leukhelpers import files
+from leukhelpers.experiments import storage
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -121,7 +122,7 @@ def main() -> None:
         }[given.what],
         "seed": 0,
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        **runs.environment(),
+        **storage.environment(),
         **ours,
         "commit": commit(ROOT),
         "seconds_of_each_turn": seconds,

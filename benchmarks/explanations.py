@@ -18,10 +18,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from leukhelpers import apply, explain, files, groups, learning, runs, shortcut, training, trust
-from leukhelpers.cells import InputError
-from leukhelpers.datasets.twin import cause_masks
-from leukhelpers.pixels import build_pixels, resize_masks
+from leukhelpers import files
+from leukhelpers.errors import InputError
+from leukhelpers.experiments import storage
+from leukhelpers.explain import attribution, sanity, shortcuts
+from leukhelpers.images.preprocessing import build_pixels, resize_masks
+from leukhelpers.models import prepare, registry, training
+from leukhelpers.splits import groups
+from leukhelpers.synthetic.twin import cause_masks
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -31,14 +35,14 @@ CELLS = 24
 FEW = 8  # of these, explained again and again
 PROBED = 300
 BARS = {"shap": 4.0, "gradcam": 0.15}  # seconds an image
-CAUSES = {key: name for key, name in trust.COLUMNS.items() if name.startswith("(e)")}
-COLUMNS = {key: name for key, name in trust.COLUMNS.items() if key not in CAUSES}
+CAUSES = {key: name for key, name in sanity.COLUMNS.items() if name.startswith("(e)")}
+COLUMNS = {key: name for key, name in sanity.COLUMNS.items() if key not in CAUSES}
 
 
 class Cells(NamedTuple):
     """Cells of people whom a run has not met, as its network sees them."""
 
-    run: runs.Run
+    run: storage.Run
     dataset: Any
     array: np.ndarray
     table: pd.DataFrame
@@ -47,36 +51,38 @@ class Cells(NamedTuple):
     def some(self, seed: int, at_most: int) -> np.ndarray:
         """Draw rows, as many ALL as HEM."""
         labels = self.table["label"].to_numpy()
-        return self.rows[trust.both_classes(labels[self.rows], at_most, seed)]
+        return self.rows[sanity.both_classes(labels[self.rows], at_most, seed)]
 
 
 def unseen_cells(kind: str, folder: Path, place: str) -> Cells:
     """Read the cells of people from whom a run has not learnt."""
-    run, data = runs.read_run(folder), runs.workspace() / "data"
-    profile = runs.profile_in(run.about)
+    run, data = storage.read_run(folder), files.workspace() / "data"
+    profile = storage.profile_in(run.about)
     parts = ("training",) if kind == "twin" else ("training", "preliminary")
-    dataset = runs.load(place, profile, run.about["seed"], data, parts)
-    size = learning.picture_size(runs.model_of(run.about), profile)
+    dataset = prepare.load(place, profile, run.about["seed"], data, parts)
+    size = prepare.picture_size(storage.model_of(run.about), profile)
     array, table, _ = build_pixels(dataset, data / "cache", *size)
-    return Cells(run, dataset, array, table, np.flatnonzero(apply.unseen(run, dataset, table)))
+    return Cells(run, dataset, array, table, np.flatnonzero(storage.unseen(run, dataset, table)))
 
 
 def measure(cells: Cells, seed: int) -> dict[str, Any]:
     """Judge all methods on some cells."""
     chosen, table = cells.some(seed, CELLS), cells.table
     images, background = cells.array[chosen], np.load(cells.run.folder / "background.npy")
-    model, group = runs.load_model(cells.run.folder), groups.group_ids(table)[chosen]
-    size = learning.picture_size(runs.model_of(cells.run.about), runs.profile_in(cells.run.about))
+    model, group = registry.load_model(cells.run.folder), groups.group_ids(table)[chosen]
+    size = prepare.picture_size(
+        storage.model_of(cells.run.about), storage.profile_in(cells.run.about)
+    )
     labels, masks = table["label"].to_numpy()[chosen], None
-    parts = runs.read_parts(cells.run.folder)
+    parts = storage.read_parts(cells.run.folder)
     learnt = parts[parts["part"] != "test"]
     if cells.dataset.synthetic:
         whole = cause_masks(cells.dataset.root, table["cell_id"].iloc[chosen])
         masks = {key: resize_masks(mask, *size, whole["cell"]) for key, mask in whole.items()}
     methods: dict[str, Any] = {}
-    for method in explain.METHODS:
+    for method in attribution.METHODS:
         try:
-            _, methods[method] = trust.judge(
+            _, methods[method] = sanity.judge(
                 method, model, images, background, labels, group, masks, seed, FEW
             )
         except InputError as error:
@@ -95,16 +101,16 @@ def measure(cells: Cells, seed: int) -> dict[str, Any]:
         "size": size[0],
         "seed": seed,
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "off_cell_area": float((~trust.cell_of(images)).mean()),
-        **runs.environment(),
+        "off_cell_area": float((~sanity.cell_of(images)).mean()),
+        **storage.environment(),
         "methods": methods,
     }
 
 
 def measure_probe(cells: Cells, seed: int) -> dict[str, Any]:
     """Take one thing at a time away from more cells than all methods could explain."""
-    chosen, model = cells.some(seed, PROBED), runs.load_model(cells.run.folder)
-    probed = shortcut.probe(
+    chosen, model = cells.some(seed, PROBED), registry.load_model(cells.run.folder)
+    probed = shortcuts.probe(
         lambda shown: training.predict(model, shown),
         cells.array[chosen],
         np.load(cells.run.folder / "background.npy"),
@@ -147,7 +153,7 @@ def _best(found: dict[str, Any]) -> str:
         values = {m: value(m, column) for m in known if value(m, column) is not None}
         if values:
             best = choose(values, key=values.__getitem__)
-            lines.append(f"- {question}: **{explain.METHODS[best]}**, {values[best]:.2f}")
+            lines.append(f"- {question}: **{attribution.METHODS[best]}**, {values[best]:.2f}")
     return "\n".join(lines)
 
 
@@ -168,10 +174,10 @@ def score_table(found: dict[str, Any], columns: dict[str, str]) -> str:
     ]
     for method, told in found["methods"].items():
         if "refused" in told:
-            lines.append(f"| {explain.METHODS[method]} | {told['refused']} |")
+            lines.append(f"| {attribution.METHODS[method]} | {told['refused']} |")
             continue
         cells = [_told(told.get(column)) for column in columns]
-        lines.append(f"| {explain.METHODS[method]} | " + " | ".join(cells) + " |")
+        lines.append(f"| {attribution.METHODS[method]} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -215,7 +221,7 @@ def _bars(kept: dict[str, Any]) -> str:
         if known:
             held = "held" if max(known.values()) <= bar else "**missed**"
             shown = " and ".join(f"{value:.2f} s ({kind})" for kind, value in known.items())
-            told.append(f"{explain.METHODS[method]}: {shown}, bar {bar:g} s, {held}")
+            told.append(f"{attribution.METHODS[method]}: {shown}, bar {bar:g} s, {held}")
     return "; ".join(told)
 
 
@@ -225,8 +231,8 @@ def render(kept: dict[str, Any]) -> str:
         """# Which explanation to trust for which question
 
 A handsome heat map can come from an untrained network. So every method was put to the same
-tests (`leukhelpers/trust.py`), with the letters of lesson 07. Not for clinical use. In brackets
-95 % intervals, by bootstrap over groups of people; with so few people they are rough.
+tests (`leukhelpers/explain/sanity.py`), with the letters of lesson 07. Not for clinical use. In
+brackets 95 % intervals, by bootstrap over groups of people; with so few people they are rough.
 
 - (a) **adds up**: how far the sum of a map is from the logit difference that it should share out,
   relative to its mean size. 0 is perfect. Grad-CAM shares out nothing.

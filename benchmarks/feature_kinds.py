@@ -14,7 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from leukhelpers import classical, files, groups, handmade, leakage, learning, runs
+from leukhelpers import files
+from leukhelpers.evaluation import leakage
+from leukhelpers.experiments import storage
+from leukhelpers.images import handmade
+from leukhelpers.models import classical, prepare
+from leukhelpers.splits import groups
 
 RESULT = Path(__file__).resolve().parent / "results" / "feature_kinds.json"
 
@@ -22,14 +27,14 @@ RESULT = Path(__file__).resolve().parent / "results" / "feature_kinds.json"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--real", type=Path, required=True)
-    profile, data = runs.PROFILES["fast"], runs.workspace() / "data"
-    dataset = runs.load(parser.parse_args().real, profile, 0, data)
-    prepared = runs.prepare(dataset, profile, 0, data)
-    pixels = learning.pictures("svm", prepared)
+    profile, data = prepare.PROFILES["fast"], files.workspace() / "data"
+    dataset = prepare.load(parser.parse_args().real, profile, 0, data)
+    prepared = prepare.prepare(dataset, profile, 0, data)
+    pixels = prepare.pictures("svm", prepared)
     start = time.perf_counter()
     handmade.measure_cells(pixels, profile.crop)
     speed = len(pixels) / (time.perf_counter() - start)
-    measured, labels = learning.features(prepared), prepared.table["label"].to_numpy()
+    measured, labels = prepare.features(prepared), prepared.table["label"].to_numpy()
     folds = list(groups.grouped_folds(prepared.table, 4, 0))
     found = {}
     for name, columns in handmade.choices().items():
@@ -42,7 +47,7 @@ def main() -> None:
         aurocs = leakage.aurocs(labels, leakage.answer_folds(folds, learn))
         found[name] = aurocs.round(4).tolist()
         print(f"{name}: {aurocs.mean():.3f}")
-    about = runs.describe(prepared)
+    about = storage.describe(prepared)
     about["dataset"] = "fold 0 of the training set of C-NMC 2019"
     about["date"] = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
     files.write_json(RESULT, {**about, "cells_per_second": round(speed, 1), "auroc": found})

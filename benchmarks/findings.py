@@ -19,7 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from leukhelpers import files, runs
+from leukhelpers import files
+from leukhelpers.experiments import storage
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "findings.json"
@@ -179,7 +180,7 @@ def main() -> None:
         "dataset": "twin (synthetic cells), fast profile",
         "seed": [int(seed) for seed in seeds],
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        **runs.environment(),
+        **storage.environment(),
     }
     files.write_json(RESULT, {**about, "findings": found})
     PAGE.write_text(render(files.read_json(RESULT)), "utf-8")

@@ -20,18 +20,20 @@ from typing import Any
 
 import numpy as np
 
-from leukhelpers import files, learning, models, runs
-from leukhelpers.augment import training_batches
+from leukhelpers import files
 from leukhelpers.backend import keras, tf
-from leukhelpers.datasets.images import digest_images, load_image
-from leukhelpers.pixels import build_pixels, crop_and_resize
-from leukhelpers.training import make_deterministic
+from leukhelpers.data.pictures import digest_images, load_image
+from leukhelpers.experiments import storage
+from leukhelpers.images.augmentation import training_batches
+from leukhelpers.images.preprocessing import build_pixels, crop_and_resize
+from leukhelpers.models import networks, prepare
+from leukhelpers.models.training import make_deterministic
 
 RESULT = Path(__file__).resolve().parent / "results" / "input_pipeline.json"
 BATCH, FIRST, STEPS, ROUNDS = 32, 5, 40, 7
 FILES = 1600
 # Of the pictures: that of the pretrained networks, and that which the course's network sees now.
-SIZES = (runs.PROFILES["fast"].size, runs.PROFILES["fast"].box_size)
+SIZES = (prepare.PROFILES["fast"].size, prepare.PROFILES["fast"].box_size)
 
 
 class _Clock(keras.callbacks.Callback):
@@ -102,15 +104,15 @@ def stock_batches(folder: Path, size: int, blended: bool = False) -> tf.data.Dat
     return augmented.repeat().prefetch(tf.data.AUTOTUNE)
 
 
-def training(prepared: runs.Prepared, root: Path) -> dict[str, list[float]]:
+def training(prepared: prepare.Prepared, root: Path) -> dict[str, list[float]]:
     """Images a second of the course's network, fed in several ways."""
     make_deterministic(0)
     size = prepared.profile.box_size
-    model = models.build_cnn(size)
+    model = networks.build_cnn(size)
     # All the work of training, but steps of no length: else the constant batch is soon known by
     # heart, and its vanishing gradients take another time than those of a network that learns.
     model.compile(keras.optimizers.Adam(0.0), keras.losses.BinaryCrossentropy())
-    pixels, labels = learning.pictures("cnn", prepared), prepared.table["label"].to_numpy()
+    pixels, labels = prepare.pictures("cnn", prepared), prepared.table["label"].to_numpy()
     batch = [tf.constant(some[:BATCH], tf.float32) for some in (pixels, labels)]
     constant = tf.data.Dataset.from_tensors((*batch, tf.ones(BATCH))).repeat()
     rows, equal = np.arange(len(pixels)), np.ones(len(pixels))
@@ -130,7 +132,7 @@ def training(prepared: runs.Prepared, root: Path) -> dict[str, list[float]]:
     )
 
 
-def cache(prepared: runs.Prepared) -> dict[str, list[float]]:
+def cache(prepared: prepare.Prepared) -> dict[str, list[float]]:
     """Files a second: one core that decodes and resizes, and the cache being built."""
     some = replace(prepared.dataset, table=prepared.table.iloc[:FILES])
     size, crop = prepared.profile.size, prepared.profile.crop
@@ -156,11 +158,11 @@ def cache(prepared: runs.Prepared) -> dict[str, list[float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--real", type=Path, required=True)
-    profile, data = runs.PROFILES["fast"], runs.workspace() / "data"
-    dataset = runs.load(parser.parse_args().real, profile, 0, data)
-    prepared = runs.prepare(dataset, profile, 0, data)
+    profile, data = prepare.PROFILES["fast"], files.workspace() / "data"
+    dataset = prepare.load(parser.parse_args().real, profile, 0, data)
+    prepared = prepare.prepare(dataset, profile, 0, data)
     root = (dataset.root / prepared.table["path"].iloc[0]).parents[1]
-    cores = runs.environment()["machine"]["cores"]
+    cores = storage.environment()["machine"]["cores"]
     built = cache(prepared)
     found: dict[str, Any] = {"training": {}}
     for size in SIZES:
@@ -180,7 +182,7 @@ def main() -> None:
         "dataset": "fold 0 of the training set of C-NMC 2019",
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "seed": 0,
-        **runs.environment(),
+        **storage.environment(),
     }
     files.write_json(RESULT, {**about, **found})
 

@@ -14,20 +14,23 @@ from pathlib import Path
 
 import numpy as np
 
-from leukhelpers import files, runs, similar
+from leukhelpers import files
 from leukhelpers.datasets import load_dataset
-from leukhelpers.pixels import build_pixels
+from leukhelpers.experiments import storage
+from leukhelpers.images.preprocessing import build_pixels
+from leukhelpers.models import prepare
+from leukhelpers.splits import near_duplicates
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--real", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    profile = runs.PROFILES["fast"]
+    profile = prepare.PROFILES["fast"]
     with tempfile.TemporaryDirectory() as home:
         cells = load_dataset(given.real, home)
         pixels = build_pixels(cells, home, profile.size, profile.crop)
-        pairs = similar.near_duplicates(pixels.array, pixels.table)
+        pairs = near_duplicates.near_duplicates(pixels.array, pixels.table)
     across = pairs[pairs["subject_a"] != pairs["subject_b"]]
     names = np.unique(pairs[["cell_a", "cell_b"]])
     files.write_json(
@@ -35,13 +38,13 @@ if __name__ == "__main__":
         {
             "cells": len(pixels.table),
             "seed": None,  # nothing here is drawn by chance
-            "distance": similar.DISTANCE,
+            "distance": near_duplicates.DISTANCE,
             "pairs": len(pairs),
             "cells_in_pairs": len(names),
             "of_two_subjects": len(across),
             "subjects": sorted({*across["subject_a"], *across["subject_b"]}, key=int),
             "date": datetime.date.today().isoformat(),
-            "machine": runs.environment()["machine"],
+            "machine": storage.environment()["machine"],
         },
     )
     print(files.read_json(given.out))

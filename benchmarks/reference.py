@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from leukhelpers import files
-from leukhelpers.evaluation import MODEL_NAMES
-from leukhelpers.report import titles, told
+from leukhelpers.evaluation.metrics import MODEL_NAMES
+from leukhelpers.experiments.report import titles, told
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"

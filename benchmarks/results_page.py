@@ -20,8 +20,11 @@ import pandas as pd
 
 from benchmarks import reference
 from benchmarks.rivals import COMMAND
-from leukhelpers import decisions, evaluation, files, plots, runs, sweep_table
-from leukhelpers.report import markdown, told
+from leukhelpers import files, plots
+from leukhelpers.evaluation import decisions
+from leukhelpers.evaluation import metrics as evaluation
+from leukhelpers.experiments import storage, sweep_table
+from leukhelpers.experiments.report import markdown, told
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "results_real.json"
@@ -52,7 +55,7 @@ def together(folder: Path) -> tuple[pd.DataFrame, dict[str, str]]:
         raise SystemExit(f"{folder} lacks answers of {', '.join(missing)}.")
     parts = []
     for number in range(len(list(folder.glob("fold*-cnn.csv")))):
-        tables = {name: runs.read_answers(folder / f"fold{number}-{name}.csv") for name in names}
+        tables = {name: storage.read_answers(folder / f"fold{number}-{name}.csv") for name in names}
         part = tables["cnn"].drop(columns="probability")
         for name, table in tables.items():
             assert table["cell_id"].equals(part["cell_id"])
@@ -89,7 +92,7 @@ def keep(folder: Path) -> None:
         "seed": asked["seed"],
         "folds": asked["folds"],
         "profile": asked["profile"]["name"],
-        **runs.environment(),
+        **storage.environment(),
         **measured,
         "cnn_less": compared,
         "people": people.reset_index().to_dict(orient="records"),
@@ -105,7 +108,7 @@ def keep_sweep(folder: Path) -> None:
         raise SystemExit(f"{folder} holds no sweep of trainings that are all done.")
     own = table[table["answered_by"] == table["model"]]
     wide = own.pivot(index=["run", "model", "seed", "seconds"], columns="metric", values="value")
-    about = [runs.read_run(folder / "runs" / run / "run") for run in table["run"].unique()]
+    about = [storage.read_run(folder / "runs" / run / "run") for run in table["run"].unique()]
     if {(run.about["images"], run.about["synthetic"]) for run in about} != {(3527, False)}:
         raise SystemExit(f"{folder} is of other cells than fold 0 of C-NMC 2019.")
     held_out = {tuple(sorted(run.predictions["subject"].unique())) for run in about}

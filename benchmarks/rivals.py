@@ -19,8 +19,8 @@ from typing import Any
 from benchmarks import reference
 from benchmarks.cnn_ideas import write_page
 from leukhelpers import files
-from leukhelpers.evaluation import MODEL_NAMES
-from leukhelpers.report import told
+from leukhelpers.evaluation.metrics import MODEL_NAMES
+from leukhelpers.experiments.report import told
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "rivals_real.json"

@@ -30,8 +30,10 @@ import pandas as pd
 import psutil
 from PIL import Image
 
-from leukhelpers import files, plots, runs
-from leukhelpers.datasets.images import read_image
+from leukhelpers import files, plots
+from leukhelpers.data.pictures import read_image
+from leukhelpers.experiments import storage
+from leukhelpers.models import cnn, prepare
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -72,7 +74,7 @@ class Memory(threading.Thread):
 
 def cells_of(work: Path) -> tuple[Path, pd.DataFrame]:
     """Draw a twin once, and cut its cells to small files."""
-    from leukhelpers.datasets.twin import read_causes, write_twin
+    from leukhelpers.synthetic.twin import read_causes, write_twin
 
     root = write_twin(work / "twin", n_images=1200, n_subjects=28, seed=SEED)
     plan = read_causes(root).drop_duplicates("drawn_as")  # no picture of two subjects
@@ -110,10 +112,11 @@ def measure_one(home: Path) -> dict[str, Any]:
     """Take one delivery through table, cache and some steps of training."""
     from dataclasses import replace
 
-    from leukhelpers import groups, models, training
     from leukhelpers.backend import keras
     from leukhelpers.datasets import load_dataset
-    from leukhelpers.pixels import build_pixels
+    from leukhelpers.images.preprocessing import build_pixels
+    from leukhelpers.models import networks, training
+    from leukhelpers.splits import groups
 
     class Some(keras.callbacks.Callback):
         """Time some steps, the first few aside, and end the training."""
@@ -140,12 +143,12 @@ def measure_one(home: Path) -> dict[str, Any]:
     found |= {"cache_seconds": time.perf_counter() - clock, "cache_gb": memory.take()}
     found["cache_file_gb"] = round(array.nbytes / 2**30, 3)
     settings = replace(
-        runs.training_settings(runs.profile_of("fast")),
+        cnn.training_settings(prepare.profile_of("fast")),
         epochs=1, batch_size=BATCH, early_stopping=False,
     )  # fmt: skip
     labels, some = table["label"].to_numpy(), Some()
     with training.devices().scope():
-        model = models.build_cnn(SIZE, seed=SEED)
+        model = networks.build_cnn(SIZE, seed=SEED)
     clock = time.perf_counter()
     training.fit(model, array, labels, split, settings, SEED, [some])
     learnt = len(split.train) + len(split.validation)
@@ -164,7 +167,7 @@ def measure_one(home: Path) -> dict[str, Any]:
 def about() -> dict[str, Any]:
     """Tell when and where this is measured."""
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
-    return {"date": now, "seed": SEED, **runs.environment()}
+    return {"date": now, "seed": SEED, **storage.environment()}
 
 
 def measure_cells(work: Path, numbers: Sequence[int] = NUMBERS) -> None:
@@ -200,7 +203,7 @@ def measure_workers(work: Path) -> None:
         home = Path(folder)
         grid = home / "eight.yaml"
         head = f"what: train\nfixed: {{model: {MODELS_OF_EIGHT}, dataset: {home / 'twin'}}}\n"
-        from leukhelpers.datasets.twin import write_twin
+        from leukhelpers.synthetic.twin import write_twin
 
         write_twin(home / "twin", n_images=600, n_subjects=28, seed=SEED)
         warm = f"{head}grid: {{seed: [100]}}\n"
@@ -336,7 +339,7 @@ def render(found: dict[str, Any], workers: dict[str, Any] | None) -> str:
         "`leuk sweep` over the parts.",
         f"- **An epoch**: {epoch_h:.0f} hours on these two cores, at {SIZE} pixels, without the "
         "second task and the mixed cells of the course's own training. That is work for a GPU: "
-        "`leukhelpers.training` uses every GPU that TensorFlow sees, on one machine "
+        "`leukhelpers.models.training` uses every GPU that TensorFlow sees, on one machine "
         "(`MirroredStrategy`); what it reads from the cache by random row then wants a disk of "
         "solid state.",
         "- **Which engine**: Dask for table, caches, classical models and sweeps; TensorFlow "

@@ -30,9 +30,15 @@ import psutil
 import requests
 
 from benchmarks import reference, strangers
-from leukhelpers import evaluation, export, familiar, files, groups, learning, runs, serve
-from leukhelpers.datasets.images import read_image
-from leukhelpers.pixels import crop_and_resize
+from leukhelpers import files
+from leukhelpers.data.pictures import read_image
+from leukhelpers.evaluation import metrics
+from leukhelpers.experiments import storage
+from leukhelpers.images.preprocessing import crop_and_resize
+from leukhelpers.models import ood, prepare, registry
+from leukhelpers.serving import export
+from leukhelpers.serving import predict as serve
+from leukhelpers.splits import groups
 
 RESULTS = Path(__file__).parent / "results" / "serving_real.json"
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "serving.md"
@@ -57,11 +63,11 @@ def cores_used() -> tuple[float, float, float]:
     return time.monotonic(), busy, sum(psutil.Process().cpu_times()[:4])
 
 
-def refusals(prepared: runs.Prepared, others: Path) -> dict[str, Any]:
+def refusals(prepared: prepare.Prepared, others: Path) -> dict[str, Any]:
     """Fit on the known subjects of many splits; count who passes and who is refused."""
     pixels, (size, crop) = (
-        learning.pictures("cnn", prepared),
-        learning.picture_size("cnn", prepared.profile),
+        prepare.pictures("cnn", prepared),
+        prepare.picture_size("cnn", prepared.profile),
     )
 
     def small(pictures: list[np.ndarray]) -> np.ndarray:
@@ -76,10 +82,10 @@ def refusals(prepared: runs.Prepared, others: Path) -> dict[str, Any]:
     folds, counts = [], {kind: len(pictures) for kind, pictures in kinds.items()}
     for seed in SEEDS:
         for number, split in enumerate(groups.grouped_folds(prepared.table, 4, seed)):
-            learnt = runs.fit_familiar(prepared, split)
-            passed = familiar.distance(learnt, pixels[split.test]) <= learnt["limit"]
+            learnt = storage.fit_familiar(prepared, split)
+            passed = ood.distance(learnt, pixels[split.test]) <= learnt["limit"]
             by_subject = pd.Series(passed).groupby(prepared.table["subject"].to_numpy()[split.test])
-            elsewhere = familiar.distance(learnt, foreign) <= learnt["limit"]
+            elsewhere = ood.distance(learnt, foreign) <= learnt["limit"]
             folds.append(
                 {
                     "seed": seed,
@@ -89,7 +95,7 @@ def refusals(prepared: runs.Prepared, others: Path) -> dict[str, Any]:
                     "worst_subject": float(by_subject.mean().min()),
                     "elsewhere": pd.Series(elsewhere).groupby(away.to_numpy()).mean().to_dict(),
                     "refused": {
-                        kind: float((familiar.distance(learnt, p) > learnt["limit"]).mean())
+                        kind: float((ood.distance(learnt, p) > learnt["limit"]).mean())
                         for kind, p in kinds.items()
                     },
                 }
@@ -110,7 +116,9 @@ def _place(path: Path, root: Path) -> str:
     return "final test, 600×600" if "final" in name else "preliminary test"
 
 
-def decisions_of(served: serve.Served, prepared: runs.Prepared, run: runs.Run) -> dict[str, Any]:
+def decisions_of(
+    served: serve.Served, prepared: prepare.Prepared, run: storage.Run
+) -> dict[str, Any]:
     """Answer the held-out cells as the page would."""
     held = run.predictions
     by_id = prepared.table.set_index("cell_id")
@@ -123,7 +131,7 @@ def decisions_of(served: serve.Served, prepared: runs.Prepared, run: runs.Run) -
         if told["answer"] is not None:
             named[row] = served.classes.index(told["answer"])
     n, answered = len(held), ~np.isnan(named)
-    rivals = {name: held[evaluation.MODEL_COLUMNS[name]] >= 0.5 for name in ("area", "majority")}
+    rivals = {name: held[metrics.MODEL_COLUMNS[name]] >= 0.5 for name in ("area", "majority")}
     return {
         "cells": n,
         "subjects": int(held["subject"].nunique()),
@@ -139,7 +147,7 @@ def decisions_of(served: serve.Served, prepared: runs.Prepared, run: runs.Run) -
 
 def latencies(served: serve.Served, contents: list[bytes], copies: Path) -> dict[str, Any]:
     """Time one picture: by each way to ask the network, and from file to answer."""
-    model = runs.load_model(served.run.folder)
+    model = registry.load_model(served.run.folder)
     cell = np.load(served.run.folder / "background.npy")[:1].astype(np.float32)
     asks = {
         "model.predict": lambda: model.predict(cell, verbose=0),
@@ -233,10 +241,10 @@ def load(
 
 def measure(run_folder: Path, dataset: str, others: Path, seconds: float) -> None:
     data = files.workspace() / "data"
-    run = runs.read_run(run_folder)
-    profile = runs.profile_in(run.about)
-    cells = runs.load(dataset, profile, run.about["seed"], data)
-    prepared = runs.prepare(cells, profile, run.about["seed"], data)
+    run = storage.read_run(run_folder)
+    profile = storage.profile_in(run.about)
+    cells = prepare.load(dataset, profile, run.about["seed"], data)
+    prepared = prepare.prepare(cells, profile, run.about["seed"], data)
     served = serve.load(run_folder, data / "cache")
     with tempfile.TemporaryDirectory() as place:
         copies = {
@@ -268,8 +276,8 @@ def measure(run_folder: Path, dataset: str, others: Path, seconds: float) -> Non
             "page": {"single": single, "crowd": crowd},
             "others_busy": max(0.0, float((busy - own) / (taken * psutil.cpu_count()))),
             "date": time.strftime("%Y-%m-%d"),
-            "machine": {**runs.environment()["machine"], "processor": platform.machine()},
-            "versions": runs.environment()["versions"],
+            "machine": {**storage.environment()["machine"], "processor": platform.machine()},
+            "versions": storage.environment()["versions"],
         },
     )
 

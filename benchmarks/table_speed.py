@@ -22,9 +22,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from leukhelpers import files, groups
-from leukhelpers.cells import parse_name, validate
-from leukhelpers.datasets.folder import read_own
+from leukhelpers import files
+from leukhelpers.data.folder import read_own
+from leukhelpers.data.schema import parse_name, validate
+from leukhelpers.splits import groups
 
 CELLS, SUBJECTS, SHARED, REPEATS, SEED = 100_000, 700, 20, 2, 0
 
@@ -129,7 +130,7 @@ def best(case: Callable[[Path], dict[str, float]], folder: Path) -> dict[str, An
 
 
 if __name__ == "__main__":
-    from leukhelpers import runs
+    from leukhelpers.experiments import storage
 
     with tempfile.TemporaryDirectory() as temporary:
         write_own(Path(temporary))
@@ -137,7 +138,7 @@ if __name__ == "__main__":
             "what": f"table, groups and splits of {CELLS:,} cells, the best of {REPEATS} runs",
             "seed": SEED,
             "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            **runs.environment(),
+            **storage.environment(),
             "cells": CELLS,
             f"{SUBJECTS} subjects": best(few_subjects, Path(temporary)),
             "each cell its own subject": best(many_subjects, Path(temporary)),

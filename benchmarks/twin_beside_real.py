@@ -34,11 +34,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from leukhelpers import epochs, groups, models, runs, training
-from leukhelpers.cells import ALL, HEM, parse_name
-from leukhelpers.datasets import twin
-from leukhelpers.datasets.images import pixel_digest, read_image
-from leukhelpers.pixels import crop_and_resize
+from leukhelpers.data.pictures import pixel_digest, read_image
+from leukhelpers.data.schema import ALL, HEM, parse_name
+from leukhelpers.images.preprocessing import crop_and_resize
+from leukhelpers.models import epochs, networks, prepare, training
+from leukhelpers.splits import groups
+from leukhelpers.synthetic import twin
 
 SHAPE = ["area", "eccentricity", "solidity", "form_factor", "extent"]
 COLOUR = [f"{channel}_{number}" for number in ("mean", "sd") for channel in "rgb"]
@@ -131,7 +132,7 @@ def _shading(grey: np.ndarray, mask: np.ndarray) -> dict[str, float]:
 
 def measure_and_shrink(rgb: np.ndarray) -> dict:
     """Measure one cell, and keep it as the network would see it."""
-    profile = runs.PROFILES["fast"]
+    profile = prepare.PROFILES["fast"]
     small = crop_and_resize(rgb, profile.size, profile.crop)
     return {"small": small, "sha256": pixel_digest(rgb), **measure(rgb)}
 
@@ -205,7 +206,7 @@ def learned_by_cnn(cells: pd.DataFrame, seed: int) -> dict[str, dict[str, float]
         scores = []
         for split in splits:
             training.make_deterministic(seed)
-            model = models.build_cnn(side, seed=seed)
+            model = networks.build_cnn(side, seed=seed)
             history = training.fit(model, small, labels, split, short, seed)
             answers = training.predict(model, small, split.test)
             scores.append(roc_auc_score(labels[split.test], answers))

@@ -36,9 +36,12 @@ run: str = ""  # folder for results; empty for one named after the three above
 import numpy as np
 from IPython.display import Markdown
 
-from leukhelpers import evaluation, inspection, lesson, plots
-from leukhelpers.datasets import cards
-from leukhelpers.quiz import check
+from leukhelpers import plots
+from leukhelpers.course import lesson
+from leukhelpers.course.exercises import check
+from leukhelpers.data import cards
+from leukhelpers.evaluation import metrics
+from leukhelpers.splits import inspection
 
 here = lesson.begin("00", dataset, profile, seed, run)
 
@@ -135,10 +138,10 @@ print(f"accuracy of the answer that never looks: {(labels == always_all).mean():
 # only the column *recall* matters now; the others come in lesson 06.)
 
 # %% tags=["nbval-check-output"]
-evaluation.classification_report(labels, always_all).round(2).fillna("")
+metrics.classification_report(labels, always_all).round(2).fillna("")
 
 # %% tags=["nbval-check-output"]
-score = evaluation.metrics(labels, always_all)
+score = metrics.metrics(labels, always_all)
 print(f"accuracy          {score['accuracy']:.2f}")
 print(f"balanced accuracy {score['balanced_accuracy']:.2f}   (0.50 is what guessing gives)")
 

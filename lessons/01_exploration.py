@@ -31,9 +31,11 @@ run: str = ""  # folder for results; empty for one named after the three above
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from leukhelpers import features, lesson, plots
-from leukhelpers.cells import ALL, HEM, parse_name
-from leukhelpers.quiz import check
+from leukhelpers import plots
+from leukhelpers.course import lesson
+from leukhelpers.course.exercises import check
+from leukhelpers.data.schema import ALL, HEM, parse_name
+from leukhelpers.images import features
 
 here = lesson.begin("01", dataset, profile, seed, run)
 prepared = here.prepare()

@@ -35,9 +35,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from leukhelpers import features, groups, leakage, lesson, plots, similar
-from leukhelpers.datasets import cards
-from leukhelpers.quiz import check
+from leukhelpers import plots
+from leukhelpers.course import lesson
+from leukhelpers.course.exercises import check
+from leukhelpers.data import cards
+from leukhelpers.evaluation import leakage
+from leukhelpers.images import features
+from leukhelpers.splits import groups, near_duplicates
 
 here = lesson.begin("02", dataset, profile, seed, run)
 prepared = here.prepare()
@@ -101,7 +105,7 @@ if len(two_names):
 # picture looks like. It may be wrong, so such pairs are shown to a person and join nobody.
 
 # %% tags=["nbval-check-output"]
-alike = similar.near_duplicates(pixels, table)
+alike = near_duplicates.near_duplicates(pixels, table)
 print("pairs that look alike without being equal:", len(alike))
 if len(alike):
     print(alike[["cell_a", "cell_b", "distance"]].head().to_string(index=False))

@@ -33,10 +33,13 @@ import inspect
 import numpy as np
 import pandas as pd
 
-from leukhelpers import augment, features, lesson, models, plots
-from leukhelpers.datasets.images import read_image
-from leukhelpers.pixels import crop_and_resize
-from leukhelpers.quiz import check
+from leukhelpers import plots
+from leukhelpers.course import lesson
+from leukhelpers.course.exercises import check
+from leukhelpers.data.pictures import read_image
+from leukhelpers.images import augmentation, features
+from leukhelpers.images.preprocessing import crop_and_resize
+from leukhelpers.models import networks
 
 here = lesson.begin("03", dataset, profile, seed, run)
 prepared = here.prepare()
@@ -140,7 +143,7 @@ print(f"white, scaled once: {once.max():.3f}; scaled twice: {twice.max():.3f}, n
 # pixels from 0 to 255. Then the training, the web page and the explanations cannot disagree.
 
 # %% tags=["nbval-check-output"]
-network = models.build_cnn(size)
+network = networks.build_cnn(size)
 print([layer.name for layer in network.layers[:3]], "takes", network.input_shape)
 
 # %% [markdown]
@@ -152,7 +155,7 @@ print([layer.name for layer in network.layers[:3]], "takes", network.input_shape
 # changes contrast, brightness and stain.
 
 # %%
-print(inspect.getsource(augment.augment_batch))
+print(inspect.getsource(augmentation.augment_batch))
 
 # %% [markdown]
 # Turning, mirroring and zooming are *one* matrix and one resampling, since each resampling blurs a
@@ -161,7 +164,7 @@ print(inspect.getsource(augment.augment_batch))
 # %% tags=["nbval-check-output", "slide"]
 typical = sample[np.argsort(reaches)[len(reaches) // 2]]
 batch = np.repeat(pixels[typical][None], 12, axis=0)
-augmented = augment.augment_batch(batch, (seed, 0)).numpy()
+augmented = augmentation.augment_batch(batch, (seed, 0)).numpy()
 figure = plots.montage(
     augmented.round().astype(np.uint8),
     [""] * 12,
@@ -177,8 +180,8 @@ here.show(figure, "augmented", "One cell, turned, mirrored, zoomed and recoloure
 # was augmented.
 
 # %% tags=["nbval-check-output"]
-again = augment.augment_batch(batch, (seed, 0)).numpy()
-other = augment.augment_batch(batch, (seed, 1)).numpy()
+again = augmentation.augment_batch(batch, (seed, 0)).numpy()
+other = augmentation.augment_batch(batch, (seed, 1)).numpy()
 print("same seed, same pictures:     ", bool((augmented == again).all()))
 print("another seed, other pictures: ", bool((augmented != other).any()))
 corners = augmented[:, [0, 0, -1, -1], [0, -1, 0, -1]]

@@ -31,9 +31,14 @@ run: str = ""  # folder for results; empty for one named after the three above
 import numpy as np
 import pandas as pd
 
-from leukhelpers import classical, groups, handmade, leakage, learning, lesson, plots
-from leukhelpers.evaluation import MODEL_NAMES
-from leukhelpers.quiz import check
+from leukhelpers import plots
+from leukhelpers.course import lesson
+from leukhelpers.course.exercises import check
+from leukhelpers.evaluation import leakage
+from leukhelpers.evaluation.metrics import MODEL_NAMES
+from leukhelpers.images import handmade
+from leukhelpers.models import classical, prepare
+from leukhelpers.splits import groups
 
 here = lesson.begin("04", dataset, profile, seed, run)
 prepared = here.prepare()
@@ -47,7 +52,7 @@ table, split, note = prepared.table, prepared.split, prepared.dataset.note
 # grain of the chromatin is gone, and measure each cell.
 
 # %%
-measured = learning.features(prepared)
+measured = prepare.features(prepared)
 measured.head(3).round(2)
 
 # %% tags=["nbval-check-output"]

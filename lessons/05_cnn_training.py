@@ -31,17 +31,12 @@ run: str = ""  # folder for results; empty for one named after the three above
 import numpy as np
 import pandas as pd
 
-from leukhelpers import (
-    classical,
-    epochs,
-    evaluation,
-    lesson,
-    models,
-    plots,
-    runs,
-    training,
-)
-from leukhelpers.quiz import check
+from leukhelpers import plots
+from leukhelpers.course import lesson
+from leukhelpers.course.exercises import check
+from leukhelpers.evaluation import metrics
+from leukhelpers.experiments import storage
+from leukhelpers.models import classical, cnn, epochs, networks, training
 
 here = lesson.begin("05", dataset, profile, seed, run)
 prepared = here.prepare()
@@ -53,10 +48,10 @@ labels = table["label"].to_numpy()
 #
 # The paper describes a network of convolutions, batch normalisation, ReLU, max pooling, dropout
 # and a sigmoid. Here is ours, a line a layer: its name, and what it hands to the next, as height ×
-# width × number of maps. (For the curious: the code is `models.build_cnn`.)
+# width × number of maps. (For the curious: the code is `networks.build_cnn`.)
 
 # %% tags=["nbval-check-output"]
-untrained = models.build_cnn(prepared.profile.box_size, seed=seed)
+untrained = networks.build_cnn(prepared.profile.box_size, seed=seed)
 for layer in untrained.layers:
     print(f"{layer.name:12s}", " × ".join(str(length) for length in layer.output.shape[1:]))
 
@@ -112,12 +107,12 @@ print({name: round(weights[label], 2) for label, name in enumerate(("HEM", "ALL"
 # mirrored, zoomed and slightly recolored (lesson 03).
 
 # %%
-settings = runs.training_settings(prepared.profile)
+settings = cnn.training_settings(prepared.profile)
 print(f"at most {settings.epochs} epochs, {settings.batch_size} cells per step,")
 print(f"longest step {settings.learning_rate}, patience {settings.patience} epochs")
 
 # %%
-model, every_epoch, held_back = runs.train(prepared, callbacks=[training.print_training()])
+model, every_epoch, held_back = cnn.train(prepared, callbacks=[training.print_training()])
 history = epochs.watched_epochs(every_epoch)
 best = epochs.kept_epoch(history, settings)
 
@@ -165,12 +160,12 @@ here.show(
 # people. One looks at the area only; one looks at nothing.
 
 # %% tags=["slide"]
-baselines = runs.fit_baselines(prepared, split)
-validation = runs.answers_beside(held_back, baselines, prepared, split.validation)
+baselines = storage.fit_baselines(prepared, split)
+validation = storage.answers_beside(held_back, baselines, prepared, split.validation)
 compared = pd.DataFrame(
     {
-        evaluation.MODEL_NAMES[name]: evaluation.metrics(validation["label"], validation[column])
-        for name, column in evaluation.MODEL_COLUMNS.items()
+        metrics.MODEL_NAMES[name]: metrics.metrics(validation["label"], validation[column])
+        for name, column in metrics.MODEL_COLUMNS.items()
     }
 ).T
 compared[["accuracy", "balanced_accuracy", "auroc"]].astype(float).round(3)
@@ -188,7 +183,7 @@ pd.set_option("display.max_colwidth", None)
 tried = pd.DataFrame(ideas["ideas"])
 rivals = lesson.measured("rivals_real")["over_folds"]
 beside = {
-    evaluation.MODEL_NAMES[name]: {"auroc": rivals[name]["auroc"]["mean"]}
+    metrics.MODEL_NAMES[name]: {"auroc": rivals[name]["auroc"]["mean"]}
     | {"sd": rivals[name]["auroc"]["sd"]}
     for name in ("majority", "area", "svm")
 }
@@ -224,7 +219,7 @@ pd.concat([pd.DataFrame(beside).T, tried.set_index("about")])[columns].astype(fl
 # for its four quarter turns are averaged.
 
 # %%
-saved = runs.save_run(here.run, prepared, model, every_epoch, held_back)
+saved = storage.save_run(here.run, prepared, model, every_epoch, held_back)
 here.record(
     parameters=int(model.count_params()),
     epochs=len(history),

@@ -32,14 +32,18 @@ run: str = ""  # folder for results; empty for one named after the three above
 import numpy as np
 import pandas as pd
 
-from leukhelpers import epochs, evaluation, lesson, plots, report, runs
-from leukhelpers.cells import CLASS_NAMES
-from leukhelpers.quiz import check
+from leukhelpers import plots
+from leukhelpers.course import lesson
+from leukhelpers.course.exercises import check
+from leukhelpers.data.schema import CLASS_NAMES
+from leukhelpers.evaluation import metrics as evaluation
+from leukhelpers.experiments import report, storage
+from leukhelpers.models import cnn, epochs
 
 here = lesson.begin("06", dataset, profile, seed, run)
 prepared = here.prepare()
 note = prepared.dataset.note
-trained = runs.ensure_run(here.run, prepared)
+trained = storage.ensure_run(here.run, prepared)
 predictions = trained.predictions
 
 # %% [markdown]
@@ -70,7 +74,7 @@ figure = plots.learning_curves(
     watched,
     title="Our network: loss and accuracy over the epochs",
     note=note,
-    kept_epoch=epochs.kept_epoch(watched, runs.training_settings(prepared.profile)),
+    kept_epoch=epochs.kept_epoch(watched, cnn.training_settings(prepared.profile)),
 )
 here.show(figure, "curves", "Loss and accuracy of training and validation over the epochs.")
 

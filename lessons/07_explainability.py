@@ -33,16 +33,21 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from leukhelpers import explain, groups, learning, lesson, plots, runs, shortcut, training, trust
-from leukhelpers.pixels import resize_masks
-from leukhelpers.quiz import check
+from leukhelpers import plots
+from leukhelpers.course import lesson
+from leukhelpers.course.exercises import check
+from leukhelpers.experiments import storage
+from leukhelpers.explain import attribution, sanity, shortcuts
+from leukhelpers.images.preprocessing import resize_masks
+from leukhelpers.models import prepare, registry, training
+from leukhelpers.splits import groups
 
 here = lesson.begin("07", dataset, profile, seed, run)
 prepared = here.prepare()
 table, note = prepared.table, prepared.dataset.note
-pixels = learning.pictures("cnn", prepared)  # each cell in its own box, as the network sees it
-trained = runs.ensure_run(here.run, prepared)
-model = runs.load_model(trained.folder)
+pixels = prepare.pictures("cnn", prepared)  # each cell in its own box, as the network sees it
+trained = storage.ensure_run(here.run, prepared)
+model = registry.load_model(trained.folder)
 
 # %% [markdown]
 # A **heat map** colours each place of a picture by how much it moved the network's answer. These
@@ -88,7 +93,7 @@ titles = [
 
 # %%
 background = np.load(trained.folder / "background.npy")
-shap_values = explain.shap_gradient(model, images, background, n_samples=100, seed=seed)
+shap_values = attribution.shap_gradient(model, images, background, n_samples=100, seed=seed)
 by_pixel = shap_values.sum(axis=-1)
 print("one number for each pixel and colour:", shap_values.shape)
 
@@ -100,7 +105,7 @@ print("one number for each pixel and colour:", shap_values.shape)
 # deserves no story.
 
 # %%
-expected = explain.logits(model, images) - explain.logits(model, background).mean()
+expected = attribution.logits(model, images) - attribution.logits(model, background).mean()
 pd.DataFrame(
     {"logit minus background": expected, "sum of SHAP values": by_pixel.sum(axis=(1, 2))},
     index=titles,
@@ -116,11 +121,11 @@ pd.DataFrame(
 # quick and only shows what speaks *for* ALL.
 
 # %%
-print(inspect.getsource(explain.grad_cam).split('"""')[2])
+print(inspect.getsource(attribution.grad_cam).split('"""')[2])
 
 # %% tags=["nbval-check-output", "slide"]
-fade = explain.integrated_gradients(model, images, background).sum(axis=-1)
-cam = explain.grad_cam(model, images)
+fade = attribution.integrated_gradients(model, images, background).sum(axis=-1)
+cam = attribution.grad_cam(model, images)
 maps = {"SHAP": by_pixel, "integrated gradients": fade, "Grad-CAM": cam}
 figure = plots.attribution_grid(
     images, maps, titles, title="What moved the network, by three methods", note=note
@@ -145,9 +150,9 @@ here.show(
 # do its maps look like?
 
 # %% tags=["nbval-check-output", "slide"]
-ignorant = trust.randomise_weights(model, seed=seed + 1)
-ignorant_cam = explain.grad_cam(ignorant, images)
-ignorant_shap = explain.shap_gradient(ignorant, images, background, 50, seed).sum(axis=-1)
+ignorant = sanity.randomise_weights(model, seed=seed + 1)
+ignorant_cam = attribution.grad_cam(ignorant, images)
+ignorant_shap = attribution.shap_gradient(ignorant, images, background, 50, seed).sum(axis=-1)
 figure = plots.attribution_grid(
     images,
     {"SHAP, untrained": ignorant_shap, "Grad-CAM, untrained": ignorant_cam},
@@ -172,16 +177,16 @@ here.show(figure, "untrained", "The same six cells explained by a network with r
 # the cells.
 
 # %% tags=["nbval-check-output", "slide"]
-quick_shap = partial(explain.shap_gradient, background=background, n_samples=20, seed=seed)
+quick_shap = partial(attribution.shap_gradient, background=background, n_samples=20, seed=seed)
 methods = {
     "SHAP": lambda network, cells: quick_shap(network, cells).sum(axis=-1),
-    "integrated gradients": lambda network, cells: explain.explain_pixels(
+    "integrated gradients": lambda network, cells: attribution.explain_pixels(
         "integrated", network, cells, background
     ),
-    "Grad-CAM": explain.grad_cam,
+    "Grad-CAM": attribution.grad_cam,
 }
 alike = pd.DataFrame(
-    {name: trust.cascade(model, way, images[::2], seed) for name, way in methods.items()}
+    {name: sanity.cascade(model, way, images[::2], seed) for name, way in methods.items()}
 )
 figure = plots.forgetting_lines(
     alike, title="What is left of each map while the network forgets", note=note
@@ -193,12 +198,12 @@ here.show(figure, "forgetting", "Rank correlation of maps with the first, as lay
 # only *where* a map is strong, as the eye does:
 
 # %%
-inside = trust.cell_of(images)
+inside = sanity.cell_of(images)
 similarity = pd.DataFrame(
     {
-        "SHAP, signed": trust.rank_similarity(by_pixel, ignorant_shap, inside),
-        "SHAP, strength": trust.rank_similarity(abs(by_pixel), abs(ignorant_shap), inside),
-        "Grad-CAM": trust.rank_similarity(cam, ignorant_cam, inside),
+        "SHAP, signed": sanity.rank_similarity(by_pixel, ignorant_shap, inside),
+        "SHAP, strength": sanity.rank_similarity(abs(by_pixel), abs(ignorant_shap), inside),
+        "Grad-CAM": sanity.rank_similarity(cam, ignorant_cam, inside),
     },
     index=titles,
 )
@@ -221,8 +226,8 @@ similarity.round(2).astype(object).where(similarity.notna(), "blank map")
 # score of the map: 0 is no better than chance. A cell's score hangs on no other cell.
 
 # %% tags=["nbval-check-output", "slide"]
-found = {name: trust.curves(model, images, map_, background, seed) for name, map_ in maps.items()}
-found["SHAP, untrained"] = trust.curves(model, images, ignorant_shap, background, seed)
+found = {name: sanity.curves(model, images, map_, background, seed) for name, map_ in maps.items()}
+found["SHAP, untrained"] = sanity.curves(model, images, ignorant_shap, background, seed)
 figure = plots.deletion_curves(
     found, title="What a map names first should be missed first", note=note
 )
@@ -242,7 +247,7 @@ pd.Series({name: curve.scores.mean() for name, curve in found.items()}, name="sc
 
 # %%
 shares = pd.DataFrame(
-    {name: trust.off_cell_share(map_, images) for name, map_ in maps.items()}, index=titles
+    {name: sanity.off_cell_share(map_, images) for name, map_ in maps.items()}, index=titles
 )
 pd.DataFrame(
     {"share beside the cell": shares.mean(), "by area of the picture": (~inside).mean()}
@@ -272,13 +277,13 @@ ill_maps["SHAP, untrained"] = methods["SHAP"](ignorant, pixels[ill])
 
 # %%
 if prepared.dataset.synthetic:
-    from leukhelpers.datasets.twin import cause_masks
+    from leukhelpers.synthetic.twin import cause_masks
 
     masks = cause_masks(prepared.dataset.root, table["cell_id"].iloc[ill])
-    size = learning.picture_size("cnn", prepared.profile)
+    size = prepare.picture_size("cnn", prepared.profile)
     small = {name: resize_masks(mask, *size, masks["cell"]) for name, mask in masks.items()}
-    by_cause = {n: trust.by_cause(map_, small, people, seed) for n, map_ in ill_maps.items()}
-    area = {cause: small[cause].sum() / small["cell"].sum() for cause in trust.CAUSES}
+    by_cause = {n: sanity.by_cause(map_, small, people, seed) for n, map_ in ill_maps.items()}
+    area = {cause: small[cause].sum() / small["cell"].sum() for cause in sanity.CAUSES}
     print("share of the cell:", ", ".join(f"{cause} {x:.0%}" for cause, x in area.items()))
 
 # %% tags=["nbval-check-output"]
@@ -310,7 +315,7 @@ if prepared.dataset.synthetic:
 # same map? Again by rank correlation, so 1 is steady.
 
 # %%
-steady = {name: trust.stability(model, way, images, maps[name]) for name, way in methods.items()}
+steady = {name: sanity.stability(model, way, images, maps[name]) for name, way in methods.items()}
 pd.DataFrame(steady, index=titles).round(2)
 
 # %% [markdown]
@@ -325,7 +330,7 @@ pd.DataFrame(steady, index=titles).round(2)
 
 # %%
 some = np.random.default_rng(seed).permutation(prepared.split.test)[:150]
-probed = shortcut.probe(
+probed = shortcuts.probe(
     partial(training.predict, model), pixels[some], background, table["label"].to_numpy()[some]
 )
 probed.round(2)
@@ -346,9 +351,9 @@ probed.round(2)
 
 # %%
 sums = {"SHAP": "shap", "integrated gradients": "integrated"}
-expected = {n: explain.expected_sum(key, model, images, background) for n, key in sums.items()}
+expected = {n: attribution.expected_sum(key, model, images, background) for n, key in sums.items()}
 mine = {
-    "(a) adds up": {n: trust.completeness(maps[n].sum(axis=(1, 2)), expected[n]) for n in sums},
+    "(a) adds up": {n: sanity.completeness(maps[n].sum(axis=(1, 2)), expected[n]) for n in sums},
     "(b) untrained": alike.iloc[-1],
     "(c) faithful": {name: found[name].scores.mean() for name in maps},
     "(d) beside the cell": shares.mean(),
@@ -364,7 +369,7 @@ pd.DataFrame(mine).T.sort_index().round(2)
 # and the commands that measure.
 
 # %%
-trust.score_table(lesson.measured("explanations_real")["methods"]).round(2)
+sanity.score_table(lesson.measured("explanations_real")["methods"]).round(2)
 
 # %% [markdown]
 # *SHAP by regions* hides parts of the picture and asks the network again, with no gradients at all;
@@ -417,15 +422,15 @@ check("07.2", answer)
 # picture has it, a speck on the lens perhaps; in the other only those of ALL cells, and the network
 # has learnt it. Which one, `"A"` or `"B"`?
 #
-# If the maps leave you in doubt: `shortcut.reads_beside(lab.model, cells, maps)` blacks out
+# If the maps leave you in doubt: `shortcuts.reads_beside(lab.model, cells, maps)` blacks out
 # everything beside the cells and asks again. Its `moved` is how far the logits go then, on average,
 # in units of their own spread over these cells: near 0 nothing was read there.
 
 # %% tags=["nbval-check-output", "slide"]
-labs = shortcut.laboratories(prepared.pixels, table["label"].to_numpy(), seed)
+labs = shortcuts.laboratories(prepared.pixels, table["label"].to_numpy(), seed)
 some_ill = {name: lab.images[lab.labels == 1][:3] for name, lab in labs.items()}
 its_maps = {
-    f"SHAP, network {name}": explain.shap_gradient(
+    f"SHAP, network {name}": attribution.shap_gradient(
         lab.model, some_ill[name], lab.background, n_samples=50, seed=seed
     ).sum(axis=-1)
     for name, lab in labs.items()
@@ -437,7 +442,7 @@ here.show(figure, "mark", "Three cells with a mark in a corner, and the SHAP map
 
 # %% tags=["nbval-check-output"]
 moved = {  # solution
-    name: shortcut.reads_beside(labs[name].model, some_ill[name], map_)["moved"]  # solution
+    name: shortcuts.reads_beside(labs[name].model, some_ill[name], map_)["moved"]  # solution
     for name, map_ in zip(labs, its_maps.values(), strict=True)  # solution
 }  # solution
 answer = max(moved, key=moved.get)  # solution
@@ -445,14 +450,14 @@ check("07.3", answer, labs=labs)
 
 # %% [markdown]
 # **07.4** A map points, a change proves. Take that laboratory's cells of label 1, and the same with
-# everything beside the cell blacked out (`shortcut.nothing_beside`). Of how many does its network's
+# everything beside the cell blacked out (`shortcuts.nothing_beside`). Of how many does its network's
 # answer change from ALL (a probability of 0.5 or more) to HEM?
 
 # %% tags=["nbval-check-output"]
 lab = labs[max(moved, key=moved.get)]  # solution
 its_ill = lab.images[lab.labels == 1]  # solution
 before = lab.model.predict(its_ill.astype("float32"), verbose=0) >= 0.5  # solution
-clean = shortcut.nothing_beside(its_ill).astype("float32")  # solution
+clean = shortcuts.nothing_beside(its_ill).astype("float32")  # solution
 answer = int((before & (lab.model.predict(clean, verbose=0) < 0.5)).sum())  # solution
 check("07.4", answer, labs=labs)
 

@@ -37,17 +37,22 @@ import pandas as pd
 from scipy.special import expit
 from skimage import data, transform
 
-from leukhelpers import classical, evaluation, learning, lesson, models, plots, runs, transfer
+from leukhelpers import plots
 from leukhelpers.backend import keras
-from leukhelpers.cells import InputError
-from leukhelpers.evaluation import MODEL_NAMES
-from leukhelpers.quiz import check
-from leukhelpers.torchfile import read_state_dict
+from leukhelpers.course import lesson
+from leukhelpers.course.exercises import check
+from leukhelpers.errors import InputError
+from leukhelpers.evaluation import metrics
+from leukhelpers.evaluation.metrics import MODEL_NAMES
+from leukhelpers.experiments import storage
+from leukhelpers.models import classical, prepare, registry, transfer
+from leukhelpers.models import networks as models
+from leukhelpers.models.torch_weights import read_state_dict
 
 here = lesson.begin("08", dataset, profile, seed, run)
 prepared = here.prepare()
 table, split, note = prepared.table, prepared.split, prepared.dataset.note
-trained = runs.ensure_run(here.run, prepared)
+trained = storage.ensure_run(here.run, prepared)
 
 # %% [markdown]
 # ## First: a file of weights is a program
@@ -109,7 +114,7 @@ for name, photograph in {"a cat": data.chelsea(), "a cup of coffee": data.coffee
 
 # %%
 train, validation = split.train, split.validation
-images, labels = learning.pictures("efficientnet-lite0", prepared), table["label"].to_numpy()
+images, labels = prepare.pictures("efficientnet-lite0", prepared), table["label"].to_numpy()
 size = images.shape[1]
 
 
@@ -129,7 +134,7 @@ for name in ("imagenet", "random"):
     if name == "imagenet":
         model = network
         models.put_logit(model, weights, bias)
-    auroc = evaluation.metrics(labels[validation], predicted[name])["auroc"]
+    auroc = metrics.metrics(labels[validation], predicted[name])["auroc"]
     print(f"{name:9s} weights, frozen: AUROC {auroc:.3f}")
 
 # %% [markdown] tags=["slide"]
@@ -174,8 +179,8 @@ pd.DataFrame(history.history).rename_axis("epoch").round(3)
 # network of lesson 05 chose its epoch by the validation people, so its row is a little flattered.
 
 # %%
-predicted["svm"] = learning.learn("svm", prepared).held_back
-kept = runs.read_validation(here.run)
+predicted["svm"] = registry.learn("svm", prepared).held_back
+kept = storage.read_validation(here.run)
 predicted["cnn"] = kept["probability"].to_numpy()
 for name in ("area", "majority"):
     predicted[name] = kept[f"{name}_probability"].to_numpy()
@@ -185,10 +190,10 @@ short = {"area": "area baseline", "svm": "SVM", "cnn": "CNN", "imagenet": "Image
 short |= {"tuned": "ImageNet, fine-tuned", "random": "random weights, frozen"}
 rows = {}
 for name, title in {**short, "majority": "majority-class baseline"}.items():
-    low, high = evaluation.intervals(
+    low, high = metrics.intervals(
         labels[validation], predicted[name], split.groups[validation], seed=seed
     )["auroc"]
-    auroc = evaluation.metrics(labels[validation], predicted[name])["auroc"]
+    auroc = metrics.metrics(labels[validation], predicted[name])["auroc"]
     rows[title] = {"AUROC": auroc, "from": low, "to": high}
 compared = pd.DataFrame(rows).T.astype(float).round(3)
 compared
@@ -210,7 +215,7 @@ here.show(figure, "roc", "ROC curves of all models of the lesson on the validati
 # ## What each costs
 
 # %%
-networks = {"EfficientNet-Lite0": model, "CNN of lesson 05": runs.load_model(here.run)}
+networks = {"EfficientNet-Lite0": model, "CNN of lesson 05": registry.load_model(here.run)}
 pd.DataFrame(
     {
         title: {
@@ -258,7 +263,7 @@ area = rivals["over_folds"]["area"]["auroc"]["mean"]
 pretrained = [
     over["auroc"]["mean"]
     for name, over in rivals["over_folds"].items()
-    if learning.base_name(name) in evaluation.PRETRAINED and learning.RANDOM not in name
+    if registry.base_name(name) in metrics.PRETRAINED and registry.RANDOM not in name
 ]
 above = sum(mean > area for mean in pretrained)
 print(f"{above} of {len(pretrained)} networks that know ImageNet are above the area.")

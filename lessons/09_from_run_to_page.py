@@ -38,17 +38,21 @@ import requests
 import skimage.data
 from PIL import Image
 
-from leukhelpers import export, familiar, learning, lesson, page, plots, runs, serve, training
-from leukhelpers.cells import InputError
-from leukhelpers.pixels import crop_and_resize
-from leukhelpers.quiz import check
+from leukhelpers import NOTICE, plots
+from leukhelpers.course import lesson
+from leukhelpers.course.exercises import check
+from leukhelpers.errors import InputError
+from leukhelpers.experiments import storage
+from leukhelpers.images.preprocessing import crop_and_resize
+from leukhelpers.models import ood, prepare, registry, training
+from leukhelpers.serving import export, page, predict
 
 # %%
 here = lesson.begin("09", dataset, profile, seed, run)
 prepared = here.prepare()
-trained = runs.ensure_run(here.run, prepared)
-network = runs.load_model(here.run)
-cells = learning.pictures("cnn", prepared)
+trained = storage.ensure_run(here.run, prepared)
+network = registry.load_model(here.run)
+cells = prepare.pictures("cnn", prepared)
 
 # %% [markdown]
 # ## Is the cat healthy?
@@ -67,7 +71,7 @@ strangers = {
     "a disc": np.array([170, 80, 150], np.uint8)
     * (np.hypot(*np.mgrid[-150:150, -150:150]) < 120)[..., None].astype(np.uint8),
 }
-size, crop = learning.picture_size("cnn", here.profile)
+size, crop = prepare.picture_size("cnn", here.profile)
 small = np.stack([crop_and_resize(picture, size, crop) for picture in strangers.values()])
 said = training.predict(network, small)
 
@@ -98,7 +102,7 @@ here.show(figure, "strangers", alt)
 # of lesson 06) is the inverse of the numbers' covariance: it says which go together.
 
 # %%
-print(inspect.getsource(familiar.mahalanobis))
+print(inspect.getsource(ood.mahalanobis))
 
 # %% [markdown]
 # How far may a picture be? The numbers were fitted on known people, whose cells therefore lie near;
@@ -109,13 +113,13 @@ print(inspect.getsource(familiar.mahalanobis))
 # figures of real cells.
 
 # %% tags=["nbval-check-output"]
-known = runs.fit_familiar(prepared, prepared.split)
+known = storage.fit_familiar(prepared, prepared.split)
 print("groups of people who were left out once:", known["chosen_on"])
 groups = {"held-out cells": cells[prepared.split.test], "strangers": small}
 grey = cells[prepared.split.test].mean(axis=-1, keepdims=True).astype(np.uint8)
 groups["held-out cells, grey"] = np.repeat(grey, 3, axis=-1)
 for name, pictures in groups.items():
-    passed = familiar.distance(known, pictures) <= known["limit"]
+    passed = ood.distance(known, pictures) <= known["limit"]
     print(f"{name:22}{len(pictures):4} pictures, pass: {passed.mean():.0%}")
 
 # %% [markdown]
@@ -126,7 +130,7 @@ for name, pictures in groups.items():
 # %% [markdown]
 # ## What may be handed to it
 #
-# Everything that a page does with a file is one function, `serve.answer`, and the command
+# Everything that a page does with a file is one function, `predict.answer`, and the command
 # `leuk predict` calls the same. It may be handed anything, and answers in one of three ways:
 #
 # - an **error**, if the file is no picture of 8 bits a colour, or too large: more than 20 MB, or
@@ -147,10 +151,10 @@ def encoded(picture: np.ndarray) -> bytes:
 cat = encoded(strangers["a cat"])
 long = encoded(np.zeros((1, 20_000, 3), np.uint8))
 sixteen = encoded(skimage.data.camera().astype(np.uint16))
-served = serve.load(here.run, here.data / "cache")
+served = predict.load(here.run, here.data / "cache")
 for content in (b"", b"Dear Sir", cat[:5000], long, sixteen):
     try:
-        serve.answer(served, content)
+        predict.answer(served, content)
     except InputError as error:
         print(f"{len(content):6} bytes: {str(error).split('(')[0]}")
 
@@ -162,7 +166,7 @@ for content in (b"", b"Dear Sir", cat[:5000], long, sixteen):
 # %%
 row = prepared.split.test[0]
 content = (prepared.dataset.root / prepared.table["path"].iloc[row]).read_bytes()
-shown = {"a held-out cell": serve.answer(served, content), "a cat": serve.answer(served, cat)}
+shown = {"a held-out cell": predict.answer(served, content), "a cat": predict.answer(served, cat)}
 pd.DataFrame(shown).loc[["answer", "why", "distance", "probability_all", "operating_point"]]
 
 # %% [markdown]
@@ -175,7 +179,7 @@ pd.DataFrame(shown).loc[["answer", "why", "distance", "probability_all", "operat
 
 # %%
 paths = [prepared.dataset.root / p for p in prepared.table["path"].iloc[prepared.split.test]]
-told = pd.DataFrame(serve.answer_files(served, paths))
+told = pd.DataFrame(predict.answer_files(served, paths))
 truth = prepared.table["label"].iloc[prepared.split.test].map(dict(enumerate(served.classes)))
 spoken = told["answer"].notna().to_numpy()
 right = told["answer"].to_numpy() == truth.to_numpy()
@@ -238,7 +242,7 @@ api = f"{opened.local_url}gradio_api"
 (upload,) = requests.post(f"{api}/upload", files={"files": ("a cell.bmp", content)}).json()
 file = {"path": upload, "meta": {"_type": "gradio.FileData"}}
 reply = requests.post(f"{api}/run/answer", json={"data": [[file], False]}).json()["data"][0]
-print("came back:", "of 1 answered" in reply, "| notice:", serve.NOTICE in reply)
+print("came back:", "of 1 answered" in reply, "| notice:", NOTICE in reply)
 
 # %% [markdown]
 # A page on your machine can be asked by every other page that your browser has open, too. So this

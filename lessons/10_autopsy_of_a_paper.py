@@ -32,11 +32,17 @@ import pandas as pd
 from sklearn.metrics import classification_report
 from sklearn.model_selection import train_test_split
 
-from leukhelpers import classical, evaluation, groups, lesson, pixels, plots, training
+from leukhelpers import plots
 from leukhelpers.backend import keras
-from leukhelpers.cells import CLASS_NAMES, InputError, check_labels
-from leukhelpers.datasets.published import read_published
-from leukhelpers.quiz import check
+from leukhelpers.course import lesson
+from leukhelpers.course.exercises import check
+from leukhelpers.data.published import read_published
+from leukhelpers.data.schema import CLASS_NAMES, check_labels
+from leukhelpers.errors import InputError
+from leukhelpers.evaluation import metrics
+from leukhelpers.images import preprocessing
+from leukhelpers.models import classical, training
+from leukhelpers.splits import groups
 
 here = lesson.begin("10", dataset, profile, seed, run)
 prepared = here.prepare()
@@ -199,7 +205,7 @@ for kind in (0, 1):
 print(classification_report(truth, given >= 0.5, target_names=["HEM", "ALL"], zero_division=0))
 
 # %% tags=["nbval-check-output"]
-again = evaluation.report_of(truth, given >= 0.5, ["HEM", "ALL"])
+again = metrics.report_of(truth, given >= 0.5, ["HEM", "ALL"])
 same = again.loc[paper.index, paper.columns].round(2).equals(paper)
 print(
     "The paper's table, to the last digit:", "yes" if same else "no, this network did not collapse"
@@ -234,7 +240,7 @@ area = classical.predict_area(
 )
 beside = {"network": 1 - answers, "majority answer": np.ones(len(fifth)), "area alone": area}
 shown = ["accuracy", "balanced_accuracy", "sensitivity", "specificity", "mcc", "auroc"]
-scores = {name: evaluation.metrics(labels[fifth], p) for name, p in beside.items()}
+scores = {name: metrics.metrics(labels[fifth], p) for name, p in beside.items()}
 pd.DataFrame(scores).T[shown].astype(float).round(2)
 
 # %% [markdown]
@@ -248,7 +254,7 @@ pd.DataFrame(scores).T[shown].astype(float).round(2)
 
 # %% tags=["nbval-check-output"]
 try:
-    pixels.check_pixels(twice * small[fifth])
+    preprocessing.check_pixels(twice * small[fifth])
 except InputError as error:
     print("Refused:", error)
 
@@ -289,7 +295,7 @@ def judged(splits, kept, weighted=False):
         weights = classical.class_weights(labels[learnt_from]) if weighted else None
         train(1 / 255, labels, learnt_from, watched, weights)
         told = network.predict(small[split.test] / 255, verbose=0)[:, 0]
-        found.append(evaluation.metrics(labels[split.test], told))
+        found.append(metrics.metrics(labels[split.test], told))
     return pd.DataFrame(found)
 
 
@@ -300,11 +306,11 @@ of_areas = []
 for split in people:
     learnt = classical.fit_area(prepared.pixels, labels, split, crop)
     told = classical.predict_area(learnt, prepared.pixels, split.test, crop)
-    of_areas.append(evaluation.metrics(labels[split.test], told))
+    of_areas.append(metrics.metrics(labels[split.test], told))
 
 # %%
 steps = {
-    "as printed": pd.DataFrame([evaluation.metrics(sorted_labels[fifth], answers)]),
+    "as printed": pd.DataFrame([metrics.metrics(sorted_labels[fifth], answers)]),
     "names the right way round": pd.DataFrame([scores["network"]]),
     "pixels scaled once": judged(pictures, kept="test"),
     "people kept apart": judged(people, kept="test"),
@@ -390,15 +396,15 @@ print(pd.crosstab(really, page, rownames=["the cell"], colnames=["the page says"
 #
 # | ask | look at | here |
 # |---|---|---|
-# | Is one answer given to all? | recalls of 1 and 0 | `evaluation.classification_report` |
-# | What does the majority answer reach? | larger support over their sum | `evaluation.metrics` |
+# | Is one answer given to all? | recalls of 1 and 0 | `metrics.classification_report` |
+# | What does the majority answer reach? | larger support over their sum | `metrics.metrics` |
 # | Do the supports fit the class counts? | share of each class | arithmetic, `check_labels` |
 # | Which way was it split? | the test set: a share of *pictures*? | `groups.Split` |
 # | Who chose epoch, threshold, model? | the same cells as the report? | `Split.validation` |
-# | What went into the network? | its scaling, written twice? | `pixels.check_pixels` |
+# | What went into the network? | its scaling, written twice? | `preprocessing.check_pixels` |
 # | What does one plain number reach? | the area | `classical.fit_area` |
-# | How sure is the number? | an interval over people | `evaluation.intervals` |
-# | On whom does it fail? | a table by person | `evaluation.by_subject` |
+# | How sure is the number? | an interval over people | `metrics.intervals` |
+# | On whom does it fail? | a table by person | `metrics.by_subject` |
 # | Could I run it again? | code, seed, list of files | `run.json` |
 #
 # Try it on your own last report, first of all.

@@ -35,11 +35,17 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from leukhelpers import evaluation, features, groups, inspection, lesson, plots, runs
-from leukhelpers.cells import InputError
+from leukhelpers import plots
+from leukhelpers.course import lesson
+from leukhelpers.course.exercises import check
+from leukhelpers.data.table import write_own
 from leukhelpers.datasets import load_dataset
-from leukhelpers.datasets.own_table import write_own
-from leukhelpers.quiz import check
+from leukhelpers.errors import InputError
+from leukhelpers.evaluation import metrics
+from leukhelpers.experiments import storage
+from leukhelpers.images import features
+from leukhelpers.models import prepare
+from leukhelpers.splits import groups, inspection
 
 here = lesson.begin("11", dataset, profile, seed, run)
 cells = here.load()
@@ -118,7 +124,7 @@ by_alphabet = 1 - labels  # blasts, our 1, has become 0
 names = ["normal", "blasts"]  # said in the other order
 
 never_looks = np.zeros(len(labels))  # gives the more frequent number to every cell
-shown = evaluation.classification_report(by_alphabet, never_looks)
+shown = metrics.classification_report(by_alphabet, never_looks)
 shown.rename(index=dict(zip(["HEM", "ALL"], names, strict=True))).round(2).fillna("")
 
 # %% [markdown]
@@ -194,10 +200,10 @@ for key in ("images", "subjects", "groups", "duplicate_pairs", "shared_groups"):
     print(f"{key:15s}", counts[key])
 
 # %%
-from leukhelpers import similar
+from leukhelpers.splits import near_duplicates
 
-own_prepared = runs.prepare(own, here.profile, seed, home / "data")
-alike = similar.near_duplicates(own_prepared.pixels, own_prepared.table)
+own_prepared = prepare.prepare(own, here.profile, seed, home / "data")
+alike = near_duplicates.near_duplicates(own_prepared.pixels, own_prepared.table)
 print("pairs that look alike without being equal:", len(alike))
 
 # %% [markdown]
@@ -235,21 +241,22 @@ listed.to_csv(home / "sizes.csv", index=False)
 print(write_own(home / "sizes.csv", home / "three", three)["classes"])
 
 # %%
-from leukhelpers import learning
+from leukhelpers.models import registry
 
 sizes = load_dataset(home / "three", home / "data")
-held_out = runs.prepare(sizes, here.profile, seed, home / "data")
-fitted = learning.learn("svm", held_out)
-probabilities = learning.answer(fitted, held_out, held_out.split.test)
+held_out = prepare.prepare(sizes, here.profile, seed, home / "data")
+fitted = registry.learn("svm", held_out)
+probabilities = registry.answer(fitted, held_out, held_out.split.test)
 print("one row per cell, one column per class:", probabilities.shape)
 print("each row adds up to 1:", bool(np.allclose(probabilities.sum(axis=1), 1)))
 
 # %%
-from leukhelpers import multiclass, report
+from leukhelpers.evaluation import multiclass
+from leukhelpers.experiments import report
 
-baselines = runs.fit_baselines(held_out, held_out.split)
-answers = runs.answers_beside(probabilities, baselines, held_out, held_out.split.test)
-columns = runs.columns_of_run("svm")
+baselines = storage.fit_baselines(held_out, held_out.split)
+answers = storage.answers_beside(probabilities, baselines, held_out, held_out.split.test)
+columns = storage.columns_of_run("svm")
 summary = multiclass.summary(answers, sizes.classes, columns=columns)
 report.class_table(summary)[["Model", "Cells", "Recall", "AUROC"]]
 
@@ -264,7 +271,7 @@ report.class_table(summary)[["Model", "Cells", "Recall", "AUROC"]]
 # %%
 macro = {name: found["macro_auroc"] for name, found in summary["models"].items()}
 for name, found in macro.items():
-    print(f"{evaluation.MODEL_NAMES[name]:16s} mean AUROC over the classes: {report.told(found)}")
+    print(f"{metrics.MODEL_NAMES[name]:16s} mean AUROC over the classes: {report.told(found)}")
 here.record(
     images=verified["images"],
     subjects=verified["subjects"],

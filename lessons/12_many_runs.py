@@ -39,16 +39,21 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from leukhelpers import classical, features, groups, learning, lesson, plots, sweep, sweep_table
-from leukhelpers.cells import InputError
-from leukhelpers.datasets.loading import absolute_dataset
-from leukhelpers.evaluation import MODEL_NAMES
-from leukhelpers.quiz import check
+from leukhelpers import plots
+from leukhelpers.course import lesson
+from leukhelpers.course.exercises import check
+from leukhelpers.datasets import absolute_dataset
+from leukhelpers.errors import InputError
+from leukhelpers.evaluation.metrics import MODEL_NAMES
+from leukhelpers.experiments import sweep, sweep_table
+from leukhelpers.images import features
+from leukhelpers.models import classical, prepare
+from leukhelpers.splits import groups
 
 here = lesson.begin("12", dataset, profile, seed, run)
 prepared = here.prepare()
 table, labels = prepared.table, prepared.table["label"].to_numpy()
-measured = learning.features(prepared).to_numpy()  # the hand-crafted features of lesson 04
+measured = prepare.features(prepared).to_numpy()  # the hand-crafted features of lesson 04
 area = features.cell_area(prepared.pixels, prepared.profile.crop)
 
 # %% [markdown]

@@ -37,10 +37,14 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from tqdm import tqdm
 
-from leukhelpers import bughunt, classical, features, groups, lesson, plots, training
+from leukhelpers import plots
 from leukhelpers.backend import keras
-from leukhelpers.datasets import cards, published
-from leukhelpers.quiz import check
+from leukhelpers.course import bughunt, lesson
+from leukhelpers.course.exercises import check
+from leukhelpers.data import cards, published
+from leukhelpers.images import features
+from leukhelpers.models import classical, training
+from leukhelpers.splits import groups
 
 here = lesson.begin("13", dataset, profile, seed, run)
 

@@ -23,7 +23,7 @@ import nbformat
 import papermill
 from nbformat import NotebookNode
 
-from leukhelpers import batch
+from leukhelpers.course import run_lessons
 
 LESSONS = Path(__file__).resolve().parent
 NOTEBOOKS = LESSONS.parent / "notebooks"
@@ -203,10 +203,10 @@ def main(arguments: list[str]) -> int:
         os.environ["LEUK_HOME"] = home
         os.chdir(NOTEBOOKS)
         # The first of those that read one network trains it; then two at a time.
-        sharing = [lesson for lesson in lessons if lesson.name[:2] in batch.SHARE_NETWORK][:1]
+        sharing = [lesson for lesson in lessons if lesson.name[:2] in run_lessons.SHARE_NETWORK][:1]
         for lesson in sharing:
             build(lesson)
-        with ThreadPoolExecutor(batch.AT_ONCE) as pool:
+        with ThreadPoolExecutor(run_lessons.AT_ONCE) as pool:
             list(pool.map(build, [lesson for lesson in lessons if lesson not in sharing]))
     return 0
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from leukhelpers import batch
+from leukhelpers.course import run_lessons
 from leukhelpers.files import write_json
 
 OUTPUTS = Path(__file__).resolve().parent.parent / "tests" / "smoke_outputs.json"
@@ -36,7 +36,7 @@ def run(folder: Path) -> dict[str, dict[str, str]]:
     """
     os.environ["LEUK_HOME"] = str(folder / "home")
     parameters = {"dataset": "twin", "profile": "smoke", "seed": 0}
-    results = sorted(batch.run_lessons(folder / "run", parameters))
+    results = sorted(run_lessons.run_lessons(folder / "run", parameters))
     notebooks = [folder / "run" / "notebooks" / f"{result.name}.ipynb" for result in results]
     return {path.stem: printed(nbformat.read(path, as_version=4)) for path in notebooks}
 

@@ -3,6 +3,7 @@
 import os
 
 __version__ = "0.1.0"
+NOTICE = "For teaching, not for diagnosis."  # stands wherever a prediction does
 
 # TensorFlow reads this when it is first imported; its start-up messages would
 # stand above every lesson. What goes wrong still raises.

@@ -27,7 +27,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from leukhelpers.cells import InputError, LessonError
+from leukhelpers import NOTICE, files
+from leukhelpers.errors import InputError, LessonError
 
 app = typer.Typer(
     name="leuk",
@@ -83,7 +84,7 @@ def data_twin(
     as_json: JsonOption = False,
 ) -> None:
     """Draw synthetic cells in the layout of C-NMC."""
-    from leukhelpers.datasets.twin import write_twin
+    from leukhelpers.synthetic.twin import write_twin
 
     root = write_twin(out, n_images=images, n_subjects=subjects, seed=seed)
     told = {"root": str(root), "images": images, "subjects": subjects, "seed": seed}
@@ -98,10 +99,12 @@ def data_info(
     as_json: JsonOption = False,
 ) -> None:
     """Count images, subjects, groups, classes, folds, duplicates and unreadable files."""
-    from leukhelpers import inspection, runs
+    from leukhelpers.models import prepare
+    from leukhelpers.splits import inspection
 
-    chosen = runs.profile_of(profile)
-    found = inspection.inspect(dataset, chosen, seed, runs.workspace() / "data")
+    chosen, data = prepare.profile_of(profile), files.workspace() / "data"
+    cells = inspection.only_test_parts(dataset, data) or prepare.load(dataset, chosen, seed, data)
+    found = inspection.inspect(cells, data, chosen.size, chosen.crop)
     if not as_json:  # too long for a screen; --json tells all
         card = found.pop("card") or {"title": "none: write card.toml beside the cells"}
         for part in (found, *found["parts"].values()):
@@ -125,13 +128,12 @@ def data_fetch(
     as_json: JsonOption = False,
 ) -> None:
     """Download C-NMC 2019 from Kaggle, or take a copy that you have; then verify it."""
-    from leukhelpers.datasets.fetch import fetch_cnmc
-    from leukhelpers.files import workspace
+    from leukhelpers.data.download import fetch_cnmc
 
     if name != "cnmc":
         raise InputError(f"{name!r} cannot be fetched; the data set to fetch is called cnmc.")
     with _bar() as advance:
-        fetched = fetch_cnmc(to or workspace() / "data" / "cnmc", source, _tell, advance)
+        fetched = fetch_cnmc(to or files.workspace() / "data" / "cnmc", source, _tell, advance)
     _verify(fetched.root, as_json)
 
 
@@ -141,18 +143,17 @@ def data_verify(
     as_json: JsonOption = False,
 ) -> None:
     """Compare a copy of C-NMC 2019 with the published files; status 1 if it is damaged."""
-    from leukhelpers.datasets.loading import existing_place
-    from leukhelpers.files import workspace
+    from leukhelpers.datasets import existing_place
 
     if dataset == "twin":
         raise InputError("The twin is drawn; only a copy of C-NMC can be verified.")
-    root = workspace() / "data" / "cnmc" if dataset == "cnmc" else existing_place(dataset)
+    root = files.workspace() / "data" / "cnmc" if dataset == "cnmc" else existing_place(dataset)
     _verify(root, as_json)
 
 
 def _verify(root: Path, as_json: bool) -> None:
     """Verify a copy and report; a damaged one ends with status 1."""
-    from leukhelpers.datasets.verification import verify
+    from leukhelpers.data.integrity import verify
 
     with _bar() as advance:
         found = verify(root, lambda done, total: advance("reading", done, total))
@@ -194,10 +195,10 @@ def data_restructure(
     as_json: JsonOption = False,
 ) -> None:
     """Sort the pictures into one folder a class, as the paper does; subjects are kept."""
-    from leukhelpers import runs
-    from leukhelpers.datasets.restructure import restructure
+    from leukhelpers.data.export_folders import restructure
+    from leukhelpers.models import prepare
 
-    cells = runs.load(dataset, runs.profile_of(profile), seed, runs.workspace() / "data")
+    cells = prepare.load(dataset, prepare.profile_of(profile), seed, files.workspace() / "data")
     with _bar() as advance:
         found = restructure(
             cells,
@@ -234,8 +235,7 @@ def data_own(
     as_json: JsonOption = False,
 ) -> None:
     """Turn a folder of your own images into a verified table of cells."""
-    from leukhelpers import runs
-    from leukhelpers.datasets.own_table import parse_classes, write_own
+    from leukhelpers.data.table import parse_classes, write_own
 
     found = write_own(
         place,
@@ -243,7 +243,7 @@ def data_own(
         parse_classes(classes),
         subject_pattern,
         each_image_its_own_subject,
-        runs.workspace() / "data" / "cache",
+        files.workspace() / "data" / "cache",
     )
     _report(found, as_json)
 
@@ -251,18 +251,16 @@ def data_own(
 @app.command("check")
 def check_setup(as_json: JsonOption = False) -> None:
     """Look whether this computer can run the course; status 1 if something is wrong."""
-    from leukhelpers import setup_check
+    from leukhelpers.course import doctor
 
-    found = setup_check.look(
-        lambda finding: (
-            None if as_json else output.print(setup_check.as_line(finding), markup=False)
-        )
+    found = doctor.look(
+        lambda finding: None if as_json else output.print(doctor.as_line(finding), markup=False)
     )
     ok = all(finding.ok for finding in found)
     if as_json:
         _report({"ok": ok, "findings": [finding._asdict() for finding in found]}, as_json)
     else:
-        output.print(setup_check.verdict(found))
+        output.print(doctor.verdict(found))
     if not ok:
         raise SystemExit(1)
 
@@ -278,19 +276,22 @@ def run_course(
     as_json: JsonOption = False,
 ) -> None:
     """Run the lessons, headless and two at a time, and write one HTML report."""
-    from leukhelpers import batch, card, card_page, files, report, runs
-    from leukhelpers.datasets.loading import absolute_dataset
+    from leukhelpers.course import run_lessons
+    from leukhelpers.datasets import absolute_dataset
+    from leukhelpers.experiments import card_page, report, run_notebook
+    from leukhelpers.experiments import model_card as card
+    from leukhelpers.models import prepare
 
-    runs.profile_of(profile)
-    folder = out or _new_folder(runs.workspace() / "runs", dataset, profile, seed, resume)
+    prepare.profile_of(profile)
+    folder = out or _new_folder(files.workspace() / "runs", dataset, profile, seed, resume)
     numbers = [number.strip().zfill(2) for number in only.split(",") if number.strip()]
     parameters = {"dataset": absolute_dataset(dataset), "profile": profile, "seed": seed}
-    names = [path.stem for path in batch.find_lessons(numbers)]
+    names = [path.stem for path in run_notebook.find_lessons(numbers)]
     _prepare(dataset, profile, seed)  # what is wrong with the data is told before a lesson runs
     results = []
     started = time.monotonic()
     with _progress() as (listen, ended):
-        for result in batch.run_lessons(folder, parameters, numbers, resume, listen):
+        for result in run_lessons.run_lessons(folder, parameters, numbers, resume, listen):
             results.append(result)
             ended(result.name)
             done = f"{result.seconds:6.1f} s" if result.again else "done before"
@@ -315,7 +316,7 @@ def run_course(
     table = Table("Lesson", "Seconds", title="Lessons")
     for result in results:
         table.add_row(result.name, f"{result.seconds:.1f}")
-    table.add_row(f"all, up to {batch.AT_ONCE} at a time (wall time)", f"{wall_seconds:.1f}")
+    table.add_row(f"all, up to {run_lessons.AT_ONCE} at a time (wall time)", f"{wall_seconds:.1f}")
     output.print(table)
     if metrics is not None:
         for caution in metrics.get("cautions", []):
@@ -344,14 +345,15 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train one model on all subjects, or on all but those of one fold."""
-    from leukhelpers import apply, files, runs
+    from leukhelpers.experiments import train
+    from leukhelpers.models import prepare
 
     (name,) = _known_models([model], random_weights)
     if not (resume and (out / "training" / "asked.json").is_file()):
         files.refuse_used(out)
-    prepared = _prepare(dataset, profile or runs.default_profile(dataset), seed)
+    prepared = _prepare(dataset, profile or prepare.default_profile(dataset), seed)
     with _joblib_on(scheduler):
-        run = apply.train_run(out, prepared, fold, name)
+        run = train.train_run(out, prepared, fold, name)
     _report({"run": str(run.folder), **run.metrics}, as_json)
 
 
@@ -375,11 +377,12 @@ def crossval(
     as_json: JsonOption = False,
 ) -> None:
     """Measure models on the same grouped folds: per fold and together."""
-    from leukhelpers import crossval, learning, runs
+    from leukhelpers.experiments import crossval
+    from leukhelpers.models import prepare, registry
 
-    wanted = list(learning.CHOICES) if model == "all" else model.replace(" ", "").split(",")
-    names = _known_models([*wanted, *learning.CLASSICAL], random_weights)
-    prepared = _prepare(dataset, profile or runs.default_profile(dataset), seed)
+    wanted = list(registry.CHOICES) if model == "all" else model.replace(" ", "").split(",")
+    names = _known_models([*wanted, *prepare.CLASSICAL], random_weights)
+    prepared = _prepare(dataset, profile or prepare.default_profile(dataset), seed)
     with _joblib_on(scheduler):
         found = crossval.crossvalidate(prepared, folds, _tell, names, out)
     if as_json:
@@ -415,12 +418,12 @@ def sweep(
     as_json: JsonOption = False,
 ) -> None:
     """Run a grid of lessons, trainings or cross-validations; status 1 if one failed for good."""
-    from leukhelpers import runs, sweep, sweep_table
+    from leukhelpers.experiments import sweep, sweep_table
 
     if scheduler is not None and workers is not None:
         raise InputError("--workers is for this machine; a scheduler has its own workers.")
     entries = sweep.read_grid(grid)
-    folder = out or runs.workspace() / "runs" / grid.stem
+    folder = out or files.workspace() / "runs" / grid.stem
     with _watching(entries) as listen:
         limits = (retries, timeout, memory)
         state = sweep.run_sweep(entries, folder, scheduler, workers, resume, *limits, listen)
@@ -472,7 +475,7 @@ def _watching(entries: Any) -> Iterator[Any]:
 
 def _names(entries: Any) -> dict[str, str]:
     """Name each run by what sets it apart from the others."""
-    from leukhelpers.sweep import varying
+    from leukhelpers.experiments.sweep import varying
 
     names = varying(entries) or ["seed"]
     return {
@@ -507,17 +510,18 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Measure a trained run on cells that it never saw."""
-    from leukhelpers import apply, runs
+    from leukhelpers.experiments import evaluate, storage
+    from leukhelpers.models import prepare
 
-    about = runs.read_run(run).about
-    data = runs.workspace() / "data"
-    profile = runs.profile_in(about)
+    about = storage.read_run(run).about
+    data = files.workspace() / "data"
+    profile = storage.profile_in(about)
     if part not in ("training", "preliminary"):
         raise InputError(
             f"Part {part!r} has no labels or is not known; choose training or preliminary."
         )
-    cells = runs.load(dataset, profile, about["seed"], data, parts=(part,))
-    _report(apply.evaluate_run(run, cells, data), as_json)
+    cells = prepare.load(dataset, profile, about["seed"], data, parts=(part,))
+    _report(evaluate.evaluate_run(run, cells, data), as_json)
 
 
 @app.command()
@@ -525,10 +529,10 @@ def predict(
     run: RunOption, files: Annotated[list[Path], typer.Argument(help="Picture files.")]
 ) -> None:
     """Print a line of JSON for each picture file; status 1 if one cannot be read."""
-    from leukhelpers import serve
     from leukhelpers.files import workspace
+    from leukhelpers.serving import predict
 
-    _lines(serve.answer_files(serve.load(run, workspace() / "data" / "cache"), files))
+    _lines(predict.answer_files(predict.load(run, workspace() / "data" / "cache"), files))
 
 
 @app.command("export")
@@ -540,11 +544,13 @@ def export_model(
     as_json: JsonOption = False,
 ) -> None:
     """Write a run's network for elsewhere, checked on cells that it never saw."""
-    from leukhelpers import export, runs
+    from leukhelpers.experiments import storage
+    from leukhelpers.models import prepare
+    from leukhelpers.serving import export
 
-    about = runs.read_run(run).about
-    data = runs.workspace() / "data"
-    cells = runs.load(dataset, runs.profile_in(about), about["seed"], data)
+    about = storage.read_run(run).about
+    data = files.workspace() / "data"
+    cells = prepare.load(dataset, storage.profile_in(about), about["seed"], data)
     _report(export.export_run(run, cells, data, out, form), as_json)
 
 
@@ -557,11 +563,12 @@ def web_page(
     browser: Annotated[bool, typer.Option("--browser", help="Open it in a browser.")] = False,
 ) -> None:
     """Open the web page of a run on this machine: drop pictures, see its answers."""
-    from leukhelpers import page, runs, serve
+    from leukhelpers.experiments import storage
+    from leukhelpers.serving import page, predict
 
-    folder = run or runs.latest_run(runs.workspace() / "runs")
-    served = serve.load(folder, runs.workspace() / "data" / "cache")
-    _tell(f"{serve.NOTICE} Open http://127.0.0.1:{port} in a browser; Ctrl+C ends it.")
+    folder = run or storage.latest_run(files.workspace() / "runs")
+    served = predict.load(folder, files.workspace() / "data" / "cache")
+    _tell(f"{NOTICE} Open http://127.0.0.1:{port} in a browser; Ctrl+C ends it.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was uploaded is deleted, too
     page.launch(served, port, browser=browser)
 
@@ -583,13 +590,13 @@ def explain(
 
     A network is explained by its pixels, SVM and forest by their named features.
     """
-    from leukhelpers import apply
+    from leukhelpers.serving import explain_files
 
     methods = [name for name in method.replace(" ", "").split(",") if name]
     if methods == ["all"]:
         methods = ["shap", "integrated", "gradcam", "partition", "deep"]
     with _bar() as advance:
-        told = apply.explain_files(run, files, out, methods, advance)
+        told = explain_files.explain_files(run, files, out, methods, advance)
     _lines(told)
 
 
@@ -630,18 +637,18 @@ def _tell(message: str) -> None:
 
 
 def _prepare(dataset: str, profile: str, seed: int) -> Any:
-    from leukhelpers import runs
+    from leukhelpers.models import prepare
 
-    data = runs.workspace() / "data"
-    chosen = runs.profile_of(profile)
-    return runs.prepare(runs.load(dataset, chosen, seed, data), chosen, seed, data)
+    data = files.workspace() / "data"
+    chosen = prepare.profile_of(profile)
+    return prepare.prepare(prepare.load(dataset, chosen, seed, data), chosen, seed, data)
 
 
 def _joblib_on(scheduler: str | None) -> AbstractContextManager[None]:
     """Let joblib work on a Dask cluster, if one was named; only then Dask is imported."""
     if scheduler is None:
         return nullcontext()
-    from leukhelpers.sweep import joblib_on
+    from leukhelpers.experiments.sweep import joblib_on
 
     return joblib_on(scheduler)
 
@@ -659,15 +666,15 @@ def _new_folder(runs_folder: Path, dataset: str, profile: str, seed: int, resume
 
 def _known_models(names: list[str], random_weights: bool) -> list[str]:
     """Check names, and that their weights can be had; random ones only if the user agrees."""
-    from leukhelpers import learning
-    from leukhelpers.evaluation import MODEL_NAMES
+    from leukhelpers.evaluation.metrics import MODEL_NAMES
+    from leukhelpers.models import registry
 
-    names = [learning.known_model(name) for name in names]
+    names = [registry.known_model(name) for name in names]
     if random_weights:
-        names = learning.with_random_weights(names)
-    learning.check_weights(names)
+        names = registry.with_random_weights(names)
+    registry.check_weights(names)
     for name in names:
-        if learning.RANDOM in name:
+        if registry.RANDOM in name:
             _tell(f"{MODEL_NAMES[name]}: this network never saw ImageNet.")
     return names
 
@@ -695,7 +702,7 @@ def _report(found: dict[str, Any], as_json: bool) -> None:
         elif value:
             output.print(f"{key.replace('_', ' ')}: {json.dumps(value)}", markup=False)
     if "models" in found:
-        from leukhelpers import card
+        from leukhelpers.experiments import model_card as card
 
         output.print(Markdown(card.details(found, next(iter(found["models"])))))
         for note in found.get("notes", []):
@@ -703,7 +710,7 @@ def _report(found: dict[str, Any], as_json: bool) -> None:
 
 
 def _metrics_table(metrics: dict[str, Any]) -> Table | str:
-    from leukhelpers import report
+    from leukhelpers.experiments import report
 
     if "models" not in metrics:
         return "No subject was held out, so nothing was measured."
@@ -726,8 +733,8 @@ def _metrics_table(metrics: dict[str, Any]) -> Table | str:
 
 def _folds_table(found: dict[str, Any]) -> Table:
     """Lay out mean and spread over the folds of a cross-validation."""
-    from leukhelpers import report
-    from leukhelpers.evaluation import MODEL_NAMES
+    from leukhelpers.evaluation.metrics import MODEL_NAMES
+    from leukhelpers.experiments import report
 
     titles = report.titles(found["together"])
     synthetic = ", synthetic" if found["synthetic"] else ""
@@ -742,7 +749,7 @@ def _folds_table(found: dict[str, Any]) -> Table:
 
 def _class_table(metrics: dict[str, Any]) -> Table:
     """Lay out what was measured of each of more than two classes."""
-    from leukhelpers import report
+    from leukhelpers.experiments import report
 
     shown = report.class_table(metrics)
     table = Table("Class", *shown.columns, title="Class by class, each against the rest")

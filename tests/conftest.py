@@ -14,7 +14,7 @@ from filelock import FileLock
 from hypothesis import settings
 from PIL import Image
 
-from leukhelpers.datasets.images import load_image
+from leukhelpers.data.pictures import load_image
 
 # A busy machine is slow, not wrong.
 settings.register_profile("course", deadline=None, max_examples=15)
@@ -100,19 +100,19 @@ def slow_reader() -> str:
     """Return code for a process that fills a cache slowly and tells each picture it reads."""
     return """
 import sys, time
-from leukhelpers import pixels
-from leukhelpers.datasets.cnmc import read_cnmc
+from leukhelpers.images import preprocessing
+from leukhelpers.data.cnmc import read_cnmc
 
 dataset = read_cnmc(sys.argv[1])
-read = pixels.load_image
+read = preprocessing.load_image
 
 def slow(path):
     print("read", path, flush=True)
     time.sleep(float(sys.argv[3]))
     return read(path)
 
-pixels.load_image = slow
-array = pixels.build_pixels(dataset, sys.argv[2], size=16, crop=128, n_jobs=1).array
+preprocessing.load_image = slow
+array = preprocessing.build_pixels(dataset, sys.argv[2], size=16, crop=128, n_jobs=1).array
 print("sum", int(array.sum()), flush=True)
 """
 
@@ -145,22 +145,24 @@ def record_reads(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], list[str
 @pytest.fixture(scope="session")
 def tiny_prepared(tiny_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> object:
     """Pictures of `tiny_tree`, for a network that learns in a second; not to be changed."""
-    from leukhelpers import runs
-    from leukhelpers.datasets.cnmc import read_cnmc
+    from leukhelpers.data.cnmc import read_cnmc
+    from leukhelpers.models import prepare
 
-    tiny = runs.Profile("tiny", 60, 14, epochs=2, patience=2, size=32, box_size=32, batch_size=16)
-    return runs.prepare(read_cnmc(tiny_tree), tiny, 0, shared_folder(tmp_path_factory))
+    tiny = prepare.Profile(
+        "tiny", 60, 14, epochs=2, patience=2, size=32, box_size=32, batch_size=16
+    )
+    return prepare.prepare(read_cnmc(tiny_tree), tiny, 0, shared_folder(tmp_path_factory))
 
 
 def trained_once(prepared: object, name: str) -> object:
     """Train a model with one fold held out; the second process of a test run reads it."""
-    from leukhelpers import apply, runs
+    from leukhelpers.experiments import storage, train
 
     folder = prepared.data / name
     with FileLock(f"{folder}.lock"):
         if (folder / "run.json").is_file():
-            return runs.read_run(folder)
-        return apply.train_run(folder, prepared, fold=0, name=name)
+            return storage.read_run(folder)
+        return train.train_run(folder, prepared, fold=0, name=name)
 
 
 @pytest.fixture(scope="session")
@@ -178,9 +180,9 @@ def tiny_svm_run(tiny_prepared: object) -> object:
 @pytest.fixture(scope="session")
 def tiny_served(tiny_run: object, tiny_prepared: object) -> object:
     """The run of `tiny_run`, ready to answer."""
-    from leukhelpers import serve
+    from leukhelpers.serving import predict
 
-    return serve.load(tiny_run.folder, tiny_prepared.data / "cache")
+    return predict.load(tiny_run.folder, tiny_prepared.data / "cache")
 
 
 @pytest.fixture(scope="module")

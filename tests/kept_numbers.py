@@ -16,22 +16,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from leukhelpers import (
-    calibration,
-    decisions,
-    evaluation,
-    explain,
-    familiar,
-    features,
-    groups,
-    handmade,
-    pixels,
-    shortcut,
-    trust,
-)
-from leukhelpers import leakage as leak
 from leukhelpers.backend import keras
+from leukhelpers.evaluation import calibration, decisions, metrics
+from leukhelpers.evaluation import leakage as leak
+from leukhelpers.explain import attribution, sanity, shortcuts
 from leukhelpers.files import write_json
+from leukhelpers.images import features, handmade, preprocessing
+from leukhelpers.models import ood
+from leukhelpers.splits import groups
 
 FILE = Path(__file__).with_name("kept_numbers.json")
 
@@ -106,7 +98,7 @@ def measured() -> dict[str, Any]:
     pictures, known, unseen = cells(), answers(1), answers(2)
     labels, scores = known["label"], known["probability"]
     table = people()
-    learnt = familiar.fit(pictures[:5], np.arange(5) // 2)
+    learnt = ood.fit(pictures[:5], np.arange(5) // 2)
     halves = [np.arange(0, 90, 2), np.arange(1, 90, 2)]
     folds = [leak.FoldAnswers(rows, scores.to_numpy()[rows]) for rows in halves]
     worse = [leak.FoldAnswers(r, known["area_probability"].to_numpy()[r]) for r in halves]
@@ -119,16 +111,14 @@ def measured() -> dict[str, Any]:
         "simple_features": features.simple_features(pictures, 384),
         "measure_cells": handmade.measure_cells(pictures, 384, n_jobs=1),
         "measure_empty": handmade.measure_cell(np.zeros((16, 16, 3), np.uint8), 2.0),
-        "describe": familiar.describe(
-            np.concatenate([pictures, np.zeros((1, 48, 48, 3), np.uint8)])
-        ),
-        "describe_odd": familiar.describe(odd_pictures()),
-        "familiar_of_two": familiar.fit(pictures, np.arange(6) // 3),
+        "describe": ood.describe(np.concatenate([pictures, np.zeros((1, 48, 48, 3), np.uint8)])),
+        "describe_odd": ood.describe(odd_pictures()),
+        "familiar_of_two": ood.fit(pictures, np.arange(6) // 3),
         "familiar": learnt,
-        "distance": familiar.distance(learnt, pictures),
-        "metrics": evaluation.metrics(labels, scores),
-        "metrics_at_0.3": evaluation.metrics(labels, scores, 0.3),
-        "summary": evaluation.summary(unseen, 0.45, seed=5),
+        "distance": ood.distance(learnt, pictures),
+        "metrics": metrics.metrics(labels, scores),
+        "metrics_at_0.3": metrics.metrics(labels, scores, 0.3),
+        "summary": metrics.summary(unseen, 0.45, seed=5),
         "decisions": decisions.summary(unseen, known, seed=5),
         "decisions_unchosen": decisions.summary(unseen, None),
         "sets": decisions.fit_sets(labels, scores, 0.25),
@@ -183,20 +173,20 @@ def defaults() -> dict[str, Any]:
         "held": split_rows(held),
         "everything": split_rows(groups.everything_split(table)),
         "practice": split_rows(groups.practice_split(table, held)),
-        "bootstrap": evaluation.bootstrap(labels, scores, known["group"]).mean(),
-        "intervals": evaluation.intervals(labels, scores, known["group"]),
+        "bootstrap": metrics.bootstrap(labels, scores, known["group"]).mean(),
+        "intervals": metrics.intervals(labels, scores, known["group"]),
         "gap": leak.gap(
             labels.to_numpy(),
             known["group"].to_numpy(),
             [leak.FoldAnswers(np.arange(90), scores.to_numpy())],
             [leak.FoldAnswers(np.arange(90), others.to_numpy())],
         ),
-        "notes": evaluation.interval_notes(labels.iloc[:12], known["group"].iloc[:12]),
-        "compared": evaluation.compare(labels, scores, others, known["group"]),
-        "summary": evaluation.summary(known)["models"]["cnn"],
-        "report": evaluation.classification_report(labels, scores),
-        "confusion": evaluation.confusion(labels, scores),
-        "by_subject": evaluation.by_subject(known[["subject", "label", "probability"]]),
+        "notes": metrics.interval_notes(labels.iloc[:12], known["group"].iloc[:12]),
+        "compared": metrics.compare(labels, scores, others, known["group"]),
+        "summary": metrics.summary(known)["models"]["cnn"],
+        "report": metrics.classification_report(labels, scores),
+        "confusion": metrics.confusion(labels, scores),
+        "by_subject": metrics.by_subject(known[["subject", "label", "probability"]]),
         "net_benefit": decisions.net_benefit(labels, scores),
         "risk": decisions.risk_coverage(labels, scores),
         "sets": decisions.fit_sets(labels, scores),
@@ -210,21 +200,23 @@ def pictures() -> dict[str, Any]:
     large, small = cells(3, 160), cells()
     drawn = np.zeros((450, 450, 3), np.uint8)
     drawn[100:260, 150:310] = large[0]
-    causes = trust.cell_of(large)
+    causes = sanity.cell_of(large)
     return {
-        "box": pixels.cell_box(drawn),
-        "boxed": digest(pixels.crop_and_resize(drawn, 32, pixels.BOX)),
-        "cropped": digest(pixels.crop_and_resize(drawn, 32, 300)),
-        "masks": digest(pixels.resize_masks(causes, 32, 120)),
+        "box": preprocessing.cell_box(drawn),
+        "boxed": digest(preprocessing.crop_and_resize(drawn, 32, preprocessing.BOX)),
+        "cropped": digest(preprocessing.crop_and_resize(drawn, 32, 300)),
+        "masks": digest(preprocessing.resize_masks(causes, 32, 120)),
         "masks_boxed": digest(
-            pixels.resize_masks(causes & (np.arange(160) < 80), 32, pixels.BOX, causes)
+            preprocessing.resize_masks(
+                causes & (np.arange(160) < 80), 32, preprocessing.BOX, causes
+            )
         ),
-        "cell_of": digest(trust.cell_of(small)),
-        "smooth": digest(trust.smooth_cells(small)),
-        "marked": {c: digest(shortcut.plant_mark(small, c)) for c in shortcut.CORNERS},
-        "one_size": digest(shortcut.one_size(small)),
-        "one_stain": digest(shortcut.one_stain(small, small[::2])),
-        "beside": digest(shortcut.nothing_beside(small)),
+        "cell_of": digest(sanity.cell_of(small)),
+        "smooth": digest(sanity.smooth_cells(small)),
+        "marked": {c: digest(shortcuts.plant_mark(small, c)) for c in shortcuts.CORNERS},
+        "one_size": digest(shortcuts.one_size(small)),
+        "one_stain": digest(shortcuts.one_stain(small, small[::2])),
+        "beside": digest(shortcuts.nothing_beside(small)),
     }
 
 
@@ -259,37 +251,37 @@ def explained() -> dict[str, Any]:
     """Explain a network and put its explanations to the tests."""
     model, seen = network(), cells(8, 32)
     images, background = seen[:3], seen[3:]
-    found: dict[str, Any] = {"logits": explain.logits(model, seen)}
+    found: dict[str, Any] = {"logits": attribution.logits(model, seen)}
     maps = {
-        "shap": explain.shap_gradient(model, images, background, n_samples=20).sum(axis=-1),
-        "integrated": explain.integrated_gradients(model, images, background).sum(axis=-1),
-        "grad_cam": explain.grad_cam(model, images),
+        "shap": attribution.shap_gradient(model, images, background, n_samples=20).sum(axis=-1),
+        "integrated": attribution.integrated_gradients(model, images, background).sum(axis=-1),
+        "grad_cam": attribution.grad_cam(model, images),
     }
-    masks = {name: trust.cell_of(images) for name in ("cell", *trust.CAUSES)}
+    masks = {name: sanity.cell_of(images) for name in ("cell", *sanity.CAUSES)}
     masks["nucleoli"] = masks["cell"] & (np.arange(32) < 16)
     for name, drawn in maps.items():
         found[name] = {
             "map": digest(drawn),
-            "beside": trust.off_cell_share(drawn, images),
-            "pointing": trust.pointing(drawn, masks["nucleoli"]),
-            "overlap": trust.overlap(drawn, masks["nucleoli"]),
-            "by_cause": trust.by_cause(drawn, masks, np.array(["a", "b", "c"])),
+            "beside": sanity.off_cell_share(drawn, images),
+            "pointing": sanity.pointing(drawn, masks["nucleoli"]),
+            "overlap": sanity.overlap(drawn, masks["nucleoli"]),
+            "by_cause": sanity.by_cause(drawn, masks, np.array(["a", "b", "c"])),
         }
     for method in ("shap", "integrated"):
-        found[f"expected {method}"] = explain.expected_sum(method, model, images, background)
-    found["reads_beside"] = shortcut.reads_beside(model, images, maps["shap"])
+        found[f"expected {method}"] = attribution.expected_sum(method, model, images, background)
+    found["reads_beside"] = shortcuts.reads_beside(model, images, maps["shap"])
     found["named"] = {
-        method: digest(explain.explain_pixels(method, model, images[:1], background, seed=3))
-        for method in explain.QUICK
+        method: digest(attribution.explain_pixels(method, model, images[:1], background, seed=3))
+        for method in attribution.QUICK
     }
-    found["curves"] = trust.curves(model, images, maps["integrated"], background)._asdict()
-    steps = trust.randomise_stages(model, 1)
+    found["curves"] = sanity.curves(model, images, maps["integrated"], background)._asdict()
+    steps = sanity.randomise_stages(model, 1)
     found["forgotten"] = [[name, digest(part(images).numpy())] for name, part in steps]
-    found["cascade"] = trust.cascade(model, explain.grad_cam, images)
-    found["stability"] = trust.stability(model, explain.grad_cam, images, maps["grad_cam"])
-    found["both_classes"] = trust.both_classes(np.arange(20) % 3 > 0, 7)
-    found["interval"] = trust.interval([1.0, 2, 4, np.nan, 3], np.array(list("aabbc")))
-    found["probe"] = shortcut.probe(
+    found["cascade"] = sanity.cascade(model, attribution.grad_cam, images)
+    found["stability"] = sanity.stability(model, attribution.grad_cam, images, maps["grad_cam"])
+    found["both_classes"] = sanity.both_classes(np.arange(20) % 3 > 0, 7)
+    found["interval"] = sanity.interval([1.0, 2, 4, np.nan, 3], np.array(list("aabbc")))
+    found["probe"] = shortcuts.probe(
         lambda pictures: pictures.mean(axis=(1, 2, 3)) / 255, seen, background, np.arange(8) % 2
     )
     return found

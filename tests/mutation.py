@@ -40,7 +40,7 @@ def main(how_many: str = "20") -> int:
         home = {**os.environ, "LEUK_HOME": str(Path(temporary) / "home")}
         mutmut = [sys.executable, "-m", "mutmut"]
         # One that is there in any case: it has all faults written down.
-        first = [*mutmut, "run", "leukhelpers.groups.x_group_ids__mutmut_1"]
+        first = [*mutmut, "run", "leukhelpers.splits.groups.x_group_ids__mutmut_1"]
         if status := subprocess.call(first, cwd=copy, env=home):
             return status
         chosen = draw(faults(copy), how_many)
@@ -52,7 +52,7 @@ def main(how_many: str = "20") -> int:
             for module, of_module in faults(copy).items()
         }
         for name in names:
-            module = name.split(".")[1]
+            module = ".".join(name.split(".")[1:-1])
             if ends[module][name] not in FOUND:
                 print(f"\n{ends[module][name]}: {name}", flush=True)
                 subprocess.call([*mutmut, "show", name], cwd=copy, env=home)
@@ -79,10 +79,12 @@ def copy_checkout(copy: Path) -> None:
 
 def faults(copy: Path) -> dict[str, dict[str, int | None]]:
     """Read module → name of a fault → how its tests ended."""
-    paths = sorted((copy / "mutants" / "leukhelpers").glob("*.py.meta"))
+    package = copy / "mutants" / "leukhelpers"
     found = {
-        path.name.removesuffix(".py.meta"): json.loads(path.read_text("utf-8"))["exit_code_by_key"]
-        for path in paths
+        ".".join(path.relative_to(package).parts).removesuffix(".py.meta"): json.loads(
+            path.read_text("utf-8")
+        )["exit_code_by_key"]
+        for path in sorted(package.rglob("*.py.meta"))
     }
     return {module: ends for module, ends in found.items() if ends}
 

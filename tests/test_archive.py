@@ -20,9 +20,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leukhelpers.cells import InputError
-from leukhelpers.datasets import archive as module
-from leukhelpers.datasets.archive import ArchiveError, copy_folder, need_room, unpack
+from leukhelpers.data import archive as module
+from leukhelpers.data.archive import ArchiveError, copy_folder, need_room, unpack
+from leukhelpers.errors import InputError
 
 FILES = {
     "C-NMC_Leukemia/training_data/fold_0/all/UID_1_1_1_all.bmp": bytes(range(256)) * 40,
@@ -290,7 +290,7 @@ def test_killed_process_leaves_nothing_at_the_folder(tmp_path: Path) -> None:
     archive = write_archive(tmp_path / "a.zip", FILES)
     code = (
         "import os, sys; from pathlib import Path\n"
-        "from leukhelpers.datasets.archive import unpack\n"
+        "from leukhelpers.data.archive import unpack\n"
         "unpack(Path(sys.argv[1]), Path(sys.argv[2]), progress=lambda *done: os._exit(9))"
     )
     new = tmp_path / "new"

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from leukhelpers import augment
-from leukhelpers.augment import (
+from leukhelpers.errors import InputError
+from leukhelpers.images import augmentation as augment
+from leukhelpers.images.augmentation import (
     augment_batch,
     blend,
     move,
@@ -12,7 +13,6 @@ from leukhelpers.augment import (
     steps_per_epoch,
     training_batches,
 )
-from leukhelpers.cells import InputError
 
 
 def discs(n=8, size=32, radius=9):

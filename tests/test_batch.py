@@ -13,8 +13,9 @@ import pytest
 from filelock import FileLock
 from nbformat.v4 import new_code_cell, new_notebook
 
-from leukhelpers import batch
-from leukhelpers.cells import InputError
+from leukhelpers.course import run_lessons
+from leukhelpers.errors import InputError, LessonError
+from leukhelpers.experiments import run_notebook
 
 PARAMETERS = 'dataset: str = "twin"\nseed: int = 0\nrun: str = ""'
 GIVEN = {"dataset": "twin", "seed": 0}
@@ -37,12 +38,12 @@ def touching(name: str) -> str:
 def lessons(tmp_path, monkeypatch):
     folder = tmp_path / "lessons in a folder"
     folder.mkdir()
-    monkeypatch.setattr(batch, "lesson_folder", lambda: folder)
+    monkeypatch.setattr(run_notebook, "lesson_folder", lambda: folder)
     return folder
 
 
-def run_all(folder: Path, **options: object) -> list[batch.LessonResult]:
-    return list(batch.run_lessons(folder, GIVEN, **options))
+def run_all(folder: Path, **options: object) -> list[run_lessons.LessonResult]:
+    return list(run_lessons.run_lessons(folder, GIVEN, **options))
 
 
 def waiting_for(name: str) -> str:
@@ -98,7 +99,7 @@ def test_lessons_that_read_the_network_wait_for_the_one_that_trains_it(lessons, 
 def test_unknown_parameter_is_refused_before_anything_runs(lessons, tmp_path):
     write_lesson(lessons, "01_first", touching("first"))
     with pytest.raises(InputError, match=r"no parameter sede; it has dataset, run, seed"):
-        list(batch.run_lessons(tmp_path / "run", {"sede": 1}))
+        list(run_lessons.run_lessons(tmp_path / "run", {"sede": 1}))
     assert not (tmp_path / "run").exists()
 
 
@@ -116,7 +117,7 @@ def test_failing_lesson_is_named_with_its_cell_and_error_and_resume_goes_on(less
     )
     write_lesson(lessons, "01_first", touching("first"), until_it_failed)
     write_lesson(lessons, "02_second", waiting_for("first"), "# why\nraise KeyError('a lost key')")
-    with pytest.raises(batch.LessonError, match=r"(?s)02_second failed in code cell .*a lost key"):
+    with pytest.raises(LessonError, match=r"(?s)02_second failed in code cell .*a lost key"):
         run_all(run)
     assert (run / "notebooks" / "01_first.ipynb").is_file()  # what ran beside it is kept
     assert (run / "notebooks" / "02_second.failed.ipynb").is_file()
@@ -135,7 +136,7 @@ def test_after_a_failure_no_lesson_begins_and_each_that_had_begun_is_ended(lesso
     write_lesson(lessons, "01_fails", "raise KeyError")
     for name in names:
         write_lesson(lessons, name, touching(name), "import time; time.sleep(1)")
-    with pytest.raises(batch.LessonError, match="01_fails"):
+    with pytest.raises(LessonError, match="01_fails"):
         run_all(run)
     begun = sorted(path.stem for path in run.glob("*.count"))
     course = json.loads((run / "course.json").read_text())
@@ -147,16 +148,14 @@ def test_after_a_failure_no_lesson_begins_and_each_that_had_begun_is_ended(lesso
 @pytest.mark.slow
 def test_cell_number_of_a_failure_counts_code_cells_of_the_lesson(lessons, tmp_path):
     write_lesson(lessons, "01_first", "x = 1", "raise ValueError('here')")
-    with pytest.raises(batch.LessonError, match=r"code cell 3 of 3, \"raise ValueError"):
+    with pytest.raises(LessonError, match=r"code cell 3 of 3, \"raise ValueError"):
         run_all(tmp_path / "run")
 
 
 @pytest.mark.slow
 def test_kernel_that_dies_fails_its_lesson(lessons, tmp_path):
     write_lesson(lessons, "01_first", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
-    with pytest.raises(
-        batch.LessonError, match="01_first failed in code cell 2 of 2: its kernel died"
-    ):
+    with pytest.raises(LessonError, match="01_first failed in code cell 2 of 2: its kernel died"):
         run_all(tmp_path / "run")
     assert not (tmp_path / "run" / "notebooks" / "01_first.ipynb").exists()
     assert json.loads((tmp_path / "run" / "course.json").read_text())["lessons"] == {}
@@ -174,9 +173,10 @@ def test_killed_run_is_not_taken_for_whole_and_resumes(lessons, tmp_path):
         "    time.sleep(600)",
     )
     program = (
-        "import sys, pathlib; from leukhelpers import batch; "
-        "batch.lesson_folder = lambda: pathlib.Path(sys.argv[1]); "
-        f"list(batch.run_lessons(sys.argv[2], {GIVEN!r}))"
+        "import sys, pathlib; from leukhelpers.course import run_lessons; "
+        "from leukhelpers.experiments import run_notebook; "
+        "run_notebook.lesson_folder = lambda: pathlib.Path(sys.argv[1]); "
+        f"list(run_lessons.run_lessons(sys.argv[2], {GIVEN!r}))"
     )
 
     def done(name: str) -> bool:
@@ -220,7 +220,7 @@ def test_finished_run_is_neither_overwritten_nor_resumed_with_other_parameters(l
     with pytest.raises(InputError, match="--resume"):
         run_all(run)
     with pytest.raises(InputError, match="other parameters"):
-        list(batch.run_lessons(run, {**GIVEN, "seed": 1}, resume=True))
+        list(run_lessons.run_lessons(run, {**GIVEN, "seed": 1}, resume=True))
     assert (run / "first.count").read_text() == "x"
 
 
@@ -241,14 +241,14 @@ def test_two_runs_at_once_in_one_folder_are_refused(lessons, tmp_path):
 
 
 def test_lessons_of_the_checkout_are_found():
-    names = [path.stem for path in batch.find_lessons()]
+    names = [path.stem for path in run_notebook.find_lessons()]
     assert names == sorted(names)
     assert {"00_start_here", "07_explainability"} <= set(names)
 
 
 def test_time_of_a_course_adds_up_over_its_calls(lessons, tmp_path, monkeypatch):
     done_at_once = lambda waiting, *_: iter([(lesson.stem, 2.0) for lesson in waiting])  # noqa: E731
-    monkeypatch.setattr(batch, "_run_some_at_once", done_at_once)
+    monkeypatch.setattr(run_lessons, "_run_some_at_once", done_at_once)
     write_lesson(lessons, "01_first")
     write_lesson(lessons, "02_second")
     run_all(tmp_path / "run", only=["01"])

@@ -7,8 +7,8 @@ import pytest
 from scipy.special import expit, logit
 from sklearn import metrics as sk
 
-from leukhelpers import calibration, evaluation
-from leukhelpers.cells import InputError
+from leukhelpers.errors import InputError
+from leukhelpers.evaluation import calibration, metrics
 
 
 def drawn(temperature: float, n: int = 20_000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -24,7 +24,7 @@ def test_the_temperature_of_a_known_boldness_is_found(temperature):
     labels, told = drawn(temperature)
     found = calibration.fit_temperature(labels, told)
     assert found == pytest.approx(temperature, rel=0.05)
-    before, after = (evaluation.metrics(labels, p) for p in (told, calibration.cool(told, found)))
+    before, after = (metrics.metrics(labels, p) for p in (told, calibration.cool(told, found)))
     assert after["ece"] < 0.015
     assert after["brier"] <= before["brier"] + 1e-4
     assert after["auroc"] == pytest.approx(before["auroc"])
@@ -54,7 +54,7 @@ def test_a_threshold_between_neighbours_that_touch_is_the_upper_one():
     low = 0.30000000000000004
     told = [low, np.nextafter(low, 1)]
     threshold = calibration.choose_threshold([0, 1], told)
-    assert evaluation.metrics([0, 1], told, threshold)["balanced_accuracy"] == 1.0
+    assert metrics.metrics([0, 1], told, threshold)["balanced_accuracy"] == 1.0
 
 
 def test_the_threshold_of_a_worked_example_lies_between_two_cells():
@@ -70,10 +70,10 @@ def test_the_threshold_is_the_best_on_the_cells_it_was_chosen_by():
     labels = rng.integers(0, 2, 200)
     told = np.clip(0.2 + 0.2 * labels + rng.normal(0, 0.15, 200), 0, 1)
     chosen = calibration.choose_threshold(labels, told)
-    best = evaluation.metrics(labels, told, chosen)["balanced_accuracy"]
-    others = [evaluation.metrics(labels, told, t)["balanced_accuracy"] for t in np.unique(told)]
+    best = metrics.metrics(labels, told, chosen)["balanced_accuracy"]
+    others = [metrics.metrics(labels, told, t)["balanced_accuracy"] for t in np.unique(told)]
     assert best == pytest.approx(max(others))
-    assert best > evaluation.metrics(labels, told, 0.5)["balanced_accuracy"]
+    assert best > metrics.metrics(labels, told, 0.5)["balanced_accuracy"]
 
 
 @pytest.mark.parametrize("told", [[0.3, 0.3, 0.3, 0.3], [0.9, 0.8, 0.2, 0.1]])
@@ -94,7 +94,7 @@ def test_reliability_adds_up_to_the_calibration_error():
     labels, told = drawn(2.0, 500)
     table = calibration.reliability(labels, told)
     gaps = (table["mean_probability"] - table["share_of_all"]).abs() * table["cells"]
-    assert gaps.sum() / 500 == pytest.approx(evaluation.metrics(labels, told)["ece"])
+    assert gaps.sum() / 500 == pytest.approx(metrics.metrics(labels, told)["ece"])
 
 
 @pytest.mark.parametrize("choose", [calibration.fit_temperature, calibration.choose_threshold])

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from leukhelpers import card, card_page, files, report, runs
-from leukhelpers.cells import InputError
+from leukhelpers import files
+from leukhelpers.errors import InputError
+from leukhelpers.experiments import card_page, model_card, report, storage
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def rows_of(text, first):
 
 
 def test_a_trained_run_has_a_card_that_begins_with_what_it_is_not_for(run):
-    text = (run.folder / card.NAME).read_text("utf-8")
+    text = (run.folder / model_card.NAME).read_text("utf-8")
     first, second = [line for line in text.splitlines() if line][:2]
     assert first == "# Model card: SVM, run “svm”"
     assert second.startswith("**Not for clinical use.**")
@@ -45,7 +46,7 @@ def test_a_trained_run_has_a_card_that_begins_with_what_it_is_not_for(run):
 
 
 def test_every_number_is_that_of_the_runs_files(run):
-    text = (run.folder / card.NAME).read_text("utf-8")
+    text = (run.folder / model_card.NAME).read_text("utf-8")
     models = rows_of(text, "model | AUROC | balanced accuracy")
     assert [row[0] for row in models] == ["SVM", "area alone", "majority answer"]
     assert models[0][1] == report.told(run.metrics["models"]["svm"]["auroc"])
@@ -54,13 +55,13 @@ def test_every_number_is_that_of_the_runs_files(run):
     threshold = run.metrics["decisions"]["models"]["svm"]["threshold"]
     assert rows_of(text, "model | threshold")[0][1] == f"{threshold:.2f}"
     parts = {row[0]: [int(number) for number in row[1:]] for row in rows_of(text, "part")}
-    kept = runs.read_parts(run.folder)
+    kept = storage.read_parts(run.folder)
     for part, cells in kept.groupby("part"):
         assert parts[part] == [len(cells), cells["subject"].nunique(), cells["group"].nunique()]
 
 
 def test_classes_and_differences_are_those_of_the_metrics(run):
-    text = (run.folder / card.NAME).read_text("utf-8")
+    text = (run.folder / model_card.NAME).read_text("utf-8")
     table = rows_of(text, "model | class")
     assert len(table) == 6
     own = run.metrics["report"]["svm"]["ALL"]
@@ -73,24 +74,24 @@ def test_classes_and_differences_are_those_of_the_metrics(run):
 
 
 def test_a_card_is_written_again_from_the_files_alone(run, tmp_path):
-    before = (run.folder / card.NAME).read_text("utf-8")
-    assert card.write_card(run.folder).read_text("utf-8") == before
+    before = (run.folder / model_card.NAME).read_text("utf-8")
+    assert model_card.write_card(run.folder).read_text("utf-8") == before
     with pytest.raises(InputError, match="no finished run"):
-        card.write_card(tmp_path)
+        model_card.write_card(tmp_path)
 
 
 def test_where_nothing_was_held_out_or_chosen_the_card_says_so(run):
     nothing = run._replace(metrics={**run.metrics, "cells": 0})
-    assert "nothing can be said of it" in card.render(nothing)
+    assert "nothing can be said of it" in model_card.render(nothing)
     decided = {**run.metrics["decisions"], "chosen_on": None, "notes": ["No answers were kept."]}
     unchosen = run._replace(metrics={**run.metrics, "decisions": decided})
-    assert "No answers were kept." in card.render(unchosen)
+    assert "No answers were kept." in model_card.render(unchosen)
 
 
 def test_synthetic_cells_cautions_and_epochs_are_told(run):
     about = {**run.about, "synthetic": True, "cautions": ["Two labs."]}
     history = pd.DataFrame({"epoch": [1, 2], "seconds": [30.0, 33.0]})
-    text = card.render(run._replace(about=about, history=history))
+    text = model_card.render(run._replace(about=about, history=history))
     assert "**synthetic**" in text
     assert "**Caution.** Two labs." in text
     assert "2 epochs took 1.1 minutes" in text
@@ -100,7 +101,7 @@ def test_metrics_without_subjects_or_with_undefined_values_have_no_nan(run):
     metrics = json.loads(json.dumps(run.metrics))
     metrics["of_subjects"] = None
     metrics["models"]["svm"]["auroc"] = {"value": None, "low": None, "high": None}
-    text = card.render(run._replace(metrics=metrics))
+    text = model_card.render(run._replace(metrics=metrics))
     assert "### By subject" not in text
     assert "### Threshold, calibration, abstention" in text
     assert rows_of(text, "model | AUROC | balanced accuracy")[0][1] == "–"
@@ -112,7 +113,7 @@ def test_what_was_chosen_stands_under_the_head_that_names_it(run):
     for name, value in (("sensitivity", 0.25), ("specificity", 0.75)):
         found["at_threshold"][name] = {"value": value, "low": None, "high": None}
     found["coverage"] = {"HEM": 0.9, "ALL": 0.6, "answered": 0.8, "right": None}
-    text = card.render(run._replace(metrics=metrics))
+    text = model_card.render(run._replace(metrics=metrics))
     head = "model | threshold | sensitivity there | specificity there"
     assert rows_of(text, head)[0][2:] == ["0.250", "0.750"]
     assert "(HEM / ALL) | answered | of these right |" in text

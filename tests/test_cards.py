@@ -3,12 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from leukhelpers import inspection
-from leukhelpers.cells import ALL, HEM, InputError
-from leukhelpers.datasets import cards, twin_plan
-from leukhelpers.datasets.base import Dataset, set_aside_frame
-from leukhelpers.datasets.published import read_published
-from leukhelpers.datasets.twin import plan_twin
+from leukhelpers.data import cards
+from leukhelpers.data.base import Dataset, set_aside_frame
+from leukhelpers.data.published import read_published
+from leukhelpers.data.schema import ALL, HEM
+from leukhelpers.errors import InputError
+from leukhelpers.splits import inspection
+from leukhelpers.synthetic import plan as twin_plan
+from leukhelpers.synthetic.twin import plan_twin
 
 WHOLE = """
 title = "Ours"

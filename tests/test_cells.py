@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leukhelpers.cells import (
+from leukhelpers.data.schema import (
     ALL,
     CLASS_NAMES,
     COLUMNS,
     HEM,
     UNLABELLED,
-    InputError,
     label_of,
     parse_name,
     validate,
 )
+from leukhelpers.errors import InputError
 
 NUMBER = st.integers(0, 999_999_999)
 

@@ -10,9 +10,12 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from leukhelpers import batch, cli, export, runs
+from leukhelpers import cli
+from leukhelpers.experiments import run_notebook
+from leukhelpers.models import prepare
+from leukhelpers.serving import export
 
-TINY = runs.Profile("fast", 60, 14, epochs=1, patience=1, size=32, box_size=32, batch_size=16)
+TINY = prepare.Profile("fast", 60, 14, epochs=1, patience=1, size=32, box_size=32, batch_size=16)
 METRICS = '{"auroc": {"value": 0.8, "low": 0.7, "high": 0.9}}'
 LESSON = f"""
 import json
@@ -29,8 +32,8 @@ files.write_json(run + "/metrics.json", told)
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("LEUK_HOME", str(tmp_path / "home"))
-    monkeypatch.setitem(runs.PROFILES, "fast", TINY)
-    monkeypatch.setitem(runs.PROFILES, "full", dataclasses.replace(TINY, name="full"))
+    monkeypatch.setitem(prepare.PROFILES, "fast", TINY)
+    monkeypatch.setitem(prepare.PROFILES, "full", dataclasses.replace(TINY, name="full"))
     return tmp_path / "home"
 
 
@@ -68,7 +71,7 @@ def one_lesson(tmp_path, monkeypatch):
         "language": "python",
     }
     nbformat.write(notebook, folder / "06_evaluation.ipynb")
-    monkeypatch.setattr(batch, "lesson_folder", lambda: folder)
+    monkeypatch.setattr(run_notebook, "lesson_folder", lambda: folder)
     return folder
 
 

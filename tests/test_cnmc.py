@@ -11,15 +11,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from leukhelpers.cells import ALL, COLUMNS, HEM, UNLABELLED, InputError
-from leukhelpers.datasets.cnmc import (
-    FOLDERS,
-    find_root,
-    labels_without_picture,
-    read_cnmc,
-    read_labels,
-)
-from leukhelpers.groups import group_ids
+from leukhelpers.data.cnmc import FOLDERS, find_root, labels_without_picture, read_cnmc, read_labels
+from leukhelpers.data.schema import ALL, COLUMNS, HEM, UNLABELLED
+from leukhelpers.errors import InputError
+from leukhelpers.splits.groups import group_ids
 
 FOLD = "training_data/fold_0"
 PRELIMINARY = Path(FOLDERS["preliminary"])

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from leukhelpers import decisions, evaluation
-from leukhelpers.cells import ALL, HEM, InputError
+from leukhelpers.data.schema import ALL, HEM
+from leukhelpers.errors import InputError
+from leukhelpers.evaluation import decisions, metrics
 
 
 def people(n_subjects: int, seed: int, columns: tuple[str, ...]) -> pd.DataFrame:
@@ -25,7 +26,7 @@ def people(n_subjects: int, seed: int, columns: tuple[str, ...]) -> pd.DataFrame
     return pd.DataFrame({"subject": names, "group": names, "label": labels, **told})
 
 
-COLUMNS = tuple(evaluation.MODEL_COLUMNS.values())
+COLUMNS = tuple(metrics.MODEL_COLUMNS.values())
 
 
 def test_net_benefit_of_a_worked_example():
@@ -82,7 +83,7 @@ def test_shares_that_are_none_are_refused():
 def test_at_full_coverage_the_risk_is_one_minus_the_accuracy():
     table = people(6, 0, COLUMNS)
     risk = decisions.risk_coverage(table["label"], table["probability"], 0.4)["risk"].iloc[-1]
-    accuracy = evaluation.metrics(table["label"], table["probability"], 0.4)["accuracy"]
+    accuracy = metrics.metrics(table["label"], table["probability"], 0.4)["accuracy"]
     assert risk == pytest.approx(1 - accuracy)
 
 
@@ -123,7 +124,7 @@ def test_summary_chooses_on_validation_and_measures_on_the_others():
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert found["chosen_on"] == {"cells": 240, "subjects": 6}
     own = found["models"]["cnn"]
-    values = evaluation.metrics(new["label"], new["probability"], own["threshold"])
+    values = metrics.metrics(new["label"], new["probability"], own["threshold"])
     assert own["at_threshold"]["sensitivity"]["value"] == values["sensitivity"]
     assert own["at_threshold"]["sensitivity"]["low"] < values["sensitivity"]
     assert sum(own["reliability"]["cells"]) == len(new)
@@ -147,7 +148,7 @@ def test_prediction_sets_are_those_of_the_validation_cells():
     new = people(8, 1, COLUMNS)
     new[list(COLUMNS)] **= 3  # other probabilities: sets chosen on them would be others
     found = decisions.summary(new, known)["models"]
-    for model, column in evaluation.MODEL_COLUMNS.items():
+    for model, column in metrics.MODEL_COLUMNS.items():
         least = decisions.fit_sets(known["label"], known[column])
         assert found[model]["least"] == least
         assert least != decisions.fit_sets(new["label"], new[column])

@@ -12,8 +12,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from leukhelpers import evaluation
-from leukhelpers.cells import ALL, HEM, InputError
+from leukhelpers.data.schema import ALL, HEM
+from leukhelpers.errors import InputError
+from leukhelpers.evaluation import metrics
 
 Cells = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -66,7 +67,7 @@ def paper() -> tuple[np.ndarray, np.ndarray]:
 def test_paper_report_is_that_of_one_answer_for_every_cell(
     paper: tuple[np.ndarray, np.ndarray],
 ) -> None:
-    report = evaluation.classification_report(*paper).round(2)
+    report = metrics.classification_report(*paper).round(2)
     rows = dict(zip(report.index, report.to_numpy().tolist(), strict=True))
     assert rows["HEM"] == [0.68, 1.00, 0.81, 1455]
     assert rows["ALL"] == [0.00, 0.00, 0.00, 678]
@@ -76,13 +77,13 @@ def test_paper_report_is_that_of_one_answer_for_every_cell(
 
 
 def test_paper_metrics_show_what_accuracy_hides(paper: tuple[np.ndarray, np.ndarray]) -> None:
-    values = evaluation.metrics(*paper)
+    values = metrics.metrics(*paper)
     assert values["accuracy"] == pytest.approx(1455 / 2133)
     assert values["balanced_accuracy"] == 0.5
     assert values["auroc"] == 0.5
     assert values["mcc"] == 0.0
     assert (values["specificity"], values["sensitivity"]) == (1.0, 0.0)
-    assert evaluation.confusion(*paper).to_numpy().tolist() == [[1455, 0], [678, 0]]
+    assert metrics.confusion(*paper).to_numpy().tolist() == [[1455, 0], [678, 0]]
 
 
 # ---------------------------------------------------------------- agreement with scikit-learn
@@ -92,14 +93,14 @@ def test_paper_metrics_show_what_accuracy_hides(paper: tuple[np.ndarray, np.ndar
 def test_every_resample_has_the_metrics_of_the_cells_really_drawn(data: Cells, seed: int) -> None:
     labels, scores, groups = data
     names = np.unique(groups)
-    weights = evaluation.group_weights(len(names), 8, seed)
-    resampled = evaluation.bootstrap(labels, scores, groups, 0.4, 8, seed)
+    weights = metrics.group_weights(len(names), 8, seed)
+    resampled = metrics.bootstrap(labels, scores, groups, 0.4, 8, seed)
     kept = iter(resampled.to_dict(orient="records"))
     for row in weights:
         # The slow way: copy each drawn group's cells as often as it was drawn.
         drawn = np.repeat(np.arange(len(labels)), row[np.searchsorted(names, groups)].astype(int))
         if len(np.unique(labels[drawn])) == 2:
-            expected = evaluation.metrics(labels[drawn], scores[drawn], 0.4)
+            expected = metrics.metrics(labels[drawn], scores[drawn], 0.4)
             assert next(kept) == pytest.approx(expected)
     assert next(kept, None) is None
 
@@ -108,10 +109,10 @@ def test_every_resample_has_the_metrics_of_the_cells_really_drawn(data: Cells, s
 def test_weighted_formulas_equal_scikit_learn_with_sample_weights(data: Cells) -> None:
     labels, scores, groups = data
     names, codes = np.unique(groups, return_inverse=True)
-    row = evaluation.group_weights(len(names), 1, seed=1)
+    row = metrics.group_weights(len(names), 1, seed=1)
     weight = row[0][codes]
     assume(len(np.unique(labels[weight > 0])) == 2)
-    values = evaluation.bootstrap(labels, scores, groups, n_resamples=1, seed=1).iloc[0]
+    values = metrics.bootstrap(labels, scores, groups, n_resamples=1, seed=1).iloc[0]
     called = scores >= 0.5
     assert values["auroc"] == pytest.approx(sk.roc_auc_score(labels, scores, sample_weight=weight))
     assert values["average_precision"] == pytest.approx(
@@ -131,14 +132,14 @@ def test_auroc_is_the_share_of_pairs_in_order_with_ties_as_half(data: Cells) -> 
     assume(len(np.unique(labels)) == 2)
     gap = scores[labels == ALL][:, None] - scores[labels == HEM][None]
     pairs = np.mean((gap > 0) + 0.5 * (gap == 0))
-    assert evaluation.metrics(labels, scores)["auroc"] == pytest.approx(pairs)
+    assert metrics.metrics(labels, scores)["auroc"] == pytest.approx(pairs)
 
 
 @given(cells)
 def test_nothing_is_ever_nan(data: Cells) -> None:
     labels, scores, groups = data
-    values = evaluation.metrics(labels, scores)
-    bounds = evaluation.intervals(labels, scores, groups, n_resamples=20)
+    values = metrics.metrics(labels, scores)
+    bounds = metrics.intervals(labels, scores, groups, n_resamples=20)
     found = [*values.values(), *(bound for pair in bounds.values() for bound in pair)]
     assert np.isfinite([number for number in found if number is not None]).all()
     for low, high in bounds.values():
@@ -149,20 +150,20 @@ def test_nothing_is_ever_nan(data: Cells) -> None:
 def test_constant_scores_are_chance_in_every_resample() -> None:
     labels = np.tile([0, 1], 20)
     groups = np.repeat(np.arange(10), 4).astype(str)
-    bounds = evaluation.intervals(labels, np.full(40, 0.7), groups)
+    bounds = metrics.intervals(labels, np.full(40, 0.7), groups)
     assert bounds["auroc"] == (0.5, 0.5)
     assert bounds["mcc"] == (0.0, 0.0)
 
 
 def test_threshold_itself_is_called_all() -> None:
-    assert evaluation.confusion([1], [0.5]).loc["ALL", "ALL"] == 1
+    assert metrics.confusion([1], [0.5]).loc["ALL", "ALL"] == 1
 
 
 # ---------------------------------------------------------------- bootstrap
 
 
 def test_a_group_is_drawn_as_a_whole_and_as_often_as_there_are_groups() -> None:
-    weights = evaluation.group_weights(7, 500, seed=0)
+    weights = metrics.group_weights(7, 500, seed=0)
     assert weights.shape == (500, 7)
     assert (weights.sum(axis=1) == 7).all()
     np.testing.assert_allclose(weights.mean(axis=0), 1, atol=0.2)
@@ -174,8 +175,8 @@ def test_intervals_are_wider_over_groups_than_over_cells_that_resemble_one_anoth
     labels = groups % 2
     shift = rng.normal(0, 1, 20)[groups]
     scores = 1 / (1 + np.exp(-(labels + shift + rng.normal(0, 0.3, 1000))))
-    over_groups = evaluation.bootstrap(labels, scores, groups.astype(str))["auroc"]
-    over_cells = evaluation.bootstrap(labels, scores, np.arange(1000).astype(str))["auroc"]
+    over_groups = metrics.bootstrap(labels, scores, groups.astype(str))["auroc"]
+    over_cells = metrics.bootstrap(labels, scores, np.arange(1000).astype(str))["auroc"]
     assert over_groups.std() > 3 * over_cells.std()
 
 
@@ -183,9 +184,9 @@ def test_intervals_repeat_for_a_seed_and_do_not_depend_on_the_order_of_the_cells
     table = predictions_table()
     shuffled = table.sample(frac=1, random_state=3)
     first, second = (
-        evaluation.intervals(t["label"], t["probability"], t["group"]) for t in (table, shuffled)
+        metrics.intervals(t["label"], t["probability"], t["group"]) for t in (table, shuffled)
     )
-    other = evaluation.intervals(table["label"], table["probability"], table["group"], seed=1)
+    other = metrics.intervals(table["label"], table["probability"], table["group"], seed=1)
     # the same but for the order in which floats are added up
     pd.testing.assert_frame_equal(pd.DataFrame(first), pd.DataFrame(second), rtol=1e-9)
     assert first != other
@@ -193,22 +194,22 @@ def test_intervals_repeat_for_a_seed_and_do_not_depend_on_the_order_of_the_cells
 
 def test_interval_is_refused_for_a_single_group_and_the_note_says_so() -> None:
     labels, scores, groups = [0, 1, 1], [0.1, 0.9, 0.4], ["20+21"] * 3
-    bounds = evaluation.intervals(labels, scores, groups, n_resamples=50)
+    bounds = metrics.intervals(labels, scores, groups, n_resamples=50)
     assert set(bounds.values()) == {(None, None)}
-    assert "one group" in evaluation.interval_notes(labels, groups)[0]
-    assert evaluation.metrics(labels, scores)["auroc"] == 1.0
+    assert "one group" in metrics.interval_notes(labels, groups)[0]
+    assert metrics.metrics(labels, scores)["auroc"] == 1.0
 
 
 def test_resamples_without_a_class_are_left_out_and_counted() -> None:
     table = predictions_table(8)
-    weights = evaluation.group_weights(8, 2000, seed=0)
+    weights = metrics.group_weights(8, 2000, seed=0)
     names = np.unique(table["group"])
     is_hem = np.char.startswith(names.astype(str), "H")
     one_class = ((weights[:, is_hem].sum(axis=1)) % 8 == 0).sum()
     assert one_class > 0
-    resampled = evaluation.bootstrap(table["label"], table["probability"], table["group"])
+    resampled = metrics.bootstrap(table["label"], table["probability"], table["group"])
     assert len(resampled) == 2000 - one_class
-    (note,) = evaluation.interval_notes(table["label"], table["group"])
+    (note,) = metrics.interval_notes(table["label"], table["group"])
     assert note.startswith(f"{one_class} of 2,000 resamples")
 
 
@@ -218,11 +219,11 @@ def test_no_interval_where_most_resamples_lack_a_class() -> None:
     seed = next(
         seed
         for seed in range(50)
-        if not len(evaluation.bootstrap(labels, scores, groups, 0.5, 1, seed))
+        if not len(metrics.bootstrap(labels, scores, groups, 0.5, 1, seed))
     )
-    bounds = evaluation.intervals(labels, scores, groups, n_resamples=1, seed=seed)
+    bounds = metrics.intervals(labels, scores, groups, n_resamples=1, seed=seed)
     assert set(bounds.values()) == {(None, None)}
-    assert "more groups" in evaluation.interval_notes(labels, groups, 1, seed)[0]
+    assert "more groups" in metrics.interval_notes(labels, groups, 1, seed)[0]
 
 
 def test_no_interval_where_one_group_holds_all_cells_of_a_class() -> None:
@@ -236,14 +237,14 @@ def test_no_interval_where_one_group_holds_all_cells_of_a_class() -> None:
             "area_probability": np.linspace(0, 1, 8),
         }
     )
-    found = evaluation.summary(table, columns={"cnn": "probability", "area": "area_probability"})
+    found = metrics.summary(table, columns={"cnn": "probability", "area": "area_probability"})
     assert found["models"]["cnn"]["specificity"] == {"value": 0.75, "low": None, "high": None}
     assert found["compared"]["area"]["low"] is None
     assert found["notes"] == ["All HEM cells are of one group, so no interval can be given."]
 
 
 def test_one_class_leaves_undefined_what_compares_two() -> None:
-    values = evaluation.metrics([1, 1, 1], [0.9, 0.2, 0.8])
+    values = metrics.metrics([1, 1, 1], [0.9, 0.2, 0.8])
     undefined = {name for name, value in values.items() if value is None}
     assert undefined == {
         "auroc",
@@ -263,14 +264,14 @@ def test_sensitivity_at_a_specificity_of_a_worked_example() -> None:
     # ones but the highest.
     healthy = np.append(np.linspace(0.1, 0.4, 19), 0.9)
     labels = np.repeat([HEM, ALL], [20, 4])
-    values = evaluation.metrics(labels, np.append(healthy, [0.95, 0.5, 0.35, 0.2]))
+    values = metrics.metrics(labels, np.append(healthy, [0.95, 0.5, 0.35, 0.2]))
     assert values["sensitivity_at_95_specificity"] == 0.5
     # to find all four, 13 healthy ones are called ALL, too: those from 0.2 up
     assert values["specificity_at_95_sensitivity"] == pytest.approx(1 - np.mean(healthy >= 0.2))
 
 
 def test_constant_scores_find_nothing_at_a_specificity_of_95() -> None:
-    values = evaluation.metrics([0, 1, 1], [0.6, 0.6, 0.6])
+    values = metrics.metrics([0, 1, 1], [0.6, 0.6, 0.6])
     assert values["sensitivity_at_95_specificity"] == 0.0
     assert values["specificity_at_95_sensitivity"] == 0.0
 
@@ -278,7 +279,7 @@ def test_constant_scores_find_nothing_at_a_specificity_of_95() -> None:
 def test_brier_and_calibration_error_agree_with_their_definitions() -> None:
     rng = np.random.default_rng(0)
     labels, scores = rng.integers(0, 2, 300), np.append(rng.random(298), [0.0, 1.0])
-    values = evaluation.metrics(labels, scores)
+    values = metrics.metrics(labels, scores)
     assert values["brier"] == pytest.approx(sk.brier_score_loss(labels, scores))
     ece = 0.0
     borders = np.linspace(0, 1, 11)
@@ -290,13 +291,13 @@ def test_brier_and_calibration_error_agree_with_their_definitions() -> None:
 
 def test_subjects_are_measured_by_the_mean_of_their_cells() -> None:
     table = predictions_table()
-    found = evaluation.summary(table)
+    found = metrics.summary(table)
     mean = table.groupby("subject")["probability"].mean()
     truth = table.groupby("subject")["label"].first()
     auroc = sk.roc_auc_score(truth, mean)
     assert found["of_subjects"]["cnn"]["auroc"]["value"] == pytest.approx(auroc)
-    assert set(found["of_subjects"]["area"]) == set(evaluation.SUBJECT_METRICS)
-    assert found["worst_first"] == evaluation.by_subject(table).to_dict(orient="records")
+    assert set(found["of_subjects"]["area"]) == set(metrics.SUBJECT_METRICS)
+    assert found["worst_first"] == metrics.by_subject(table).to_dict(orient="records")
 
 
 def test_one_answer_for_every_cell_ranks_no_subject_before_another() -> None:
@@ -305,7 +306,7 @@ def test_one_answer_for_every_cell_ranks_no_subject_before_another() -> None:
     names = [str(size) for size in sizes for _ in range(size)]
     table = pd.DataFrame({"subject": names, "group": names, "label": 0, "probability": 0.7})
     table.loc[table["subject"].astype(int) % 3 == 0, "label"] = 1
-    found = evaluation.summary(table, columns={"cnn": "probability"})
+    found = metrics.summary(table, columns={"cnn": "probability"})
     assert found["of_subjects"]["cnn"]["auroc"] == {
         "value": 0.5,
         "low": 0.5,
@@ -317,7 +318,7 @@ def test_the_mean_of_a_subject_is_exact() -> None:
     table = pd.DataFrame(
         {"subject": list("aaabcd"), "group": list("aaabcd"), "label": [1, 1, 1, 0, 0, 1]}
     ).assign(probability=[1 / 3] * 3 + [1e-14, 2e-14, 3e-14])
-    found = evaluation.summary(table, threshold=1 / 3, columns={"cnn": "probability"})
+    found = metrics.summary(table, threshold=1 / 3, columns={"cnn": "probability"})
     assert found["of_subjects"]["cnn"]["sensitivity"]["value"] == 0.5
     assert found["of_subjects"]["cnn"]["auroc"]["value"] == 1.0
     assert {row["subject"]: row["mean_probability"] for row in found["worst_first"]} == {
@@ -332,16 +333,16 @@ def test_names_are_counted_as_they_are_grouped() -> None:
     table = pd.DataFrame(
         {"subject": [1, "1", " 1", 2], "group": ["one", "two", "two", "two"], "label": [0, 0, 0, 1]}
     ).assign(probability=[0.2, 0.6, 0.6, 0.8])
-    found = evaluation.summary(table, columns={"cnn": "probability"})
+    found = metrics.summary(table, columns={"cnn": "probability"})
     assert (found["subjects"], len(found["worst_first"])) == (2, 2)
     for missing in (np.nan, None, " "):
         with pytest.raises(InputError, match="some are empty"):
-            evaluation.intervals([0, 1], [0.1, 0.2], ["a", missing])
+            metrics.intervals([0, 1], [0.1, 0.2], ["a", missing])
 
 
 def test_each_class_and_each_difference_stand_in_the_summary() -> None:
     table = predictions_table()
-    found = evaluation.summary(table)
+    found = metrics.summary(table)
     truth, called = table["label"].to_numpy(), (table["probability"] >= 0.5).astype(int)
     precision, recall, f1, support = sk.precision_recall_fscore_support(truth, called)
     counts = sk.confusion_matrix(truth, called)
@@ -352,9 +353,7 @@ def test_each_class_and_each_difference_stand_in_the_summary() -> None:
         expected = (precision[label], recall[label], f1[label])
         assert [told[key] for key in ("precision", "recall", "f1")] == pytest.approx(expected)
     assert found["report"]["majority"]["HEM"]["called"]["HEM"] == 0
-    area = evaluation.compare(
-        truth, table["probability"], table["area_probability"], table["group"]
-    )
+    area = metrics.compare(truth, table["probability"], table["area_probability"], table["group"])
     assert list(found["compared"]) == ["area", "majority"]
     assert found["compared"]["area"] == {key: area[key] for key in ("difference", "low", "high")}
     assert json.loads(json.dumps(found)) == found
@@ -363,7 +362,7 @@ def test_each_class_and_each_difference_stand_in_the_summary() -> None:
 def test_a_subject_of_two_classes_is_told_and_nothing_of_subjects_is_measured() -> None:
     table = predictions_table()
     table.loc[0, "label"] = 1 - table.loc[0, "label"]
-    found = evaluation.summary(table)
+    found = metrics.summary(table)
     assert found["of_subjects"] is None
     assert any("both classes" in note for note in found["notes"])
 
@@ -373,52 +372,52 @@ def test_a_subject_of_two_classes_is_told_and_nothing_of_subjects_is_measured() 
 
 def test_comparison_of_a_model_with_itself_is_exactly_zero() -> None:
     t = predictions_table()
-    result = evaluation.compare(t["label"], t["probability"], t["probability"], t["group"])
+    result = metrics.compare(t["label"], t["probability"], t["probability"], t["group"])
     assert (result["difference"], result["low"], result["high"]) == (0.0, 0.0, 0.0)
 
 
 def test_comparison_is_antisymmetric_and_paired() -> None:
     t = predictions_table()
     a, b = t["probability"], t["area_probability"]
-    there = evaluation.compare(t["label"], a, b, t["group"])
-    back = evaluation.compare(t["label"], b, a, t["group"])
+    there = metrics.compare(t["label"], a, b, t["group"])
+    back = metrics.compare(t["label"], b, a, t["group"])
     assert there["difference"] == there["auroc_a"] - there["auroc_b"]
     assert there["difference"] == -back["difference"]
     assert there["low"] == pytest.approx(-back["high"])
-    aurocs = [evaluation.bootstrap(t["label"], p, t["group"])["auroc"] for p in (a, b)]
+    aurocs = [metrics.bootstrap(t["label"], p, t["group"])["auroc"] for p in (a, b)]
     assert there["high"] == pytest.approx(np.quantile(aurocs[0] - aurocs[1], 0.975))
 
 
 def test_comparison_of_one_class_is_none_with_a_reason() -> None:
-    result = evaluation.compare([0, 0], [0.1, 0.2], [0.3, 0.4], ["H1", "H2"])
+    result = metrics.compare([0, 0], [0.1, 0.2], [0.3, 0.4], ["H1", "H2"])
     assert result["difference"] is None
     assert "HEM" in result["notes"][0]
 
 
 def test_by_subject_puts_the_worst_first_and_counts_every_cell() -> None:
     table = predictions_table()
-    scored = evaluation.by_subject(table)
+    scored = metrics.by_subject(table)
     assert list(scored) == ["subject", "label", "cells", "correct", "mean_probability"]
     assert scored["correct"].is_monotonic_increasing
     assert scored["cells"].sum() == len(table)
-    accuracy = evaluation.metrics(table["label"], table["probability"])["accuracy"]
+    accuracy = metrics.metrics(table["label"], table["probability"])["accuracy"]
     assert np.average(scored["correct"], weights=scored["cells"]) == pytest.approx(accuracy)
 
 
 def test_by_subject_refuses_a_subject_with_both_labels() -> None:
     table = pd.DataFrame({"subject": ["7", "7"], "label": [0, 1], "probability": [0.1, 0.9]})
     with pytest.raises(InputError, match="'7' has both labels"):
-        evaluation.by_subject(table)
+        metrics.by_subject(table)
 
 
 def test_summary_survives_json_and_agrees_with_metrics() -> None:
     table = predictions_table()
-    result = evaluation.summary(table)
+    result = metrics.summary(table)
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     assert (result["cells"], result["subjects"], result["groups"]) == (len(table), 12, 12)
     assert list(result["models"]) == ["cnn", "area", "majority"]
-    for model, column in evaluation.MODEL_COLUMNS.items():
-        for name, value in evaluation.metrics(table["label"], table[column]).items():
+    for model, column in metrics.MODEL_COLUMNS.items():
+        for name, value in metrics.metrics(table["label"], table[column]).items():
             shown = result["models"][model][name]
             assert shown["value"] == value
             assert shown["low"] <= value <= shown["high"]
@@ -426,7 +425,7 @@ def test_summary_survives_json_and_agrees_with_metrics() -> None:
 
 def test_summary_of_one_class_says_why_values_are_missing() -> None:
     table = predictions_table()
-    result = evaluation.summary(table[table["label"] == ALL])
+    result = metrics.summary(table[table["label"] == ALL])
     assert result["models"]["cnn"]["auroc"] == {"value": None, "low": None, "high": None}
     assert "All cells are ALL" in result["notes"][0]
     json.dumps(result, allow_nan=False)
@@ -451,7 +450,7 @@ def test_summary_of_one_class_says_why_values_are_missing() -> None:
     ],
 )
 def test_bad_input_is_refused_by_name(labels: list, probabilities: list, named: str) -> None:
-    for function in (evaluation.metrics, evaluation.confusion, evaluation.classification_report):
+    for function in (metrics.metrics, metrics.confusion, metrics.classification_report):
         with pytest.raises(InputError, match=named):
             function(labels, probabilities)
 
@@ -459,33 +458,33 @@ def test_bad_input_is_refused_by_name(labels: list, probabilities: list, named: 
 @pytest.mark.parametrize("groups", [["a"], ["a", None], ["a", " "], [["a", "b"]]])
 def test_bad_groups_are_refused_by_name(groups: list) -> None:
     with pytest.raises(InputError, match="groups must"):
-        evaluation.intervals([0, 1], [0.1, 0.2], groups)
+        metrics.intervals([0, 1], [0.1, 0.2], groups)
 
 
 def test_other_bad_arguments_are_refused_by_name() -> None:
     with pytest.raises(InputError, match="threshold"):
-        evaluation.metrics([0, 1], [0.1, 0.2], threshold=float("nan"))
+        metrics.metrics([0, 1], [0.1, 0.2], threshold=float("nan"))
     with pytest.raises(InputError, match="n_resamples"):
-        evaluation.intervals([0, 1], [0.1, 0.2], ["a", "b"], n_resamples=0)
+        metrics.intervals([0, 1], [0.1, 0.2], ["a", "b"], n_resamples=0)
     with pytest.raises(InputError, match="b must be from 0 to 1"):
-        evaluation.compare([0, 1], [0.1, 0.2], [0.1, 7], ["a", "b"])
+        metrics.compare([0, 1], [0.1, 0.2], [0.1, 7], ["a", "b"])
     with pytest.raises(InputError, match="area_probability must be"):
-        evaluation.summary(predictions_table().assign(area_probability=np.nan))
+        metrics.summary(predictions_table().assign(area_probability=np.nan))
     with pytest.raises(InputError, match=r"lack the column\(s\) group, area_probability"):
-        evaluation.summary(predictions_table().drop(columns=["group", "area_probability"]))
+        metrics.summary(predictions_table().drop(columns=["group", "area_probability"]))
 
 
 def test_intervals_of_a_summary_are_over_groups_and_not_over_subjects() -> None:
     table = predictions_table()
     pairs = {name: f"pair {number // 2}" for number, name in enumerate(np.unique(table["subject"]))}
     joined = table.assign(group=table["subject"].map(pairs))
-    found = evaluation.summary(joined)
-    by_group = evaluation.intervals(joined["label"], joined["probability"], joined["group"])
-    by_subject = evaluation.intervals(joined["label"], joined["probability"], joined["subject"])
+    found = metrics.summary(joined)
+    by_group = metrics.intervals(joined["label"], joined["probability"], joined["group"])
+    by_subject = metrics.intervals(joined["label"], joined["probability"], joined["subject"])
     assert by_group["auroc"] != by_subject["auroc"]
     shown = found["models"]["cnn"]["auroc"]
     assert (shown["low"], shown["high"]) == by_group["auroc"]
-    compared = evaluation.compare(
+    compared = metrics.compare(
         joined["label"], joined["probability"], joined["area_probability"], joined["group"]
     )
     assert found["compared"]["area"]["low"] == compared["low"]

@@ -4,10 +4,9 @@ import pandas as pd
 import pytest
 from keras import layers
 
-from leukhelpers.cells import InputError
-from leukhelpers.classical import build_forest, build_svm, fit_calibrated
-from leukhelpers.deep import why_not
-from leukhelpers.explain import (
+from leukhelpers.errors import InputError
+from leukhelpers.explain._deepshap import why_not
+from leukhelpers.explain.attribution import (
     METHODS,
     expected_sum,
     explain_features,
@@ -19,8 +18,9 @@ from leukhelpers.explain import (
     shap_gradient,
     shap_partition,
 )
-from leukhelpers.models import build_cnn, join, logit_model
-from leukhelpers.trust import mask_share
+from leukhelpers.explain.sanity import mask_share
+from leukhelpers.models.classical import build_forest, build_svm, fit_calibrated
+from leukhelpers.models.networks import build_cnn, join, logit_model
 
 SIZE = 32
 UPPER_LEFT = np.zeros((SIZE, SIZE), bool)

@@ -7,34 +7,34 @@ import json
 import numpy as np
 import pytest
 
-from leukhelpers import familiar
-from leukhelpers.cells import InputError
+from leukhelpers.errors import InputError
+from leukhelpers.models import ood
 
 
 def test_most_cells_of_unknown_subjects_are_familiar_and_their_grey_copies_are_not(tiny_prepared):
     split = tiny_prepared.split
     rows = np.concatenate([split.train, split.validation])
-    learnt = familiar.fit(tiny_prepared.pixels[rows], split.groups[rows])
+    learnt = ood.fit(tiny_prepared.pixels[rows], split.groups[rows])
     learnt = json.loads(json.dumps(learnt))
     cells = tiny_prepared.pixels[split.test]
-    assert (familiar.distance(learnt, cells) <= learnt["limit"]).mean() > 0.95
+    assert (ood.distance(learnt, cells) <= learnt["limit"]).mean() > 0.95
     grey = np.repeat(cells.mean(axis=-1, keepdims=True).astype(np.uint8), 3, axis=-1)
-    assert (familiar.distance(learnt, grey) > learnt["limit"]).all()
+    assert (ood.distance(learnt, grey) > learnt["limit"]).all()
 
 
 def test_limit_lets_whoever_differs_most_pass_as_if_unknown(tiny_prepared):
     rows = np.concatenate([tiny_prepared.split.train, tiny_prepared.split.validation])
     pixels, groups = tiny_prepared.pixels[rows].copy(), tiny_prepared.split.groups[rows]
-    before = familiar.fit(pixels, groups)["limit"]
+    before = ood.fit(pixels, groups)["limit"]
     one = groups == groups[0]
     pixels[one] = (pixels[one] * 0.8).astype(np.uint8)  # this subject's slides are darker
-    learnt = familiar.fit(pixels, groups)
+    learnt = ood.fit(pixels, groups)
     assert learnt["limit"] > before
-    others = familiar.fit(pixels[~one], groups[~one])
+    others = ood.fit(pixels[~one], groups[~one])
     # What others teach, and no cell of that subject, decided how far it lies.
-    assert learnt["limit"] >= np.quantile(familiar.distance(others, pixels[one]), 0.98)
+    assert learnt["limit"] >= np.quantile(ood.distance(others, pixels[one]), 0.98)
     with pytest.raises(InputError, match="two subjects"):
-        familiar.fit(pixels[one], groups[one])
+        ood.fit(pixels[one], groups[one])
 
 
 def test_distance_is_the_one_of_mahalanobis_over_the_root_of_the_number_of_numbers():
@@ -45,14 +45,14 @@ def test_distance_is_the_one_of_mahalanobis_over_the_root_of_the_number_of_numbe
         "spread": np.ones(3),
         "precision": np.linalg.inv(np.cov(mixed.T, bias=True)),
     }
-    found = familiar.mahalanobis(learnt, mixed)
+    found = ood.mahalanobis(learnt, mixed)
     assert (found**2).mean() == pytest.approx(1)  # the mean of its square is the dimension
 
 
-@pytest.mark.parametrize("n", [1, 7, familiar.AT_MOST, familiar.AT_MOST + 1, 5 * familiar.AT_MOST])
+@pytest.mark.parametrize("n", [1, 7, ood.AT_MOST, ood.AT_MOST + 1, 5 * ood.AT_MOST])
 def test_some_rows_are_spread_over_all_in_their_order(n):
     rows = np.arange(n) * 3 + 5
-    picked = familiar.some_rows(rows)
-    assert len(picked) == len(set(picked)) == min(n, familiar.AT_MOST)
+    picked = ood.some_rows(rows)
+    assert len(picked) == len(set(picked)) == min(n, ood.AT_MOST)
     assert (picked[0], picked[-1]) == (rows[0], rows[-1])
-    assert np.diff(picked).max(initial=0) <= 3 * (n // familiar.AT_MOST + 1)
+    assert np.diff(picked).max(initial=0) <= 3 * (n // ood.AT_MOST + 1)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from leukhelpers.cells import InputError
-from leukhelpers.features import CHUNK, cell_area, cell_mask, simple_features
+from leukhelpers.errors import InputError
+from leukhelpers.images.features import CHUNK, cell_area, cell_mask, simple_features
 
 
 def square(size, edge):

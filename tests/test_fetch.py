@@ -24,11 +24,11 @@ from filelock import FileLock
 from kagglesdk import kaggle_env
 from PIL import Image
 
-from leukhelpers.cells import InputError
-from leukhelpers.datasets import fetch
-from leukhelpers.datasets.archive import ArchiveError
-from leukhelpers.datasets.cnmc import FOLDERS
-from leukhelpers.datasets.fetch import BY_HAND, fetch_cnmc
+from leukhelpers.data import download
+from leukhelpers.data.archive import ArchiveError
+from leukhelpers.data.cnmc import FOLDERS
+from leukhelpers.data.download import BY_HAND, fetch_cnmc
+from leukhelpers.errors import InputError
 
 ASK = "/v1/datasets.DatasetApiService/DownloadDataset"
 
@@ -178,7 +178,7 @@ def no_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(fetch, "_PAUSE", 0.0)
+    monkeypatch.setattr(download, "_PAUSE", 0.0)
     # It reads the source of every caller, and pytest's callers are many.
     monkeypatch.setattr(kagglehub.clients, "search_lib_in_call_stack", lambda name: None)
 
@@ -279,7 +279,7 @@ def test_second_call_sends_only_the_rest(kaggle: Kaggle, tmp_path: Path) -> None
     kaggle.break_after = [150_000] + [0] * 9
     message = failure(tmp_path / "to")
     assert "the same command goes on there" in message
-    assert len(kaggle.transfers) == 1 + fetch._PATIENCE
+    assert len(kaggle.transfers) == 1 + download._PATIENCE
     part = partial(tmp_path / "to")
     assert part is not None
     have = part.stat().st_size
@@ -320,7 +320,7 @@ def test_download_interrupted_while_unpacking_is_not_sent_again(
 def test_silent_server_is_left(
     kaggle: Kaggle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "_TIMEOUT", (1, 0.2))
+    monkeypatch.setattr(download, "_TIMEOUT", (1, 0.2))
     kaggle.silent, kaggle.break_after = True, [150_000]
     succeed(tmp_path / "to")
     assert len(kaggle.transfers) == 2
@@ -329,7 +329,7 @@ def test_silent_server_is_left(
 def test_server_that_stays_silent_is_told(
     kaggle: Kaggle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "_TIMEOUT", (1, 0.1))
+    monkeypatch.setattr(download, "_TIMEOUT", (1, 0.1))
     kaggle.silent, kaggle.break_after = True, [0]
     assert "no answer in time" in failure(tmp_path / "to")
 
@@ -350,33 +350,33 @@ def test_storage_that_knows_no_ranges_sends_all_again(kaggle: Kaggle, tmp_path: 
 def test_endless_breaking_at_the_same_place_ends(kaggle: Kaggle, tmp_path: Path) -> None:
     kaggle.break_after, kaggle.ranges = [150_000, 80_000] * 25, False
     assert "try again later" in failure(tmp_path / "to")
-    assert len(kaggle.transfers) == 1 + fetch._PATIENCE
+    assert len(kaggle.transfers) == 1 + download._PATIENCE
 
 
 def test_only_the_part_that_was_asked_for_is_appended(kaggle: Kaggle, tmp_path: Path) -> None:
-    stored, archive = fetch._locate(), tmp_path / "archive"
+    stored, archive = download._locate(), tmp_path / "archive"
     archive.write_bytes(kaggle.archive[:1000])
     kaggle.wrong_range = True
     with pytest.raises(requests.ConnectionError, match="another part"):
-        fetch._receive(stored, archive, 1000, lambda *_: None)
+        download._receive(stored, archive, 1000, lambda *_: None)
     assert archive.read_bytes() == kaggle.archive[:1000]
     kaggle.wrong_range = False
-    assert fetch._receive(stored, archive, 1000, lambda *_: None) == len(kaggle.archive)
+    assert download._receive(stored, archive, 1000, lambda *_: None) == len(kaggle.archive)
     assert archive.read_bytes() == kaggle.archive
 
 
 def test_another_version_of_the_archive_is_told_with_and_without_a_checksum(
     kaggle: Kaggle,
 ) -> None:
-    first = fetch._locate().key
-    assert fetch._locate().key == first
+    first = download._locate().key
+    assert download._locate().key == first
     kaggle.archive = zipped("C-NMC_leukemia/")  # the same length
-    assert fetch._locate().key != first
+    assert download._locate().key != first
     kaggle.md5, kaggle.headers = "", {"ETag": '"1"'}
-    first = fetch._locate().key
-    assert fetch._locate().key == first
+    first = download._locate().key
+    assert download._locate().key == first
     kaggle.headers = {"ETag": '"2"'}
-    assert fetch._locate().key != first
+    assert download._locate().key != first
 
 
 @pytest.mark.slow
@@ -417,9 +417,9 @@ def test_archive_longer_than_announced_is_not_accepted(
 def test_transfer_that_does_not_end_in_time_is_cut(
     kaggle: Kaggle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    located = fetch._locate
+    located = download._locate
     # The storage announces less than what it then sends, and sends.
-    monkeypatch.setattr(fetch, "_locate", lambda: located()._replace(n_bytes=100_000))
+    monkeypatch.setattr(download, "_locate", lambda: located()._replace(n_bytes=100_000))
     message = failure(tmp_path / "to")
     assert "longer than the announced 100000 bytes" in message
     assert partial(tmp_path / "to") is None
@@ -429,9 +429,9 @@ def test_transfer_that_does_not_end_in_time_is_cut(
 def test_transfer_that_ends_politely_but_early_is_no_archive(
     kaggle: Kaggle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    located = fetch._locate
+    located = download._locate
     n_bytes = len(kaggle.archive) + 10
-    monkeypatch.setattr(fetch, "_locate", lambda: located()._replace(n_bytes=n_bytes))
+    monkeypatch.setattr(download, "_locate", lambda: located()._replace(n_bytes=n_bytes))
     assert "are kept" in failure(tmp_path / "to")
 
 
@@ -678,7 +678,7 @@ def test_second_process_waits_and_finds_the_copy(tmp_path: Path) -> None:
     to.mkdir()
     waiting = threading.Event()
     said: list[str] = []
-    results: list[fetch.Fetched] = []
+    results: list[download.Fetched] = []
 
     def say(sentence: str) -> None:
         said.append(sentence)
@@ -699,7 +699,7 @@ def test_killed_process_leaves_no_tree(tmp_path: Path) -> None:
     to, mine = tmp_path / "to", tmp_path / "mine.zip"
     mine.write_bytes(zipped())
     code = (
-        "import os, sys; from leukhelpers.datasets.fetch import fetch_cnmc\n"
+        "import os, sys; from leukhelpers.data.download import fetch_cnmc\n"
         "fetch_cnmc(sys.argv[1], sys.argv[2], progress=lambda *done: os._exit(9))"
     )
     done = subprocess.run([sys.executable, "-c", code, to, mine], check=False)

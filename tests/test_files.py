@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from leukhelpers import files
-from leukhelpers.cells import InputError
+from leukhelpers.errors import InputError
 
 
 def test_file_appears_whole_and_the_part_is_gone(tmp_path: Path) -> None:

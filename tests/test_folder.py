@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leukhelpers.cells import ALL, COLUMNS, HEM, InputError
-from leukhelpers.datasets.base import Dataset
-from leukhelpers.datasets.folder import read_own
-from leukhelpers.groups import group_ids
+from leukhelpers.data.base import Dataset
+from leukhelpers.data.folder import read_own
+from leukhelpers.data.schema import ALL, COLUMNS, HEM
+from leukhelpers.errors import InputError
+from leukhelpers.splits.groups import group_ids
 
 
 def picture(file: Path, seed: int = 0) -> None:

@@ -13,9 +13,16 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
-from leukhelpers import groups
-from leukhelpers.cells import ALL, HEM, UNLABELLED, InputError, parse_name, validate
-from leukhelpers.groups import SharedGroupError, Split, group_ids, grouped_folds, random_folds
+from leukhelpers.data.schema import ALL, HEM, UNLABELLED, parse_name, validate
+from leukhelpers.errors import InputError
+from leukhelpers.splits import groups
+from leukhelpers.splits.groups import (
+    SharedGroupError,
+    Split,
+    group_ids,
+    grouped_folds,
+    random_folds,
+)
 
 Cut = Callable[..., Iterator[Split]]
 

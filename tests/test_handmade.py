@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from leukhelpers import handmade
-from leukhelpers.cells import InputError
-from leukhelpers.features import cell_mask
+from leukhelpers.errors import InputError
+from leukhelpers.images import handmade
+from leukhelpers.images.features import cell_mask
 
 SIZE = 96
 

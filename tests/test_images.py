@@ -16,9 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from leukhelpers.cells import InputError
-from leukhelpers.datasets import images
-from leukhelpers.datasets.images import (
+from leukhelpers.data import pictures as images
+from leukhelpers.data.pictures import (
     decode_image,
     digest_images,
     list_files,
@@ -26,6 +25,7 @@ from leukhelpers.datasets.images import (
     pixel_digest,
     read_image,
 )
+from leukhelpers.errors import InputError
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 9, 3), dtype=np.uint8)
 

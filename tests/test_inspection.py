@@ -7,18 +7,28 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from leukhelpers import inspection, runs
-from leukhelpers.cells import ALL, HEM, UNLABELLED, InputError
-from leukhelpers.datasets.cnmc import FOLDERS, LABELS, read_cnmc
-from leukhelpers.inspection import count, inspect, subject_images
+from leukhelpers.data.cnmc import FOLDERS, LABELS, read_cnmc
+from leukhelpers.data.schema import ALL, HEM, UNLABELLED
+from leukhelpers.errors import InputError
+from leukhelpers.models import prepare
+from leukhelpers.splits import inspection
+from leukhelpers.splits.inspection import count, subject_images
 
-FAST = runs.profile_of("fast")
+FAST = prepare.profile_of("fast")
+
+
+def inspect(dataset: str, profile: prepare.Profile, seed: int, data: Path) -> dict[str, Any]:
+    """Do as ``leuk data info`` does."""
+    cells = inspection.only_test_parts(dataset, data)
+    cells = cells or prepare.load(dataset, profile, seed, data)
+    return inspection.inspect(cells, data, profile.size, profile.crop)
 
 
 def test_counts_are_those_of_the_tree(tiny_cnmc: Path) -> None:
@@ -203,6 +213,6 @@ def test_look_alikes_are_counted_over_subjects_and_over_folds(
     pixels = SimpleNamespace(array=None, table=None)
     monkeypatch.setattr(inspection, "build_pixels", lambda *_: pixels)
     monkeypatch.setattr(inspection.similar, "near_duplicates", lambda *_: pairs)
-    found = inspection.near_duplicates(None, FAST, tmp_path)
+    found = inspection.near_duplicates(None, tmp_path, FAST.size, FAST.crop)
     assert (found["pairs"], found["of_two_subjects"], found["in_two_folds"]) == (3, 2, 1)
     assert found["closest"][0] == {"cell_a": "a", "cell_b": "b", "distance": 3}

@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from lessons import build
-from leukhelpers import questions
+from leukhelpers.course import quiz
 
 pytestmark = pytest.mark.slow
 
@@ -163,7 +163,7 @@ def test_lesson_runs_and_shows_figures_bar_questions_and_hints(
     if with_bar:
         see(bar, "bar")
 
-    for question in questions.read_questions()[number]:
+    for question in quiz.read_questions()[number]:
         for kind in ("wrong", "right"):
             answer, deserved = next(iter(question[kind].items()))
             shown.locator(".MCButton", has_text=answer).click()

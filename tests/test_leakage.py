@@ -3,8 +3,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from leukhelpers import groups, leakage
-from leukhelpers.leakage import FoldAnswers
+from leukhelpers.evaluation import leakage
+from leukhelpers.evaluation.leakage import FoldAnswers
+from leukhelpers.splits import groups
 
 
 def cells(n_subjects: int = 16, n_each: int = 30, seed: int = 0) -> pd.DataFrame:

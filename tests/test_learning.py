@@ -10,34 +10,28 @@ import pandas as pd
 import pytest
 import skops.io
 
-from leukhelpers import (
-    apply,
-    classical,
-    crossval,
-    evaluation,
-    explain,
-    files,
-    groups,
-    handmade,
-    learning,
-    models,
-    runs,
-    serve,
-    training,
-    transfer,
-)
-from leukhelpers.cells import InputError
-from leukhelpers.datasets.cnmc import read_cnmc
-from leukhelpers.pixels import BOX, cell_box, crop_and_resize
+from leukhelpers import files
+from leukhelpers.data.cnmc import read_cnmc
+from leukhelpers.errors import InputError
+from leukhelpers.evaluation import metrics
+from leukhelpers.experiments import crossval, evaluate, storage
+from leukhelpers.experiments.train import train_run
+from leukhelpers.explain import attribution
+from leukhelpers.images import handmade
+from leukhelpers.images.preprocessing import BOX, cell_box, crop_and_resize
+from leukhelpers.models import classical, cnn, networks, prepare, registry, training, transfer
+from leukhelpers.serving import explain_files
+from leukhelpers.serving import predict as serve
+from leukhelpers.splits import groups
 
-TINY = runs.Profile(
+TINY = prepare.Profile(
     "tiny", 1200, 28, epochs=2, patience=2, size=32, box_size=32, batch_size=16, refits=2
 )
 
 
 @pytest.fixture(scope="module")
 def prepared(tiny_tree, tmp_path_factory):
-    return runs.prepare(read_cnmc(tiny_tree), TINY, 0, tmp_path_factory.mktemp("data"))
+    return prepare.prepare(read_cnmc(tiny_tree), TINY, 0, tmp_path_factory.mktemp("data"))
 
 
 def rounded(found):
@@ -58,7 +52,7 @@ def test_a_run_of_any_model_answers_files_as_it_answered_its_test_rows(
 ):
     prepared, run = tiny_prepared, tiny_svm_run
     if name != "svm":
-        run = apply.train_run(tmp_path / "run", prepared, fold=0, name=name)
+        run = train_run(tmp_path / "run", prepared, fold=0, name=name)
     assert list(run.metrics["models"]) == [name, "area", "majority"]
     assert run.about["model"] == name
     assert not (run.folder / "training").exists()
@@ -70,7 +64,7 @@ def test_a_run_of_any_model_answers_files_as_it_answered_its_test_rows(
     assert told["distance"] > 1 or told["uncalibrated"] == pytest.approx(
         cell["probability"], abs=1e-4
     )
-    found = apply.evaluate_run(run.folder, prepared.dataset, prepared.data)
+    found = evaluate.evaluate_run(run.folder, prepared.dataset, prepared.data)
     assert rounded(found["models"]) == rounded(run.metrics["models"])
     # what was chosen is chosen on validation rows, wherever the run is measured
     assert found["decisions"]["chosen_on"] is not None
@@ -81,14 +75,14 @@ def test_a_run_of_any_model_answers_files_as_it_answered_its_test_rows(
 @pytest.mark.parametrize("name", ["svm", "efficientnet-lite0"])
 def test_validation_rows_are_answered_without_having_been_learnt(name, prepared, tmp_path):
     split = prepared.split
-    learnt = learning.learn(name, prepared, split)
+    learnt = registry.learn(name, prepared, split)
     assert learnt.held_back.shape == split.validation.shape
     # wrong labels of the validation rows change the model, but not these answers
     table = prepared.table.copy()
     table.loc[table.index[split.validation], "label"] ^= 1
-    other = learning.learn(name, prepared._replace(table=table, data=tmp_path), split)
+    other = registry.learn(name, prepared._replace(table=table, data=tmp_path), split)
     np.testing.assert_allclose(other.held_back, learnt.held_back)
-    answers = [learning.answer(model, prepared, split.test) for model in (learnt, other)]
+    answers = [registry.answer(model, prepared, split.test) for model in (learnt, other)]
     assert np.abs(answers[0] - answers[1]).max() > 1e-3
 
 
@@ -100,9 +94,9 @@ def test_a_last_layer_of_the_training_rows_alone_answers_the_validation_rows(pre
         return np.zeros((features.shape[1], 1)), np.zeros(1)
 
     monkeypatch.setattr(classical, "fit_linear", fit_linear)
-    small = lambda name, size, weights, seed, n: models.build_cnn(size, seed, n)  # noqa: E731
+    small = lambda name, size, weights, seed, n: networks.build_cnn(size, seed, n)  # noqa: E731
     monkeypatch.setattr(transfer, "build_transfer", small)
-    learning.learn("efficientnet-lite0", prepared)
+    registry.learn("efficientnet-lite0", prepared)
     split = prepared.split
     train, validation = (split.groups[rows].tolist() for rows in (split.train, split.validation))
     assert learnt_from == [train, train + validation]
@@ -115,11 +109,11 @@ def test_networks_of_everybody_take_as_many_epochs_as_the_first_went_through(pre
         asked.append(epochs)
         return None, went_through
 
-    monkeypatch.setattr(runs, "train_first", lambda *_: (None, went_through))
-    monkeypatch.setattr(runs, "train_again", train_again)
+    monkeypatch.setattr(cnn, "train_first", lambda *_: (None, went_through))
+    monkeypatch.setattr(cnn, "train_again", train_again)
     monkeypatch.setattr(training, "predict", lambda *_: None)
-    monkeypatch.setattr(learning, "pictures", lambda *_: None)
-    assert len(runs.train(prepared).history) == 6
+    monkeypatch.setattr(prepare, "pictures", lambda *_: None)
+    assert len(cnn.train(prepared).history) == 6
     assert asked == [3]
 
 
@@ -128,7 +122,7 @@ def test_too_few_training_groups_leave_the_validation_rows_unanswered(prepared):
     healthy = np.unique(split.groups[split.train][labels[split.train] == 0])
     one = ~np.isin(split.groups[split.train], healthy[1:])
     few = groups.Split(split.groups, split.train[one], split.validation, split.test)
-    learnt = learning.learn("svm", prepared, few)
+    learnt = registry.learn("svm", prepared, few)
     assert learnt.held_back is None
 
 
@@ -141,9 +135,9 @@ def test_classical_model_is_explained_by_its_named_features_not_its_pixels(
 ):
     prepared, run = tiny_prepared, tiny_svm_run
     if name != "svm":
-        run = apply.train_run(tmp_path / "run", prepared, fold=0, name=name)
+        run = train_run(tmp_path / "run", prepared, fold=0, name=name)
     picture = prepared.dataset.root / prepared.table["path"].iloc[0]
-    (told,) = apply.explain_files(run.folder, [picture], tmp_path / "maps")
+    (told,) = explain_files.explain_files(run.folder, [picture], tmp_path / "maps")
     assert told["unit"] == f"{unit} before calibration, positive towards ALL"
     (served,) = serve.answer_files(serve.load(run.folder), [picture])
     assert {key: told[key] for key in ("answer", "probability_all", "uncalibrated")} == {
@@ -153,9 +147,9 @@ def test_classical_model_is_explained_by_its_named_features_not_its_pixels(
     assert len(told["features"]) == 12
     assert set(told["features"]) <= set(handmade.feature_names())
     assert (tmp_path / "maps" / f"{picture.stem}.png").is_file()
-    for method in explain.METHODS:
+    for method in attribution.METHODS:
         with pytest.raises(InputError, match="which sees named features") as refused:
-            apply.explain_files(run.folder, [picture], tmp_path / "maps", [method])
+            explain_files.explain_files(run.folder, [picture], tmp_path / "maps", [method])
         assert "\n" not in str(refused.value)
 
 
@@ -169,7 +163,7 @@ def test_the_last_networks_learn_from_everybody_but_the_test_people(prepared, mo
         return serve(pixels, columns, rows, *rest, **more)
 
     monkeypatch.setattr(training, "training_batches", watched)
-    model, history, held_back = runs.train(prepared)
+    model, history, held_back = cnn.train(prepared)
     split = prepared.split
     everybody = set(split.train.tolist()) | set(split.validation.tolist())
     assert shown == [set(split.train.tolist()), everybody, everybody]
@@ -178,7 +172,7 @@ def test_the_last_networks_learn_from_everybody_but_the_test_people(prepared, mo
     assert history.loc[history["network"] > 0, "val_loss"].isna().all()
     # the validation people are answered by the one that has not learnt from them
     assert held_back.shape == split.validation.shape
-    joined = training.predict(model, learning.pictures("cnn", prepared), split.validation)
+    joined = training.predict(model, prepare.pictures("cnn", prepared), split.validation)
     assert np.abs(joined - held_back).max() > 1e-3
     # two networks, each for the cell as it comes and for the turned one
     assert model.get_layer("maps").output.shape[-1] == 2 * 2 * 128
@@ -186,25 +180,25 @@ def test_the_last_networks_learn_from_everybody_but_the_test_people(prepared, mo
 
 @pytest.mark.slow
 def test_one_network_of_everybody_answers_for_all_four_turns(prepared, monkeypatch):
-    network = models.build_cnn(32, seed=1)
-    monkeypatch.setattr(runs, "_train_one", lambda *_: (network, pd.DataFrame()))
+    network = networks.build_cnn(32, seed=1)
+    monkeypatch.setattr(cnn, "_train_one", lambda *_: (network, pd.DataFrame()))
     once = prepared._replace(profile=dataclasses.replace(TINY, refits=1))
-    model, _ = runs.train_again(once, epochs=1)
+    model, _ = cnn.train_again(once, epochs=1)
     assert model.get_layer("maps").output.shape[-1] == 4 * 128
-    cells = learning.pictures("cnn", prepared)[:6].astype(np.float32)
+    cells = prepare.pictures("cnn", prepared)[:6].astype(np.float32)
     logits = [
-        models.logit_model(models.turn(network, quarters)).predict(cells, verbose=0)
+        networks.logit_model(networks.turn(network, quarters)).predict(cells, verbose=0)
         for quarters in range(4)
     ]
     assert np.ptp(logits, axis=0).min() > 0
-    found = models.logit_model(model).predict(cells, verbose=0)
+    found = networks.logit_model(model).predict(cells, verbose=0)
     np.testing.assert_allclose(found, np.mean(logits, axis=0), atol=1e-4)
 
 
 @pytest.mark.slow
 def test_without_refits_the_network_that_was_stopped_early_is_the_model(prepared):
     alone = prepared._replace(profile=dataclasses.replace(TINY, refits=0))
-    model, history, _ = runs.train(alone)
+    model, history, _ = cnn.train(alone)
     assert history["network"].unique().tolist() == [0]
     assert "maps" not in [layer.name for layer in model.layers]
 
@@ -214,12 +208,12 @@ def test_without_refits_the_network_that_was_stopped_early_is_the_model(prepared
 )
 def test_unknown_models_are_refused_with_the_list_of_known_ones(name):
     with pytest.raises(InputError, match="choose cnn, svm, rf"):
-        learning.known_model(name)
+        registry.known_model(name)
 
 
-@pytest.mark.parametrize("name", [*learning.CHOICES, "vgg16-random", "resnet50-tuned"])
+@pytest.mark.parametrize("name", [*registry.CHOICES, "vgg16-random", "resnet50-tuned"])
 def test_known_models_have_a_title_that_tells_what_they_are(name):
-    title = evaluation.MODEL_NAMES[learning.known_model(name)]
+    title = metrics.MODEL_NAMES[registry.known_model(name)]
     assert ("random weights" in title) == ("-random" in name)
     assert ("fine-tuned" in title) == name.endswith("-tuned")
 
@@ -229,11 +223,11 @@ def test_random_weights_stand_in_only_where_the_others_cannot_be_had(monkeypatch
         if any("vgg16" in name and "random" not in name for name in names):
             raise InputError("no network")
 
-    monkeypatch.setattr(learning, "check_weights", unreachable)
+    monkeypatch.setattr(registry, "check_weights", unreachable)
     asked = ["cnn", "vgg16", "efficientnet-lite0"]
-    assert learning.with_random_weights(asked) == ["cnn", "vgg16-random", "efficientnet-lite0"]
+    assert registry.with_random_weights(asked) == ["cnn", "vgg16-random", "efficientnet-lite0"]
     with pytest.raises(InputError, match="name vgg16-random instead of vgg16-tuned"):
-        learning.with_random_weights(["vgg16-tuned"])
+        registry.with_random_weights(["vgg16-tuned"])
 
 
 class Stranger:
@@ -243,27 +237,27 @@ class Stranger:
 def test_a_model_file_that_names_other_classes_is_refused(tmp_path):
     skops.io.dump(Stranger(), tmp_path / "model.skops")
     with pytest.raises(InputError, match="Stranger"):
-        learning.load(tmp_path, "svm")
+        registry.load(tmp_path, "svm")
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04"])
 def test_a_damaged_model_file_is_told(content, tmp_path):
     (tmp_path / "model.skops").write_bytes(content)
     with pytest.raises(InputError, match="cannot be loaded"):
-        learning.load(tmp_path, "svm")
+        registry.load(tmp_path, "svm")
 
 
 def test_features_are_measured_once(prepared, monkeypatch):
-    first = learning.features(prepared)
+    first = prepare.features(prepared)
     monkeypatch.setattr(handmade, "measure_cells", None)
-    np.testing.assert_array_equal(learning.features(prepared), first)
+    np.testing.assert_array_equal(prepare.features(prepared), first)
 
 
 def test_features_in_a_file_that_was_cut_short_are_measured_again(prepared):
-    first = learning.features(prepared)
+    first = prepare.features(prepared)
     (kept,) = (prepared.data / "cache").glob("features-*.npy")
     np.save(kept, np.zeros((2, 2)))
-    np.testing.assert_array_equal(learning.features(prepared), first)
+    np.testing.assert_array_equal(prepare.features(prepared), first)
 
 
 def test_features_of_another_crop_or_by_another_code_are_measured_anew(
@@ -276,20 +270,23 @@ def test_features_of_another_crop_or_by_another_code_are_measured_anew(
         return pd.DataFrame(np.full((n, len(names)), float(len(counted))), columns=names)
 
     monkeypatch.setattr(handmade, "measure_cells", measured)
-    monkeypatch.setattr(learning, "pictures", lambda *_: np.zeros((n, 2, 2, 3), np.uint8))
+    monkeypatch.setattr(prepare, "pictures", lambda *_: np.zeros((n, 2, 2, 3), np.uint8))
     (tmp_path / "cache").mkdir()
     here = prepared._replace(data=tmp_path)
     wide = here._replace(profile=dataclasses.replace(TINY, crop=450))
-    found = [learning.features(cells).iloc[0, 0] for cells in (here, wide, here, wide)]
+    found = [prepare.features(cells).iloc[0, 0] for cells in (here, wide, here, wide)]
     assert found == [1, 2, 1, 2]
     monkeypatch.setattr(handmade, "code_digest", lambda: "other")
-    assert learning.features(here).iloc[0, 0] == 3
+    assert prepare.features(here).iloc[0, 0] == 3
     assert counted == [TINY.crop, 450, TINY.crop]
 
 
 def test_the_second_task_does_not_ask_how_large_a_cell_is(prepared):
-    n = learning.features(prepared).shape[1]
-    assert learning.second_task(prepared).shape == (len(prepared.table), n - len(handmade.SIZES))
+    n = prepare.features(prepared).shape[1]
+    assert prepare.auxiliary_targets(prepared).shape == (
+        len(prepared.table),
+        n - len(handmade.SIZES),
+    )
 
 
 # ------------------------------------------------------------------ each cell in its own box
@@ -336,7 +333,7 @@ def test_models_are_measured_on_the_same_folds_and_kept_answers_are_not_learnt_a
     assert both["together"]["cells"] == len(prepared.table)
     assert both["cost"]["rf"]["parameters"] is None
     assert len(said) == 2 + 4
-    monkeypatch.setattr(learning, "learn", None)
+    monkeypatch.setattr(registry, "learn", None)
     again = crossval.crossvalidate(prepared, 2, said.append, ["rf", "svm"], out)
     assert again["over_folds"]["rf"] == both["over_folds"]["rf"]
 
@@ -399,7 +396,7 @@ def test_fine_tuning_stops_by_people_whom_the_last_layer_has_not_learnt(prepared
         return fit_linear(features, labels, groups, seed)
 
     monkeypatch.setattr(classical, "fit_linear", watched)
-    learning.learn("efficientnet-lite0-tuned", prepared, prepared.split)
+    registry.learn("efficientnet-lite0-tuned", prepared, prepared.split)
     split = prepared.split
     assert asked == [set(split.groups[split.train])]
 
@@ -410,13 +407,13 @@ def test_a_training_that_was_broken_off_is_not_taken_for_that_of_another_fold(
     def broken(*_, **__):
         raise InterruptedError
 
-    monkeypatch.setattr(learning, "learn", broken)
+    monkeypatch.setattr(registry, "learn", broken)
     for _ in range(2):
         with pytest.raises(InterruptedError):
-            apply.train_run(tmp_path, prepared, fold=0)
+            train_run(tmp_path, prepared, fold=0)
     for fold in (1, None):
         with pytest.raises(InputError, match="interrupted training of other"):
-            apply.train_run(tmp_path, prepared, fold)
+            train_run(tmp_path, prepared, fold)
 
 
 @pytest.mark.slow
@@ -428,21 +425,21 @@ def test_an_interrupted_run_goes_on_and_another_one_does_not_take_its_place(
     def broken(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(learning, "learn", broken)
+    monkeypatch.setattr(registry, "learn", broken)
     with pytest.raises(KeyboardInterrupt):
-        apply.train_run(folder, prepared, fold=1)
+        train_run(folder, prepared, fold=1)
     monkeypatch.undo()
     assert files.read_json(folder / "training" / "asked.json")["model"] == "cnn"
     other = prepared._replace(profile=dataclasses.replace(TINY, epochs=3))
     with pytest.raises(InputError, match="interrupted training of other"):
-        apply.train_run(folder, other, fold=1)
+        train_run(folder, other, fold=1)
     with pytest.raises(InputError, match="interrupted training of other"):
-        apply.train_run(folder, prepared, fold=1, name="svm")
-    run = apply.train_run(folder, prepared, fold=1)
+        train_run(folder, prepared, fold=1, name="svm")
+    run = train_run(folder, prepared, fold=1)
     assert run.history["network"].nunique() == 3
     assert not (folder / "training").exists()
     with pytest.raises(InputError, match="finished run"):
-        apply.train_run(folder, prepared, fold=1)
+        train_run(folder, prepared, fold=1)
 
 
 def test_folds_of_an_svm_are_judged_on_each_cell_once_and_kept_answers_are_read(
@@ -455,7 +452,7 @@ def test_folds_of_an_svm_are_judged_on_each_cell_once_and_kept_answers_are_read(
     aurocs = [fold["models"]["svm"]["auroc"]["value"] for fold in found["folds"]]
     assert found["over_folds"]["svm"]["auroc"]["mean"] == pytest.approx(np.mean(aurocs))
     assert found["over_folds"]["majority"]["auroc"]["mean"] == 0.5
-    monkeypatch.setattr(learning, "learn", lambda *_, **__: pytest.fail("it was learnt before"))
+    monkeypatch.setattr(registry, "learn", lambda *_, **__: pytest.fail("it was learnt before"))
     again = crossval.crossvalidate(tiny_prepared, 2, lambda _: None, ["svm"], out)
     assert rounded(again["over_folds"]) == rounded(found["over_folds"])
     with pytest.raises(InputError, match="answers to other cells"):
@@ -464,6 +461,6 @@ def test_folds_of_an_svm_are_judged_on_each_cell_once_and_kept_answers_are_read(
     labels = tiny_prepared.table["label"].to_numpy()
     splits = groups.grouped_folds(tiny_prepared.table, 2, tiny_prepared.seed)
     for number, split in enumerate(splits):
-        kept = runs.read_answers(out / f"fold{number}-svm.csv")
+        kept = storage.read_answers(out / f"fold{number}-svm.csv")
         share = labels[split.train].mean()
         assert kept["majority_probability"].unique() == pytest.approx([share])

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leukhelpers.cells import InputError
 from leukhelpers.datasets import load_dataset
+from leukhelpers.errors import InputError
 
 TWIN = {"n_images": 24, "n_subjects": 8}
 

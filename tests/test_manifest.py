@@ -10,14 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from leukhelpers import groups, runs
-from leukhelpers.datasets.cnmc import LABELS, read_cnmc
-from leukhelpers.datasets.published import published_bytes
-from leukhelpers.inspection import inspect
+from leukhelpers.data.cnmc import LABELS, read_cnmc
+from leukhelpers.data.published import published_bytes
+from leukhelpers.models import prepare
+from leukhelpers.splits import groups
+from leukhelpers.splits.inspection import inspect
 
 pytestmark = pytest.mark.slow
 
-FAST = runs.profile_of("fast")
+FAST = prepare.profile_of("fast")
 
 
 def stand_in(checksum: str) -> np.ndarray:
@@ -41,7 +42,8 @@ def tree(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def told(tree: Path) -> dict[str, Any]:
-    return inspect(str(tree), FAST, 0, tree.parent / "data")
+    data = tree.parent / "data"
+    return inspect(prepare.load(str(tree), FAST, 0, data), data, FAST.size, FAST.crop)
 
 
 @pytest.fixture(scope="module")

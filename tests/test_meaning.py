@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leukhelpers.cells import InputError
-from leukhelpers.datasets.meaning import Meaning, meaning_of, meaning_text, read_meaning
+from leukhelpers.data.label_map import Meaning, meaning_of, meaning_text, read_meaning
+from leukhelpers.errors import InputError
 
 
 def read(folder: Path, text: str | bytes) -> Meaning:

@@ -14,22 +14,23 @@ import pytest
 from PIL import Image
 from sklearn.model_selection import train_test_split
 
-from leukhelpers import epochs, groups, training
 from leukhelpers.backend import tf
-from leukhelpers.cells import (
+from leukhelpers.data.cnmc import FOLDERS, PARTS, read_cnmc
+from leukhelpers.data.pictures import pixel_digest, read_image
+from leukhelpers.data.schema import (
     ALL,
     CLASS_NAMES,
     HEM,
     UNLABELLED,
-    InputError,
     check_labels,
     label_of,
     parse_name,
 )
-from leukhelpers.datasets.cnmc import FOLDERS, PARTS, read_cnmc
-from leukhelpers.datasets.images import pixel_digest, read_image
-from leukhelpers.groups import SharedGroupError, Split
-from leukhelpers.pixels import check_pixels, crop_and_resize
+from leukhelpers.errors import InputError
+from leukhelpers.images.preprocessing import check_pixels, crop_and_resize
+from leukhelpers.models import epochs, training
+from leukhelpers.splits import groups
+from leukhelpers.splits.groups import SharedGroupError, Split
 
 PRELIMINARY = FOLDERS["preliminary"]
 NONE = np.zeros(0, dtype=int)

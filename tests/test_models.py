@@ -5,8 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from leukhelpers.cells import InputError
-from leukhelpers.classical import (
+from leukhelpers.errors import InputError
+from leukhelpers.images.features import cell_area
+from leukhelpers.models.classical import (
     build_area,
     build_forest,
     build_svm,
@@ -16,14 +17,7 @@ from leukhelpers.classical import (
     predict_area,
     ranking,
 )
-from leukhelpers.features import cell_area
-from leukhelpers.models import (
-    build_cnn,
-    join,
-    logit_model,
-    multiply_adds,
-    turn,
-)
+from leukhelpers.models.networks import build_cnn, join, logit_model, multiply_adds, turn
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leukhelpers import batch, files
+from leukhelpers import files
+from leukhelpers.course import run_lessons
+from leukhelpers.experiments import run_notebook
 
 pytestmark = pytest.mark.slow
 
@@ -33,8 +35,10 @@ def own_csv(tmp_path):
 def test_every_lesson_runs_on_own_cells(own_csv, tmp_path, monkeypatch):
     monkeypatch.setenv("LEUK_HOME", str(tmp_path / "home"))
     parameters = {"dataset": str(own_csv), "profile": "smoke", "seed": 3}
-    results = list(batch.run_lessons(tmp_path / "run", parameters))
-    assert sorted(result.name for result in results) == [p.stem for p in batch.find_lessons()]
+    results = list(run_lessons.run_lessons(tmp_path / "run", parameters))
+    assert sorted(result.name for result in results) == [
+        p.stem for p in run_notebook.find_lessons()
+    ]
     set_aside = (tmp_path / "run" / "set_aside.csv").read_text("utf-8")
     assert "empty.png,the file is empty" in set_aside
     assert files.read_json(tmp_path / "run" / "metrics.json")["synthetic"] is False

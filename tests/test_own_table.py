@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leukhelpers.cells import InputError
+from leukhelpers.data.folder import read_own
+from leukhelpers.data.table import parse_classes, write_own
 from leukhelpers.datasets import load_dataset
-from leukhelpers.datasets.folder import read_own
-from leukhelpers.datasets.own_table import parse_classes, write_own
+from leukhelpers.errors import InputError
 
 CLASSES = {"healthy": ["normal"], "ALL": ["blast", "L1"], "AML": []}
 NAMES = (

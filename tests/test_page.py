@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 import requests
 
-from leukhelpers import guard, page, runs, serve
-from leukhelpers.cells import InputError
+from leukhelpers import NOTICE
+from leukhelpers.errors import InputError
+from leukhelpers.experiments import storage
+from leukhelpers.serving import guard, page, predict
 from tests import hostile
 
 pytestmark = pytest.mark.slow
@@ -91,14 +93,14 @@ def test_dropped_pictures_are_answered_with_overlay_refusal_and_csv(tab, cell, t
     first, second, third = tab.locator(".cells li").all()
     assert "Probability of ALL" in first.inner_text()
     assert "Grad-CAM" in first.inner_html()
-    assert serve.STRANGE in second.inner_text()
+    assert predict.STRANGE in second.inner_text()
     assert "Probability" not in second.inner_text()
     assert "not a picture" in third.inner_text()
     with tab.expect_download() as saved:
         tab.click("a.csv")
     rows = list(csv.DictReader(io.StringIO(Path(saved.value.path()).read_text("utf-8"))))
     assert [row["file"] for row in rows] == list(names)
-    assert rows[0]["notice"] == serve.NOTICE
+    assert rows[0]["notice"] == NOTICE
     assert rows[1]["probability_all"] == ""
     # The page takes the next picture.
     tab.set_input_files("input[type=file]", [tmp_path / "a cell.bmp"])
@@ -117,7 +119,7 @@ def test_notice_is_in_sight_on_a_phone_and_nothing_is_cut_off(browser, home, cel
         assert phone.evaluate("document.documentElement.scrollWidth") <= 360
         for place in (0, 10_000):
             phone.mouse.wheel(0, place)
-            box = phone.get_by_text(serve.NOTICE, exact=True).last.bounding_box()
+            box = phone.get_by_text(NOTICE, exact=True).last.bounding_box()
             assert 0 <= box["y"] < 640 - box["height"] + 1
         dark = phone.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (max(map(int, dark[4:-1].split(","))) < 128) == (scheme == "dark")
@@ -302,7 +304,7 @@ def test_uploads_of_waiting_questions_are_not_swept(home, opened, cell, monkeypa
     begun, go_on = threading.Event(), threading.Event()
     answers = page.answers
 
-    def slow(served: serve.Served, named: list[tuple[str, bytes]]) -> object:
+    def slow(served: predict.Served, named: list[tuple[str, bytes]]) -> object:
         begun.set()
         go_on.wait(30)
         return answers(served, named)
@@ -349,7 +351,7 @@ def test_a_picture_that_comes_again_just_as_it_is_swept_stays(tmp_path, monkeypa
 
 
 def test_too_large_and_too_many_uploads_are_refused(home, cell):
-    big = upload(home, bytes(serve.MAX_BYTES + 1))
+    big = upload(home, bytes(predict.MAX_BYTES + 1))
     assert big.status_code == 413
     (path,) = upload(home, cell).json()
     assert "too many" in ask(home, [path] * (page.MAX_FILES + 1)).text
@@ -413,20 +415,20 @@ def test_answers_in_words(tiny_served):
     assert page.called({"answer": None}) == "No answer"
     assert page.called({"error": "x"}) == "Not read"
     assert "validation cells" in page.about(tiny_served)
-    parts = runs.read_parts(tiny_served.run.folder)
+    parts = storage.read_parts(tiny_served.run.folder)
     held_out = parts.loc[parts["part"] == "test", "subject"].nunique()
     assert f"{14 - held_out} of its 14 subjects" in page.about(tiny_served)
-    assert "not calibrated" in page.about(tiny_served._replace(rule=serve.Rule()))
+    assert "not calibrated" in page.about(tiny_served._replace(rule=predict.Rule()))
 
 
 def test_latest_run_is_the_one_finished_last(tmp_path):
     with pytest.raises(InputError, match="make course"):
-        runs.latest_run(tmp_path)
+        storage.latest_run(tmp_path)
     for number, name in enumerate(("b", "a")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "run.json").write_text("{}")
         os.utime(tmp_path / name / "run.json", (number, number))
-    assert runs.latest_run(tmp_path).name == "a"
+    assert storage.latest_run(tmp_path).name == "a"
 
 
 def test_overlay_without_anything_to_show_says_so(tiny_served):

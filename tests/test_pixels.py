@@ -18,12 +18,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from leukhelpers import pixels
-from leukhelpers.cells import InputError
-from leukhelpers.datasets.base import Dataset
-from leukhelpers.datasets.cnmc import read_cnmc
-from leukhelpers.datasets.images import pixel_digest, read_image
-from leukhelpers.pixels import Pixels, build_pixels, crop_and_resize, resize_masks
+from leukhelpers.data.base import Dataset
+from leukhelpers.data.cnmc import read_cnmc
+from leukhelpers.data.pictures import pixel_digest, read_image
+from leukhelpers.errors import InputError
+from leukhelpers.images import preprocessing
+from leukhelpers.images.preprocessing import Pixels, build_pixels, crop_and_resize, resize_masks
 
 
 def build(root: Path, cache: Path) -> Pixels:
@@ -46,7 +46,7 @@ def visible(cache: Path) -> list[str]:
 
 @pytest.fixture
 def reads(record_reads: Callable[[object], list[str]]) -> list[str]:
-    return record_reads(pixels)
+    return record_reads(preprocessing)
 
 
 # --- one picture ---------------------------------------------------------------------------
@@ -269,7 +269,7 @@ def test_crash_while_reading_leaves_no_cache(
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr(pixels, "load_image", crash)
+        patch.setattr(preprocessing, "load_image", crash)
         with pytest.raises(MemoryError):
             build(small_cnmc, tmp_path / "cache")
     assert visible(tmp_path / "cache") == []
@@ -341,7 +341,7 @@ def test_unchanged_files_are_not_digested_twice_and_changed_ones_are_found(
         digested.append(1)
         return pixel_digest(image)
 
-    monkeypatch.setattr(pixels, "pixel_digest", counted)
+    monkeypatch.setattr(preprocessing, "pixel_digest", counted)
     assert build_pixels(cells, tmp_path, size=16, crop=128).set_aside.empty
     assert digested == []
     file = small_cnmc / cells.table["path"].iloc[2]
@@ -359,7 +359,7 @@ def test_without_a_list_of_checksums_every_file_is_digested(
     small_cnmc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cells = read_cnmc(small_cnmc)
-    monkeypatch.setattr(pixels, "pixel_digest", lambda image: "another")
+    monkeypatch.setattr(preprocessing, "pixel_digest", lambda image: "another")
     with pytest.raises(InputError, match="No cell"):
         build_pixels(cells, tmp_path, size=16, crop=128)
 
@@ -379,11 +379,11 @@ def test_gathered_rows_leave_no_page_of_the_file_in_memory(tmp_path: Path) -> No
     assert mapped.sum() == values.sum()
     assert in_memory() > 1000
     rows = np.arange(0, 2000, 7)
-    assert (pixels.gather(mapped, rows) == values[rows]).all()
+    assert (preprocessing.gather(mapped, rows) == values[rows]).all()
     assert in_memory() < 100
     private = np.load(file, mmap_mode="c")
     private[0] = 7
-    assert (pixels.gather(private, rows)[0] == 7).all()
+    assert (preprocessing.gather(private, rows)[0] == 7).all()
     assert (private[0] == 7).all()
 
 
@@ -399,7 +399,7 @@ def test_square_around_a_cell_holds_all_of_it(
 ) -> None:
     image = np.zeros((120, 120, 3), np.uint8)
     image[top : top + height, left : left + width, channel] = 1  # nearly black is cell
-    x0, y0, x1, y1 = pixels.cell_box(image)
+    x0, y0, x1, y1 = preprocessing.cell_box(image)
     assert x1 - x0 == y1 - y0 >= max(height, width)
     assert x0 <= left
     assert x1 >= left + width
@@ -412,5 +412,5 @@ def test_square_around_a_cell_holds_all_of_it(
 
 
 def test_picture_without_black_is_its_own_square() -> None:
-    assert pixels.cell_box(np.full((30, 30, 3), 9, np.uint8)) == (0, 0, 30, 30)
-    assert pixels.cell_box(np.zeros((30, 30, 3), np.uint8)) == (0, 0, 30, 30)
+    assert preprocessing.cell_box(np.full((30, 30, 3), 9, np.uint8)) == (0, 0, 30, 30)
+    assert preprocessing.cell_box(np.zeros((30, 30, 3), np.uint8)) == (0, 0, 30, 30)

@@ -23,11 +23,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from leukhelpers import decisions, evaluation, plots
-from leukhelpers.cells import ALL, HEM, InputError
+from leukhelpers import plots
+from leukhelpers.data.schema import ALL, HEM
+from leukhelpers.errors import InputError
+from leukhelpers.evaluation import decisions, metrics
+from leukhelpers.explain.sanity import CAUSES, Curves
 from leukhelpers.plots.cells import _overlay
 from leukhelpers.plots.style import CLASS_COLOURS, WIDTH
-from leukhelpers.trust import CAUSES, Curves
 
 TITLE = "The finding"
 LONG = "A long finding that needs more than one line " * 2
@@ -97,11 +99,11 @@ def all_figures(n_subjects: int = 6) -> dict[str, Callable[..., Figure]]:
         "montage": lambda **k: plots.montage(cells, ["a", "b", "c"], 2, **k),
         "learning_curves": lambda **k: plots.learning_curves(toy_history(), majority=0.6, **k),
         "confusion_matrix": lambda **k: plots.confusion_matrix(
-            evaluation.confusion(labels, scores), **k
+            metrics.confusion(labels, scores), **k
         ),
         "roc_curves": lambda **k: plots.roc_curves(labels, by_model, **k),
         "by_subject_bars": lambda **k: plots.by_subject_bars(
-            evaluation.by_subject(table), majority=0.5, **k
+            metrics.by_subject(table), majority=0.5, **k
         ),
         "distribution_by_class": lambda **k: plots.distribution_by_class(
             scores, labels, "P(ALL)", **k
@@ -113,7 +115,7 @@ def all_figures(n_subjects: int = 6) -> dict[str, Callable[..., Figure]]:
             **k,
         ),
         "values_by_subject": lambda **k: plots.values_by_subject(scores, table, "P(ALL)", **k),
-        "metric_bars": lambda **k: plots.metric_bars(evaluation.summary(table), **k),
+        "metric_bars": lambda **k: plots.metric_bars(metrics.summary(table), **k),
         "reliability_diagram": lambda **k: plots.reliability_diagram(decided, **k),
         "net_benefit_curves": lambda **k: plots.net_benefit_curves(decided, **k),
         "risk_curves": lambda **k: plots.risk_curves(decided, **k),
@@ -226,7 +228,7 @@ def test_classes_keep_their_colours_in_different_figures() -> None:
 
 
 def test_each_subject_bar_has_the_colour_and_length_of_its_subject() -> None:
-    table = evaluation.by_subject(toy_predictions(6))
+    table = metrics.by_subject(toy_predictions(6))
     bars = plots.by_subject_bars(table, TITLE).axes[0].patches
     for bar, label, correct in zip(bars, table["label"], table["correct"], strict=True):
         assert mcolors.to_hex(bar.get_facecolor()) == CLASS_COLOURS[label]
@@ -263,7 +265,7 @@ def test_learning_curves_mark_the_epoch_with_the_lowest_validation_loss() -> Non
 
 
 def test_confusion_matrix_writes_every_count_and_row_share() -> None:
-    table = evaluation.confusion(np.repeat([HEM, ALL], [1455, 678]), np.full(2133, 0.1))
+    table = metrics.confusion(np.repeat([HEM, ALL], [1455, 678]), np.full(2133, 0.1))
     written = texts_of(plots.confusion_matrix(table, TITLE))
     assert {"1,455", "678", "100.0% of true HEM", "100.0% of true ALL"} <= set(written)
     assert written.count("0") == 2
@@ -276,20 +278,20 @@ def test_confusion_matrix_without_cells_of_a_class_is_drawn() -> None:
 def test_roc_curves_write_the_area_of_each_model() -> None:
     table = toy_predictions(6)
     figure = plots.roc_curves(table["label"], {"cnn": table["probability"]}, TITLE)
-    auroc = evaluation.metrics(table["label"], table["probability"])["auroc"]
+    auroc = metrics.metrics(table["label"], table["probability"])["auroc"]
     assert {"CNN", f"{auroc:.2f}"} <= set(texts_of(figure))
 
 
 def test_metric_bars_say_where_a_value_is_undefined() -> None:
     table = toy_predictions(6)
-    figure = plots.metric_bars(evaluation.summary(table[table["label"] == ALL]), TITLE)
+    figure = plots.metric_bars(metrics.summary(table[table["label"] == ALL]), TITLE)
     assert texts_of(figure).count("undefined") == 21  # seven metrics of three models
     assert texts_of(figure).count("chance") == 2
 
 
 def test_metric_bars_leave_out_errors_of_which_less_is_better() -> None:
-    figure = plots.metric_bars(evaluation.summary(toy_predictions(6)), TITLE)
-    assert len(figure.axes[0].get_yticks()) == len(evaluation.METRICS) - 2
+    figure = plots.metric_bars(metrics.summary(toy_predictions(6)), TITLE)
+    assert len(figure.axes[0].get_yticks()) == len(metrics.METRICS) - 2
 
 
 def test_reliability_is_drawn_once_more_if_it_was_set_right() -> None:
@@ -302,7 +304,7 @@ def test_reliability_is_drawn_once_more_if_it_was_set_right() -> None:
 @pytest.mark.slow
 def test_metric_bars_make_room_for_negative_values() -> None:
     table = toy_predictions(6)
-    summary = evaluation.summary(table.assign(probability=1 - table["probability"]))
+    summary = metrics.summary(table.assign(probability=1 - table["probability"]))
     mcc = summary["models"]["cnn"]["mcc"]
     assert mcc["low"] < 0
     axes = plots.metric_bars(summary, TITLE).axes[0]

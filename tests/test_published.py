@@ -19,12 +19,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from leukhelpers.cells import ALL, HEM, UNLABELLED, InputError
-from leukhelpers.datasets import published
-from leukhelpers.datasets.cnmc import FOLDERS, LABELS, read_labels
-from leukhelpers.datasets.images import read_image
-from leukhelpers.datasets.twin import write_twin
-from leukhelpers.datasets.verification import verify
+from leukhelpers.data import published
+from leukhelpers.data.cnmc import FOLDERS, LABELS, read_labels
+from leukhelpers.data.integrity import verify
+from leukhelpers.data.pictures import read_image
+from leukhelpers.data.schema import ALL, HEM, UNLABELLED
+from leukhelpers.errors import InputError
+from leukhelpers.synthetic.twin import write_twin
 
 TRAINING = FOLDERS["training"]
 FIRST = f"{TRAINING}/fold_0/all/UID_1_1_1_all.bmp"

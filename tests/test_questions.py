@@ -9,10 +9,10 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 from lessons import build
-from leukhelpers import questions
-from leukhelpers.cells import InputError
+from leukhelpers.course import quiz
+from leukhelpers.errors import InputError
 
-ASKED = questions.read_questions()
+ASKED = quiz.read_questions()
 EACH = [(number, question) for number, asked in ASKED.items() for question in asked]
 each_question = pytest.mark.parametrize(
     "question",
@@ -28,7 +28,7 @@ def answers(question: dict) -> dict[str, str]:
 def displayed(number: str) -> list[dict[str, str]]:
     InteractiveShell.instance()
     with capture_output() as shown:
-        questions.show_questions(number)
+        quiz.show_questions(number)
     return [output.data for output in shown.outputs]
 
 
@@ -101,7 +101,7 @@ def test_other_outputs_are_kept_whole():
 
 def test_lesson_without_questions_says_so():
     with pytest.raises(InputError, match="Lesson 99 has no questions"):
-        questions.show_questions("99")
+        quiz.show_questions("99")
 
 
 @pytest.mark.slow
@@ -127,7 +127,7 @@ def test_a_click_brings_what_the_answer_deserves_and_nothing_is_fetched(browser)
 
 def test_no_word_of_a_question_can_become_markup():
     question = {"question": "a < b?", "right": {"<b>": "R & D"}, "wrong": {"x > y": "<script>"}}
-    shown = questions._for_jupyterquiz(question)
+    shown = quiz._for_jupyterquiz(question)
     words = [shown["question"]]
     words += [answer[part] for answer in shown["answers"] for part in ("answer", "feedback")]
     assert words == ["a &lt; b?", "&lt;b&gt;", "R &amp; D", "x &gt; y", "&lt;script&gt;"]

@@ -9,9 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from leukhelpers import bughunt, groups, quiz
-from leukhelpers.cells import InputError
-from leukhelpers.shortcut import Laboratory
+from leukhelpers.course import bughunt, exercises
+from leukhelpers.errors import InputError
+from leukhelpers.explain.shortcuts import Laboratory
+from leukhelpers.splits import groups
 
 TABLE = pd.DataFrame(
     {
@@ -372,13 +373,13 @@ CASES = {
 
 
 def test_every_exercise_has_a_case():
-    assert set(CASES) == set(quiz.CHECKS)
+    assert set(CASES) == set(exercises.CHECKS)
 
 
 @pytest.mark.parametrize("number", CASES)
 def test_right_answer_gets_a_tick(number, capsys):
     known, right, _ = CASES[number]
-    quiz.check(number, right, **known)
+    exercises.check(number, right, **known)
     assert capsys.readouterr().out == f"✓ Exercise {number}: right.\n"
 
 
@@ -386,7 +387,7 @@ def test_right_answer_gets_a_tick(number, capsys):
 def test_each_mistake_gets_the_hint_that_fits(number, capsys):
     known, _, mistakes = CASES[number]
     for wrong, word in mistakes.items() if isinstance(mistakes, dict) else mistakes:
-        quiz.check(number, wrong, **known)
+        exercises.check(number, wrong, **known)
         told = capsys.readouterr().out
         assert told.startswith(f"✗ Exercise {number}")
         assert word in told
@@ -396,24 +397,24 @@ def test_each_mistake_gets_the_hint_that_fits(number, capsys):
 def test_any_kind_of_answer_gets_a_hint_and_never_an_error(number, capsys):
     known, _, _ = CASES[number]
     for odd in (None, "", "nonsense", [], {}, object(), np.array([1, 2]), float("nan")):
-        quiz.check(number, odd, **known)
+        exercises.check(number, odd, **known)
         assert capsys.readouterr().out.startswith(f"✗ Exercise {number}")
 
 
 def test_dots_ask_for_an_answer(capsys):
-    quiz.check("00.1", ...)
+    exercises.check("00.1", ...)
     assert "in place of the three dots" in capsys.readouterr().out
 
 
 def test_unknown_exercise_is_refused():
     with pytest.raises(InputError, match=r"no exercise 99\.9"):
-        quiz.check("99.9", 1)
+        exercises.check("99.9", 1)
 
 
 def test_with_one_fold_nobody_moves():
     one = FOLDED.assign(fold="0")
-    assert quiz.hint_for("02.3", 0, table=one) is None
-    assert "one fold" in quiz.hint_for("02.3", 2, table=one)
+    assert exercises.hint_for("02.3", 0, table=one) is None
+    assert "one fold" in exercises.hint_for("02.3", 2, table=one)
 
 
 @example([300])
@@ -421,7 +422,7 @@ def test_with_one_fold_nobody_moves():
 def test_one_crop_is_right_the_smallest_that_cuts_two_cells_of_a_hundred_at_most(few):
     reaches = np.array([*few, *[200] * (49 * len(few))])
     sides = range(200, 460, 10)
-    right = [side for side in sides if quiz.hint_for("03.1", side, reaches=reaches) is None]
+    right = [side for side in sides if exercises.hint_for("03.1", side, reaches=reaches) is None]
     enough = [side for side in range(200, 450, 10) if (reaches > side).mean() <= 0.02]
     assert right == [min(enough, default=450)]
 

@@ -9,8 +9,11 @@ import pytest
 from matplotlib.figure import Figure
 from nbformat.v4 import new_markdown_cell, new_notebook
 
-from leukhelpers import evaluation, files, lesson, plots, report
-from leukhelpers.cells import InputError
+from leukhelpers import files, plots
+from leukhelpers.course import lesson
+from leukhelpers.errors import InputError
+from leukhelpers.evaluation import metrics as evaluation
+from leukhelpers.experiments import report
 
 GENERATOR = np.random.default_rng(0)
 

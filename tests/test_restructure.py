@@ -12,11 +12,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from leukhelpers.cells import UNLABELLED, InputError
-from leukhelpers.datasets import Dataset, load_dataset
-from leukhelpers.datasets.cards import card_of
-from leukhelpers.datasets.cnmc import read_cnmc
-from leukhelpers.datasets.restructure import restructure
+from leukhelpers.data.base import Dataset
+from leukhelpers.data.cards import card_of
+from leukhelpers.data.cnmc import read_cnmc
+from leukhelpers.data.export_folders import restructure
+from leukhelpers.data.schema import UNLABELLED
+from leukhelpers.datasets import load_dataset
+from leukhelpers.errors import InputError
 
 
 def read_back(out: Path) -> Dataset:

@@ -16,24 +16,18 @@ import psutil
 import pytest
 from PIL import Image
 
-from leukhelpers import (
-    apply,
-    calibration,
-    classical,
-    crossval,
-    evaluation,
-    explain,
-    files,
-    groups,
-    learning,
-    models,
-    runs,
-    serve,
-    training,
-)
-from leukhelpers.cells import InputError
+from leukhelpers import NOTICE, files
+from leukhelpers.errors import InputError
+from leukhelpers.evaluation import calibration, metrics
+from leukhelpers.experiments import crossval, evaluate, storage
+from leukhelpers.experiments.train import train_run
+from leukhelpers.explain import attribution
+from leukhelpers.models import classical, cnn, prepare, registry, training
+from leukhelpers.models import networks as models
+from leukhelpers.serving import explain_files, predict
+from leukhelpers.splits import groups
 
-TINY = runs.Profile("tiny", 60, 14, epochs=2, patience=2, size=32, box_size=32, batch_size=16)
+TINY = prepare.Profile("tiny", 60, 14, epochs=2, patience=2, size=32, box_size=32, batch_size=16)
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +37,12 @@ def prepared(tiny_prepared):
 
 @pytest.fixture(scope="module")
 def trained(prepared):
-    return runs.train(prepared)
+    return cnn.train(prepared)
 
 
 @pytest.fixture(scope="module")
 def run(prepared, trained, tmp_path_factory):
-    return runs.save_run(tmp_path_factory.mktemp("runs") / "run", prepared, *trained)
+    return storage.save_run(tmp_path_factory.mktemp("runs") / "run", prepared, *trained)
 
 
 def test_run_tells_of_which_cells_and_where_it_was_made(run, prepared):
@@ -67,7 +61,7 @@ def test_run_tells_of_which_cells_and_where_it_was_made(run, prepared):
 def test_the_validation_rows_are_answered_by_the_network_that_learnt_without_them(
     run, prepared, trained
 ):
-    known = runs.read_validation(run.folder)
+    known = storage.read_validation(run.folder)
     rows = prepared.split.validation
     assert known["cell_id"].tolist() == prepared.table["cell_id"].iloc[rows].tolist()
     np.testing.assert_allclose(known["probability"], trained.held_back, rtol=1e-6)
@@ -79,8 +73,8 @@ def test_the_validation_rows_are_answered_by_the_network_that_learnt_without_the
 
 
 def test_a_run_without_answers_to_validation_cells_chooses_nothing(run, prepared, tmp_path):
-    again = runs.save_run(tmp_path, prepared, runs.load_model(run.folder), run.history)
-    assert runs.read_validation(again.folder) is None
+    again = storage.save_run(tmp_path, prepared, registry.load_model(run.folder), run.history)
+    assert storage.read_validation(again.folder) is None
     assert again.metrics["decisions"]["chosen_on"] is None
     assert again.metrics["models"] == run.metrics["models"]
 
@@ -88,7 +82,7 @@ def test_a_run_without_answers_to_validation_cells_chooses_nothing(run, prepared
 def test_predictions_are_of_the_test_rows_and_of_no_other(run, prepared):
     wanted = prepared.table["cell_id"].iloc[prepared.split.test]
     assert run.predictions["cell_id"].tolist() == wanted.tolist()
-    parts = runs.read_parts(run.folder)
+    parts = storage.read_parts(run.folder)
     assert parts["cell_id"].tolist() == prepared.table["cell_id"].tolist()
     assert set(parts.loc[parts["part"] == "test", "cell_id"]) == set(wanted)
     assert not set(parts.loc[parts["part"] == "test", "group"]) & set(
@@ -97,7 +91,7 @@ def test_predictions_are_of_the_test_rows_and_of_no_other(run, prepared):
 
 
 def test_metrics_are_those_of_the_predictions_file(run):
-    again = evaluation.summary(runs.read_predictions(run.folder))
+    again = metrics.summary(storage.read_predictions(run.folder))
     for key, value in again.items():
         assert run.metrics[key] == value
 
@@ -117,9 +111,9 @@ def test_baselines_file_repeats_the_fitted_area_model(run, prepared):
 
 
 def test_saved_network_answers_as_the_trained_one(run, prepared, trained):
-    from leukhelpers import training
+    from leukhelpers.models import training
 
-    loaded = runs.load_model(run.folder)
+    loaded = registry.load_model(run.folder)
     rows = prepared.split.test
     assert np.array_equal(
         training.predict(loaded, prepared.pixels, rows),
@@ -129,7 +123,7 @@ def test_saved_network_answers_as_the_trained_one(run, prepared, trained):
 
 @pytest.mark.slow
 def test_two_runs_of_one_seed_give_the_same_predictions_file(prepared, run, tmp_path):
-    again = runs.save_run(tmp_path / "again", prepared, *runs.train(prepared))
+    again = storage.save_run(tmp_path / "again", prepared, *cnn.train(prepared))
     assert (again.folder / "predictions.csv").read_bytes() == (
         run.folder / "predictions.csv"
     ).read_bytes()
@@ -137,7 +131,7 @@ def test_two_runs_of_one_seed_give_the_same_predictions_file(prepared, run, tmp_
 
 def test_background_holds_training_cells_of_both_classes(run, prepared):
     background = np.load(run.folder / "background.npy")
-    boxed = learning.pictures("cnn", prepared)
+    boxed = prepare.pictures("cnn", prepared)
     train = {boxed[row].tobytes() for row in prepared.split.train}
     assert {cell.tobytes() for cell in background} <= train
     assert len(background) >= 4
@@ -145,30 +139,30 @@ def test_background_holds_training_cells_of_both_classes(run, prepared):
 
 def test_ensure_run_reads_what_is_there_and_refuses_another(run, prepared):
     said: list[str] = []
-    found = runs.ensure_run(run.folder, prepared, said.append)
+    found = storage.ensure_run(run.folder, prepared, said.append)
     assert "Reading" in said[0]
     assert found.about == run.about
     with pytest.raises(InputError, match="other cells, profile, seed or split"):
-        runs.ensure_run(run.folder, prepared._replace(seed=1))
+        storage.ensure_run(run.folder, prepared._replace(seed=1))
     corrected = prepared.table.assign(subject=prepared.table["subject"].replace("1", "2"))
     with pytest.raises(InputError, match="other cells"):
-        runs.ensure_run(run.folder, prepared._replace(table=corrected))
+        storage.ensure_run(run.folder, prepared._replace(table=corrected))
     split = groups.everything_split(prepared.table, 0)
     with pytest.raises(InputError, match="or split"):
-        runs.ensure_run(run.folder, prepared._replace(split=split))
+        storage.ensure_run(run.folder, prepared._replace(split=split))
 
 
 @pytest.mark.slow
 def test_ensure_run_trains_where_nothing_is_and_says_so(prepared, tmp_path):
     said: list[str] = []
-    made = runs.ensure_run(tmp_path / "new", prepared, said.append)
+    made = storage.ensure_run(tmp_path / "new", prepared, said.append)
     assert "training one" in said[0]
     assert (made.folder / "run.json").is_file()
 
 
 def test_folder_without_run_json_is_no_run(run, tmp_path):
     with pytest.raises(InputError, match="no finished run"):
-        runs.read_run(tmp_path)
+        storage.read_run(tmp_path)
 
 
 def test_damaged_run_is_named_in_one_sentence(run, tmp_path):
@@ -176,13 +170,13 @@ def test_damaged_run_is_named_in_one_sentence(run, tmp_path):
     shutil.copytree(run.folder, broken)
     (broken / "run.json").write_text('{"dataset": ')
     with pytest.raises(InputError, match="damaged"):
-        runs.read_run(broken)
+        storage.read_run(broken)
     network = bytearray((run.folder / "model.keras").read_bytes())
     network[len(network) // 2] ^= 255
     for content in (b"PK no model", bytes(network)):
         (broken / "model.keras").write_bytes(content)
         with pytest.raises(InputError, match="cannot be loaded"):
-            runs.load_model(broken)
+            registry.load_model(broken)
 
 
 @pytest.mark.parametrize("name", ["cells.csv", "baselines.json", "history.csv", "metrics.json"])
@@ -191,13 +185,13 @@ def test_a_run_that_lacks_a_file_is_named_in_one_sentence(name, run, tmp_path):
     shutil.copytree(run.folder, broken)
     (broken / name).unlink()
     with pytest.raises(InputError, match="damaged"):
-        runs.read_run(broken)
+        storage.read_run(broken)
 
 
 def test_a_run_of_another_version_is_told(run):
     with pytest.raises(InputError, match="another version"):
-        runs.profile_in({**run.about, "profile": {**run.about["profile"], "networks": 4}})
-    assert runs.profile_in(run.about) == TINY
+        storage.profile_in({**run.about, "profile": {**run.about["profile"], "networks": 4}})
+    assert storage.profile_in(run.about) == TINY
 
 
 @pytest.mark.slow
@@ -206,18 +200,18 @@ def test_save_that_is_killed_leaves_no_run(run, prepared, tmp_path, monkeypatch)
         raise KeyboardInterrupt
 
     folder = tmp_path / "run"
-    runs.save_run(folder, prepared, runs.load_model(run.folder), run.history)
-    monkeypatch.setattr(evaluation, "summary", die)
+    storage.save_run(folder, prepared, registry.load_model(run.folder), run.history)
+    monkeypatch.setattr(metrics, "summary", die)
     with pytest.raises(KeyboardInterrupt):
-        runs.save_run(folder, prepared, runs.load_model(run.folder), run.history)
+        storage.save_run(folder, prepared, registry.load_model(run.folder), run.history)
     with pytest.raises(InputError, match="no finished run"):
-        runs.read_run(folder)
+        storage.read_run(folder)
     assert not list(folder.glob(".part-*"))
 
 
 def test_unknown_profile_is_refused():
     with pytest.raises(InputError, match="choose from smoke, fast, full"):
-        runs.profile_of("quick")
+        prepare.profile_of("quick")
 
 
 def test_workspace_is_the_checkout_the_variable_or_the_current_folder(tmp_path, monkeypatch):
@@ -225,38 +219,38 @@ def test_workspace_is_the_checkout_the_variable_or_the_current_folder(tmp_path, 
     (tmp_path / "course" / "lessons").mkdir(parents=True)
     (tmp_path / "course" / "leukhelpers").mkdir()
     (tmp_path / "course" / "notebooks").mkdir()
-    assert runs.workspace(tmp_path / "course" / "notebooks") == tmp_path / "course"
-    assert runs.workspace(tmp_path) == tmp_path
+    assert files.workspace(tmp_path / "course" / "notebooks") == tmp_path / "course"
+    assert files.workspace(tmp_path) == tmp_path
     monkeypatch.setenv("LEUK_HOME", str(tmp_path / "elsewhere"))
-    assert runs.workspace(tmp_path) == tmp_path / "elsewhere"
+    assert files.workspace(tmp_path) == tmp_path / "elsewhere"
 
 
 def test_fingerprint_heeds_cells_labels_and_pixels(prepared):
     table = prepared.table
-    base = runs.fingerprint(table)
-    assert base == runs.fingerprint(table.copy())
+    base = prepare.fingerprint(table)
+    assert base == prepare.fingerprint(table.copy())
     for column, value in (("cell_id", "other"), ("label", 1 - table["label"][0]), ("sha256", "x")):
         changed = table.copy()
         changed.loc[0, column] = value
-        assert runs.fingerprint(changed) != base
+        assert prepare.fingerprint(changed) != base
 
 
 def test_names_that_look_like_numbers_or_nothing_come_back_as_they_were(tmp_path):
     names = ["007", "1e3", "NA"]
     kept = pd.DataFrame({column: names for column in ("cell_id", "subject", "group", "fold")})
-    runs.write_table(tmp_path / "kept.csv", kept)
-    pd.testing.assert_frame_equal(runs.read_answers(tmp_path / "kept.csv"), kept)
+    storage.write_table(tmp_path / "kept.csv", kept)
+    pd.testing.assert_frame_equal(storage.read_answers(tmp_path / "kept.csv"), kept)
     numbers = kept.assign(subject="01", group="01")
-    runs.write_table(tmp_path / "kept.csv", numbers)
-    assert runs.read_answers(tmp_path / "kept.csv")["group"].tolist() == ["01"] * 3
+    storage.write_table(tmp_path / "kept.csv", numbers)
+    assert storage.read_answers(tmp_path / "kept.csv")["group"].tolist() == ["01"] * 3
 
 
 def test_how_cells_look_is_learnt_without_the_test_cells(prepared, monkeypatch):
-    monkeypatch.setattr(learning, "pictures", lambda _, cells: cells.pixels)
-    before = runs.fit_familiar(prepared, prepared.split)
+    monkeypatch.setattr(prepare, "pictures", lambda _, cells: cells.pixels)
+    before = storage.fit_familiar(prepared, prepared.split)
     other = prepared.pixels.copy()
     other[prepared.split.test] = 255
-    assert runs.fit_familiar(prepared._replace(pixels=other), prepared.split) == before
+    assert storage.fit_familiar(prepared._replace(pixels=other), prepared.split) == before
 
 
 def test_each_network_that_is_trained_again_starts_from_a_seed_of_its_own(prepared, monkeypatch):
@@ -272,7 +266,7 @@ def test_each_network_that_is_trained_again_starts_from_a_seed_of_its_own(prepar
     monkeypatch.setattr(models, "turn", lambda network, quarters: network)
     monkeypatch.setattr(models, "join", lambda networks: networks)
     twice = dataclasses.replace(TINY, refits=2, measures_weight=0.0)
-    _, history = runs.train_again(prepared._replace(profile=twice, seed=7), epochs=1)
+    _, history = cnn.train_again(prepared._replace(profile=twice, seed=7), epochs=1)
     assert started == shuffled == [8, 9]
     assert history["network"].tolist() == [1, 2]
 
@@ -282,7 +276,7 @@ def test_each_network_that_is_trained_again_starts_from_a_seed_of_its_own(prepar
 
 @pytest.mark.slow
 def test_evaluate_leaves_out_every_group_the_run_has_learnt_from(run, prepared, tmp_path):
-    found = apply.evaluate_run(run.folder, prepared.dataset, tmp_path)
+    found = evaluate.evaluate_run(run.folder, prepared.dataset, tmp_path)
     assert found["cells"] == len(prepared.split.test)
     assert found["left_out"] == len(prepared.table) - len(prepared.split.test)
     assert found["models"]["cnn"] == run.metrics["models"]["cnn"]
@@ -299,12 +293,12 @@ def test_cell_that_shares_a_picture_with_a_part_learnt_from_counts_as_seen(run, 
         }
     )
     dataset = prepared.dataset
-    assert apply.unseen(run, dataset, table).tolist() == [False, False, True]
+    assert storage.unseen(run, dataset, table).tolist() == [False, False, True]
     namesake = table.assign(subject=["900", "900", learnt["subject"].iloc[0]])
-    assert apply.unseen(run, dataset, namesake).tolist() == [False, False, False]
+    assert storage.unseen(run, dataset, namesake).tolist() == [False, False, False]
     # Drawn cells under the names of real subjects are other subjects.
     drawn = dataclasses.replace(dataset, synthetic=True)
-    assert apply.unseen(run, drawn, namesake).tolist() == [False, False, True]
+    assert storage.unseen(run, drawn, namesake).tolist() == [False, False, True]
 
 
 def test_evaluation_asks_of_unseen_cells_alone_and_repeats_every_caution(
@@ -315,9 +309,9 @@ def test_evaluation_asks_of_unseen_cells_alone_and_repeats_every_caution(
     files.write_json(folder / "run.json", about)
     dataset = dataclasses.replace(prepared.dataset, cautions=("Of both.", "Of the cells."))
     asked = []
-    monkeypatch.setattr(runs, "predictions_of", lambda *told: asked.extend(told[3].tolist()))
-    monkeypatch.setattr(runs, "measure", lambda *_: {})
-    found = apply.evaluate_run(folder, dataset, prepared.data)
+    monkeypatch.setattr(storage, "predictions_of", lambda *told: asked.extend(told[3].tolist()))
+    monkeypatch.setattr(storage, "measure", lambda *_: {})
+    found = evaluate.evaluate_run(folder, dataset, prepared.data)
     assert found["cautions"] == ["Of the run.", "Of both.", "Of the cells."]
     assert asked == sorted(prepared.split.test.tolist())
     assert found["left_out"] == len(prepared.table) - len(asked)
@@ -325,17 +319,17 @@ def test_evaluation_asks_of_unseen_cells_alone_and_repeats_every_caution(
 
 @pytest.mark.slow
 def test_run_on_all_subjects_holds_nothing_out_and_cannot_be_evaluated_on_them(prepared, tmp_path):
-    run = apply.train_run(tmp_path / "all", prepared)
+    run = train_run(tmp_path / "all", prepared)
     assert len(run.predictions) == 0
     assert run.metrics["cells"] == 0
     assert "models" not in run.metrics
     with pytest.raises(InputError, match="learnt from every subject"):
-        apply.evaluate_run(run.folder, prepared.dataset, tmp_path)
+        evaluate.evaluate_run(run.folder, prepared.dataset, tmp_path)
 
 
 @pytest.mark.slow
 def test_run_of_one_fold_holds_out_the_groups_of_that_fold(prepared, tmp_path):
-    run = apply.train_run(tmp_path / "fold", prepared, fold=2)
+    run = train_run(tmp_path / "fold", prepared, fold=2)
     split = list(groups.grouped_folds(prepared.table, 4, 0))[2]
     assert set(run.predictions["group"]) == set(split.groups[split.test])
 
@@ -344,12 +338,12 @@ def test_run_of_one_fold_holds_out_the_groups_of_that_fold(prepared, tmp_path):
 def test_predict_answers_good_files_and_names_bad_ones(run, prepared, tmp_path):
     good = prepared.dataset.root / prepared.table["path"].iloc[0]
     (tmp_path / "empty.png").write_bytes(b"")
-    told = serve.answer_files(
-        serve.load(run.folder), [good, tmp_path / "empty.png", tmp_path / "none.png"]
+    told = predict.answer_files(
+        predict.load(run.folder), [good, tmp_path / "empty.png", tmp_path / "none.png"]
     )
     assert (told[0]["answer"] in ("ALL", "HEM")) == (told[0]["why"] is None)
     assert 0 <= told[0]["probability_all"] <= 1
-    assert told[0]["notice"] == apply.NOTICE
+    assert told[0]["notice"] == NOTICE
     assert told[1]["error"] == "the file is empty"
     assert "No such file" in told[2]["error"]
 
@@ -357,8 +351,8 @@ def test_predict_answers_good_files_and_names_bad_ones(run, prepared, tmp_path):
 @pytest.mark.slow
 def test_predict_gives_the_probability_of_the_pipeline(run, prepared):
     row = prepared.split.test[0]
-    (told,) = serve.answer_files(
-        serve.load(run.folder), [prepared.dataset.root / prepared.table["path"].iloc[row]]
+    (told,) = predict.answer_files(
+        predict.load(run.folder), [prepared.dataset.root / prepared.table["path"].iloc[row]]
     )
     assert told["uncalibrated"] == pytest.approx(run.predictions["probability"][0], abs=2e-6)
 
@@ -369,7 +363,7 @@ def test_explain_draws_one_figure_for_each_readable_file(run, prepared, tmp_path
     twin = tmp_path / "größe (1).b.bmp"
     twin.write_bytes(paths[1].read_bytes())
     (tmp_path / "text.png").write_text("no picture")
-    told = apply.explain_files(
+    told = explain_files.explain_files(
         run.folder, [paths[0], tmp_path / "text.png", twin], tmp_path / "maps"
     )
     assert "error" in told[1]
@@ -380,7 +374,7 @@ def test_explain_draws_one_figure_for_each_readable_file(run, prepared, tmp_path
     assert abs(told[0]["methods"]["integrated"]["adds_up"]) < 0.1
     assert told[0]["methods"]["gradcam"]["adds_up"] is None
     assert "score" in told[2]["methods"]["shap"]
-    assert told[0]["notice"] == f"Not for clinical use. {apply.NOTICE}"
+    assert told[0]["notice"] == f"Not for clinical use. {NOTICE}"
     assert all(
         "not for clinical use" in figure["alt"]
         for figure in files.read_json(tmp_path / "maps" / "figures.json").values()
@@ -392,13 +386,15 @@ def test_explain_tells_of_a_file_what_is_told_when_it_is_served_and_heeds_no_oth
     run, prepared, tmp_path
 ):
     paths = [prepared.dataset.root / path for path in prepared.table["path"].iloc[:3]]
-    together = apply.explain_files(run.folder, paths, tmp_path / "maps", ["integrated"])
-    (alone,) = apply.explain_files(run.folder, paths[2:], tmp_path / "alone", ["integrated"])
+    together = explain_files.explain_files(run.folder, paths, tmp_path / "maps", ["integrated"])
+    (alone,) = explain_files.explain_files(
+        run.folder, paths[2:], tmp_path / "alone", ["integrated"]
+    )
     of_one, of_three = alone["methods"]["integrated"], together[2]["methods"]["integrated"]
     assert of_one == pytest.approx(of_three, abs=2e-3)
-    ready = serve.load(run.folder, prepared.data / "cache")
+    ready = predict.load(run.folder, prepared.data / "cache")
     assert ready.rule.chosen_on > 0
-    for served, told in zip(serve.answer_files(ready, paths), together, strict=True):
+    for served, told in zip(predict.answer_files(ready, paths), together, strict=True):
         assert (told["answer"], told["why"]) == (served["answer"], served["why"])
         assert told["probability_all"] == pytest.approx(served["probability_all"], abs=1e-4)
         assert told["calibrated_on"] == ready.rule.chosen_on
@@ -411,10 +407,12 @@ def test_explain_tells_of_a_file_what_is_told_when_it_is_served_and_heeds_no_oth
 def test_explain_of_a_stranger_names_no_probability(run, prepared, tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.png")
-    (told,) = apply.explain_files(run.folder, [tmp_path / "noise.png"], tmp_path, ["gradcam"])
+    (told,) = explain_files.explain_files(
+        run.folder, [tmp_path / "noise.png"], tmp_path, ["gradcam"]
+    )
     assert (told["answer"], told["probability_all"]) == (None, None)
     alt = files.read_json(tmp_path / "figures.json")["noise"]["alt"]
-    assert serve.STRANGE in alt
+    assert predict.STRANGE in alt
     assert "P(ALL)" not in alt
 
 
@@ -425,19 +423,19 @@ def test_explain_leaves_out_a_method_that_does_not_fit_and_says_why(
     def refuse(*_, **__):
         raise InputError("no rule for this layer")
 
-    monkeypatch.setattr(explain, "shap_deep", refuse)
+    monkeypatch.setattr(attribution, "shap_deep", refuse)
     picture = prepared.dataset.root / prepared.table["path"].iloc[0]
-    (told,) = apply.explain_files(run.folder, [picture], tmp_path, ["deep", "gradcam"])
+    (told,) = explain_files.explain_files(run.folder, [picture], tmp_path, ["deep", "gradcam"])
     assert told["left_out"] == {"deep": "no rule for this layer"}
     assert list(told["methods"]) == ["gradcam"]
     with pytest.raises(InputError, match="no rule"):
-        apply.explain_files(run.folder, [picture], tmp_path, ["deep"])
+        explain_files.explain_files(run.folder, [picture], tmp_path, ["deep"])
     with pytest.raises(InputError, match="choose from shap"):
-        apply.explain_files(run.folder, [picture], tmp_path, ["tealeaves"])
+        explain_files.explain_files(run.folder, [picture], tmp_path, ["tealeaves"])
 
 
 def test_explain_of_no_readable_file_draws_nothing(run, tmp_path):
-    (told,) = apply.explain_files(run.folder, [tmp_path / "none.png"], tmp_path / "maps")
+    (told,) = explain_files.explain_files(run.folder, [tmp_path / "none.png"], tmp_path / "maps")
     assert "error" in told
     assert not (tmp_path / "maps").exists()
 
@@ -457,11 +455,11 @@ def test_crossvalidation_predicts_each_cell_once(prepared):
 @pytest.mark.slow
 def test_training_that_is_killed_leaves_no_run(tiny_tree, tmp_path):
     program = (
-        "import sys; from pathlib import Path; from leukhelpers import runs, apply; "
-        "from leukhelpers.datasets.cnmc import read_cnmc; "
-        "p = runs.Profile('tiny', 1, 1, epochs=500, patience=500, size=32, box_size=32); "
-        "d = Path(sys.argv[2]); q = runs.prepare(read_cnmc(sys.argv[1]), p, 0, d / 'data'); "
-        "print('ready', flush=True); apply.train_run(d / 'run', q)"
+        "import sys; from pathlib import Path; from leukhelpers.experiments import train; "
+        "from leukhelpers.models import prepare; from leukhelpers.data.cnmc import read_cnmc; "
+        "p = prepare.Profile('tiny', 1, 1, epochs=500, patience=500, size=32, box_size=32); "
+        "d = Path(sys.argv[2]); q = prepare.prepare(read_cnmc(sys.argv[1]), p, 0, d / 'data'); "
+        "print('ready', flush=True); train.train_run(d / 'run', q)"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program, str(tiny_tree), str(tmp_path)], stdout=subprocess.PIPE
@@ -476,20 +474,22 @@ def test_training_that_is_killed_leaves_no_run(tiny_tree, tmp_path):
         with contextlib.suppress(psutil.NoSuchProcess):
             helper.kill()
     with pytest.raises(InputError, match="no finished run"):
-        runs.read_run(tmp_path / "run")
+        storage.read_run(tmp_path / "run")
 
 
 def test_a_picture_that_is_black_where_the_cell_should_be_is_told(prepared, tmp_path):
     picture = np.zeros((450, 450, 3), np.uint8)
     picture[:20, :20] = 200  # beyond what is cut out
     Image.fromarray(picture).save(tmp_path / "corner.png")
-    array, (told,) = apply.read_cells([tmp_path / "corner.png"], prepared.profile, "svm")
+    array, (told,) = explain_files.read_cells([tmp_path / "corner.png"], prepared.profile, "svm")
     assert len(array) == 0
     assert "black" in told["error"]
 
 
 def test_no_two_figures_have_one_name_even_where_letter_case_does_not_count():
     taken: set[str] = set()
-    names = [apply._free_name(stem, taken) for stem in ("Cell", "cell", "CELL", "cell-2", "ä")]
+    names = [
+        explain_files._free_name(stem, taken) for stem in ("Cell", "cell", "CELL", "cell-2", "ä")
+    ]
     assert len({name.lower() for name in names}) == 5
     assert names[0] == "Cell"

@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leukhelpers import decisions, export, files, runs, serve, training
-from leukhelpers.cells import InputError
+from leukhelpers import NOTICE, files
+from leukhelpers.errors import InputError
+from leukhelpers.evaluation import decisions
+from leukhelpers.experiments import storage
+from leukhelpers.models import registry, training
+from leukhelpers.serving import export, predict
 from tests import hostile
 
 
@@ -35,7 +39,7 @@ def cell(prepared):
 
 def test_quick_copy_answers_as_the_network_does(served, run):
     cells = np.load(run.folder / "background.npy")
-    wanted = training.predict(runs.load_model(run.folder), cells)
+    wanted = training.predict(registry.load_model(run.folder), cells)
     assert served.ask(cells) == pytest.approx(wanted, abs=export.TOLERANCE)
 
 
@@ -43,7 +47,7 @@ def test_quick_copy_is_kept_in_the_cache_and_not_taken_from_the_run(served, run,
     (kept,) = (prepared.data / "cache").glob("quick-*.tflite")
     assert not list(run.folder.glob("*.tflite"))
     before = kept.stat().st_mtime_ns
-    serve.load(run.folder, prepared.data / "cache")
+    predict.load(run.folder, prepared.data / "cache")
     assert kept.stat().st_mtime_ns == before
 
 
@@ -68,7 +72,7 @@ def test_every_hostile_file_gets_its_sentence_and_the_next_cell_its_answer(
     content, words = hostile.refused(disc(0))[name]
     (tmp_path / name).write_bytes(content)
     (tmp_path / "cell.bmp").write_bytes(cell)
-    bad, good = serve.answer_files(served, [tmp_path / name, tmp_path / "cell.bmp"])
+    bad, good = predict.answer_files(served, [tmp_path / name, tmp_path / "cell.bmp"])
     told = bad.get("error") or bad["why"]  # a pixel can be decoded: it is no cell
     assert words in told
     assert "\n" not in told
@@ -78,7 +82,7 @@ def test_every_hostile_file_gets_its_sentence_and_the_next_cell_its_answer(
 
 @pytest.mark.parametrize("name", list(hostile.allowed(np.zeros((8, 8, 3), np.uint8))))
 def test_odd_files_that_hold_a_cell_are_decoded(served, disc, name):
-    picture = serve.cut(served, hostile.allowed(disc(0))[name])
+    picture = predict.cut(served, hostile.allowed(disc(0))[name])
     assert picture.shape == (32, 32, 3)
     assert picture.any()
 
@@ -86,7 +90,7 @@ def test_odd_files_that_hold_a_cell_are_decoded(served, disc, name):
 def test_no_more_of_a_file_is_read_than_is_needed_to_refuse_it(served, tmp_path):
     with (tmp_path / "huge.bmp").open("wb") as file:
         file.truncate(5 * 10**9)
-    (told,) = serve.answer_files(served, [tmp_path / "huge.bmp"])
+    (told,) = predict.answer_files(served, [tmp_path / "huge.bmp"])
     assert "too large" in told["error"]
 
 
@@ -98,18 +102,18 @@ def test_a_long_picture_is_refused_before_it_is_decoded(served, monkeypatch):
 
     monkeypatch.setattr(Image.Image, "convert", never)
     with pytest.raises(InputError, match="longer or wider"):
-        serve.cut(served, content)
+        predict.cut(served, content)
 
 
 def test_between_low_and_high_no_answer_is_given(served, cell):
-    raw = serve.answer(served, cell)["uncalibrated"]
-    near = serve.Rule(1.0, raw, {"HEM": 1.1 - raw, "ALL": raw + 0.1}, 9)
-    told = serve.answer(served._replace(rule=near), cell)
-    assert (told["answer"], told["why"]) == (None, serve.NEAR)
+    raw = predict.answer(served, cell)["uncalibrated"]
+    near = predict.Rule(1.0, raw, {"HEM": 1.1 - raw, "ALL": raw + 0.1}, 9)
+    told = predict.answer(served._replace(rule=near), cell)
+    assert (told["answer"], told["why"]) == (None, predict.NEAR)
     assert told["probability_all"] == pytest.approx(raw, abs=1e-5)
     for threshold, wanted in ((raw - 0.05, "ALL"), (raw + 0.05, "HEM")):
-        far = serve.Rule(2.0, threshold, {"HEM": 1 - threshold, "ALL": threshold}, 9)
-        told = serve.answer(served._replace(rule=far), cell)
+        far = predict.Rule(2.0, threshold, {"HEM": 1 - threshold, "ALL": threshold}, 9)
+        told = predict.answer(served._replace(rule=far), cell)
         assert (told["answer"], told["why"]) == (wanted, None)
         # The calibrated probability stands on the same side of the calibrated point.
         assert (told["probability_all"] >= told["operating_point"]) == (wanted == "ALL")
@@ -118,24 +122,24 @@ def test_between_low_and_high_no_answer_is_given(served, cell):
 def test_no_answer_is_given_where_the_sets_name_both_classes_or_none():
     both, none = {"HEM": 0.4, "ALL": 0.4}, {"HEM": 0.7, "ALL": 0.7}
     for least, silent in ((both, [0.4, 0.5, 0.6]), (none, [0.31, 0.5, 0.69])):
-        rule = serve.Rule(1.0, 0.5, least, 9)
+        rule = predict.Rule(1.0, 0.5, least, 9)
         found = [rule.called(probability) for probability in (0.2, *silent, 0.8)]
         assert found == [0, None, None, None, 1]
         named = decisions.sets(silent, least)
         assert (named.sum(axis=1) != 1).all()
-    assert serve.Rule(1.0, 0.5, both, 9).borders == pytest.approx((0.4, 0.6))
-    assert serve.Rule(1.0, 0.9, none, 9).called(0.8) is None  # named ALL, below the threshold
-    never = serve.Rule(1.0, 0.5, {"HEM": 0.0, "ALL": 0.0}, 9)  # too few cells to promise by
+    assert predict.Rule(1.0, 0.5, both, 9).borders == pytest.approx((0.4, 0.6))
+    assert predict.Rule(1.0, 0.9, none, 9).called(0.8) is None  # named ALL, below the threshold
+    never = predict.Rule(1.0, 0.5, {"HEM": 0.0, "ALL": 0.0}, 9)  # too few cells to promise by
     assert [never.called(probability) for probability in (0.0, 1.0)] == [None, None]
 
 
 def test_strangers_get_neither_answer_nor_probability(served):
     for picture in (Image.new("RGB", (90, 90), "white"), Image.effect_noise((200, 200), 60)):
-        told = serve.answer(served, hostile.encoded(picture.convert("RGB")))
+        told = predict.answer(served, hostile.encoded(picture.convert("RGB")))
         assert told["answer"] is None
-        assert told["why"] == serve.STRANGE
+        assert told["why"] == predict.STRANGE
         assert told["probability_all"] is None
-        assert told["notice"] == serve.NOTICE
+        assert told["notice"] == NOTICE
 
 
 @pytest.mark.slow
@@ -145,14 +149,14 @@ def test_rule_is_chosen_on_validation_cells_alone(run, served, tmp_path):
     assert served.rule.temperature == pytest.approx(decided["temperature"])
     folder = shutil.copytree(run.folder, tmp_path / "run")
     (folder / "validation.csv").unlink()
-    assert serve.load(folder).rule == serve.Rule()
+    assert predict.load(folder).rule == predict.Rule()
 
 
 def test_run_without_knowledge_of_its_cells_is_refused(run, tmp_path):
     folder = shutil.copytree(run.folder, tmp_path / "run")
     (folder / "familiar.json").unlink()
     with pytest.raises(InputError, match=r"no familiar.json.*train it again"):
-        serve.load(folder)
+        predict.load(folder)
 
 
 @pytest.mark.parametrize(
@@ -175,12 +179,12 @@ def test_knowledge_that_does_not_fit_is_refused_and_says_what_to_do(run, tmp_pat
     assert len(known["mean"]) == 23
     (folder / "familiar.json").write_text(json.dumps({**known, **changed}))
     with pytest.raises(InputError, match=f"{words}.*train it again"):
-        serve.load(folder)
+        predict.load(folder)
 
 
 def test_overlay_has_the_size_of_the_picture(served, run, cell):
-    picture = serve.cut(served, cell)
-    shown = serve.overlay(served, picture, runs.load_model(run.folder))
+    picture = predict.cut(served, cell)
+    shown = predict.overlay(served, picture, registry.load_model(run.folder))
     assert shown is None or (shown.shape, shown.dtype) == (picture.shape, np.uint8)
 
 
@@ -239,7 +243,7 @@ def test_export_refuses_what_it_cannot_do(run, prepared, tmp_path):
 
 def test_int8_is_scaled_to_cells_that_the_network_has_learnt_from(run, prepared):
     found = export._calibration_cells(run, prepared.pixels, prepared.table)
-    parts = runs.read_parts(run.folder)
+    parts = storage.read_parts(run.folder)
     assert parts["cell_id"].tolist() == prepared.table["cell_id"].tolist()
     learnt = prepared.pixels[(parts["part"] == "train").to_numpy()]
     assert {cell.tobytes() for cell in found} == {cell.tobytes() for cell in learnt}

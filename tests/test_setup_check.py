@@ -10,7 +10,8 @@ from importlib import metadata
 
 import pytest
 
-from leukhelpers import cli, setup_check
+from leukhelpers import cli
+from leukhelpers.course import doctor
 
 QUICK = "print('TensorFlow computes')"
 
@@ -23,26 +24,26 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def no_tensorflow(monkeypatch):
-    monkeypatch.setattr(setup_check, "COMPUTE", QUICK)
+    monkeypatch.setattr(doctor, "COMPUTE", QUICK)
 
 
-def only(name: str) -> setup_check.Finding:
-    (finding,) = setup_check._guarded(name, setup_check.CHECKS[name])
+def only(name: str) -> doctor.Finding:
+    (finding,) = doctor._guarded(name, doctor.CHECKS[name])
     assert "\n" not in finding.told
     return finding
 
 
 @pytest.mark.slow
 def test_a_sound_computer_passes_every_check_and_nothing_is_left_behind(home):
-    found = setup_check.look()
+    found = doctor.look()
     assert [finding for finding in found if not finding.ok] == []
-    assert [finding.name for finding in found] == list(setup_check.CHECKS)
+    assert [finding.name for finding in found] == list(doctor.CHECKS)
     assert "TensorFlow 2." in next(f.told for f in found if f.name == "TensorFlow")
     assert list(home.iterdir()) == []
 
 
 def test_another_python_is_named(monkeypatch):
-    monkeypatch.setattr(setup_check.platform, "python_version", lambda: "3.9.2")
+    monkeypatch.setattr(doctor.platform, "python_version", lambda: "3.9.2")
     assert not only("Python").ok
     assert "Python 3.9.2 does not suit" in only("Python").told
 
@@ -55,8 +56,8 @@ def test_each_package_that_does_not_suit_has_its_line(monkeypatch):
             raise metadata.PackageNotFoundError(name)
         return "1.26.4" if name == "numpy" else real(name)
 
-    monkeypatch.setattr(setup_check.metadata, "version", version)
-    found = setup_check._guarded("packages", setup_check.CHECKS["packages"])
+    monkeypatch.setattr(doctor.metadata, "version", version)
+    found = doctor._guarded("packages", doctor.CHECKS["packages"])
     assert [finding.ok for finding in found] == [False, False]
     assert "numpy 1.26.4 does not suit; the course needs numpy<2.5,>=2.0." in found[0].told
     assert found[1].told.startswith("shap is not installed; the course needs shap>=")
@@ -72,16 +73,16 @@ def test_each_package_that_does_not_suit_has_its_line(monkeypatch):
     ],
 )
 def test_a_broken_tensorflow_is_told_and_not_fatal(monkeypatch, compute, told):
-    monkeypatch.setattr(setup_check, "COMPUTE", compute)
+    monkeypatch.setattr(doctor, "COMPUTE", compute)
     if "sleep" in compute:
-        monkeypatch.setattr(setup_check, "PATIENCE", 1)
+        monkeypatch.setattr(doctor, "PATIENCE", 1)
     assert not only("TensorFlow").ok
     assert told in only("TensorFlow").told
 
 
 def test_too_little_memory_or_disk_is_told(monkeypatch):
-    monkeypatch.setattr(setup_check, "MEMORY_GB", 1e6)
-    monkeypatch.setattr(setup_check, "DISK_GB", 1e9)
+    monkeypatch.setattr(doctor, "MEMORY_GB", 1e6)
+    monkeypatch.setattr(doctor, "DISK_GB", 1e9)
     assert not only("memory").ok
     assert "LEUK_HOME" in only("disk").told
 
@@ -90,7 +91,7 @@ def test_a_work_folder_that_may_not_be_written_is_told(monkeypatch):
     def refuse(**_: object) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(setup_check.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(doctor.tempfile, "TemporaryFile", refuse)
     assert not only("work folder").ok
     assert "LEUK_HOME" in only("work folder").told
 
@@ -110,10 +111,10 @@ def test_a_missing_kernel_is_told(monkeypatch):
 
 
 def test_a_cell_read_back_with_other_pixels_is_told(monkeypatch):
-    from leukhelpers.datasets import images
+    from leukhelpers.data import pictures
 
-    read = images.read_image
-    monkeypatch.setattr(images, "read_image", lambda path: read(path) // 2)
+    read = pictures.read_image
+    monkeypatch.setattr(pictures, "read_image", lambda path: read(path) // 2)
     assert "other pixels" in only("twin").told
 
 
@@ -121,7 +122,7 @@ def test_a_check_that_breaks_in_any_way_becomes_one_line():
     def broken() -> str:
         raise RuntimeError("first line\nsecond line")
 
-    (finding,) = setup_check._guarded("odd", broken)
+    (finding,) = doctor._guarded("odd", broken)
     assert finding == ("odd", False, "RuntimeError: first line second line")
 
 
@@ -134,7 +135,7 @@ def test_the_command_ends_with_1_and_says_what_is_wrong(monkeypatch, capsys, no_
     assert "can run the course" in lines
     assert json.loads("{" + document)["ok"] is True
 
-    monkeypatch.setattr(setup_check, "MEMORY_GB", 1e6)
+    monkeypatch.setattr(doctor, "MEMORY_GB", 1e6)
     with pytest.raises(SystemExit) as end:
         cli.main()
     assert end.value.code == 1
@@ -145,9 +146,9 @@ def test_the_command_ends_with_1_and_says_what_is_wrong(monkeypatch, capsys, no_
 
 def test_the_check_works_where_the_command_line_does_not():
     code = "import sys; sys.modules.update(pandas=None, typer=None, rich=None, tensorflow=None)\n"
-    code += "from leukhelpers import setup_check\n"
-    code += f"setup_check.COMPUTE = {QUICK!r}\n"
-    code += "sys.exit(setup_check.main())"
+    code += "from leukhelpers.course import doctor\n"
+    code += f"doctor.COMPUTE = {QUICK!r}\n"
+    code += "sys.exit(doctor.main())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1, done.stderr
     assert "✗ twin: ModuleNotFoundError" in done.stdout

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from leukhelpers import shortcut, trust
-from leukhelpers.cells import InputError
+from leukhelpers.errors import InputError
+from leukhelpers.explain import sanity, shortcuts
 
 SIZE = 48
 
@@ -23,51 +23,51 @@ def cells():
 
 
 def area_model(pictures):
-    return trust.cell_of(pictures).mean(axis=(1, 2))
+    return sanity.cell_of(pictures).mean(axis=(1, 2))
 
 
 def test_one_size_gives_all_cells_the_same_area_and_keeps_their_colour(cells):
-    same = shortcut.one_size(cells, share=0.3)
+    same = shortcuts.one_size(cells, share=0.3)
     np.testing.assert_allclose(area_model(same), 0.3, rtol=0.08)
     assert abs(same[0][24, 24].astype(int) - cells[0][24, 24].astype(int)).max() < 40
 
 
 def test_one_stain_gives_all_cells_the_same_colours_and_keeps_their_outline(cells):
-    same = shortcut.one_stain(cells, cells)
+    same = shortcuts.one_stain(cells, cells)
     means = [picture[picture.any(axis=-1)].mean(axis=0) for picture in same]
     np.testing.assert_allclose(means[0], means[1], atol=2)
     np.testing.assert_array_equal(same.any(axis=-1), cells.any(axis=-1))
 
 
 def test_one_stain_heeds_the_cell_and_not_what_lies_beside_it(cells):
-    marked = shortcut.plant_mark(cells, value=255)
-    plain = shortcut.one_stain(cells, cells)
-    for same in (shortcut.one_stain(marked, cells), shortcut.one_stain(marked, marked)):
-        np.testing.assert_array_equal(shortcut.nothing_beside(same), plain)
+    marked = shortcuts.plant_mark(cells, value=255)
+    plain = shortcuts.one_stain(cells, cells)
+    for same in (shortcuts.one_stain(marked, cells), shortcuts.one_stain(marked, marked)):
+        np.testing.assert_array_equal(shortcuts.nothing_beside(same), plain)
     with_black = np.concatenate([cells, np.zeros_like(cells[:1])])
-    np.testing.assert_array_equal(shortcut.one_stain(with_black, with_black)[:2], plain)
+    np.testing.assert_array_equal(shortcuts.one_stain(with_black, with_black)[:2], plain)
 
 
 def test_nothing_beside_the_cell_removes_a_mark_and_nothing_else(cells):
-    marked = shortcut.plant_mark(cells, "lower right")
+    marked = shortcuts.plant_mark(cells, "lower right")
     assert (marked != cells).any()
-    np.testing.assert_array_equal(shortcut.nothing_beside(marked), cells)
+    np.testing.assert_array_equal(shortcuts.nothing_beside(marked), cells)
 
 
-@pytest.mark.parametrize("corner", shortcut.CORNERS)
+@pytest.mark.parametrize("corner", shortcuts.CORNERS)
 def test_mark_lies_in_its_corner(cells, corner):
-    rows, columns = np.nonzero((shortcut.plant_mark(cells, corner) != cells)[0].any(axis=-1))
+    rows, columns = np.nonzero((shortcuts.plant_mark(cells, corner) != cells)[0].any(axis=-1))
     assert (rows.mean() < SIZE / 2) == corner.startswith("upper")
     assert (columns.mean() < SIZE / 2) == corner.endswith("left")
 
 
 def test_unknown_corner_is_refused(cells):
     with pytest.raises(InputError, match="upper left"):
-        shortcut.plant_mark(cells, "middle")
+        shortcuts.plant_mark(cells, "middle")
 
 
 def test_probe_moves_what_the_model_reads_and_leaves_what_it_does_not(cells):
-    by_area = shortcut.probe(area_model, cells, cells, labels=np.array([0, 1]))
+    by_area = shortcuts.probe(area_model, cells, cells, labels=np.array([0, 1]))
     assert by_area["mean absolute shift"]["one size"] > 0.1
     assert by_area["mean absolute shift"]["one stain"] == pytest.approx(0, abs=0.01)
     assert by_area["auroc"]["as it is"] == 1
@@ -75,14 +75,14 @@ def test_probe_moves_what_the_model_reads_and_leaves_what_it_does_not(cells):
     def by_red(pictures):
         return pictures[..., 0].sum(axis=(1, 2)) / pictures.any(axis=-1).sum(axis=(1, 2)) / 255
 
-    told = shortcut.probe(by_red, cells, cells)
+    told = shortcuts.probe(by_red, cells, cells)
     assert told["mean absolute shift"]["one stain"] > 0.05
     assert told["mean absolute shift"]["one size"] < 0.03
     assert "auroc" not in told
 
 
 def test_who_reads_beside_the_cell_is_caught_by_map_and_answer_together(cells, monkeypatch):
-    marked = shortcut.plant_mark(cells, side=6)
+    marked = shortcuts.plant_mark(cells, side=6)
     middle, at_mark, on_cell = SIZE // 2, np.zeros((2, SIZE, SIZE)), np.zeros((2, SIZE, SIZE))
     at_mark[:, 3, 3] = on_cell[:, middle, middle] = 1
     of_mark = lambda _, pictures: pictures[:, 3, 3, 0].astype(float)  # noqa: E731
@@ -93,15 +93,15 @@ def test_who_reads_beside_the_cell_is_caught_by_map_and_answer_together(cells, m
         (of_cell, at_mark, False),
         (of_cell, on_cell, False),
     ):
-        monkeypatch.setattr(shortcut, "logits", answer)
-        assert shortcut.reads_beside(None, marked, maps)["caught"] == caught
+        monkeypatch.setattr(shortcuts, "logits", answer)
+        assert shortcuts.reads_beside(None, marked, maps)["caught"] == caught
 
 
 def test_laboratories_show_cells_that_their_networks_have_not_learnt_from(monkeypatch):
     learnt = []
-    monkeypatch.setattr(shortcut, "learn_small", lambda images, *_, **__: learnt.append(images))
+    monkeypatch.setattr(shortcuts, "learn_small", lambda images, *_, **__: learnt.append(images))
     pixels = np.random.default_rng(0).integers(1, 150, (60, 48, 48, 3), dtype=np.uint8)
-    found = shortcut.laboratories(pixels, np.arange(60) % 2, seed=0, n_cells=60)
+    found = shortcuts.laboratories(pixels, np.arange(60) % 2, seed=0, n_cells=60)
     assert sorted(lab.guilty for lab in found.values()) == [False, True]
     for images, lab in zip(learnt, found.values(), strict=True):
         known, shown = ({cell.tobytes() for cell in part} for part in (images, lab.images))

@@ -11,14 +11,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from leukhelpers import similar
-from leukhelpers.cells import InputError
-from leukhelpers.datasets.cnmc import read_cnmc
-from leukhelpers.datasets.images import pixel_digest, read_image
-from leukhelpers.datasets.twin import draw_cell, plan_twin
-from leukhelpers.groups import group_ids
-from leukhelpers.pixels import crop_and_resize
-from leukhelpers.similar import near_duplicates
+from leukhelpers.data.cnmc import read_cnmc
+from leukhelpers.data.pictures import pixel_digest, read_image
+from leukhelpers.errors import InputError
+from leukhelpers.images.preprocessing import crop_and_resize
+from leukhelpers.splits import near_duplicates as similar
+from leukhelpers.splits.groups import group_ids
+from leukhelpers.splits.near_duplicates import near_duplicates
+from leukhelpers.synthetic.twin import draw_cell, plan_twin
 
 COLUMNS = ["cell_a", "subject_a", "fold_a", "cell_b", "subject_b", "fold_b", "distance"]
 

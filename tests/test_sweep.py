@@ -24,17 +24,11 @@ import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_notebook
 
-from leukhelpers import (
-    classical,
-    cli,
-    handmade,
-    learning,
-    runs,
-    sweep,
-    sweep_runs,
-    sweep_table,
-)
-from leukhelpers.cells import InputError, LessonError
+from leukhelpers import cli
+from leukhelpers.errors import InputError, LessonError
+from leukhelpers.experiments import storage, sweep, sweep_runs, sweep_table
+from leukhelpers.images import handmade
+from leukhelpers.models import classical, prepare
 
 ROOT = Path(__file__).resolve().parent.parent
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -120,7 +114,7 @@ def at_work(below: int | None = None) -> list[psutil.Process]:
     found = []
     for process in psutil.Process(below).children(recursive=True):
         try:
-            if "leukhelpers.sweep_runs" in process.cmdline():
+            if "leukhelpers.experiments.sweep_runs" in process.cmdline():
                 found.append(process)
         except psutil.Error:
             continue
@@ -446,7 +440,7 @@ def test_a_real_training_goes_the_same_way_to_one_tidy_table(
     assert not table["synthetic"].any()
     for run in told["runs"]:
         folder = out / "runs" / run["run"] / "run"
-        measured = runs.read_run(folder).metrics["models"]["svm"]["auroc"]["value"]
+        measured = storage.read_run(folder).metrics["models"]["svm"]["auroc"]["value"]
         own = table[(table["run"] == run["run"]) & (table["answered_by"] == "svm")]
         assert own.set_index("metric")["value"]["auroc"] == measured
     kept = pd.read_parquet(out / "results.parquet")
@@ -469,7 +463,7 @@ def test_features_are_measured_once_whoever_comes_first(tiny_prepared, tmp_path,
 
     monkeypatch.setattr(handmade, "measure_cells", slowly)
     with ThreadPoolExecutor(2) as pool:
-        one, two = pool.map(learning.features, [prepared, prepared])
+        one, two = pool.map(prepare.features, [prepared, prepared])
     assert len(measured) == 1
     assert one.equals(two)
 
@@ -481,7 +475,7 @@ def test_features_and_forests_use_the_same_cluster(tiny_prepared, tmp_path, clus
     labels, groups = tiny_prepared.table["label"].to_numpy(), tiny_prepared.split.groups
 
     def learn(folder: Path) -> np.ndarray:
-        measured = learning.features(tiny_prepared._replace(data=folder))
+        measured = prepare.features(tiny_prepared._replace(data=folder))
         forest = classical.build_forest(0).set_params(n_estimators=8)
         return classical.fit_calibrated(forest, measured, labels, groups).predict_proba(
             measured.to_numpy()
@@ -623,8 +617,8 @@ def test_a_run_in_a_process_of_its_own_reports_what_is_wrong_in_one_sentence(
 def test_a_training_of_a_sweep_is_that_of_the_command_line(
     tiny_tree: Path, tiny_svm_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    profile = runs.Profile(**tiny_svm_run.about["profile"])
-    monkeypatch.setitem(runs.PROFILES, "tiny", profile)
+    profile = prepare.Profile(**tiny_svm_run.about["profile"])
+    monkeypatch.setitem(prepare.PROFILES, "tiny", profile)
     monkeypatch.setenv("LEUK_HOME", str(tmp_path / "home"))
     asked = {"dataset": str(tiny_tree), "profile": "tiny", "seed": 0, "fold": 0}
     job = {**fake(tmp_path), "what": "train"}

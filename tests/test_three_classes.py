@@ -11,28 +11,21 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from leukhelpers import (
-    apply,
-    classical,
-    crossval,
-    evaluation,
-    files,
-    lesson,
-    multiclass,
-    report,
-    runs,
-    serve,
-    training,
-)
-from leukhelpers.cells import InputError
+from leukhelpers import NOTICE, files
+from leukhelpers.course import lesson
+from leukhelpers.data.table import write_own
 from leukhelpers.datasets import load_dataset
-from leukhelpers.datasets.own_table import write_own
-from leukhelpers.datasets.twin import draw_cell, plan_twin
-from leukhelpers.models import build_cnn, logit_model
+from leukhelpers.errors import InputError
+from leukhelpers.evaluation import metrics, multiclass
+from leukhelpers.experiments import crossval, evaluate, report, storage, train
+from leukhelpers.models import classical, cnn, prepare, training
+from leukhelpers.models.networks import build_cnn, logit_model
+from leukhelpers.serving import explain_files, predict
+from leukhelpers.synthetic.twin import draw_cell, plan_twin
 
 pytestmark = pytest.mark.slow
 
-TINY = runs.Profile("tiny", 24, 8, epochs=1, patience=1, size=32, box_size=32, batch_size=16)
+TINY = prepare.Profile("tiny", 24, 8, epochs=1, patience=1, size=32, box_size=32, batch_size=16)
 SIZES = {"small": 130.0, "medium": 175.0, "large": 230.0}
 CLASSES = {"healthy": ["small"], "ALL": ["medium"], "AML": ["large"]}
 EXTENT = 300  # pixels that are kept of a drawn cell, enough for the largest
@@ -56,23 +49,25 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def prepare(folder: Path, data: Path) -> runs.Prepared:
-    return runs.prepare(load_dataset(folder, data), TINY, 0, data)
+def prepare_cells(folder: Path, data: Path) -> prepare.Prepared:
+    return prepare.prepare(load_dataset(folder, data), TINY, 0, data)
 
 
 @pytest.fixture(scope="module")
-def prepared(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> runs.Prepared:
+def prepared(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> prepare.Prepared:
     folder = tmp_path_factory.mktemp("own") / "three"
     write_own(pictures, folder, CLASSES)
-    return prepare(folder, folder.parent / "data")
+    return prepare_cells(folder, folder.parent / "data")
 
 
 @pytest.fixture(scope="module")
-def run(prepared: runs.Prepared, tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
-    return apply.train_run(tmp_path_factory.mktemp("runs") / "run", prepared, fold=0)
+def run(prepared: prepare.Prepared, tmp_path_factory: pytest.TempPathFactory) -> storage.Run:
+    return train.train_run(tmp_path_factory.mktemp("runs") / "run", prepared, fold=0)
 
 
-def test_run_of_three_classes_tells_them_everywhere(run: runs.Run, prepared: runs.Prepared) -> None:
+def test_run_of_three_classes_tells_them_everywhere(
+    run: storage.Run, prepared: prepare.Prepared
+) -> None:
     assert run.about["classes"] == run.metrics["classes"] == ["healthy", "ALL", "AML"]
     assert run.about["class_counts"] == {"healthy": 12, "ALL": 12, "AML": 12}
     assert run.about["cautions"] == run.metrics["cautions"] == []
@@ -84,30 +79,30 @@ def test_run_of_three_classes_tells_them_everywhere(run: runs.Run, prepared: run
     assert list(run.metrics["models"]["cnn"]) == list(multiclass.METRICS)
 
 
-def test_predictions_have_a_column_for_each_model_and_class(run: runs.Run) -> None:
-    for model in evaluation.MODEL_COLUMNS:
+def test_predictions_have_a_column_for_each_model_and_class(run: storage.Run) -> None:
+    for model in metrics.MODEL_COLUMNS:
         answers = run.predictions[multiclass.columns_of(model, run.about["classes"])].to_numpy()
         np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-6)
     assert list(run.predictions.filter(like="area_")) == [
         "area_probability_healthy", "area_probability_ALL", "area_probability_AML",
     ]  # fmt: skip
-    again = runs.measure(runs.read_predictions(run.folder), run.about["classes"])
+    again = storage.measure(storage.read_predictions(run.folder), run.about["classes"])
     assert {key: run.metrics[key] for key in again} == again
 
 
-def test_area_model_tells_sizes_apart_and_the_majority_answer_does_not(run: runs.Run) -> None:
+def test_area_model_tells_sizes_apart_and_the_majority_answer_does_not(run: storage.Run) -> None:
     told = run.metrics["models"]
     assert told["area"]["accuracy"]["value"] > 0.9
     assert told["majority"]["balanced_accuracy"]["value"] == pytest.approx(1 / 3)
 
 
 def test_prediction_names_the_class_and_gives_each_probability(
-    run: runs.Run, prepared: runs.Prepared, tmp_path: Path
+    run: storage.Run, prepared: prepare.Prepared, tmp_path: Path
 ) -> None:
     row = int(np.flatnonzero(prepared.table["cell_id"] == run.predictions["cell_id"][0])[0])
     file = prepared.dataset.root / prepared.table["path"][row]
     Image.new("RGB", (450, 450)).save(tmp_path / "black.png")
-    told, black = serve.answer_files(serve.load(run.folder), [file, tmp_path / "black.png"])
+    told, black = predict.answer_files(predict.load(run.folder), [file, tmp_path / "black.png"])
     columns = run.predictions.filter(regex="^probability_")
     wanted = dict(zip(run.about["classes"], columns.iloc[0], strict=True))
     assert told["probabilities"] == pytest.approx(wanted, abs=2e-6)
@@ -115,26 +110,26 @@ def test_prediction_names_the_class_and_gives_each_probability(
     assert "probability_all" not in told
     assert "black" in black["error"]
     with pytest.raises(InputError, match="one of two classes"):
-        apply.explain_files(run.folder, [file], tmp_path / "maps")
+        explain_files.explain_files(run.folder, [file], tmp_path / "maps")
 
 
 def test_evaluation_of_the_held_out_cells_repeats_the_metrics_of_the_run(
-    run: runs.Run, prepared: runs.Prepared, tmp_path: Path
+    run: storage.Run, prepared: prepare.Prepared, tmp_path: Path
 ) -> None:
-    found = apply.evaluate_run(run.folder, prepared.dataset, tmp_path)
+    found = evaluate.evaluate_run(run.folder, prepared.dataset, tmp_path)
     assert found["models"] == run.metrics["models"]
     assert found["classes"] == ["healthy", "ALL", "AML"]
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
 def test_cells_of_other_classes_or_in_another_order_are_refused(
-    run: runs.Run, prepared: runs.Prepared, tmp_path: Path
+    run: storage.Run, prepared: prepare.Prepared, tmp_path: Path
 ) -> None:
     other = load_dataset(swapped(prepared.dataset.root, tmp_path / "swapped"), tmp_path)
     with pytest.raises(InputError, match=r"tells healthy, ALL, AML apart .* are healthy, AML, ALL"):
-        apply.evaluate_run(run.folder, other, tmp_path)
+        evaluate.evaluate_run(run.folder, other, tmp_path)
     with pytest.raises(InputError, match="holds a run of other cells"):
-        runs.ensure_run(run.folder, runs.prepare(other, TINY, 0, tmp_path))
+        storage.ensure_run(run.folder, prepare.prepare(other, TINY, 0, tmp_path))
 
 
 def swapped(root: Path, folder: Path) -> Path:
@@ -149,9 +144,9 @@ def swapped(root: Path, folder: Path) -> Path:
 
 
 def test_crossvalidation_of_three_classes_predicts_each_cell_once(
-    prepared: runs.Prepared, monkeypatch: pytest.MonkeyPatch
+    prepared: prepare.Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "train", lambda *_: (build_cnn(32, n_classes=3), None, None))
+    monkeypatch.setattr(cnn, "train", lambda *_: (build_cnn(32, n_classes=3), None, None))
     said: list[str] = []
     found = crossval.crossvalidate(prepared, n_splits=2, say=said.append)
     assert found["together"]["cells"] == 36
@@ -160,7 +155,7 @@ def test_crossvalidation_of_three_classes_predicts_each_cell_once(
     assert found["cautions"] == []
 
 
-def test_table_of_classes_puts_each_beside_the_baselines(run: runs.Run) -> None:
+def test_table_of_classes_puts_each_beside_the_baselines(run: storage.Run) -> None:
     shown = report.headline(run.metrics)
     assert next(iter(shown)) == "Macro AUROC"
     assert "AUROC" not in shown
@@ -170,7 +165,7 @@ def test_table_of_classes_puts_each_beside_the_baselines(run: runs.Run) -> None:
 
 
 def test_lessons_refuse_three_classes_in_one_sentence(
-    prepared: runs.Prepared, tmp_path: Path
+    prepared: prepare.Prepared, tmp_path: Path
 ) -> None:
     here = lesson.begin("05", dataset=str(prepared.dataset.root), run=str(tmp_path / "run"))
     with pytest.raises(InputError, match="has 3 classes; the lessons compare two"):
@@ -203,7 +198,7 @@ def test_class_weights_of_three_classes_make_each_count_alike() -> None:
         classical.class_weights(labels[:15], 3)
 
 
-def test_predictions_of_no_rows_have_a_column_a_class(prepared: runs.Prepared) -> None:
+def test_predictions_of_no_rows_have_a_column_a_class(prepared: prepare.Prepared) -> None:
     none = np.zeros(0, int)
     assert training.predict(build_cnn(32, n_classes=3), prepared.pixels, none).shape == (0, 3)
     labels = prepared.table["label"].to_numpy()
@@ -211,9 +206,11 @@ def test_predictions_of_no_rows_have_a_column_a_class(prepared: runs.Prepared) -
     assert classical.predict_area(learnt, prepared.pixels, none, TINY.crop).shape == (0, 3)
 
 
-def test_area_model_of_three_classes_is_the_fitted_regression(prepared: runs.Prepared) -> None:
-    from leukhelpers.classical import build_area
-    from leukhelpers.features import cell_area
+def test_area_model_of_three_classes_is_the_fitted_regression(
+    prepared: prepare.Prepared,
+) -> None:
+    from leukhelpers.images.features import cell_area
+    from leukhelpers.models.classical import build_area
 
     labels, split = prepared.table["label"].to_numpy(), prepared.split
     areas = cell_area(prepared.pixels, TINY.crop)[:, None]
@@ -227,7 +224,7 @@ def test_area_model_of_three_classes_is_the_fitted_regression(prepared: runs.Pre
 
 
 @pytest.fixture(scope="module")
-def alone(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> runs.Prepared:
+def alone(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> prepare.Prepared:
     """Two classes, healthy and AML, without subjects, at the user's word."""
     folder = tmp_path_factory.mktemp("alone")
     for size in ("small", "large"):
@@ -236,23 +233,23 @@ def alone(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> runs.Prep
             shutil.copy(file, folder / "images" / size / file.name)
     classes = {"healthy": ["small"], "AML": ["large"]}
     write_own(folder / "images", folder / "table", classes, each_image_its_own_subject=True)
-    return prepare(folder / "table", folder / "data")
+    return prepare_cells(folder / "table", folder / "data")
 
 
 @pytest.fixture(scope="module")
-def alone_run(alone: runs.Prepared, tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
-    return apply.train_run(tmp_path_factory.mktemp("runs") / "alone", alone, fold=0)
+def alone_run(alone: prepare.Prepared, tmp_path_factory: pytest.TempPathFactory) -> storage.Run:
+    return train.train_run(tmp_path_factory.mktemp("runs") / "alone", alone, fold=0)
 
 
 def test_caution_stands_in_every_report(
-    alone_run: runs.Run, alone: runs.Prepared, tmp_path: Path
+    alone_run: storage.Run, alone: prepare.Prepared, tmp_path: Path
 ) -> None:
-    evaluated = apply.evaluate_run(alone_run.folder, alone.dataset, tmp_path)
-    for told in (alone_run.about, alone_run.metrics, runs.describe(alone), evaluated):
+    evaluated = evaluate.evaluate_run(alone_run.folder, alone.dataset, tmp_path)
+    for told in (alone_run.about, alone_run.metrics, storage.describe(alone), evaluated):
         assert len(told["cautions"]) == 1
         assert told["cautions"][0].startswith(CAUTION)
     files.write_json(tmp_path / "course.json", {"parameters": {}, "lessons": {}})
-    files.write_json(tmp_path / "cells.json", runs.describe(alone))
+    files.write_json(tmp_path / "cells.json", storage.describe(alone))
     files.write_json(tmp_path / "metrics.json", alone_run.metrics)
     page = report.write_report(tmp_path).read_text("utf-8")
     assert page.count(CAUTION) == 1
@@ -261,39 +258,39 @@ def test_caution_stands_in_every_report(
 
 
 def test_answers_bear_the_users_names_and_the_caution(
-    alone_run: runs.Run, alone: runs.Prepared, tmp_path: Path
+    alone_run: storage.Run, alone: prepare.Prepared, tmp_path: Path
 ) -> None:
     file = alone.dataset.root / alone.table["path"][0]
-    (told,) = serve.answer_files(serve.load(alone_run.folder), [file])
+    (told,) = predict.answer_files(predict.load(alone_run.folder), [file])
     assert (told["answer"] in ("healthy", "AML")) == (told["why"] is None)
     assert "probability_all" not in told
     assert set(told["probabilities"]) == {"healthy", "AML"}
-    assert told["notice"].startswith(apply.NOTICE)
+    assert told["notice"].startswith(NOTICE)
     assert CAUTION in told["notice"]
-    (drawn,) = apply.explain_files(alone_run.folder, [file], tmp_path)
+    (drawn,) = explain_files.explain_files(alone_run.folder, [file], tmp_path)
     assert drawn["probabilities"]["AML"] == pytest.approx(told["probabilities"]["AML"], abs=1e-4)
     assert "P(AML)" in files.read_json(tmp_path / "figures.json")[Path(drawn["figure"]).stem]["alt"]
 
 
-def test_two_classes_of_other_names_are_measured_as_hem_and_all(alone_run: runs.Run) -> None:
+def test_two_classes_of_other_names_are_measured_as_hem_and_all(alone_run: storage.Run) -> None:
     assert "probability" in alone_run.predictions
-    again = evaluation.summary(alone_run.predictions)
+    again = metrics.summary(alone_run.predictions)
     assert {key: alone_run.metrics[key] for key in again} == again
 
 
 def test_lesson_prints_the_caution(
-    alone: runs.Prepared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    alone: prepare.Prepared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     here = lesson.begin("01", dataset=str(alone.dataset.root), run=str(tmp_path / "run"))
     here.load()
     assert f"\nCaution: {CAUTION}" in capsys.readouterr().out
 
 
-def test_run_of_an_older_release_knows_hem_and_all(alone_run: runs.Run, tmp_path: Path) -> None:
+def test_run_of_an_older_release_knows_hem_and_all(alone_run: storage.Run, tmp_path: Path) -> None:
     folder = shutil.copytree(alone_run.folder, tmp_path / "old")
     about = files.read_json(folder / "run.json")
     del about["cautions"], about["class_counts"]
     files.write_json(folder / "run.json", {**about, "classes": {"ALL": 12, "HEM": 12}})
-    assert runs.classes_of(runs.read_run(folder).about) == ("HEM", "ALL")
-    (told,) = serve.answer_files(serve.load(folder), [tmp_path / "none.png"])
+    assert storage.classes_of(storage.read_run(folder).about) == ("HEM", "ALL")
+    (told,) = predict.answer_files(predict.load(folder), [tmp_path / "none.png"])
     assert "error" in told

@@ -12,8 +12,8 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 
-from leukhelpers.cells import InputError
-from leukhelpers.torchfile import read_state_dict
+from leukhelpers.errors import InputError
+from leukhelpers.models.torch_weights import read_state_dict
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 

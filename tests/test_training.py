@@ -13,16 +13,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from leukhelpers import training
-from leukhelpers.cells import ALL, HEM, InputError
-from leukhelpers.classical import class_weights, fit_area, predict_area
-from leukhelpers.epochs import Settings, kept_epoch
-from leukhelpers.models import build_cnn
-from leukhelpers.training import (
-    fit,
-    make_deterministic,
-    predict,
-)
+from leukhelpers.data.schema import ALL, HEM
+from leukhelpers.errors import InputError
+from leukhelpers.models import training
+from leukhelpers.models.classical import class_weights, fit_area, predict_area
+from leukhelpers.models.epochs import Settings, kept_epoch
+from leukhelpers.models.networks import build_cnn
+from leukhelpers.models.training import fit, make_deterministic, predict
 
 
 def discs(n=160, size=32, seed=0):
@@ -270,7 +267,7 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 some = [tf.config.LogicalDeviceConfiguration()] * int(sys.argv[1])
 tf.config.set_logical_device_configuration(cpu, some)
 from test_training import SETTINGS, SPLIT, discs
-from leukhelpers.epochs import Settings, kept_epoch
+from leukhelpers.models.epochs import Settings, kept_epoch
 from leukhelpers.models import build_cnn
 from leukhelpers.training import devices, fit, make_deterministic, predict
 
@@ -304,9 +301,9 @@ import hashlib, sys
 from dataclasses import replace
 import numpy as np
 from test_training import SETTINGS, SPLIT, discs
-from leukhelpers.epochs import Settings, kept_epoch
-from leukhelpers.models import build_cnn
-from leukhelpers.training import fit, make_deterministic, predict
+from leukhelpers.models.epochs import Settings, kept_epoch
+from leukhelpers.models.networks import build_cnn
+from leukhelpers.models.training import fit, make_deterministic, predict
 
 make_deterministic(1)
 pixels, labels = discs()

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from skimage import data, transform
 
-from leukhelpers import transfer
-from leukhelpers.cells import InputError
-from leukhelpers.models import multiply_adds
-from leukhelpers.torchfile import read_state_dict
-from leukhelpers.training import predict_features
+from leukhelpers.errors import InputError
+from leukhelpers.models import transfer
+from leukhelpers.models.networks import multiply_adds
+from leukhelpers.models.torch_weights import read_state_dict
+from leukhelpers.models.training import predict_features
 
 
 @pytest.fixture(scope="module")

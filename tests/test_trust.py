@@ -5,12 +5,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from leukhelpers import explain, shortcut
-from leukhelpers.cells import InputError
-from leukhelpers.datasets import twin
-from leukhelpers.models import build_cnn, join
-from leukhelpers.pixels import BOX, crop_and_resize, resize_masks
-from leukhelpers.trust import (
+from leukhelpers.errors import InputError
+from leukhelpers.explain import attribution, shortcuts
+from leukhelpers.explain.sanity import (
     both_classes,
     by_cause,
     cascade,
@@ -29,6 +26,9 @@ from leukhelpers.trust import (
     score_table,
     stability,
 )
+from leukhelpers.images.preprocessing import BOX, crop_and_resize, resize_masks
+from leukhelpers.models.networks import build_cnn, join
+from leukhelpers.synthetic import twin
 
 SIZE = 32
 
@@ -132,13 +132,13 @@ def disc(radius=12, value=120):
 def test_cell_is_the_largest_thing_with_its_holes():
     cell = disc()
     cell[15:17, 15:17] = 0
-    found = cell_of(shortcut.plant_mark(cell[None]))
+    found = cell_of(shortcuts.plant_mark(cell[None]))
     np.testing.assert_array_equal(found[0], disc()[..., 0] > 0)
     assert not cell_of(np.zeros((1, SIZE, SIZE, 3))).any()
 
 
 def test_share_beside_the_cell_counts_a_mark():
-    images = shortcut.plant_mark(disc()[None])
+    images = shortcuts.plant_mark(disc()[None])
     maps = np.zeros((1, SIZE, SIZE))
     maps[0, 1:5, 1:5] = 1
     assert off_cell_share(maps, images).tolist() == [1.0]
@@ -290,7 +290,7 @@ def known():
 def honest(known):
     """A network that has learnt the nucleoli."""
     pictures, labels, _ = known
-    return shortcut.learn_small(pictures[:120], labels[:120], seed=0, epochs=10)
+    return shortcuts.learn_small(pictures[:120], labels[:120], seed=0, epochs=10)
 
 
 @pytest.fixture(scope="module")
@@ -298,9 +298,9 @@ def marked(known):
     """Pictures with a mark in a corner of every ALL cell, and a network that learnt them."""
     pictures, labels, _ = known
     pictures = np.where(
-        (labels == 1)[:, None, None, None], shortcut.plant_mark(pictures), pictures
+        (labels == 1)[:, None, None, None], shortcuts.plant_mark(pictures), pictures
     ).astype(np.uint8)
-    return pictures, shortcut.learn_small(pictures[:120], labels[:120], seed=0, epochs=10)
+    return pictures, shortcuts.learn_small(pictures[:120], labels[:120], seed=0, epochs=10)
 
 
 def unseen_all(known):
@@ -314,11 +314,11 @@ def test_planted_corner_mark_is_caught_and_an_honest_network_passes(known, hones
     background = known[0][:16]
     for method in ("shap", "integrated"):
         pictures, network = marked
-        maps = explain.explain_pixels(method, network, pictures[rows], pictures[:16])
-        found = shortcut.reads_beside(network, pictures[rows], maps)
+        maps = attribution.explain_pixels(method, network, pictures[rows], pictures[:16])
+        found = shortcuts.reads_beside(network, pictures[rows], maps)
         assert found["caught"], (method, found)
-        maps = explain.explain_pixels(method, honest, known[0][rows], background)
-        found = shortcut.reads_beside(honest, known[0][rows], maps)
+        maps = attribution.explain_pixels(method, honest, known[0][rows], background)
+        found = shortcuts.reads_beside(honest, known[0][rows], maps)
         assert not found["caught"], (method, found)
 
 
@@ -329,7 +329,7 @@ def test_trained_and_untrained_networks_are_told_apart_by_their_maps(known, hone
     ignorant = randomise_weights(honest, seed=1)
 
     def maps_of(network, some):
-        return explain.explain_pixels("integrated", network, some, background)
+        return attribution.explain_pixels("integrated", network, some, background)
 
     trained_maps, ignorant_maps = maps_of(honest, cells), maps_of(ignorant, cells)
     # (b) what was learnt goes, and the map with it

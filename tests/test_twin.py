@@ -18,8 +18,9 @@ from scipy import ndimage
 from skimage.measure import regionprops
 from sklearn.metrics import roc_auc_score
 
-from leukhelpers.cells import ALL, HEM, InputError, parse_name
-from leukhelpers.datasets import drawing, twin
+from leukhelpers.data.schema import ALL, HEM, parse_name
+from leukhelpers.errors import InputError
+from leukhelpers.synthetic import drawing, twin
 
 SMALL: dict[str, Any] = {"n_images": 48, "n_subjects": 12}
 

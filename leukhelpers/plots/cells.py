@@ -11,7 +11,8 @@ from matplotlib import colors as mcolors
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from leukhelpers.cells import ALL, HEM, InputError
+from leukhelpers.data.schema import ALL, HEM
+from leukhelpers.errors import InputError
 from leukhelpers.plots.style import CLASS_COLOURS, RULE, WIDTH, new_figure, styled, write
 
 _SIGNED = mcolors.LinearSegmentedColormap.from_list(

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from leukhelpers.cells import InputError
-from leukhelpers.evaluation import MODEL_NAMES
+from leukhelpers.errors import InputError
+from leukhelpers.evaluation.metrics import MODEL_NAMES
 from leukhelpers.plots.style import (
     FAINT,
     INK,
@@ -33,7 +33,7 @@ def reliability_diagram(
     Parameters
     ----------
     decided : mapping
-        From :func:`leukhelpers.decisions.summary`.
+        From :func:`leukhelpers.evaluation.decisions.summary`.
     title : str
         The finding.
     note : str
@@ -76,8 +76,8 @@ def net_benefit_curves(decided: Mapping[str, Any], title: str, note: str = "") -
     Parameters
     ----------
     decided : mapping
-        From :func:`leukhelpers.decisions.summary`; the majority answer is not drawn, for it is
-        one of the two that stand beside.
+        From :func:`leukhelpers.evaluation.decisions.summary`; the majority answer is not drawn, for
+        it is one of the two that stand beside.
     title : str
         The finding.
     note : str
@@ -118,7 +118,7 @@ def risk_curves(decided: Mapping[str, Any], title: str, note: str = "") -> Figur
     Parameters
     ----------
     decided : mapping
-        From :func:`leukhelpers.decisions.summary`.
+        From :func:`leukhelpers.evaluation.decisions.summary`.
     title : str
         The finding.
     note : str

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from leukhelpers.cells import ALL, HEM, InputError
+from leukhelpers.data.schema import ALL, HEM
+from leukhelpers.errors import InputError
 from leukhelpers.plots.style import (
     CLASS_COLOURS,
     FAINT,
@@ -25,7 +26,7 @@ from leukhelpers.plots.style import (
 )
 
 if TYPE_CHECKING:
-    from leukhelpers.trust import Curves
+    from leukhelpers.explain.sanity import Curves
 
 
 @styled
@@ -103,7 +104,7 @@ def forgetting_lines(similarity: pd.DataFrame, title: str, note: str = "") -> Fi
     Parameters
     ----------
     similarity : pandas.DataFrame
-        A row a stage, a column a method; see :func:`leukhelpers.trust.cascade`.
+        A row a stage, a column a method; see :func:`leukhelpers.explain.sanity.cascade`.
     title : str
         The finding.
     note : str
@@ -138,7 +139,7 @@ def deletion_curves(found: Mapping[str, Curves], title: str, note: str = "") -> 
     Parameters
     ----------
     found : mapping of str to Curves
-        A method → what :func:`leukhelpers.trust.curves` gave.
+        A method → what :func:`leukhelpers.explain.sanity.curves` gave.
     title : str
         The finding.
     note : str
@@ -180,7 +181,7 @@ def cause_dots(found: Mapping[str, Mapping[str, Any]], title: str, note: str = "
     Parameters
     ----------
     found : mapping of str to mapping
-        A method → what :func:`leukhelpers.trust.by_cause` told; a test without a value is
+        A method → what :func:`leukhelpers.explain.sanity.by_cause` told; a test without a value is
         left out.
     title : str
         The finding.

@@ -13,7 +13,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from PIL import Image
 
-from leukhelpers.cells import InputError
+from leukhelpers.errors import InputError
 from leukhelpers.files import read_json, whole_file, write_json
 from leukhelpers.plots.style import DPI, settings
 

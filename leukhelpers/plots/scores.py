@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from sklearn import metrics as sk
 
-from leukhelpers.cells import ALL, CLASS_NAMES, HEM, InputError
-from leukhelpers.evaluation import ERRORS, METRIC_NAMES, MODEL_NAMES
+from leukhelpers.data.schema import ALL, CLASS_NAMES, HEM
+from leukhelpers.errors import InputError
+from leukhelpers.evaluation.metrics import ERRORS, METRIC_NAMES, MODEL_NAMES
 from leukhelpers.plots.style import (
     CLASS_COLOURS,
     FAINT,
@@ -110,7 +111,7 @@ def confusion_matrix(table: pd.DataFrame, title: str, note: str = "") -> Figure:
     Parameters
     ----------
     table : pandas.DataFrame of int, shape (2, 2)
-        From :func:`leukhelpers.evaluation.confusion`: true class on the rows.
+        From :func:`leukhelpers.evaluation.metrics.confusion`: true class on the rows.
     title : str
         The finding.
     note : str
@@ -216,7 +217,7 @@ def metric_bars(summary: Mapping[str, Any], title: str, note: str = "") -> Figur
     Parameters
     ----------
     summary : mapping
-        From :func:`leukhelpers.evaluation.summary`.
+        From :func:`leukhelpers.evaluation.metrics.summary`.
     title : str
         The finding.
     note : str

@@ -17,7 +17,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from leukhelpers.cells import InputError
+from leukhelpers.errors import InputError
 
 # Blue, vermilion, green, purple and grey of seaborn's "colorblind" palette.
 CLASS_COLOURS = ("#0173b2", "#d55e00")

@@ -12,7 +12,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from leukhelpers.cells import ALL, CLASS_NAMES, HEM, InputError
+from leukhelpers.data.schema import ALL, CLASS_NAMES, HEM
+from leukhelpers.errors import InputError
 from leukhelpers.plots.style import (
     CLASS_COLOURS,
     FAINT,
@@ -40,7 +41,7 @@ def by_subject_bars(
     Parameters
     ----------
     table : pandas.DataFrame
-        From :func:`leukhelpers.evaluation.by_subject`: ``subject``, ``label``,
+        From :func:`leukhelpers.evaluation.metrics.by_subject`: ``subject``, ``label``,
         ``cells``, ``correct``, the worst first.
     title : str
         The finding.

@@ -1,0 +1,1 @@
+"""What only the lessons need: set-up, exercises, quiz, and running them all."""

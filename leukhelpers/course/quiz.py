@@ -1,0 +1,91 @@
+"""The multiple-choice questions that end a lesson: click an answer, read what it deserves.
+
+They stand in ``questions.yaml`` and are shown by jupyterquiz, offline. A notebook calls
+:meth:`leukhelpers.course.lesson.Lesson.ask` and holds nothing of them until it runs.
+"""
+
+from __future__ import annotations
+
+import html
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from leukhelpers.errors import InputError
+
+# White on these is read by everybody.
+COLOURS = {"--jq-multiple-choice-bg": "#34495e", "--jq-correct-color": "#00664d"}
+
+
+def read_questions() -> dict[str, list[dict[str, Any]]]:
+    """Read all questions.
+
+    Returns
+    -------
+    dict
+        By the lesson's number a list of questions. Each has ``question``, a text, and
+        ``right`` and ``wrong``, which map an answer to what there is to say about it.
+    """
+    text = resources.files("leukhelpers.course").joinpath("questions.yaml").read_text("utf-8")
+    return yaml.safe_load(text)
+
+
+def show_questions(number: str) -> None:
+    """Show the questions of a lesson in a notebook.
+
+    What is displayed is a page with buttons, and for readers of the plain notebook the
+    questions with their answers, in alphabetical order.
+
+    Parameters
+    ----------
+    number : str
+        The lesson's number, such as ``"02"``.
+
+    Raises
+    ------
+    InputError
+        If the lesson has no questions.
+    """
+    from IPython.display import display  # only notebooks need these
+    from IPython.utils.capture import capture_output
+    from jupyterquiz import display_quiz
+
+    questions = read_questions()
+    if number not in questions:
+        raise InputError(f"Lesson {number} has no questions; {', '.join(questions)} have.")
+    with capture_output() as shown:
+        display_quiz(
+            [_for_jupyterquiz(question) for question in questions[number]],
+            colors=COLOURS,
+            max_width=800,
+        )
+    page, script = (output.data for output in shown.outputs)
+    # Where a page has MathJax, jupyterquiz may load another one from the internet.
+    code = (
+        f"(function () {{\nconst MathJax = undefined;\n{script['application/javascript']}\n}})();"
+    )
+    words = "\n\n".join(_in_words(question) for question in questions[number])
+    display({"text/html": page["text/html"], "text/markdown": words, "text/plain": words}, raw=True)
+    display({"application/javascript": code, "text/plain": ""}, raw=True)
+
+
+def _for_jupyterquiz(question: dict[str, Any]) -> dict[str, Any]:
+    """Write a question as jupyterquiz reads it, which takes its texts for HTML."""
+    answers = [
+        {"answer": html.escape(text), "correct": correct, "feedback": html.escape(told)}
+        for kind, correct in (("right", True), ("wrong", False))
+        for text, told in question[kind].items()
+    ]
+    return {
+        "question": html.escape(question["question"]),
+        "type": "multiple_choice",
+        "answers": answers,
+        "answer_cols": 1,
+    }
+
+
+def _in_words(question: dict[str, Any]) -> str:
+    """Write a question and its answers as Markdown that does not tell which one is right."""
+    answers = sorted([*question["right"], *question["wrong"]])
+    return "\n".join([f"**{question['question']}**", "", *(f"- {answer}" for answer in answers)])

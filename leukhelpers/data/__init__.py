@@ -1,0 +1,1 @@
+"""Read cells from C-NMC, from folders and from tables; check them, and tell what is known."""

@@ -1,0 +1,101 @@
+"""What every source of cells gives: a cell table, and the list of what was set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from leukhelpers.data.schema import CLASS_NAMES
+from leukhelpers.errors import InputError
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Cells with their labels, and the files that could not be used.
+
+    Attributes
+    ----------
+    name : str
+        ``twin``, ``cnmc`` or the name of the folder.
+    root : pathlib.Path
+        The folder to which the table's paths are relative.
+    table : pandas.DataFrame
+        A cell table, see :mod:`leukhelpers.data.schema`.
+    set_aside : pandas.DataFrame
+        Columns ``path`` and ``reason``: every file that was seen and not used.
+    synthetic : bool
+        True for drawn cells; each figure and report then says so.
+    classes : tuple of str
+        Names of the classes; the label of a cell is the place of its class here.
+    cautions : tuple of str
+        Sentences that stand beside every score measured on these cells.
+    """
+
+    name: str
+    root: Path
+    table: pd.DataFrame
+    set_aside: pd.DataFrame
+    synthetic: bool = False
+    classes: tuple[str, ...] = CLASS_NAMES
+    cautions: tuple[str, ...] = ()
+
+    @property
+    def note(self) -> str:
+        """What a figure must say of these cells."""
+        parts = ["synthetic cells"] if self.synthetic else []
+        parts += stand_ins(self.classes)
+        parts += ["each image its own subject"] if self.cautions else []
+        return "; ".join(parts)
+
+
+def stand_ins(classes: Sequence[str]) -> list[str]:
+    """Say what HEM and ALL stand for where a figure shows two other classes.
+
+    Lessons and figures write HEM for the first of two classes and ALL for the second.
+    """
+    if len(classes) != 2 or tuple(classes) == CLASS_NAMES:
+        return []
+    pairs = zip(CLASS_NAMES, classes, strict=True)
+    meant = [f"{short} for {name}" for short, name in pairs if short != name]
+    return [", ".join(meant).replace(" for ", " stands for ", 1)]
+
+
+def read_table(csv: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
+    """Read columns of a CSV as text without outer spaces; the index is the line number.
+
+    Columns that are `optional` come back empty where the file lacks them.
+
+    Raises
+    ------
+    InputError
+        If the file is no CSV in UTF-8, lacks a column, or has one twice.
+    """
+    try:
+        table = pd.read_csv(
+            csv, dtype=str, keep_default_na=False, index_col=False, skip_blank_lines=False
+        )
+    except (ValueError, OSError) as error:  # pandas' own errors are ValueErrors
+        raise InputError(f"{csv.name} is no readable CSV ({error}).") from None
+    table.columns = table.columns.str.strip()
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise InputError(f"{csv.name} lacks the column(s) {', '.join(missing)}.")
+    if table.columns.duplicated().any():
+        twice = table.columns[table.columns.duplicated()][0]
+        raise InputError(f"{csv.name} has two columns {twice}; rename one.")
+    table.index += 2  # people count from 1, and the names of the columns are line 1
+    table = table.reindex(columns=[*columns, *optional], fill_value="")
+    table = table.fillna("").apply(lambda column: column.str.strip())
+    return table[(table != "").any(axis="columns")]
+
+
+def set_aside_frame(rows: list[tuple[str, str]]) -> pd.DataFrame:
+    """Make the table of files set aside, in the order of their paths."""
+    # A name that is not UTF-8 could be neither printed nor written into a report.
+    shown = [
+        (path.encode(errors="backslashreplace").decode(), reason) for path, reason in sorted(rows)
+    ]
+    return pd.DataFrame(shown, columns=["path", "reason"])

@@ -1,0 +1,113 @@
+"""Data cards: what there is to know of a data set before one uses it.
+
+A card is a TOML file. Those of C-NMC and of the twin come with the course
+(``data/cards/``); cells of your own may bring one, ``card.toml`` beside them.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from leukhelpers.data.base import Dataset
+from leukhelpers.data.cnmc import find_root
+from leukhelpers.errors import InputError
+
+TEXTS = ("title", "what", "source", "licence", "citation")
+LISTS = ("known_faults", "not_for")
+OWN_CARD = "card.toml"
+
+
+def cards_folder() -> Path:
+    """Find the cards: inside the installed package, or in the checkout."""
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "cards", package.parent / "data" / "cards"):
+        if folder.is_dir():
+            return folder
+    raise InputError("No data cards are installed; run this from a checkout of the course.")
+
+
+def read_card(place: str | Path) -> dict[str, Any]:
+    """Read and check a card.
+
+    Parameters
+    ----------
+    place : str or path
+        ``cnmc`` or ``twin``, or a TOML file.
+
+    Returns
+    -------
+    dict
+        The texts ``title, what, source, licence, citation``, the lists of text
+        ``known_faults, not_for``, and ``counts``: a name of a part → what is counted
+        in it → a whole number (empty if the card has none).
+
+    Raises
+    ------
+    InputError
+        If there is no such card, or something in it is missing or of another kind.
+    """
+    file = cards_folder() / f"{place}.toml" if str(place) in ("cnmc", "twin") else Path(place)
+    try:
+        card = tomllib.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:  # TOML's and Unicode's errors are ValueErrors
+        raise InputError(f"The data card {file} cannot be read ({error}).") from None
+    for name in TEXTS:
+        if not isinstance(card.get(name), str) or not card[name].strip():
+            raise InputError(f"The data card {file.name} needs a text {name!r}.")
+    for name in LISTS:
+        entries = card.get(name)
+        if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
+            raise InputError(f"The data card {file.name} needs a list of texts {name!r}.")
+    card.setdefault("counts", {})
+    if not _are_counts(card["counts"]):
+        raise InputError(f"In the data card {file.name}, counts must be whole numbers by part.")
+    return {name: card[name] for name in (*TEXTS, *LISTS, "counts")}
+
+
+def _are_counts(counts: Any) -> bool:
+    """Tell ``{"training": {"images": 10661}}`` from anything else."""
+    return isinstance(counts, dict) and all(
+        isinstance(part, dict) and all(type(number) is int for number in part.values())
+        for part in counts.values()
+    )
+
+
+def card_of(dataset: Dataset) -> dict[str, Any] | None:
+    """Find the card of a data set: the twin's, C-NMC's, or the ``card.toml`` beside it.
+
+    Returns
+    -------
+    dict or None
+        As :func:`read_card`; None for cells of your own without a card.
+
+    Raises
+    ------
+    InputError
+        If the card beside the cells cannot be used.
+    """
+    if dataset.synthetic:
+        return read_card("twin")
+    if find_root(dataset.root) is not None:
+        return read_card("cnmc")
+    own = dataset.root / OWN_CARD
+    return read_card(own) if own.is_file() else None
+
+
+def as_markdown(card: dict[str, Any]) -> str:
+    """Lay a card out for a notebook or a page."""
+    lines = [f"**{card['title']}**", "", card["what"], ""]
+    lines += [f"- *{name.capitalize()}:* {card[name]}" for name in ("source", "licence")]
+    lines += [f"- *Cite as:* {card['citation']}", ""]
+    if card["counts"]:
+        columns = list(dict.fromkeys(name for part in card["counts"].values() for name in part))
+        titles = [name.replace("_", " ") for name in columns]
+        lines += [f"| part | {' | '.join(titles)} |", f"|---|{'---:|' * len(columns)}"]
+        for part, counts in card["counts"].items():
+            cells = [f"{counts[name]:,}" if name in counts else "–" for name in columns]
+            lines.append(f"| {part} | {' | '.join(cells)} |")
+        lines.append("")
+    for name, title in (("known_faults", "Known faults"), ("not_for", "Must not be used for")):
+        lines += [f"*{title}*", "", *(f"- {entry}" for entry in card[name]), ""]
+    return "\n".join(lines)

@@ -1,0 +1,218 @@
+"""C-NMC 2019, as its publishers and Kaggle lay it out on disk.
+
+::
+
+    C-NMC_Leukemia/
+      training_data/fold_0/all/UID_11_10_1_all.bmp      (fold_0, fold_1, fold_2; all, hem)
+      validation_data/C-NMC_test_prelim_phase_data/1.bmp       (the preliminary test)
+      validation_data/C-NMC_test_prelim_phase_data_labels.csv
+      testing_data/C-NMC_test_final_phase_data/1.bmp           (no labels published)
+
+PNG copies are read alike. The label comes from the name
+(:func:`leukhelpers.data.schema.parse_name`); the folder, or the CSV's column, must agree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from leukhelpers.data.base import Dataset, read_table, set_aside_frame
+from leukhelpers.data.pictures import list_files, not_a_picture, readable_cells
+from leukhelpers.data.schema import CLASS_NAMES, UNLABELLED, parse_name
+from leukhelpers.errors import InputError
+
+_TRAINING = "training_data"
+_PRELIMINARY = "validation_data/C-NMC_test_prelim_phase_data"
+_FINAL = "testing_data/C-NMC_test_final_phase_data"
+
+LABELS = Path(f"{_PRELIMINARY}_labels.csv")
+FOLDERS = {"training": _TRAINING, "preliminary": _PRELIMINARY, "final": _FINAL}
+PARTS = tuple(FOLDERS)
+
+Row = tuple[str, str, int, str, str]  # cell_id, path, label, subject, fold
+
+
+def find_root(folder: Path) -> Path | None:
+    """Find the folder ``C-NMC_Leukemia``: `folder` itself, or one directly inside it."""
+    for candidate in (folder, folder / "C-NMC_Leukemia"):
+        if any((candidate / part).is_dir() for part in FOLDERS.values()):
+            return candidate
+    return None
+
+
+def read_cnmc(
+    folder: Path | str,
+    parts: Sequence[str] = ("training",),
+    cache: Path | None = None,
+    name: str | None = None,
+    synthetic: bool = False,
+) -> Dataset:
+    """Read a C-NMC tree into a cell table.
+
+    Parameters
+    ----------
+    folder : path
+        ``C-NMC_Leukemia``, or the folder that holds it.
+    parts : sequence of str
+        Any of ``training``, ``preliminary`` and ``final``. Test sets are opened only
+        when they are asked for by name.
+    cache : path, optional
+        Folder for the checksums of the pictures, see
+        :func:`leukhelpers.data.pictures.digest_images`.
+    name : str, optional
+        Name of the data set; the folder's name by default.
+    synthetic : bool
+        Whether the cells are drawn.
+
+    Returns
+    -------
+    Dataset
+        Files that are unreadable, or named against the rule, are in ``set_aside``.
+
+    Raises
+    ------
+    InputError
+        If the folder is no C-NMC tree or holds no readable cell, or if one picture stands
+        there with both labels.
+    """
+    root = find_root(Path(folder))
+    if root is None:
+        raise InputError(
+            f"{folder} is no C-NMC tree: it has none of {', '.join(FOLDERS.values())}."
+        )
+    readers = {"training": _training, "preliminary": _preliminary, "final": _final}
+    rows: list[Row] = []
+    aside: list[tuple[str, str]] = []
+    for part in parts:
+        if part not in readers:
+            raise InputError(f"Part {part!r} is not known; choose from {', '.join(PARTS)}.")
+        readers[part](root, rows, aside)
+
+    listed = pd.DataFrame(rows, columns=["cell_id", "path", "label", "subject", "fold"])
+    table = readable_cells(root, listed, aside, cache)
+    refuse_two_labels(table)
+    return Dataset(name or root.name, root, table, set_aside_frame(aside), synthetic=synthetic)
+
+
+def refuse_two_labels(table: pd.DataFrame) -> None:
+    """Refuse a picture that stands in the table under two labels.
+
+    One of the two is wrong, and nothing in the files tells which. The published set has no such
+    picture; one subject under two names (the same label) is another fault, which
+    :func:`leukhelpers.splits.groups.group_ids` mends.
+    """
+    labelled = table[table["label"] != UNLABELLED].drop_duplicates(["sha256", "label"])
+    both = labelled[labelled["sha256"].duplicated(keep=False)]
+    if both.empty:
+        return
+    one, other = both.loc[both["sha256"] == both["sha256"].iloc[0], "path"].iloc[:2]
+    more = both["sha256"].nunique() - 1
+    raise InputError(
+        f"{one} and {other} are one picture with two labels"
+        f"{f' ({more} more such)' if more else ''}; remove the wrong one."
+    )
+
+
+def _training(root: Path, rows: list[Row], aside: list[tuple[str, str]]) -> None:
+    """Read the names below ``training_data``; label from the name, checked by the folder."""
+    for file, path in _files(root, _TRAINING):
+        place = re.fullmatch(r"training_data/fold_([0-9])/(all|hem)/[^/]+", path, re.IGNORECASE)
+        reason = not_a_picture(file)
+        if reason:
+            aside.append((path, reason))
+            continue
+        if place is None:
+            aside.append((path, "not inside training_data/fold_<0-2>/<all|hem>"))
+            continue
+        try:
+            cell = parse_name(file.stem)
+        except InputError as error:
+            aside.append((path, str(error)))
+            continue
+        if CLASS_NAMES[cell.label] != place.group(2).upper():
+            told = f"its name says {CLASS_NAMES[cell.label]}, its folder {place.group(2).upper()}"
+            aside.append((path, told))
+            continue
+        rows.append((file.stem, path, cell.label, cell.subject, place.group(1)))
+
+
+def _preliminary(root: Path, rows: list[Row], aside: list[tuple[str, str]]) -> None:
+    """Join the preliminary pictures to their CSV by name."""
+    labels = read_labels(root / LABELS)
+    cells = labels[["subject", "label"]].to_dict("index")
+    for file, path in _files(root, _PRELIMINARY):
+        reason = not_a_picture(file)
+        if reason is None and file.stem not in cells:
+            reason = f"not named in {LABELS.name}"
+        if reason:
+            aside.append((path, reason))
+            continue
+        cell = cells[file.stem]
+        row = (f"preliminary/{file.stem}", path, cell["label"], cell["subject"], "preliminary")
+        rows.append(row)
+
+
+def read_labels(csv: Path) -> pd.DataFrame:
+    """Read the labels of the preliminary set, each checked against the name beside it.
+
+    Parameters
+    ----------
+    csv : path
+        The table that C-NMC publishes, ``C-NMC_Leukemia`` / ``LABELS``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index the stem of the picture (``1``); columns ``name`` (the stem of the name before
+        the challenge, such as ``UID_57_29_1_all``), ``subject`` and ``label``.
+
+    Raises
+    ------
+    InputError
+        If the CSV is missing or no CSV, a label contradicts the name beside it, or a picture
+        stands there twice; the message names the line.
+    """
+    if not csv.is_file():
+        raise InputError(f"{csv.name} is missing from validation_data; without it no label.")
+    published = read_table(csv, ("Patient_ID", "new_names", "labels"))
+    rows: dict[str, tuple[str, str, int]] = {}
+    for line, original, new_name, label in published.itertuples(name=None):
+        where = f"{csv.name}, line {line}"
+        name = Path(original).stem
+        try:
+            cell = parse_name(name)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+        if str(cell.label) != label:  # the CSV writes 1 for ALL, and so do we
+            raise InputError(f"{where}: {original} has the label {label!r}; its name differs.")
+        stem = Path(new_name).stem
+        if not stem or stem in rows:
+            raise InputError(f"{where}: the new name {new_name!r} is empty or stands there twice.")
+        rows[stem] = (name, cell.subject, cell.label)
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["name", "subject", "label"])
+
+
+def labels_without_picture(root: Path, labels: pd.DataFrame) -> list[str]:
+    """Name the preliminary pictures that have a row in `labels` and no file, in its order."""
+    present = {file.stem for file, _ in _files(root, _PRELIMINARY)}
+    return [stem for stem in labels.index if stem not in present]
+
+
+def _final(root: Path, rows: list[Row], aside: list[tuple[str, str]]) -> None:
+    """List the final test pictures, whose labels and subjects are not public."""
+    for file, path in _files(root, _FINAL):
+        reason = not_a_picture(file)
+        if reason:
+            aside.append((path, reason))
+        else:
+            rows.append((f"final/{file.stem}", path, UNLABELLED, "", "final"))
+
+
+def _files(root: Path, below: str) -> Iterator[tuple[Path, str]]:
+    """Every file below a folder, with its path relative to `root`, in a fixed order."""
+    for file in list_files(root / below):
+        yield file, file.relative_to(root).as_posix()

@@ -1,0 +1,197 @@
+"""What the labels of your own cells mean: ``cells.toml``, a small file beside them.
+
+::
+
+    classes = ["healthy", "ALL"]      # the order gives the numbers: the first is 0
+    each_image_its_own_subject = false
+
+    [labels]                          # what the CSV or the folders write, and which class it is
+    normal = "healthy"
+    blast = "ALL"
+
+Nothing is guessed from the order of letters: a label that is neither a class nor named
+here is refused. Without the file the labels are ``HEM`` and ``ALL``.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from leukhelpers.data.schema import CLASS_NAMES, label_of, parse_name
+from leukhelpers.errors import InputError
+
+FILE = "cells.toml"
+OWN_SUBJECTS = "each_image_its_own_subject"
+KEYS = ("classes", OWN_SUBJECTS, "labels")
+SAY_OWN_SUBJECTS = (
+    f"say in {FILE}: {OWN_SUBJECTS} = true (leuk data own: --each-image-its-own-subject), "
+    "but only if no two images are of one person"
+)
+
+
+class Meaning(NamedTuple):
+    """Which classes there are, and which class a written label is.
+
+    Attributes
+    ----------
+    classes : tuple of str
+        Their names; the place of a name is the number of the class.
+    labels : dict of str to int, or None
+        Written label → class. None: ``HEM`` and ``ALL`` in any letter case.
+    own_subjects : bool
+        Whether an image without a subject is a subject of its own.
+    """
+
+    classes: tuple[str, ...] = CLASS_NAMES
+    labels: dict[str, int] | None = None
+    own_subjects: bool = False
+
+    def label_of(self, written: str) -> int:
+        """Give the number of the class that a label means; unknown ones are refused."""
+        if self.labels is None:
+            try:
+                return label_of(written)
+            except InputError as error:
+                raise InputError(
+                    f"{str(error).rstrip('.')}, or say in {FILE} what your labels mean: "
+                    f'classes = ["healthy", "ALL"] and below [labels] {_quoted(written)} = "ALL".'
+                ) from None
+        if written not in self.labels:
+            known = ", ".join(self.labels)
+            raise InputError(
+                f"label {written!r} is not known ({known} are); name its class below [labels]."
+            )
+        return self.labels[written]
+
+    def contradiction(self, label: int, stem: str) -> str | None:
+        """Say what a file's name tells if it follows C-NMC's rule and differs, else None."""
+        try:
+            told = CLASS_NAMES[parse_name(stem).label]
+        except InputError:  # another rule: the name says nothing
+            return None
+        name = self.classes[label]
+        comparable = told in self.classes or name in CLASS_NAMES
+        return told if comparable and told != name else None
+
+
+def read_meaning(folder: Path) -> Meaning:
+    """Read ``cells.toml`` in a folder; without it labels are ``HEM`` and ``ALL``.
+
+    Raises
+    ------
+    InputError
+        If the file is no TOML, or says what cannot be.
+    """
+    file = folder / FILE
+    if not file.is_file():
+        return Meaning()
+    try:
+        content = tomllib.loads(file.read_text("utf-8-sig"))  # as Windows' editor writes it
+    except (OSError, ValueError) as error:  # TOML's and Unicode's errors are ValueErrors
+        raise InputError(f"{FILE} is no readable TOML ({error}).") from None
+    unknown = [key for key in content if key not in KEYS]
+    if unknown:
+        raise InputError(f"{FILE} has {unknown[0]!r}, which is not one of {', '.join(KEYS)}.")
+    own_subjects = content.get(OWN_SUBJECTS, False)
+    if not isinstance(own_subjects, bool):
+        raise InputError(f"{FILE}: {OWN_SUBJECTS} must be true or false, not {own_subjects!r}.")
+    if "classes" not in content:
+        if "labels" in content:
+            raise InputError(f"{FILE} has [labels] without classes; list the classes in order.")
+        return Meaning(own_subjects=own_subjects)
+    return meaning_of(content["classes"], content.get("labels", {}), own_subjects)
+
+
+def meaning_of(classes: Any, labels: Any, own_subjects: bool = False) -> Meaning:
+    """Check classes and labels, and number them.
+
+    Parameters
+    ----------
+    classes : list of str
+        Names of two classes or more, in the order of their numbers.
+    labels : dict of str to str
+        Written label → class. The name of a class is a label of its own.
+    own_subjects : bool
+        See :class:`Meaning`.
+
+    Raises
+    ------
+    InputError
+        If a class or label is no text, empty, a number in disguise or named twice, if
+        there are fewer than two classes, or if HEM and ALL stand the wrong way round.
+    """
+    classes = _checked_classes(classes)
+    if not isinstance(labels, dict):
+        raise InputError(f"{FILE}: [labels] must be a table, such as blast = {_quoted('ALL')}.")
+    known = {name: number for number, name in enumerate(classes)}
+    for written, name in labels.items():
+        _checked_name(written, "a label")
+        if name not in classes:
+            raise InputError(
+                f"The label {written!r} is said to be {name!r}, which is no class; "
+                f"the classes are {', '.join(classes)}."
+            )
+        if known.setdefault(written, known[name]) != known[name]:
+            raise InputError(f"The label {written!r} is itself a class, so it cannot mean {name}.")
+    return Meaning(classes, known, own_subjects)
+
+
+def _checked_classes(classes: Any) -> tuple[str, ...]:
+    """Refuse what cannot be the names of classes."""
+    if not isinstance(classes, list) or len(classes) < 2:
+        raise InputError('classes must be a list of two names or more, such as ["HEM", "ALL"].')
+    for name in classes:
+        _checked_name(name, "a class")
+        if name.lstrip("+-").replace(".", "", 1).isdecimal():
+            raise InputError(f"A class needs a name, not the number {name}; its place numbers it.")
+    folded = [name.casefold() for name in classes]
+    twice = [name for name, again in zip(classes, folded, strict=True) if folded.count(again) > 1]
+    if twice:
+        raise InputError(f"These classes are one and the same: {', '.join(twice)}.")
+    # The course writes HEM for class 0 and ALL for class 1: under each other's name they
+    # would be the very mistake that it warns of.
+    if len(classes) == 2 and (folded[0] == "all" or folded[1] == "hem"):
+        raise InputError(
+            f"With two classes the healthy one comes first (HEM = 0, ALL = 1): "
+            f"write classes = [{_quoted(classes[1])}, {_quoted(classes[0])}]."
+        )
+    return tuple(classes)
+
+
+def _checked_name(name: Any, kind: str) -> None:
+    if not isinstance(name, str) or not name or name != name.strip() or not name.isprintable():
+        raise InputError(f"{kind.capitalize()} must be text without outer spaces, not {name!r}.")
+
+
+def meaning_text(classes: Mapping[str, Sequence[str]], own_subjects: bool = False) -> str:
+    """Write ``cells.toml``.
+
+    Parameters
+    ----------
+    classes : mapping of str to sequence of str
+        Class → its labels, in the order of the classes' numbers.
+    own_subjects : bool
+        See :class:`Meaning`.
+    """
+    lines = [
+        f"classes = [{', '.join(map(_quoted, classes))}]  # the first is 0",
+        f"{OWN_SUBJECTS} = {str(own_subjects).lower()}",
+        "",
+        "[labels]",
+        *(
+            f"{_quoted(label)} = {_quoted(name)}"
+            for name, labels in classes.items()
+            for label in labels
+            if label != name
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """Quote text for TOML, whose strings escape as JSON's do."""
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,262 @@
+"""From files to RGB pixels, and to the checksum that tells equal pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, cpu_count, delayed
+from PIL import Image, UnidentifiedImageError
+
+from leukhelpers.data.base import set_aside_frame
+from leukhelpers.data.schema import validate
+from leukhelpers.errors import InputError
+from leukhelpers.files import read_json, write_json
+
+IMAGE_SUFFIXES = (".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff")
+MAX_PIXELS = 25_000_000
+_MAX_BYTES = 4 * MAX_PIXELS + 1_000_000  # RGBA without compression, and room for headers
+_FORMATS = ("BMP", "PNG", "JPEG", "TIFF")
+_MODES = ("RGB", "RGBA", "L", "P")
+
+
+def read_image(path: Path | str) -> np.ndarray:
+    """Decode a picture wholly.
+
+    Parameters
+    ----------
+    path : path
+        A BMP, PNG, JPEG or TIFF file of 8 bits a channel.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, shape (height, width, 3), RGB; what is transparent becomes black.
+
+    Raises
+    ------
+    InputError
+        If the file is empty, cut short, no picture, larger than 25 megapixels, of
+        another depth or colour mode, or has several frames.
+    """
+    return np.asarray(load_image(path))
+
+
+def load_image(path: Path | str) -> Image.Image:
+    """Decode a picture as :func:`read_image` does, into Pillow's own form.
+
+    That saves a copy, during which no other thread of this process can work.
+    """
+    path = Path(path)
+    if path.stat().st_size > _MAX_BYTES:
+        raise InputError("the file is too large")
+    return _decoded(path.read_bytes())
+
+
+def decode_image(content: bytes, max_side: int | None = None) -> np.ndarray:
+    """Decode the bytes of a picture file; see :func:`read_image`.
+
+    Longer or wider pictures than `max_side`, if it is given, are refused before any pixel of
+    them is decoded.
+    """
+    return np.asarray(_decoded(content, max_side))
+
+
+def _decoded(content: bytes, max_side: int | None = None) -> Image.Image:
+    if not content:
+        raise InputError("the file is empty")
+    try:
+        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise InputError(f"the picture is too large ({image.width}×{image.height})")
+            if max_side is not None and max(image.size) > max_side:
+                raise InputError(f"the picture is longer or wider than {max_side} pixels")
+            if image.mode not in _MODES:
+                raise InputError(f"the picture's colour mode {image.mode} is not 8-bit RGB")
+            # Pillow would drop the lower byte of 16-bit RGB and all frames but the first.
+            if re.search(r";16[BLN]", str(image.tile)):
+                raise InputError("the picture has 16 bits a channel, not 8")
+            if getattr(image, "n_frames", 1) > 1:
+                raise InputError("the picture has several frames; save the one that counts")
+            if image.has_transparency_data:
+                black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+                return Image.alpha_composite(black, image.convert("RGBA")).convert("RGB")
+            return image.convert("RGB")
+    except InputError:
+        raise
+    except UnidentifiedImageError:
+        raise InputError("the file is not a picture that can be read") from None
+    except Image.DecompressionBombError:
+        raise InputError("the picture is too large") from None
+    except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, struct.error, …
+        raise InputError(f"the picture is damaged ({error})") from None
+
+
+def pixel_digest(image: np.ndarray) -> str:
+    """SHA-256 of the shape and the decoded pixels.
+
+    A BMP and its PNG copy have the same digest, and so have two BMP files that
+    differ only in their headers.
+    """
+    digest = hashlib.sha256(f"{image.shape[0]}x{image.shape[1]}".encode())
+    digest.update(np.ascontiguousarray(image).data)
+    return digest.hexdigest()
+
+
+def digest_images(
+    root: Path, paths: Sequence[str], cache: Path | None = None, n_jobs: int | None = None
+) -> pd.DataFrame:
+    """Read every picture once, and say which cannot be read.
+
+    Parameters
+    ----------
+    root : path
+        The folder to which `paths` are relative.
+    paths : sequence of str
+        Files to read, ``/`` between folders.
+    cache : path, optional
+        A folder that keeps the results. A file is read again if its size or one of its
+        times of change is another.
+    n_jobs : int, optional
+        Number of threads; all cores by default.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each path: ``path``, ``sha256`` (empty where unreadable) and
+        ``reason`` (empty where readable).
+    """
+    known = known_digests(root, cache)
+    lasting: dict[str, tuple[str, str, str]] = {}  # not what failed on a disk: that may pass
+
+    def digest(path: str) -> tuple[str, str, str]:
+        state = file_state(root / path)  # before it is read, so that a later change shows
+        if state and known.get(path, ("",))[0] == state:
+            lasting[path] = known[path]
+            return path, *known[path][1:]
+        sha256, reason = "", ""
+        try:
+            sha256 = pixel_digest(read_image(root / path))
+        except InputError as error:
+            reason = str(error)
+        except OSError as error:
+            return path, "", error.strerror or str(error)
+        lasting[path] = state, sha256, reason
+        return path, sha256, reason
+
+    # Threads are enough: decoding and hashing both run outside Python's lock.
+    rows = Parallel(n_jobs=n_jobs or cpu_count(), require="sharedmem")(
+        delayed(digest)(path) for path in paths
+    )
+    asked = set(paths)
+    others = {path: entry for path, entry in known.items() if path not in asked}
+    if cache is not None and {**others, **lasting} != known:
+        entries = {**others, **{path: lasting[path] for path in paths if path in lasting}}
+        write_json(_digests_of(root, cache), entries)
+    return pd.DataFrame(rows, columns=["path", "sha256", "reason"])
+
+
+def known_digests(root: Path, cache: Path | None) -> dict[str, tuple[str, str, str]]:
+    """Tell what :func:`digest_images` has kept of a folder's pictures.
+
+    Returns
+    -------
+    dict
+        Path → state of the file when it was read (see :func:`file_state`), checksum, reason.
+        Empty if nothing is kept, or somebody cut the list short.
+    """
+    if cache is None:
+        return {}
+    try:
+        kept = read_json(_digests_of(root, cache))
+        return {path: (str(one), str(two), str(three)) for path, (one, two, three) in kept.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+
+
+def file_state(file: Path) -> str:
+    """Write down size and times of a file, so that a change is noticed; empty if it is gone."""
+    try:
+        stat = os.stat(file)
+    except OSError:
+        return ""
+    # A copy can keep the time of modification; it cannot keep the other.
+    return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
+
+
+def _digests_of(root: Path, cache: Path) -> Path:
+    """Name the list of what was read below a folder."""
+    place = hashlib.sha256(str(root.resolve()).encode(errors="surrogateescape"))
+    return cache / f"digests-{place.hexdigest()[:20]}.json"
+
+
+def list_files(folder: Path) -> list[Path]:
+    """List everything below a folder, in a fixed order.
+
+    Links to folders are not followed, for they may run in a circle. They are listed,
+    as are folders that must not be opened, so that :func:`not_a_picture` names them.
+    """
+    found: list[Path] = []
+
+    def closed(error: OSError) -> None:
+        found.append(Path(error.filename))
+
+    if folder.is_dir():
+        for place, folders, names in os.walk(folder, onerror=closed):
+            links = [name for name in folders if os.path.islink(os.path.join(place, name))]
+            found += [Path(place, name) for name in names + links]
+    return sorted(found)
+
+
+def not_a_picture(file: Path) -> str | None:
+    """Say why a file need not even be opened, or None."""
+    if not os.path.isfile(file):
+        return "no file that can be opened; links to folders are not followed"
+    if any("\ud800" <= sign <= "\udfff" for sign in str(file)):  # Python's stand-ins for bytes
+        return "its name is not UTF-8; rename it"
+    if file.suffix.lower() not in IMAGE_SUFFIXES:
+        return f"{file.suffix or 'a file without extension'} is no picture format"
+    return None
+
+
+def readable_cells(
+    root: Path, listed: pd.DataFrame, aside: list[tuple[str, str]], cache: Path | None
+) -> pd.DataFrame:
+    """Read listed cells into a valid cell table.
+
+    Parameters
+    ----------
+    root : path
+        The folder to which the paths are relative.
+    listed : pandas.DataFrame
+        Columns ``cell_id, path, label, subject, fold``; each path once.
+    aside : list of (str, str)
+        Path and reason. What cannot be read is added, and a picture whose cell was
+        read already (``1.png`` beside ``1.bmp``).
+    cache : path or None
+        See :func:`digest_images`.
+
+    Raises
+    ------
+    InputError
+        If no cell is left, or the table is not valid.
+    """
+    digests = digest_images(root, listed["path"].tolist(), cache)
+    frame = listed.merge(digests, on="path", how="left", validate="one_to_one")
+    readable = frame["reason"] == ""
+    unread = frame.loc[~readable, ["path", "reason"]]
+    frame = frame[readable]
+    again = frame["cell_id"].duplicated()
+    aside += list(unread.itertuples(index=False, name=None))
+    aside += [(path, "a cell of this name was read already") for path in frame.loc[again, "path"]]
+    if frame.empty:
+        seen = [": ".join(row) for row in set_aside_frame(aside).itertuples(index=False)]
+        first = f" ({len(seen)} set aside; the first is {seen[0]})" if seen else ""
+        raise InputError(f"{root} holds no readable cell of those asked for{first}.")
+    return validate(frame[~again])

@@ -1,0 +1,169 @@
+"""What was published as C-NMC 2019: the name and the checksum of every file.
+
+The package carries a list of them, ``cnmc_files.txt``, and no pixel. Another file of the same
+pixels can be checked against it too: a published BMP is a header that never changes within
+its part of the set, and then the pixels, so its bytes can be made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import PurePosixPath
+
+import numpy as np
+import pandas as pd
+
+from leukhelpers.data.cnmc import FOLDERS
+from leukhelpers.data.schema import CLASS_NAMES, UNLABELLED, parse_name
+
+FOLDS = ("0", "1", "2", "preliminary", "final")
+DIGITS = 16  # of a checksum, in the list; enough to tell 15,114 files apart
+
+_LIST = "cnmc_files.txt"
+_HEAD = """\
+# The 15,114 pictures of C-NMC 2019, by name and checksum. No pixel of theirs is here.
+# Source: Gupta A. and Gupta R., ALL Challenge dataset of ISBI 2019 (C-NMC 2019), The Cancer
+# Imaging Archive, https://doi.org/10.7937/tcia.2019.dc64i46r, licensed CC BY 3.0
+# (https://creativecommons.org/licenses/by/3.0/). Changed: only names and checksums.
+# [digests]: the SHA-256 over the sorted lines "path checksum" of a part, and of all of them.
+# [a path with *]: a line is what stands for *, then the first 16 digits of the file's SHA-256,
+# and in the preliminary set the name that its table of labels gives to the picture.
+"""
+
+# The preliminary BMPs have a longer header, which says that their colours are sRGB.
+_COLOUR_SPACE = struct.pack(
+    "<4I4s9I3I4I",
+    *(0xFF0000, 0xFF00, 0xFF, 0xFF000000),  # where red, green, blue and alpha would be
+    b"BGRs",
+    *(0, 0, 0xFC1EB854, 0, 0, 0xFC666666, 0, 0, 0xFF28F5C4),  # what their writer left there
+    *(0, 0, 0),
+    *(4, 0, 0, 0),
+)
+
+
+def read_published() -> pd.DataFrame:
+    """List the published pictures.
+
+    Returns
+    -------
+    pandas.DataFrame
+        15,114 rows: the training set in the order of fold, class, subject, image and cell, then
+        the preliminary and the final test. Columns ``path`` (below ``C-NMC_Leukemia``),
+        ``fold`` (``0``, ``1``, ``2``, ``preliminary`` or ``final``), ``name`` (the stem that
+        tells subject and class; empty in the final test), ``label``, ``subject``, and
+        ``checksum`` (the first 16 digits of the SHA-256 of the file).
+    """
+    rows: list[tuple[str, str, str, int, str, str]] = []
+    for pattern, lines in _sections():
+        if "*" not in pattern:
+            continue
+        before, after = pattern.split("*")
+        fold = _fold_of(before)
+        for line in lines:
+            short, checksum, *origin = line.split(" ")
+            path = before + short + after
+            name = origin[0] if origin else "" if fold == "final" else PurePosixPath(path).stem
+            cell = parse_name(name) if name else None
+            label, subject = (cell.label, cell.subject) if cell else (UNLABELLED, "")
+            rows.append((path, fold, name, label, subject, checksum))
+    return pd.DataFrame(rows, columns=["path", "fold", "name", "label", "subject", "checksum"])
+
+
+def read_digests() -> dict[str, str]:
+    """Read the published digest of each fold, and of all files under the name ``all``."""
+    lines = dict(_sections())["digests"]
+    return dict(line.split(" ") for line in lines)
+
+
+def digest_of(checksums: Iterable[tuple[str, str]]) -> str:
+    """One digest over names and checksums: SHA-256 of the sorted lines ``path checksum``.
+
+    Parameters
+    ----------
+    checksums : iterable of (str, str)
+        Path below ``C-NMC_Leukemia``, and all 64 digits of the SHA-256 of its file.
+    """
+    lines = sorted(f"{path} {checksum}\n" for path, checksum in checksums)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def published_bytes(image: np.ndarray, fold: str) -> bytes:
+    """Make the bytes of the BMP file as which a picture was, or would have been, published.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        uint8, shape (height, width, 3), RGB.
+    fold : str
+        One of ``FOLDS``; it decides the header.
+    """
+    height, width = image.shape[:2]
+    rows = np.zeros((height, -(-3 * width // 4) * 4), np.uint8)  # each row fills whole words
+    rows[:, : 3 * width] = image[::-1, :, ::-1].reshape(height, -1)  # bottom row first, BGR
+    tail = _COLOUR_SPACE if fold == "preliminary" else b""
+    start = 54 + len(tail)
+    resolution = 0 if fold == "final" else 3779  # pixels a metre
+    header = struct.pack(
+        "<2s3IIiiHH2I2i2I",
+        *(b"BM", start + rows.size, 0, start),
+        *(start - 14, width, height, 1, 24, 0, rows.size, resolution, resolution, 0, 0),
+    )
+    return header + tail + rows.tobytes()
+
+
+def make_list(manifest: pd.DataFrame, origins: pd.Series) -> str:
+    """Make the text of the package's list.
+
+    Parameters
+    ----------
+    manifest : pandas.DataFrame
+        Columns ``path`` (with ``C-NMC_Leukemia/``) and ``sha256`` of all published pictures.
+    origins : pandas.Series
+        For each stem of the preliminary set the name that its table of labels gives.
+    """
+    files = manifest.assign(path=manifest["path"].str.removeprefix("C-NMC_Leukemia/"))
+    files["fold"] = files["path"].map(_fold_of)
+    sections: dict[str, list[tuple[tuple[int, ...], str]]] = {}
+    for path, checksum, fold in files[["path", "sha256", "fold"]].itertuples(index=False):
+        place = PurePosixPath(path)
+        key: tuple[int, ...]
+        if fold in ("preliminary", "final"):
+            pattern, short, key = f"{place.parent}/*.bmp", place.stem, (int(place.stem),)
+        else:
+            ending = CLASS_NAMES[parse_name(place.stem).label].lower()
+            pattern = f"{place.parent}/UID_*_{ending}.bmp"
+            short = place.stem[len("UID_") : -len("_all")]
+            key = tuple(int(part.upper().removeprefix("H")) for part in short.split("_"))
+        origin = f" {origins[place.stem]}" if fold == "preliminary" else ""
+        sections.setdefault(pattern, []).append((key, f"{short} {checksum[:DIGITS]}{origin}\n"))
+    whole = {"all": files, **{fold: files[files["fold"] == fold] for fold in FOLDS}}
+    text = _HEAD + "[digests]\n"
+    for fold, part in whole.items():
+        pairs = part[["path", "sha256"]].itertuples(index=False, name=None)
+        text += f"{fold} {digest_of(pairs)}\n"
+    for pattern in sorted(sections, key=lambda name: (FOLDS.index(_fold_of(name)), name)):
+        text += f"[{pattern}]\n" + "".join(line for _, line in sorted(sections[pattern]))
+    return text
+
+
+def _fold_of(path: str) -> str:
+    """Tell the fold, or the test set, from a published path."""
+    for part in ("preliminary", "final"):
+        if path.startswith(f"{FOLDERS[part]}/"):
+            return part
+    return path.removeprefix(f"{FOLDERS['training']}/fold_")[0]
+
+
+def _sections() -> list[tuple[str, list[str]]]:
+    """Cut the package's list at its lines ``[…]``."""
+    text = resources.files("leukhelpers.data").joinpath(_LIST).read_text("utf-8")
+    sections: list[tuple[str, list[str]]] = []
+    for line in text.splitlines():
+        if line.startswith("["):
+            sections.append((line[1:-1], []))
+        elif not line.startswith("#"):
+            sections[-1][1].append(line)
+    return sections

@@ -1,0 +1,86 @@
+"""One door to every source of cells."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from leukhelpers.data.base import Dataset
+from leukhelpers.data.cnmc import find_root, read_cnmc
+from leukhelpers.data.folder import TWIN_NOTE, read_own
+from leukhelpers.errors import InputError
+from leukhelpers.synthetic.twin import GENERATOR, write_twin
+
+__all__ = ["Dataset", "load_dataset"]
+
+
+def load_dataset(
+    dataset: str | Path,
+    data: Path | str,
+    n_images: int = 1200,
+    n_subjects: int = 28,
+    seed: int = 0,
+    parts: Sequence[str] = ("training",),
+) -> Dataset:
+    """Read the cells that a user names.
+
+    Parameters
+    ----------
+    dataset : str or path
+        ``twin`` (drawn if it is not there yet), ``cnmc`` (the downloaded copy), the
+        root of a C-NMC tree, or cells of your own (a folder or a CSV), of two classes or
+        more, see :mod:`leukhelpers.data.folder`.
+    data : path
+        Folder in which the twin, downloads and caches lie.
+    n_images, n_subjects, seed : int
+        Which twin; other sources do not heed them.
+    parts : sequence of str
+        Which parts of a C-NMC tree.
+
+    Raises
+    ------
+    InputError
+        If the place does not exist or holds no cells.
+    """
+    data = Path(data)
+    cache = data / "cache"
+    if str(dataset) == "twin":
+        # Drawn by another version, the same numbers would be another twin.
+        folder = data / f"twin-{n_images}-{n_subjects}-seed{seed}-v{GENERATOR}"
+        root = write_twin(folder, n_images=n_images, n_subjects=n_subjects, seed=seed)
+        return read_cnmc(root, parts, cache, name="twin", synthetic=True)
+    if str(dataset) == "cnmc":
+        if find_root(data / "cnmc") is None:
+            raise InputError(
+                f"There is no copy of C-NMC in {data / 'cnmc'}; fetch one with "
+                "'leuk data fetch cnmc', or take yours with --from."
+            )
+        return read_cnmc(data / "cnmc", parts, cache, name="cnmc")
+    # os.path refuses nothing: not a user that is unknown, not a name that is too long.
+    place = existing_place(dataset)
+    if place.is_dir() and find_root(place) is not None:
+        home = find_root(place)
+        # A twin that the user drew elsewhere stays synthetic wherever it is read from.
+        drawn = home is not None and (home.parent / TWIN_NOTE).is_file()
+        return read_cnmc(place, parts, cache, name="twin" if drawn else None, synthetic=drawn)
+    if list(parts) != ["training"]:
+        raise InputError(f"{dataset} is no C-NMC tree, so it has no part {', '.join(parts)}.")
+    return read_own(place, cache)
+
+
+def existing_place(dataset: str | Path) -> Path:
+    """Find the file or folder that a user names; ``~`` stands for the home folder."""
+    place = Path(os.path.expanduser(str(dataset)))
+    if not str(dataset).strip() or not os.path.exists(place):
+        raise InputError(
+            f"Data set {str(dataset)!r} is neither twin nor cnmc, nor a place that exists."
+        )
+    return place
+
+
+def absolute_dataset(dataset: str) -> str:
+    """Make a place on disk absolute, for processes that stand elsewhere."""
+    if dataset in ("twin", "cnmc"):
+        return dataset
+    return str(existing_place(dataset).resolve())

@@ -1,0 +1,1 @@
+"""Metrics with intervals, calibration, decisions, and what a leak is worth."""

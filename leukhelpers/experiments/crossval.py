@@ -1,0 +1,175 @@
+"""Models side by side on grouped folds: each cell is answered once, by models that never saw it.
+
+Every answer is kept as soon as it is there. Whoever names a folder can stop and go on,
+or add a model to a table a day later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from leukhelpers import files
+from leukhelpers.errors import InputError
+from leukhelpers.evaluation import metrics, multiclass
+from leukhelpers.experiments import storage
+from leukhelpers.models import prepare, registry
+from leukhelpers.splits import groups
+
+# Always beside the others, since they cost next to nothing.
+BASELINES = ("area", "majority")
+
+
+def crossvalidate(
+    prepared: prepare.Prepared,
+    n_splits: int = 4,
+    say: Callable[[str], None] = print,
+    names: Sequence[str] = ("cnn",),
+    out: Path | None = None,
+) -> dict[str, Any]:
+    """Train and measure models on the same grouped folds, the baselines beside them.
+
+    Parameters
+    ----------
+    prepared : runs.Prepared
+        Cells, profile and seed.
+    n_splits : int
+        Number of folds.
+    say : callable
+        Told of each model and fold as it ends.
+    names : sequence of str
+        Names of models, see :mod:`leukhelpers.models.registry`.
+    out : path, optional
+        Folder for the answers. What lies there from before is not learnt again.
+
+    Returns
+    -------
+    dict
+        ``folds``, a summary a fold; ``over_folds``, mean and sd of each metric over the
+        folds by model; ``cost``, what each model costs; ``together``, the summary of all
+        cells, each predicted once. Probabilities of different folds come from different
+        models: the AUROC of ``together`` suffers where their scales differ.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown, or `out` holds answers to other cells, folds or settings.
+    """
+    names = [registry.known_model(name) for name in dict.fromkeys(names)]
+    # All folds before anything is written or learnt: the last may be impossible.
+    splits = list(groups.grouped_folds(prepared.table, n_splits, prepared.seed))
+    if out is not None:
+        _open(out, prepared, n_splits)
+    classes = prepared.dataset.classes
+    headline = "auroc" if len(classes) == 2 else "macro_auroc"
+    columns = {name: f"{name}_probability" for name in names}
+    columns |= {name: metrics.MODEL_COLUMNS[name] for name in BASELINES}
+    tables, folds = [], []
+    costs: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    for number, split in enumerate(splits):
+        table = None
+        for name in names:
+            kept = None if out is None else out / f"fold{number}-{name}"
+            answers, cost = _answers(prepared, split, name, kept)
+            costs[name].append(cost)
+            own = [column for column in answers if column.startswith("probability")]
+            renamed = answers[own].rename(
+                columns=lambda c, to=columns[name]: c.replace("probability", to, 1)
+            )
+            table = (answers.drop(columns=own) if table is None else table).join(renamed)
+            value = _told(table, classes, {name: columns[name]}, headline)
+            say(f"Fold {number}, {metrics.MODEL_NAMES[name]}: {value}")
+        tables.append(table)
+        folds.append(storage.measure(table, classes, columns))
+    return {
+        **storage.describe(prepared),
+        "folds": folds,
+        "over_folds": {name: _over_folds(folds, name) for name in columns},
+        "cost": {name: _mean_cost(found) for name, found in costs.items()},
+        "together": storage.measure(pd.concat(tables, ignore_index=True), classes, columns),
+    }
+
+
+def _open(out: Path, prepared: prepare.Prepared, n_splits: int) -> None:
+    """Note what a folder's answers are of, or refuse a folder with answers to something else."""
+    asked = {
+        "fingerprint": prepare.fingerprint(prepared.table),
+        "profile": asdict(prepared.profile),
+        "seed": prepared.seed,
+        "folds": n_splits,
+    }
+    note = out / "crossval.json"
+    if note.is_file():
+        if files.read_json(note) != asked:
+            raise InputError(
+                f"{out} holds answers to other cells, profile, seed or folds; name another folder."
+            )
+        return
+    files.refuse_used(out)
+    out.mkdir(parents=True, exist_ok=True)
+    files.write_json(note, asked)
+
+
+def _answers(
+    prepared: prepare.Prepared, split: groups.Split, name: str, kept: Path | None
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Let one model learn and answer one fold, or read what it answered before."""
+    if kept is not None and kept.with_suffix(".json").is_file():
+        answers = storage.read_answers(kept.with_suffix(".csv"))
+        return answers, files.read_json(kept.with_suffix(".json"))
+    from leukhelpers.backend import keras
+
+    keras.backend.clear_session()
+    learnt = registry.learn(name, prepared, split)
+    baselines = storage.fit_baselines(prepared, split)
+    answers = storage.predictions_of(learnt.model, baselines, prepared, split.test, name)
+    cost = registry.cost(learnt, prepared, split.test)
+    if kept is not None:
+        storage.write_table(kept.with_suffix(".csv"), answers)
+        files.write_json(kept.with_suffix(".json"), cost)
+        answers = storage.read_answers(kept.with_suffix(".csv"))
+    return answers, cost
+
+
+def _told(
+    table: pd.DataFrame, classes: Sequence[str], column: dict[str, str], headline: str
+) -> str:
+    """Say the headline metric of one model on one fold."""
+    labels = table["label"]
+    (name,) = column
+    if len(classes) == 2:
+        value = metrics.metrics(labels, table[column[name]])[headline]
+    else:
+        scores = table[multiclass.columns_of(name, classes, column)].to_numpy()
+        value = multiclass.metrics(labels, scores, classes)[headline]
+    kind = headline.replace("_", " ").replace("auroc", "AUROC")
+    told = "not defined" if value is None else f"{value:.3f}"
+    return f"{kind} {told} on {table['subject'].nunique()} subjects"
+
+
+def _over_folds(folds: list[dict[str, Any]], name: str) -> dict[str, dict[str, float]]:
+    """Mean and standard deviation over the folds of every metric that all folds have."""
+    values = {
+        metric: [fold["models"][name][metric]["value"] for fold in folds]
+        for metric in folds[0]["models"][name]
+    }
+    return {
+        metric: {"mean": float(np.mean(found)), "sd": float(np.std(found, ddof=1))}
+        for metric, found in values.items()
+        if None not in found
+    }
+
+
+def _mean_cost(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """Average what was timed; what was counted is the same in each fold."""
+    return {
+        key: round(float(np.mean([cost[key] for cost in found])), 3)
+        if isinstance(value, float)
+        else value
+        for key, value in found[0].items()
+    }

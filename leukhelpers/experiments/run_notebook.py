@@ -1,0 +1,160 @@
+"""Find the notebooks of the course, and run one through papermill."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from nbclient.exceptions import DeadKernelError
+from papermill.engines import NBClientEngine, papermill_engines
+from papermill.exceptions import PapermillExecutionError
+
+from leukhelpers.errors import InputError, LessonError
+
+# Called for every cell that starts: lesson, number of the cell, number of cells.
+Listener = Callable[[str, int, int], None]
+
+
+def lesson_folder() -> Path:
+    """Find the built notebooks: inside the installed package, or in the checkout."""
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "notebooks", package.parent / "notebooks"):
+        if folder.is_dir():
+            return folder
+    raise InputError("No notebooks are installed; run this from a checkout of the course.")
+
+
+def find_lessons(only: Sequence[str] = ()) -> list[Path]:
+    """List the lessons in order, or those whose numbers are given.
+
+    Raises
+    ------
+    InputError
+        If a number has no lesson.
+    """
+    found = {path.name[:2]: path for path in sorted(lesson_folder().glob("[0-9][0-9]_*.ipynb"))}
+    unknown = [number for number in only if number not in found]
+    if unknown:
+        raise InputError(f"There is no lesson {', '.join(unknown)}; there are {', '.join(found)}.")
+    return [path for number, path in found.items() if not only or number in only]
+
+
+def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
+    """Refuse a parameter that the lesson does not have; papermill would only warn."""
+    known = papermill.inspect_notebook(str(notebook))
+    unknown = sorted(set(parameters) - set(known))
+    if unknown:
+        raise InputError(
+            f"{notebook.stem} has no parameter {', '.join(unknown)}; "
+            f"it has {', '.join(sorted(known))}."
+        )
+
+
+class _SavingOnce(NBClientEngine):
+    """Papermill's engine, which writes the notebook at its end and not twice a cell."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> Any:
+        nb_man.save, save = (lambda **_: None), nb_man.save
+        try:
+            return super().execute_managed_notebook(nb_man, kernel_name, **options)
+        finally:
+            nb_man.save = save
+
+
+papermill_engines.register("once", _SavingOnce)
+
+
+def run_notebook(
+    notebook: Path,
+    output: Path,
+    parameters: dict[str, Any],
+    listen: Listener | None = None,
+    wait_for_turn: Callable[[], None] | None = None,
+) -> None:
+    """Run one notebook through papermill.
+
+    The executed notebook is written to `output` whole. If a cell fails, what ran so
+    far is written beside it as ``<name>.failed.ipynb``. `wait_for_turn` is called once, when
+    the kernel is up and before its first cell.
+
+    Raises
+    ------
+    LessonError
+        With the lesson, the cell and the last lines of the error.
+    """
+    name = notebook.stem
+    cells = nbformat.read(notebook, as_version=4).cells
+    n_code = sum(cell.cell_type == "code" for cell in cells)
+    started = 0
+
+    def on_cell_start(cell: Any, **_: Any) -> None:
+        nonlocal started, wait_for_turn
+        if wait_for_turn is not None:
+            wait_for_turn()
+            wait_for_turn = None
+        # Papermill adds a cell of its own; counted are those of the lesson.
+        added = "injected-parameters" in cell.metadata.get("tags", [])
+        if cell.cell_type == "code" and not added:
+            started += 1
+            if listen is not None:
+                listen(name, started, n_code)
+
+    output.parent.mkdir(parents=True, exist_ok=True)
+    failed = output.with_name(f"{name}.failed.ipynb")
+    part = output.with_name(f".part-{output.name}")
+    try:
+        with quiet("papermill"):
+            papermill.execute_notebook(
+                str(notebook),
+                str(part),
+                parameters=parameters,
+                engine_name="once",
+                progress_bar=False,
+                on_cell_start=on_cell_start,
+                extra_arguments=["--log-level=ERROR"],  # of the kernel
+            )
+    except PapermillExecutionError as error:
+        part.replace(failed)
+        trace = _plain("\n".join(error.traceback)).strip().splitlines()
+        last = "\n".join(f"    {line}" for line in trace[-4:])
+        first_line = next((line for line in error.source.splitlines() if line.strip()), "")
+        raise LessonError(
+            f"Lesson {name} failed in code cell {started} of {n_code}, "
+            f"{first_line.strip()!r}:\n{last}\n"
+            f"    The notebook so far: {failed}"
+        ) from None
+    except DeadKernelError:
+        part.unlink(missing_ok=True)
+        raise LessonError(
+            f"Lesson {name} failed in code cell {started} of {n_code}: its kernel died "
+            "(often for want of memory)."
+        ) from None
+    except BaseException:  # Ctrl-C, or a bug: nothing half written stays behind
+        part.unlink(missing_ok=True)
+        raise
+    failed.unlink(missing_ok=True)
+    part.replace(output)
+
+
+@contextlib.contextmanager
+def quiet(logger: str) -> Iterator[None]:
+    """Keep a library's log off the terminal while our progress bar is there."""
+    log = logging.getLogger(logger)
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
+
+
+def _plain(text: str) -> str:
+    """Take the colours out of a traceback."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)

@@ -1,0 +1,497 @@
+"""A run is a folder: what was asked, the model, its history, its predictions, its metrics.
+
+::
+
+    run.json         what was asked, of which cells, on which machine; written last
+    model.keras      the trained network; a classical model is in model.skops
+    baselines.json   the area model's few numbers, and the majority answer
+    cells.csv        every cell, and the part it had: train, validation or test
+    history.csv      a row an epoch
+    predictions.csv  a row a held-out cell: the model, the area model and the majority answer
+    validation.csv   the same of the validation cells, by a model that learnt without them
+    metrics.json     made from predictions.csv and validation.csv alone
+    background.npy   a few training cells, with which SHAP compares
+    familiar.json    how training cells look, so that strangers are told: leukhelpers.models.ood
+    set_aside.csv    files that could not be used, and why
+    card.md          all of this in words: leukhelpers.experiments.model_card
+    card.html        the same with figures: leukhelpers.experiments.card_page
+
+A folder without ``run.json`` is not a run: the writing was interrupted.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import asdict, fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import psutil
+from filelock import FileLock
+
+from leukhelpers import files
+from leukhelpers.data.base import Dataset
+from leukhelpers.data.schema import CLASS_NAMES
+from leukhelpers.errors import InputError
+from leukhelpers.evaluation import decisions, multiclass
+from leukhelpers.evaluation import metrics as evaluation
+from leukhelpers.experiments import storage
+from leukhelpers.models import classical, cnn, prepare, registry
+from leukhelpers.splits import groups
+
+
+class Run(NamedTuple):
+    """What a run's folder holds, the network aside (:func:`load_model`)."""
+
+    folder: Path
+    about: dict[str, Any]
+    history: pd.DataFrame
+    predictions: pd.DataFrame
+    metrics: dict[str, Any]
+
+
+def fit_baselines(prepared: prepare.Prepared, split: groups.Split) -> dict[str, Any]:
+    """Fit the two answers that stand beside every network: area alone, and majority.
+
+    Returns
+    -------
+    dict
+        ``area``, the numbers of :func:`leukhelpers.models.classical.fit_area`, and
+        ``share_of_all`` in training; of more than two classes ``shares``, one a class.
+    """
+    labels, k = prepared.table["label"].to_numpy(), len(prepared.dataset.classes)
+    area = classical.fit_area(prepared.pixels, labels, split, prepared.profile.crop, k)
+    if k == 2:
+        return {"area": area, "share_of_all": float(labels[split.train].mean())}
+    shares = np.bincount(labels[split.train], minlength=k) / len(split.train)
+    return {"area": area, "shares": shares.tolist()}
+
+
+def predictions_of(
+    model: Any,
+    baselines: dict[str, Any],
+    prepared: prepare.Prepared,
+    rows: np.ndarray,
+    name: str = "cnn",
+) -> pd.DataFrame:
+    """Let a model, the area model and the majority answer the same cells.
+
+    Parameters
+    ----------
+    model : keras.Model or sklearn estimator
+    baselines : dict
+        From :func:`fit_baselines`.
+    prepared : Prepared
+        The cells.
+    rows : numpy.ndarray of int
+        The rows to answer.
+    name : str
+        The model's name, see :mod:`leukhelpers.models.registry`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a cell: ``cell_id, subject, group, fold, label, probability,
+        area_probability, majority_probability``; probabilities are of ALL. Of more than
+        two classes each has its own three, such as ``area_probability_<class>``.
+    """
+    answer = registry.answer(registry.remembered(name, model), prepared, rows)
+    return answers_beside(answer, baselines, prepared, rows)
+
+
+def answers_beside(
+    answer: np.ndarray, baselines: dict[str, Any], prepared: prepare.Prepared, rows: np.ndarray
+) -> pd.DataFrame:
+    """Put the area model and the majority beside a model's answers, see :func:`predictions_of`.
+
+    Parameters
+    ----------
+    answer : float array of shape (m,) or (m, n_classes)
+        The model's probabilities of `rows`.
+    baselines, prepared, rows
+        As in :func:`predictions_of`.
+    """
+    cells, classes = prepared.table.iloc[rows], prepared.dataset.classes
+    shares = baselines["share_of_all"] if len(classes) == 2 else baselines["shares"]
+    answers = {
+        "cnn": answer,
+        "area": classical.predict_area(
+            baselines["area"], prepared.pixels, rows, prepared.profile.crop
+        ),
+        "majority": np.full((len(rows), *np.shape(shares)), shares),
+    }
+    table = pd.DataFrame(
+        {
+            "cell_id": cells["cell_id"].to_numpy(),
+            "subject": cells["subject"].to_numpy(),
+            "group": prepared.split.groups[rows],
+            "fold": cells["fold"].to_numpy(),
+            "label": cells["label"].to_numpy(),
+        }
+    )
+    for key, probabilities in answers.items():
+        column = evaluation.MODEL_COLUMNS[key]
+        table[column if len(classes) == 2 else multiclass.columns_of(key, classes)] = probabilities
+    return table
+
+
+def measure(
+    predictions: pd.DataFrame,
+    classes: Sequence[str],
+    columns: Mapping[str, str] | None = None,
+    validation: pd.DataFrame | None = None,
+) -> dict[str, Any]:
+    """Sum up predictions of two classes, or of more; see the ``summary`` of either.
+
+    Of two classes ``decisions`` tells what was chosen on validation cells, and what came
+    of it: see :func:`leukhelpers.evaluation.decisions.summary`.
+    """
+    columns = columns or evaluation.MODEL_COLUMNS
+    if len(classes) > 2:
+        return multiclass.summary(predictions, classes, columns=columns)
+    return {
+        **evaluation.summary(predictions, columns=columns),
+        "decisions": decisions.summary(predictions, validation, columns),
+    }
+
+
+def columns_of_run(name: str) -> dict[str, str]:
+    """Tell in which columns of its predictions a run of some model keeps whose answers."""
+    first, *others = evaluation.MODEL_COLUMNS.items()
+    return {name: first[1], **dict(others)}
+
+
+def environment() -> dict[str, Any]:
+    """Tell the versions and the machine size that stand beside every measured number."""
+    versions = {}
+    for package in ("leukhelpers", "tensorflow", "keras", "numpy", "scikit-learn", "shap"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed"
+    return {
+        "python": platform.python_version(),
+        "versions": versions,
+        "machine": {
+            "system": platform.system(),
+            "cores": os.cpu_count(),
+            "memory_gb": round(psutil.virtual_memory().total / 2**30),
+        },
+    }
+
+
+def describe(prepared: prepare.Prepared) -> dict[str, Any]:
+    """Tell of which cells, how and where a run was made."""
+    labels, dataset = prepared.table["label"], prepared.dataset
+    return {
+        "dataset": dataset.name,
+        "synthetic": dataset.synthetic,
+        "classes": list(dataset.classes),
+        "cautions": list(dataset.cautions),
+        "fingerprint": prepare.fingerprint(prepared.table),
+        "images": len(prepared.table),
+        "subjects": int(prepared.table["subject"].nunique()),
+        "groups": len(np.unique(prepared.split.groups)),
+        "class_counts": {
+            name: int((labels == label).sum()) for label, name in enumerate(dataset.classes)
+        },
+        "set_aside": len(prepared.set_aside),
+        "profile": asdict(prepared.profile),
+        "seed": prepared.seed,
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        **environment(),
+    }
+
+
+def save_run(
+    folder: Path | str,
+    prepared: prepare.Prepared,
+    model: Any,
+    history: pd.DataFrame,
+    held_back: np.ndarray | None = None,
+    split: groups.Split | None = None,
+    name: str = "cnn",
+) -> Run:
+    """Let the test rows be answered, and write the run: each file whole, ``run.json`` last.
+
+    Parameters
+    ----------
+    folder : path
+        Made if it is not there.
+    prepared : Prepared
+        Cells, profile and seed.
+    model, history, held_back
+        From :func:`train`, or from :func:`leukhelpers.models.registry.learn`.
+    split : Split, optional
+        That of `prepared` by default.
+    name : str
+        The model's name.
+
+    Returns
+    -------
+    Run
+        What was written, read back.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "run.json").unlink(missing_ok=True)
+    split = split or prepared.split
+    registry.save(registry.remembered(name, model), folder)
+    baselines = fit_baselines(prepared, split)
+    files.write_json(folder / "baselines.json", baselines)
+    with files.whole_file(folder / "background.npy") as part:
+        np.save(part, background_cells(prepared, split, name=name))
+    (folder / "familiar.json").unlink(missing_ok=True)
+    if len(split.train) and len(split.validation):
+        files.write_json(folder / "familiar.json", fit_familiar(prepared, split, name))
+    (folder / "validation.csv").unlink(missing_ok=True)
+    if held_back is not None:
+        known = answers_beside(held_back, baselines, prepared, split.validation)
+        write_table(folder / "validation.csv", known)
+    for file, table in (
+        ("cells.csv", _parts(prepared, split)),
+        ("history.csv", history),
+        ("predictions.csv", predictions_of(model, baselines, prepared, split.test, name)),
+        ("set_aside.csv", prepared.set_aside),
+    ):
+        write_table(folder / file, table)
+    about = {"model": name, **describe(prepared)}
+    told_too = ("model", "dataset", "synthetic", "classes", "cautions", "seed", "date", "machine")
+    told = {key: about[key] for key in told_too}
+    # Metrics are made from the files, so that the files can always make them again.
+    predictions = read_predictions(folder)
+    measured: dict[str, Any] = {"on": "nothing: no subject was held out", "cells": 0}
+    if len(predictions):
+        measured = {
+            "on": "held-out subjects",
+            **measure(predictions, about["classes"], columns_of_run(name), read_validation(folder)),
+        }
+    files.write_json(
+        folder / "metrics.json", {**told, "profile": prepared.profile.name, **measured}
+    )
+    files.write_json(folder / "run.json", about)
+    return read_run(folder)
+
+
+def background_cells(
+    prepared: prepare.Prepared, split: groups.Split | None = None, n: int = 24, name: str = "cnn"
+) -> np.ndarray:
+    """Draw training cells at random, as many of each class, to compare others with.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, shape (at most `n`, size, size, 3): as the model of that name sees them.
+    """
+    train = (split or prepared.split).train
+    labels = prepared.table["label"].to_numpy()[train]
+    generator = np.random.default_rng(prepared.seed)
+    found = np.unique(labels)
+    chosen = [generator.permutation(train[labels == x])[: n // len(found)] for x in found]
+    return prepare.pictures(name, prepared)[np.sort(np.concatenate(chosen))]
+
+
+def fit_familiar(
+    prepared: prepare.Prepared, split: groups.Split, name: str = "cnn"
+) -> dict[str, Any]:
+    """Learn how cells look, from training and validation pictures of the model of that name.
+
+    Returns
+    -------
+    dict
+        See :func:`leukhelpers.models.ood.fit`.
+    """
+    from leukhelpers.models import ood, prepare
+
+    known = [ood.some_rows(rows) for rows in (split.train, split.validation)]
+    rows = np.concatenate(known)
+    return ood.fit(prepare.pictures(name, prepared)[rows], split.groups[rows])
+
+
+def _parts(prepared: prepare.Prepared, split: groups.Split) -> pd.DataFrame:
+    """Say of every cell in which part of the split it was."""
+    part = np.full(len(prepared.table), "", dtype=object)
+    for name in ("train", "validation", "test"):
+        part[getattr(split, name)] = name
+    cells = prepared.table[["cell_id", "label", "subject", "sha256"]]
+    return cells.assign(group=split.groups, part=part)
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a CSV file whole."""
+    with files.whole_file(path) as part:
+        table.to_csv(part, index=False)
+
+
+def read_predictions(folder: Path | str) -> pd.DataFrame:
+    """Read ``predictions.csv``, with subjects and folds as text."""
+    return read_answers(Path(folder) / "predictions.csv")
+
+
+def read_validation(folder: Path | str) -> pd.DataFrame | None:
+    """Read ``validation.csv``; None of a run that has none."""
+    file = Path(folder) / "validation.csv"
+    return read_answers(file) if file.is_file() else None
+
+
+def read_parts(folder: Path | str) -> pd.DataFrame:
+    """Read ``cells.csv``: which cell was in which part of the split."""
+    return read_answers(Path(folder) / "cells.csv")
+
+
+def read_answers(path: Path) -> pd.DataFrame:
+    """Read a table of cells as :func:`write_table` left it, names of people as text."""
+    text: dict[Hashable, type[str]] = {"cell_id": str, "subject": str, "group": str, "fold": str}
+    return pd.read_csv(path, dtype=text, keep_default_na=False)
+
+
+def read_run(folder: Path | str) -> Run:
+    """Read a finished run.
+
+    Raises
+    ------
+    InputError
+        If the folder is no finished run.
+    """
+    folder = Path(folder)
+    if not (folder / "run.json").is_file():
+        raise InputError(f"{folder} is no finished run: it has no run.json.")
+    for name in ("cells.csv", "baselines.json"):
+        if not (folder / name).is_file():
+            raise InputError(f"The run in {folder} is damaged: {name} is missing; train it again.")
+    try:
+        return Run(
+            folder,
+            files.read_json(folder / "run.json"),
+            pd.read_csv(folder / "history.csv"),
+            read_predictions(folder),
+            files.read_json(folder / "metrics.json"),
+        )
+    except (OSError, ValueError) as error:
+        raise InputError(f"The run in {folder} is damaged ({error}); train it again.") from None
+
+
+def latest_run(folder: Path) -> Path:
+    """Find the run below a folder that was finished last.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    found = sorted(folder.glob("*/run.json"), key=lambda file: file.stat().st_mtime)
+    if not found:
+        raise InputError(f"{folder} holds no finished run; make one with 'make course'.")
+    return found[-1].parent
+
+
+def classes_of(about: dict[str, Any]) -> tuple[str, ...]:
+    """Tell which classes a run knows, from its ``run.json``; older runs knew HEM and ALL."""
+    classes = about.get("classes")
+    return tuple(classes) if isinstance(classes, list) else CLASS_NAMES
+
+
+def profile_in(about: dict[str, Any]) -> prepare.Profile:
+    """Read the profile of a run from its ``run.json``.
+
+    Raises
+    ------
+    InputError
+        If it was written by another version of the course.
+    """
+    kept = about.get("profile")
+    if not isinstance(kept, dict) or set(kept) != {field.name for field in fields(prepare.Profile)}:
+        raise InputError("The run was made by another version of the course; train it again.")
+    return prepare.Profile(**kept)
+
+
+def model_of(about: dict[str, Any]) -> str:
+    """Tell which model a run holds, from its ``run.json``; older runs knew one."""
+    return str(about.get("model", "cnn"))
+
+
+def refuse_other_run(run: Run, prepared: prepare.Prepared) -> None:
+    """Refuse a run that was not made from these cells, settings and split."""
+    classes = prepared.dataset.classes
+    asked = (
+        "cnn",
+        prepare.fingerprint(prepared.table),
+        asdict(prepared.profile),
+        prepared.seed,
+        classes,
+    )
+    about = run.about
+    found = (
+        model_of(about),
+        about["fingerprint"],
+        about["profile"],
+        about["seed"],
+        classes_of(about),
+    )
+    wanted = _parts(prepared, prepared.split)["part"].tolist()
+    if asked != found or wanted != read_parts(run.folder)["part"].tolist():
+        raise InputError(
+            f"{run.folder} holds a run of other cells, profile, seed or split; name another folder."
+        )
+
+
+def ensure_run(
+    folder: Path | str, prepared: prepare.Prepared, say: Callable[[str], None] = print
+) -> Run:
+    """Read a run, or make it if it is not there yet, and say which.
+
+    Raises
+    ------
+    InputError
+        If the folder holds a run of other cells, another profile, seed or split.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".training.lock"):  # whoever comes second waits, and reads it
+        if (folder / "run.json").is_file():
+            run = read_run(folder)
+            refuse_other_run(run, prepared)
+            say(f"Reading the trained network of {folder.name}.")
+            return run
+        say(
+            f"No trained network in {folder.name} yet: training one "
+            f"({prepared.profile.name} profile)."
+        )
+        return save_run(folder, prepared, *cnn.train(prepared))
+
+
+def unseen(run: storage.Run, dataset: Dataset, table: pd.DataFrame) -> np.ndarray:
+    """Find the rows of a table that a run has not learnt from.
+
+    A cell counts as seen if its group holds a picture, or bears the name of a
+    subject, that was in the run's training or validation part. Drawn subjects and
+    real ones are never the same, though the twin uses the names of C-NMC.
+
+    Returns
+    -------
+    numpy.ndarray of bool, shape (n_cells,)
+    """
+    parts = storage.read_parts(run.folder)
+    learnt = parts[parts["part"] != "test"]
+    known = table["sha256"].isin(learnt["sha256"])
+    if run.about["synthetic"] == dataset.synthetic:
+        known |= table["subject"].isin(learnt["subject"])
+    group = groups.group_ids(table)
+    return ~np.isin(group, group[known.to_numpy()])
+
+
+def refuse_other_classes(run: storage.Run, dataset: Dataset) -> None:
+    """Refuse cells of other classes, or of the same in another order, than a run knows."""
+    classes = storage.classes_of(run.about)
+    if dataset.classes != classes:
+        raise InputError(
+            f"The run {run.folder.name} tells {', '.join(classes)} apart (in this order), the "
+            f"cells of {dataset.name} are {', '.join(dataset.classes)}; evaluate it on cells of "
+            "the same classes."
+        )

@@ -1,0 +1,76 @@
+"""Train a model of any name into a folder."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from leukhelpers import files
+from leukhelpers.errors import InputError
+from leukhelpers.experiments import card_page, model_card, storage
+from leukhelpers.models import prepare, registry
+from leukhelpers.splits import groups
+
+
+def train_run(
+    folder: Path | str, prepared: prepare.Prepared, fold: int | None = None, name: str = "cnn"
+) -> storage.Run:
+    """Train a model and save the run.
+
+    Parameters
+    ----------
+    folder : path
+        The run's folder. A network in training leaves its state after each epoch in
+        ``training`` there, and goes on from it if the folder holds one.
+    prepared : runs.Prepared
+        Cells, profile and seed.
+    fold : int, optional
+        Which of four grouped folds to hold out; by default nothing is held out.
+    name : str
+        The model's name, see :mod:`leukhelpers.models.registry`.
+
+    Raises
+    ------
+    InputError
+        If the folder holds a finished run, or an interrupted training of something else.
+    """
+    folder = Path(folder)
+    if (folder / "run.json").is_file():
+        raise InputError(f"{folder} holds a finished run; name a new folder.")
+    if fold is None:
+        split = groups.everything_split(prepared.table, prepared.seed)
+    else:
+        split = list(groups.grouped_folds(prepared.table, 4, prepared.seed))[fold]
+    registry.known_model(name)
+    backup = folder / "training"
+    _begin_training(backup, {"model": name, "fold": fold, **_identity(prepared)})
+    learnt = registry.learn(name, prepared, split, backup=backup)
+    told = learnt.model, learnt.history, learnt.held_back
+    run = storage.save_run(folder, prepared, *told, split, name)
+    model_card.write_card(folder)
+    card_page.write_page(folder)
+    shutil.rmtree(backup, ignore_errors=True)  # only a finished run needs it no more
+    return run
+
+
+def _begin_training(backup: Path, asked: dict[str, Any]) -> None:
+    """Note what is being trained, or refuse to go on with the training of something else."""
+    note = backup / "asked.json"
+    if note.is_file() and files.read_json(note) != asked:
+        raise InputError(
+            f"{backup.parent} holds an interrupted training of other cells, model, profile, "
+            "seed or fold; name another folder."
+        )
+    backup.mkdir(parents=True, exist_ok=True)
+    files.write_json(note, asked)
+
+
+def _identity(prepared: prepare.Prepared) -> dict[str, Any]:
+    """Tell cells, profile and seed in a form that can be compared with a file's."""
+    return {
+        "fingerprint": prepare.fingerprint(prepared.table),
+        "profile": asdict(prepared.profile),
+        "seed": prepared.seed,
+    }

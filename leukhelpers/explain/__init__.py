@@ -1,0 +1,1 @@
+"""Maps of what a model looks at, and checks of such maps."""

@@ -1,0 +1,280 @@
+"""What a network goes by that it should not: size, stain, or something beside the cell.
+
+An explanation says *where*; these probes change one thing and see how the answer moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import ndimage
+from sklearn.metrics import roc_auc_score
+
+from leukhelpers.backend import keras
+from leukhelpers.errors import InputError
+from leukhelpers.explain import sanity
+from leukhelpers.explain.attribution import logits
+from leukhelpers.models.networks import build_cnn
+
+CORNERS = ("upper left", "upper right", "lower left", "lower right")
+# Blacking out what lies beside the cells may change so much of the answers' spread …
+MOVED = 0.25
+# … and so many maps may be the strongest there.
+POINTING = 0.5
+
+
+def plant_mark(
+    images: np.ndarray, corner: str = "upper left", side: int | None = None, value: int = 200
+) -> np.ndarray:
+    """Put a grey square into a corner of each picture, as a label or a scratch might be.
+
+    Parameters
+    ----------
+    images : uint8 array of shape (n, size, size, 3)
+        Left as they are.
+    corner : str
+        One of :data:`CORNERS`.
+    side : int, optional
+        Pixels; an eighth of the picture by default.
+    value : int
+        How bright it is.
+
+    Returns
+    -------
+    uint8 array of shape (n, size, size, 3)
+    """
+    if corner not in CORNERS:
+        raise InputError(f"corner must be one of {', '.join(CORNERS)}, not {corner!r}.")
+    marked, side = np.array(images), side or max(2, images.shape[1] // 8)
+    rows = slice(1, 1 + side) if corner.startswith("upper") else slice(-1 - side, -1)
+    columns = slice(1, 1 + side) if corner.endswith("left") else slice(-1 - side, -1)
+    marked[:, rows, columns] = value
+    return marked
+
+
+def learn_small(
+    images: np.ndarray, labels: np.ndarray, seed: int = 0, epochs: int = 8
+) -> keras.Model:
+    """Train a course network on some small pictures, quickly and without any care.
+
+    Parameters
+    ----------
+    images : uint8 array of shape (n, size, size, 3)
+    labels : int array of shape (n,)
+    seed : int
+    epochs : int
+
+    Returns
+    -------
+    keras.Model
+        For demonstrations of what goes wrong; nobody was held out.
+    """
+    keras.utils.set_random_seed(seed)
+    model = build_cnn(images.shape[1], seed)
+    model.compile(keras.optimizers.Adam(2e-3), "binary_crossentropy")
+    model.fit(images.astype(np.float32), labels, batch_size=16, epochs=epochs, verbose=0)
+    return model
+
+
+def one_size(images: np.ndarray, share: float = 0.5) -> np.ndarray:
+    """Rescale each cell about the middle of its picture, so that all have the same area.
+
+    Parameters
+    ----------
+    images : array of shape (n, size, size, 3)
+    share : float
+        The cell's share of the picture afterwards; the largest are not enlarged past it.
+
+    Returns
+    -------
+    uint8 array of shape (n, size, size, 3)
+    """
+    found, middle = np.zeros(np.shape(images), np.uint8), (np.shape(images)[1] - 1) / 2
+    for index, (image, cell) in enumerate(zip(images, sanity.cell_of(images), strict=True)):
+        factor = np.sqrt(max(cell.mean(), 1e-4) / share)
+        centre = np.array(ndimage.center_of_mass(cell)) if cell.any() else np.full(2, middle)
+        shift = centre - factor * middle
+        planes = [cell.astype(float), *(np.where(cell, image[..., c], 0) for c in range(3))]
+        weight, *colours = (
+            ndimage.affine_transform(plane.astype(float), [factor, factor], shift, order=1)
+            for plane in planes
+        )
+        # A rim that is half background would be dim, and count as cell.
+        shades = np.stack(colours, axis=-1) / np.maximum(weight, 1e-6)[..., None]
+        found[index] = np.where(weight[..., None] >= 0.5, np.clip(np.round(shades), 1, 255), 0)
+    return found
+
+
+def one_stain(images: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Give all cells the same mean and spread of red, green and blue.
+
+    Parameters
+    ----------
+    images : array of shape (n, size, size, 3)
+    reference : array of shape (m, size, size, 3)
+        Whose colours they get: the mean of these cells'.
+
+    Returns
+    -------
+    uint8 array of shape (n, size, size, 3)
+        What is not cell stays as it was.
+    """
+    known = zip(reference, sanity.cell_of(reference), strict=True)
+    wanted = np.mean([_colours(image[cell]) for image, cell in known if cell.any()], axis=0)
+    found = np.array(images, np.uint8)
+    for image, cell in zip(found, sanity.cell_of(images), strict=True):
+        if not cell.any():
+            continue
+        mean, spread = _colours(image[cell])
+        stained = (image[cell] - mean) / np.maximum(spread, 1) * wanted[1] + wanted[0]
+        image[cell] = np.clip(np.round(stained), 1, 255)  # 0 would be background
+    return found
+
+
+def _colours(inside: np.ndarray) -> np.ndarray:
+    """Mean and spread of each channel of a cell's pixels, shape (2, 3)."""
+    return np.array([inside.mean(axis=0), inside.std(axis=0)])
+
+
+def nothing_beside(images: np.ndarray) -> np.ndarray:
+    """Black out whatever does not belong to the cells."""
+    return np.where(sanity.cell_of(images)[..., None], images, 0).astype(np.uint8)
+
+
+def probe(
+    predict: Callable[[np.ndarray], np.ndarray],
+    images: np.ndarray,
+    background: np.ndarray,
+    labels: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """Take one possible shortcut away at a time, and see how the probability moves.
+
+    Parameters
+    ----------
+    predict : callable
+        Pictures → P(ALL), shape (n,).
+    images : uint8 array of shape (n, size, size, 3)
+    background : uint8 array of shape (m, size, size, 3)
+        Training cells, whose size and colours all get.
+    labels : int array of shape (n,), optional
+        With them the table has the AUROC, too.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each thing taken away (and ``as it is``): the mean probability, the mean
+        shift, the mean absolute shift, and the ``auroc``.
+    """
+    share = float(sanity.cell_of(background).mean())
+    changed = {
+        "as it is": np.asarray(images),
+        "one size": one_size(images, share),
+        "one stain": one_stain(images, background),
+        "nothing beside the cell": nothing_beside(images),
+    }
+    answers = {name: np.asarray(predict(array)).ravel() for name, array in changed.items()}
+    before, rows = answers["as it is"], {}
+    for name, after in answers.items():
+        rows[name] = {
+            "mean probability": after.mean(),
+            "mean shift": (after - before).mean(),
+            "mean absolute shift": np.abs(after - before).mean(),
+        }
+        if labels is not None and len(np.unique(labels)) == 2:
+            rows[name]["auroc"] = roc_auc_score(labels, after)
+    return pd.DataFrame(rows).T
+
+
+def reads_beside(model: keras.Model, images: np.ndarray, maps: np.ndarray) -> dict[str, Any]:
+    """Tell whether a network goes by something that lies beside the cell.
+
+    Two witnesses must agree: an explanation that is strongest beside the cell, and an answer
+    that moves when everything there is blacked out. The map alone may be wrong; and black
+    that changes nothing is no shortcut, but may well be where an outline ends.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A model of two classes with a layer named ``logit``.
+    images : array of shape (n, height, width, 3)
+    maps : array of shape (n, height, width)
+        An explanation of these images.
+
+    Returns
+    -------
+    dict
+        ``pointing``, the share of maps that are strongest beside the cell; ``moved``, the
+        mean absolute change of the logits over their standard deviation; ``caught``.
+    """
+    beside = ~sanity.cell_of(images)
+    pointing = float(np.nan_to_num(sanity.pointing(maps, beside)).mean())
+    before, after = logits(model, images), logits(model, nothing_beside(images))
+    moved = float(np.abs(after - before).mean() / max(float(before.std()), 1e-9))
+    return {
+        "pointing": pointing,
+        "moved": moved,
+        "caught": bool(pointing > POINTING and moved > MOVED),
+    }
+
+
+class Laboratory(NamedTuple):
+    """A network, the small pictures of which it learnt, and whether it reads their mark.
+
+    Attributes
+    ----------
+    model : keras.Model
+    images : uint8 array of shape (n, size, size, 3)
+        Cells that it has not learnt from, photographed there.
+    labels : int array of shape (n,)
+    background : uint8 array of shape (m, size, size, 3)
+        Some that it has learnt from.
+    guilty : bool
+        Whether the mark told the classes apart in what it learnt from.
+    """
+
+    model: keras.Model
+    images: np.ndarray
+    labels: np.ndarray
+    background: np.ndarray
+    guilty: bool
+
+
+def laboratories(
+    pixels: np.ndarray, labels: np.ndarray, seed: int = 0, n_cells: int = 160
+) -> dict[str, Laboratory]:
+    """Set up the exercise: two laboratories whose pictures have a mark in the same corner.
+
+    In one laboratory every picture has it, in the other those of ALL cells only. Each has
+    trained a small network on its own pictures.
+
+    Parameters
+    ----------
+    pixels : uint8 array of shape (n, size, size, 3)
+    labels : int array of shape (n,)
+    seed : int
+        Decides which is which, and the corner.
+    n_cells : int
+        Cells of each laboratory, as many ALL as HEM; its network learns from most of them.
+
+    Returns
+    -------
+    dict of str to Laboratory
+        ``A`` and ``B``.
+    """
+    rng = np.random.default_rng(seed)
+    corner, guilty = str(rng.choice(CORNERS)), str(rng.choice(["A", "B"]))
+    each = min(n_cells // 2, *np.bincount(labels, minlength=2))
+    chosen = np.concatenate([rng.permutation(np.flatnonzero(labels == x))[:each] for x in (0, 1)])
+    chosen = rng.permutation(chosen)
+    small, truth = np.asarray(pixels[chosen])[:, ::3, ::3], labels[chosen]
+    marked, n_learnt, found = plant_mark(small, corner), len(chosen) * 5 // 6, {}
+    for name in ("A", "B"):
+        with_mark = (truth == 1) | (name != guilty)
+        seen = np.where(with_mark[:, None, None, None], marked, small)
+        model = learn_small(seen[:n_learnt], truth[:n_learnt], seed, epochs=10)
+        rest = slice(n_learnt, None)
+        found[name] = Laboratory(model, seen[rest], truth[rest], seen[:24], name == guilty)
+    return found

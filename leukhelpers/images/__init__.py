@@ -1,0 +1,1 @@
+"""From picture files to arrays: cropping, caching, augmentation and measured features."""

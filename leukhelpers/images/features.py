@@ -1,0 +1,105 @@
+"""Measurements of a cell that need no neural network."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from leukhelpers.errors import InputError
+
+CHANNELS = ("red", "green", "blue")
+CHUNK = 1024  # cells held in memory at a time when `pixels` lies on disk
+
+
+def cell_mask(pixels: np.ndarray) -> np.ndarray:
+    """Tell the cell from the black background.
+
+    Parameters
+    ----------
+    pixels : array of shape (..., size, size, 3)
+        Cells on black. The background of C-NMC is exactly (0, 0, 0).
+
+    Returns
+    -------
+    bool array of shape (..., size, size)
+        True where at least one channel is above 0.
+    """
+    return np.any(np.asarray(pixels) > 0, axis=-1)
+
+
+def cell_area(pixels: np.ndarray, crop: int) -> np.ndarray:
+    """Count the pixels of each cell, in pixels of the original image.
+
+    Cells resized to ``size`` are measured on the scale of their source, so that
+    areas from runs at different sizes can be compared. Resizing leaves a dim rim
+    around a cell and the rim counts as cell: areas come out a few per cent large,
+    alike for every cell of a run.
+
+    Parameters
+    ----------
+    pixels : uint8 array of shape (n, size, size, 3)
+        RGB cells on black; may be a memory map, which is read a part at a time.
+    crop : int
+        Edge of the square that was cut from the original image, in its pixels.
+
+    Returns
+    -------
+    float array of shape (n,)
+        Areas in pixels of the original image.
+
+    Raises
+    ------
+    InputError
+        If `pixels` are not RGB images or `crop` is not positive.
+    """
+    if np.ndim(pixels) != 4 or np.shape(pixels)[-1] != 3:
+        raise InputError(f"pixels must have shape (n, size, size, 3), not {np.shape(pixels)}.")
+    if crop <= 0:
+        raise InputError(f"crop must be a positive number of pixels, not {crop}.")
+    starts = range(0, len(pixels), CHUNK)
+    counts = [cell_mask(pixels[start : start + CHUNK]).sum(axis=(1, 2)) for start in starts]
+    scale = (crop / pixels.shape[1]) ** 2
+    return scale * np.concatenate(counts or [np.zeros(0)]).astype(float)
+
+
+def simple_features(pixels: np.ndarray, crop: int) -> pd.DataFrame:
+    """Measure eight plain numbers of each cell: area, colour and sharpness.
+
+    Parameters
+    ----------
+    pixels : uint8 array of shape (n, size, size, 3)
+        RGB cells on black; may be a memory map, which is read a part at a time.
+    crop : int
+        Edge of the square that was cut from the original image, in its pixels.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a cell: ``area`` (pixels of the original), ``mean_red``, ``mean_green``,
+        ``mean_blue``, ``spread_red``, ``spread_green``, ``spread_blue`` (standard
+        deviation within the cell; both 0 to 255) and ``sharpness`` (mean absolute
+        difference between neighbouring pixels of the cell). A picture without a
+        cell gives zeros.
+    """
+    rows = [
+        _colours_and_sharpness(pixels[start : start + CHUNK])
+        for start in range(0, len(pixels), CHUNK)
+    ]
+    names = [f"{kind}_{channel}" for kind in ("mean", "spread") for channel in CHANNELS]
+    measured = pd.DataFrame(np.concatenate(rows), columns=[*names, "sharpness"])
+    measured.insert(0, "area", cell_area(pixels, crop))
+    return measured
+
+
+def _colours_and_sharpness(pixels: np.ndarray) -> np.ndarray:
+    """Mean and spread of each channel inside the cell, then its sharpness: (n, 7)."""
+    inside = cell_mask(pixels)[..., None]
+    count = np.maximum(inside.sum(axis=(1, 2)), 1)
+    values = pixels.astype(np.float32)  # the background is 0 and adds nothing to a sum
+    mean = values.sum(axis=(1, 2)) / count
+    variance = (values**2).sum(axis=(1, 2)) / count - mean**2
+    grey = values.mean(axis=-1)
+    both_inside = inside[:, :, 1:, 0] & inside[:, :, :-1, 0]
+    step = np.abs(np.diff(grey, axis=2)) * both_inside
+    sharpness = step.sum(axis=(1, 2)) / np.maximum(both_inside.sum(axis=(1, 2)), 1)
+    return np.column_stack([mean, np.sqrt(np.maximum(variance, 0)), sharpness])

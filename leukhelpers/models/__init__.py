@@ -1,0 +1,1 @@
+"""Networks and classical models: build, train, save and ask them."""

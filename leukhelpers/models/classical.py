@@ -1,0 +1,306 @@
+"""Models that learn from a table: the area baseline, an SVM, a random forest, a last layer.
+
+Nothing here loads TensorFlow, so what trains no network starts in a second.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, softmax
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
+
+from leukhelpers.data.schema import ALL, CLASS_NAMES, HEM
+from leukhelpers.errors import InputError
+from leukhelpers.images.features import CHUNK, cell_area
+from leukhelpers.images.preprocessing import gather
+
+if TYPE_CHECKING:
+    from leukhelpers.splits.groups import Split
+
+
+def class_weights(labels: np.ndarray, n_classes: int = 2) -> dict[int, float]:
+    """Weigh the classes so that each counts alike in the loss.
+
+    Parameters
+    ----------
+    labels : int array of shape (n,)
+        0 for HEM, 1 for ALL; with more classes 0 to ``n_classes - 1``.
+    n_classes : int, default 2
+        Number of classes.
+
+    Returns
+    -------
+    dict
+        For two classes ``{0: n / (2 * count of HEM), 1: n / (2 * count of ALL)}``.
+
+    Raises
+    ------
+    InputError
+        If a class is missing or a label is unknown.
+    """
+    found = np.unique(labels)
+    if not np.array_equal(found, np.arange(n_classes)):
+        two = n_classes == 2
+        wanted = "Both classes, HEM and ALL," if two else f"All {n_classes} classes"
+        names = [CLASS_NAMES[x] if two and x in (HEM, ALL) else f"class {x}" for x in found]
+        raise InputError(
+            f"{wanted} are needed, but there is {', '.join(names) or 'none'}; "
+            f"choose a split with groups of {'both' if two else 'all'} classes."
+        )
+    weights = compute_class_weight("balanced", classes=found, y=np.asarray(labels))
+    return dict(enumerate(map(float, weights)))
+
+
+def weights_of(labels: np.ndarray, part: str, n_classes: int) -> dict[int, float]:
+    """Give the class weights of one part of a split, or say which part lacks a class."""
+    try:
+        return class_weights(labels, n_classes)
+    except InputError as error:
+        raise InputError(f"The {part} rows cannot be used. {error}") from error
+
+
+def build_area() -> Pipeline:
+    """Build the baseline that sees one number, the cell's area.
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+        A scaler and a logistic regression (multinomial for more than two classes) in
+        which all classes weigh the same; untrained. Feed it areas of shape (n, 1).
+    """
+    return make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
+
+
+def fit_area(
+    pixels: np.ndarray, labels: np.ndarray, split: Split, crop: int, n_classes: int = 2
+) -> dict[str, Any]:
+    """Train the area baseline on the training rows.
+
+    Parameters
+    ----------
+    pixels : uint8 array of shape (n, size, size, 3)
+        Cells on black, row for row with `labels`; may be a memory map.
+    labels : int array of shape (n,)
+        0 for HEM, 1 for ALL; with more classes 0 to ``n_classes - 1``.
+    split : leukhelpers.splits.groups.Split
+        Its ``train`` rows are used.
+    crop : int
+        Edge of the square cut from the original image, in its pixels.
+    n_classes : int, default 2
+        Number of classes.
+
+    Returns
+    -------
+    dict
+        All that the model has learnt: ``mean`` and ``scale`` of the area (pixels of
+        the original), ``weight`` and ``bias`` of the logistic regression; of more than
+        two classes the last two are lists, one number a class.
+
+    Raises
+    ------
+    InputError
+        If the training rows lack a class.
+    """
+    train_labels = np.asarray(labels)[split.train]
+    weights_of(train_labels, "training", n_classes)
+    fitted = build_area().fit(_areas(pixels, split.train, crop), train_labels)
+    scaler, regression = (step for _, step in fitted.steps)
+    weights, biases = regression.coef_[:, 0].tolist(), regression.intercept_.tolist()
+    return {
+        "mean": float(scaler.mean_[0]),
+        "scale": float(scaler.scale_[0]),
+        "weight": weights[0] if n_classes == 2 else weights,
+        "bias": biases[0] if n_classes == 2 else biases,
+    }
+
+
+def predict_area(
+    learnt: dict[str, Any], pixels: np.ndarray, rows: np.ndarray, crop: int
+) -> np.ndarray:
+    """Predict the probability of ALL, or of each class, from the cell's area alone.
+
+    Parameters
+    ----------
+    learnt : dict
+        From :func:`fit_area`.
+    pixels : uint8 array of shape (n, size, size, 3)
+        Cells on black; may be a memory map.
+    rows : int array of shape (m,)
+        The rows to predict.
+    crop : int
+        Edge of the square cut from the original image, in its pixels.
+
+    Returns
+    -------
+    float array of shape (m,) or (m, n_classes)
+        P(ALL) of each row; of more than two classes the probability of each.
+    """
+    weight, bias = learnt["weight"], learnt["bias"]
+    if isinstance(weight, list):
+        areas = (_areas(pixels, rows, crop) - learnt["mean"]) / learnt["scale"]
+        return softmax(areas * np.array(weight) + np.array(bias), axis=1)
+    areas = _areas(pixels, rows, crop)[:, 0]
+    return expit(weight * (areas - learnt["mean"]) / learnt["scale"] + bias)
+
+
+def _areas(pixels: np.ndarray, rows: np.ndarray, crop: int) -> np.ndarray:
+    """Measure some rows, as the single column that scikit-learn expects."""
+    parts = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
+    areas = [cell_area(gather(pixels, part), crop) for part in parts]
+    return np.concatenate([np.zeros(0), *areas])[:, None]
+
+
+def build_svm(seed: int = 0) -> Pipeline:
+    """Build a support vector machine with a radial kernel, on standardised features.
+
+    Parameters
+    ----------
+    seed : int, default 0
+        Kept for likeness with :func:`build_forest`; nothing here is random.
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+        Untrained; both classes weigh the same. Cortes and Vapnik 1995.
+    """
+    svm = SVC(C=3.0, class_weight="balanced", random_state=seed)
+    return make_pipeline(StandardScaler(), svm)
+
+
+def build_forest(seed: int = 0) -> RandomForestClassifier:
+    """Build a random forest of 400 trees; untrained. Breiman 2001.
+
+    Parameters
+    ----------
+    seed : int, default 0
+        Seed of the resampling of cells and features.
+    """
+    return RandomForestClassifier(
+        400, min_samples_leaf=3, class_weight="balanced_subsample", random_state=seed
+    )
+
+
+def fit_calibrated(
+    model: Any, measured: pd.DataFrame, labels: np.ndarray, groups: np.ndarray, seed: int = 0
+) -> Any:
+    """Train a classical model; give a margin the scale of a probability.
+
+    A forest votes, and the share of votes is its probability. A support vector machine
+    knows distances only. They become probabilities by a logistic curve (Platt 1999) on
+    distances of cells that were left out with their whole group: the distances of cells
+    that the machine has learnt from are too large.
+
+    Parameters
+    ----------
+    model : estimator
+        From :func:`build_svm` or :func:`build_forest`.
+    measured : pandas.DataFrame
+        Features, a row a cell.
+    labels : int array of shape (n,)
+    groups : array of shape (n,)
+        The group of each cell.
+    seed : int, default 0
+        Seed of the folds.
+
+    Returns
+    -------
+    estimator
+        Has ``predict_proba``.
+
+    Raises
+    ------
+    InputError
+        If a class has fewer than two groups.
+    """
+    folds = _inner_folds(labels, groups, seed)
+    values = measured.to_numpy()
+    if isinstance(model, RandomForestClassifier):
+        model.set_params(n_jobs=-1)
+        return model.fit(values, labels).set_params(n_jobs=None)
+    calibrated = CalibratedClassifierCV(model, method="sigmoid", cv=folds, ensemble=False)
+    with warnings.catch_warnings():
+        # The pipeline balances its classes itself; the weights are for the curve.
+        warnings.filterwarnings("ignore", message=".*sample_weight.*")
+        calibrated.fit(values, labels, sample_weight=compute_sample_weight("balanced", labels))
+    return calibrated.set_params(cv=None)  # which rows were in which fold is nobody's business
+
+
+def ranking(model: Any, measured: pd.DataFrame) -> np.ndarray:
+    """Score rows for two classes: the higher, the more like ALL.
+
+    Parameters
+    ----------
+    model : estimator
+        A trained classical model.
+    measured : pandas.DataFrame
+        The features that it was trained on.
+
+    Returns
+    -------
+    float array of shape (n,)
+        The distance from a support vector machine's border, or P(ALL) of any other model.
+    """
+    if hasattr(model, "decision_function"):
+        return model.decision_function(measured)
+    return model.predict_proba(measured)[:, 1]
+
+
+def fit_linear(
+    features: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fit a logistic regression on the features of a network, for its last layer.
+
+    How strongly the weights are held down is chosen by cross-validation over groups.
+
+    Parameters
+    ----------
+    features : float array of shape (n, n_features)
+    labels : int array of shape (n,)
+    groups : array of shape (n,)
+    seed : int, default 0
+        Seed of the folds.
+
+    Returns
+    -------
+    weights : float array of shape (n_features, n_outputs)
+        For the features as they come; one output for two classes, else one a class.
+    bias : float array of shape (n_outputs,)
+
+    Raises
+    ------
+    InputError
+        If a class has fewer than two groups.
+    """
+    scaler = StandardScaler().fit(features)
+    search = GridSearchCV(
+        LogisticRegression(class_weight="balanced", tol=1e-3, max_iter=500),
+        {"C": np.logspace(-4, -1, 4)},
+        scoring="neg_log_loss",
+        cv=_inner_folds(labels, groups, seed),
+    )
+    regression = search.fit(scaler.transform(features), labels).best_estimator_
+    weights = regression.coef_.T / scaler.scale_[:, None]
+    return weights, regression.intercept_ - scaler.mean_ @ weights
+
+
+def _inner_folds(
+    labels: np.ndarray, groups: np.ndarray, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Cut training rows into grouped folds, at most four, each with every class."""
+    table = pd.DataFrame({"label": labels, "group": groups})
+    fewest = int(table.groupby("label")["group"].nunique().min())
+    if table["label"].nunique() < 2 or fewest < 2:
+        raise InputError("Each class needs at least 2 groups to learn from; use more subjects.")
+    folds = StratifiedGroupKFold(min(4, fewest), shuffle=True, random_state=seed)
+    return list(folds.split(labels, labels, groups))

@@ -1,0 +1,305 @@
+"""A trained network in the formats of elsewhere: LiteRT for phones, ONNX for any runtime.
+
+A copy that answers otherwise is worse than none, so each is checked against the network
+that it was made of, on cells that the network has not learnt from.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+from leukhelpers import NOTICE, files
+from leukhelpers.backend import keras, quiet_stderr, tf
+from leukhelpers.data.base import Dataset
+from leukhelpers.errors import InputError
+from leukhelpers.evaluation import metrics
+from leukhelpers.experiments import storage
+from leukhelpers.images.preprocessing import build_pixels
+from leukhelpers.models import prepare, registry, training
+from leukhelpers.splits import groups
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMATS = ("litert", "onnx")
+TOLERANCE = 1e-4  # of a probability, of float32 copies
+AUROC_CHANGE = 0.005  # of int8 copies
+SAME_ANSWERS = 0.98  # share of cells that an int8 copy must call as the network does
+CALIBRATION_CELLS = 200
+_CHECKED_CELLS = 500
+
+Ask = Callable[[np.ndarray], np.ndarray]
+
+
+def to_litert(model: keras.Model, calibration: np.ndarray | None = None) -> bytes:
+    """Convert a network to LiteRT, which was called TensorFlow Lite.
+
+    Parameters
+    ----------
+    model : keras.Model
+    calibration : array of shape (n, size, size, 3), optional
+        Training cells, RGB 0 to 255. With them weights and activations become whole
+        numbers of 8 bits, on scales that fit these cells; without them all stays float32.
+
+    Returns
+    -------
+    bytes
+        Takes one picture, float32 of shape (1, size, size, 3), values 0 to 255.
+    """
+    shape = (1, *model.input_shape[1:])
+    with tempfile.TemporaryDirectory() as folder, quiet_stderr(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        archive = keras.export.ExportArchive()
+        archive.track(model)
+        archive.add_endpoint(
+            "serve",
+            lambda pictures: model(pictures, training=False),
+            input_signature=[tf.TensorSpec(shape, tf.float32)],
+        )
+        archive.write_out(folder, verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        if calibration is not None:
+            cells = np.asarray(calibration, np.float32)
+
+            def shown() -> Iterator[list[np.ndarray]]:
+                return ([cell[None]] for cell in cells)
+
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.representative_dataset = shown
+        return converter.convert()
+
+
+def litert(content: bytes, threads: int = 2) -> Ask:
+    """Make a function that answers pictures by a LiteRT model; several threads may call it.
+
+    Parameters
+    ----------
+    content : bytes
+        From :func:`to_litert`.
+    threads : int, default 2
+        Processor cores that one answer may use.
+
+    Returns
+    -------
+    callable
+        Takes pictures of shape (n, size, size, 3); gives what
+        :func:`leukhelpers.models.training.predict` gives.
+
+    Raises
+    ------
+    InputError
+        If the bytes are no such model.
+    """
+    try:
+        with quiet_stderr(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the interpreter announces that it will move
+            model = tf.lite.Interpreter(model_content=content, num_threads=threads)
+            model.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        told = str(error).splitlines()[0]
+        raise InputError(f"The LiteRT model cannot be read ({told}).") from None
+    into, out = model.get_input_details()[0], model.get_output_details()[0]
+    one_at_a_time = threading.Lock()  # an interpreter has one set of activations
+
+    def ask(pictures: np.ndarray) -> np.ndarray:
+        answers = np.zeros((len(pictures), out["shape"][-1]))
+        for row, picture in enumerate(pictures):
+            with one_at_a_time:
+                model.set_tensor(into["index"], np.asarray(picture, np.float32)[None])
+                model.invoke()
+                answers[row] = model.get_tensor(out["index"])[0]
+        return _as_predicted(answers)
+
+    return ask
+
+
+def write_onnx(model: keras.Model, path: Path) -> None:
+    """Convert a network to ONNX; it takes any number of pictures, float32, 0 to 255.
+
+    Raises
+    ------
+    InputError
+        If the packages for it are not installed.
+    """
+    try:
+        import onnx  # noqa: F401
+        import tf2onnx  # noqa: F401
+    except ImportError as error:
+        raise _missing(error) from None
+    with quiet_stderr(), warnings.catch_warnings(), files.whole_file(path) as part:
+        warnings.simplefilter("ignore")
+        model.export(part, format="onnx", verbose=False)
+
+
+def onnx_model(path: Path, threads: int = 2) -> Ask:
+    """Make a function that answers pictures by an ONNX model, as :func:`litert` does."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise _missing(error) from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+
+    def ask(pictures: np.ndarray) -> np.ndarray:
+        return _as_predicted(session.run(None, {name: np.asarray(pictures, np.float32)})[0])
+
+    return ask
+
+
+def export_run(
+    run_folder: Path | str, dataset: Dataset, data: Path, out: Path | str, form: str = "litert"
+) -> dict[str, Any]:
+    """Write a run's network in another format, if it answers as the network does.
+
+    Parameters
+    ----------
+    run_folder : path
+        A finished run of a network.
+    dataset : Dataset
+        Labelled cells. The copies are checked on those of groups that the run has not
+        learnt from; 8-bit numbers are scaled to those that it has, or, where there are
+        none here, to the few training cells that the run keeps.
+    data : path
+        Folder for the caches.
+    out : path
+        Folder for ``model-float32.tflite`` and ``model-int8.tflite``, or ``model.onnx``.
+    form : str
+        ``litert`` or ``onnx``.
+
+    Returns
+    -------
+    dict
+        ``run``, ``cells`` (how many were compared), ``subjects``, ``files``: name →
+        ``bytes``, ``largest_difference`` of a probability, and of two classes ``auroc``
+        and ``auroc_change``; ``synthetic``; ``notice``.
+
+    Raises
+    ------
+    InputError
+        If the run holds no network, the format is not known, no cell is unseen, or a copy
+        answers otherwise; then it is not written. Only of the int8 copy the rest does not
+        suffer: ``refused`` says why there is none.
+    """
+    if form not in FORMATS:
+        raise InputError(f"Format {form!r} is not known; choose {' or '.join(FORMATS)}.")
+    run = storage.read_run(run_folder)
+    name = storage.model_of(run.about)
+    if not registry.is_network(name):
+        raise InputError(
+            f"{run.folder.name} holds {metrics.MODEL_NAMES[name]}, which is no network; "
+            "only networks are exported."
+        )
+    storage.refuse_other_classes(run, dataset)
+    model = registry.load_model(run.folder)
+    size, crop = prepare.picture_size(name, storage.profile_in(run.about))
+    array, table, _ = build_pixels(dataset, data / "cache", size, crop)
+    rows = _spread(np.flatnonzero(storage.unseen(run, dataset, table)), _CHECKED_CELLS)
+    if len(rows) == 0:
+        raise InputError(
+            f"The run {run.folder.name} has learnt from every subject of {dataset.name}; "
+            "name other cells to check the copies on."
+        )
+    wanted, labels = training.predict(model, array, rows), table["label"].to_numpy()[rows]
+    written: dict[str, Any] = {}
+
+    def check(file: str, ask: Ask, exact: bool) -> None:
+        written[file] = _compared(ask(array[rows]), wanted, labels)
+        _refuse_another(file, written[file], exact)
+
+    out = Path(out)
+    if form == "onnx":
+        with tempfile.TemporaryDirectory() as place:
+            made = Path(place) / "model.onnx"
+            write_onnx(model, made)
+            check("model.onnx", onnx_model(made), True)
+            _write(out / "model.onnx", made.read_bytes(), written)
+    else:
+        exact = to_litert(model)
+        check("model-float32.tflite", litert(exact), True)
+        small = to_litert(model, _calibration_cells(run, array, table))
+        _write(out / "model-float32.tflite", exact, written)
+        try:
+            check("model-int8.tflite", litert(small), False)
+            _write(out / "model-int8.tflite", small, written)
+        except InputError as error:  # so few levels do not do for every network
+            written["model-int8.tflite"] |= {"refused": str(error)}
+    return {
+        "run": run.folder.name,
+        "classes": list(storage.classes_of(run.about)),
+        "picture": f"{size}×{size} RGB, 0 to 255",
+        "cells": len(rows),
+        "subjects": int(table["subject"].iloc[rows].nunique()),
+        "groups": len(np.unique(groups.group_ids(table)[rows])),
+        "synthetic": dataset.synthetic,
+        "files": written,
+        "notice": NOTICE,
+    }
+
+
+def _calibration_cells(run: storage.Run, array: np.ndarray, table: pd.DataFrame) -> np.ndarray:
+    parts = storage.read_parts(run.folder)
+    learnt = parts.loc[parts["part"] == "train", "sha256"]
+    rows = np.flatnonzero(table["sha256"].isin(learnt))
+    if len(rows) == 0:
+        return np.load(run.folder / "background.npy")
+    return array[_spread(rows, CALIBRATION_CELLS)]
+
+
+def _spread(rows: np.ndarray, at_most: int) -> np.ndarray:
+    """Pick so many rows, evenly spread."""
+    return rows[np.linspace(0, len(rows) - 1, min(len(rows), at_most)).round().astype(int)]
+
+
+def _compared(found: np.ndarray, wanted: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "largest_difference": float(np.abs(found - wanted).max()),
+        "same_answers": float(np.mean(_called(found) == _called(wanted))),
+    }
+    if not np.isfinite(found).all():
+        return told  # and is refused for it
+    if wanted.ndim == 1 and len(np.unique(labels)) == 2:
+        before, after = (roc_auc_score(labels, answers) for answers in (wanted, found))
+        told |= {"auroc": float(after), "auroc_change": float(after - before)}
+    return told
+
+
+def _called(answers: np.ndarray) -> np.ndarray:
+    return answers >= 0.5 if answers.ndim == 1 else answers.argmax(axis=1)
+
+
+def _refuse_another(file: str, told: dict[str, Any], exact: bool) -> None:
+    """Refuse a copy that is not the network that it was made of."""
+    difference, change = told["largest_difference"], abs(told.get("auroc_change", 0.0))
+    # A difference that is no number is as wrong as a large one.
+    if not difference <= (TOLERANCE if exact else 1):
+        raise InputError(f"{file} answers otherwise than the network, by up to {difference:.2g}.")
+    ranked = "auroc_change" in told  # or there is nothing to rank, and answers are compared
+    if not exact and not ranked and not told["same_answers"] >= SAME_ANSWERS:
+        share = 1 - told["same_answers"]
+        raise InputError(f"{file} answers {share:.0%} of the cells otherwise than the network.")
+    if not exact and change > AUROC_CHANGE:
+        raise InputError(f"{file} ranks cells otherwise: its AUROC differs by {change:.3f}.")
+
+
+def _write(path: Path, content: bytes, written: dict[str, Any]) -> None:
+    with files.whole_file(path) as part:
+        part.write_bytes(content)
+    written[path.name] = {"bytes": len(content), **written[path.name]}
+
+
+def _as_predicted(answers: np.ndarray) -> np.ndarray:
+    return (answers[:, 0] if answers.shape[1] == 1 else answers).astype(float)
+
+
+def _missing(error: ImportError) -> InputError:
+    return InputError(f"ONNX needs the package {error.name}: pip install 'leukhelpers[export]'.")

@@ -1,0 +1,350 @@
+"""From the bytes of a picture file to an answer, or to the reason why there is none.
+
+One way for all: ``leuk predict``, the web page, and lesson 09. A picture is decoded within
+limits, cut as the model was trained on, compared with known cells, and only then answered;
+near the operating point the answer is left open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from leukhelpers import NOTICE, files
+from leukhelpers.data.pictures import decode_image
+from leukhelpers.data.schema import CLASS_NAMES
+from leukhelpers.errors import InputError
+from leukhelpers.evaluation import calibration, decisions
+from leukhelpers.experiments import storage
+from leukhelpers.images.preprocessing import crop_and_resize
+from leukhelpers.models import ood, prepare, registry
+
+MAX_BYTES = 20_000_000
+MAX_SIDE = 4096  # pixels; the square around a cell is never larger than that squared
+WORDS = {"HEM": "Healthy", "ALL": "Leukemic"}
+NEAR = "too close to the operating point to call"
+STRANGE = "not a cell like those that the model learnt from"
+_COPY = 1  # a change of the code that makes the quick copy must change this number
+
+
+class Rule(NamedTuple):
+    """How a probability becomes an answer; all of it chosen on validation cells.
+
+    Attributes
+    ----------
+    temperature : float
+        By which logits are divided, see :mod:`leukhelpers.evaluation.calibration`.
+    threshold : float
+        The operating point: from this probability of the model on, a cell is called ALL.
+    least : dict of str to float, or None
+        How probable each class must be to be named, see
+        :func:`leukhelpers.evaluation.decisions.sets`.
+    chosen_on : int
+        Number of validation cells; 0 if there were none to choose on.
+    """
+
+    temperature: float = 1.0
+    threshold: float = 0.5
+    least: Mapping[str, float] | None = None
+    chosen_on: int = 0
+
+    @property
+    def borders(self) -> tuple[float, float]:
+        """Between which probabilities of the model no answer is given."""
+        if self.least is None:
+            return self.threshold, self.threshold
+        borders = (1 - self.least["HEM"], self.least["ALL"], self.threshold)
+        return min(borders), max(borders)
+
+    def called(self, probability: float) -> int | None:
+        """Give the number of the class, or None where both are named, or neither, or the other."""
+        called = int(probability >= self.threshold)
+        if self.least is not None:
+            named = decisions.sets([probability], self.least)[0]
+            if named.sum() != 1 or not named[called]:
+                return None
+        return called
+
+
+class Served(NamedTuple):
+    """A run that is ready to answer; from :func:`load`."""
+
+    run: storage.Run
+    name: str
+    size: int
+    crop: int
+    classes: tuple[str, ...]
+    rule: Rule
+    known: dict[str, Any]
+    notice: str
+    ask: Callable[[np.ndarray], np.ndarray]
+
+
+def load(
+    run_folder: Path | str,
+    cache: Path | None = None,
+    ask: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> Served:
+    """Make a run ready to answer.
+
+    A network answers through its LiteRT copy, which takes a small part of the time of
+    ``model.predict``. The copy is made here and checked: a run may come from elsewhere, and
+    what it brings is loaded in Keras' safe mode only.
+
+    Parameters
+    ----------
+    run_folder : path
+        A finished run.
+    cache : path, optional
+        Folder that keeps the copy for the next time, for nobody else to write into.
+    ask : callable, optional
+        Pictures → answers of the run's model, where that is loaded already; then no copy is
+        made.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no finished run, or one without what is needed to know strangers.
+    """
+    run = storage.read_run(run_folder)
+    profile, name = storage.profile_in(run.about), storage.model_of(run.about)
+    if not (run.folder / "familiar.json").is_file():
+        raise InputError(
+            f"The run in {run.folder} has no familiar.json, by which cells are told from other "
+            "pictures; train it again."
+        )
+    size, crop = prepare.picture_size(name, profile)
+    served = Served(
+        run,
+        name,
+        size,
+        crop,
+        storage.classes_of(run.about),
+        _rule(run, name),
+        _known(run.folder),
+        " ".join([NOTICE, *run.about.get("cautions", [])]),
+        ask or _quick(run, name, profile, cache),
+    )
+    served.ask(_background(run)[:1])  # the first answer is the slowest
+    return served
+
+
+def _background(run: storage.Run) -> np.ndarray:
+    try:
+        return np.load(run.folder / "background.npy")
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"The run in {run.folder} is damaged ({error}).") from None
+
+
+def _known(folder: Path) -> dict[str, Any]:
+    try:
+        known = files.read_json(folder / "familiar.json")
+        arrays = {key: np.array(known[key], float) for key in ("mean", "spread", "precision")}
+        limit = float(known["limit"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"The run in {folder} is damaged ({error}); train it again.") from None
+    n = len(ood.describe(np.zeros((1, 8, 8, 3), np.uint8))[0])
+    if [values.shape for values in arrays.values()] != [(n,), (n,), (n, n)]:
+        raise InputError(
+            f"familiar.json of the run in {folder} is of another version; train it again."
+        )
+    if not (all(np.isfinite(values).all() for values in arrays.values()) and 0 < limit < np.inf):
+        raise InputError(f"familiar.json of the run in {folder} is damaged; train it again.")
+    return {**arrays, "limit": limit}
+
+
+def _rule(run: storage.Run, name: str) -> Rule:
+    """Choose temperature, operating point and where to be silent, on validation cells."""
+    kept = storage.read_validation(run.folder)
+    if kept is None or len(storage.classes_of(run.about)) > 2 or kept["label"].nunique() < 2:
+        return Rule()
+    labels, scores = kept["label"], kept[storage.columns_of_run(name)[name]]
+    threshold = calibration.choose_threshold(labels, scores)
+    least = decisions.fit_sets(labels, scores)
+    temperature = calibration.fit_temperature(labels, scores)
+    return Rule(temperature, threshold, least, len(kept))
+
+
+def _quick(
+    run: storage.Run, name: str, profile: prepare.Profile, cache: Path | None
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Give the quickest way to ask a run's model."""
+    if not registry.is_network(name):
+        learnt = registry.load(run.folder, name)
+        return lambda pictures: registry.answer_pictures(learnt, pictures, profile)
+    from leukhelpers.models import training
+    from leukhelpers.serving import export
+
+    file = run.folder / "model.keras"
+    try:
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()[:20]
+    except OSError as error:
+        raise InputError(f"The network in {run.folder} cannot be loaded ({error}).") from None
+    copy = None if cache is None else cache / f"quick-{digest}-{_COPY}.tflite"
+    if copy is not None and copy.is_file():
+        with contextlib.suppress(InputError):  # a damaged copy is made anew
+            return export.litert(copy.read_bytes())
+    model = registry.load_model(run.folder)
+    content = export.to_litert(model)
+    ask = export.litert(content)
+    some = _background(run)
+    if not np.abs(ask(some) - training.predict(model, some)).max() <= export.TOLERANCE:
+        raise InputError(f"The LiteRT copy of {run.folder.name} answers otherwise than the run.")
+    if copy is not None:
+        with files.whole_file(copy) as part:
+            part.write_bytes(content)
+    return ask
+
+
+def cut(served: Served, content: bytes) -> np.ndarray:
+    """Decode a picture file within the limits, and cut it as the model was trained on.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, shape (size, size, 3).
+
+    Raises
+    ------
+    InputError
+        If the file is too large, damaged, no picture, or black; see
+        :func:`leukhelpers.data.pictures.decode_image`.
+    """
+    if len(content) > MAX_BYTES:
+        raise InputError("the file is too large")
+    picture = crop_and_resize(decode_image(content, MAX_SIDE), served.size, served.crop)
+    if not picture.any():
+        raise InputError("the picture is black where the cell should be")
+    return picture
+
+
+def answer(served: Served, content: bytes) -> dict[str, Any]:
+    """Answer one picture file.
+
+    Parameters
+    ----------
+    served : Served
+    content : bytes
+        The file.
+
+    Returns
+    -------
+    dict
+        Can be written as JSON. ``answer``: the name of a class, or None; ``why``: why there
+        is no answer, or None; ``distance``: from the known cells, above 1 the picture is
+        refused and what follows is None; ``probability_all``: calibrated, if the run tells
+        ALL from another class; ``uncalibrated``: as the model gave it; ``operating_point``:
+        calibrated, too; ``probabilities``: class → probability, if the classes are not HEM
+        and ALL; ``milliseconds``; ``notice``.
+
+    Raises
+    ------
+    InputError
+        If there is no picture to answer, see :func:`cut`.
+    """
+    return look(served, content)[0]
+
+
+def look(served: Served, content: bytes) -> tuple[dict[str, Any], np.ndarray]:
+    """Answer one picture file, and give what the model saw of it; see :func:`answer`."""
+    start = time.perf_counter()
+    picture = cut(served, content)
+    told = answer_picture(served, picture)
+    told["milliseconds"] = round(1000 * (time.perf_counter() - start), 2)
+    return {**told, "notice": served.notice}, picture
+
+
+def answer_picture(served: Served, picture: np.ndarray) -> dict[str, Any]:
+    """Answer a picture that is cut already; see :func:`answer`."""
+    distance = float(ood.distance(served.known, picture[None])[0]) / served.known["limit"]
+    told: dict[str, Any] = {"answer": None, "why": None, "distance": round(distance, 4)}
+    if len(served.classes) == 2:
+        told["probability_all"] = None
+        told["operating_point"] = round(calibrated(served.rule, served.rule.threshold), 6)
+    if not distance <= 1:
+        return told | {"why": STRANGE}
+    raw = served.ask(picture[None])[0]
+    if len(served.classes) > 2:
+        told["answer"] = served.classes[int(np.argmax(raw))]
+        of_each = [float(share) for share in raw]
+    else:
+        cooled = calibrated(served.rule, float(raw))
+        of_each = [1 - cooled, cooled]
+        called = served.rule.called(float(raw))
+        if called is None:
+            told["why"] = NEAR
+        else:
+            told["answer"] = served.classes[called]
+        told["probability_all"] = round(cooled, 6)
+        told["uncalibrated"] = round(float(raw), 6)
+    if served.classes != CLASS_NAMES:
+        rounded = [round(share, 6) for share in of_each]
+        told["probabilities"] = dict(zip(served.classes, rounded, strict=True))
+    if served.classes[1:] != CLASS_NAMES[1:]:
+        told.pop("probability_all", None)
+    return told
+
+
+def calibrated(rule: Rule, probability: float) -> float:
+    """Turn a probability of the model into a calibrated one."""
+    return float(calibration.cool(np.array([probability]), rule.temperature)[0])
+
+
+def answer_files(served: Served, paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """Answer picture files: for each what :func:`answer` gives, or ``error``.
+
+    Returns
+    -------
+    list of dict
+        ``file`` first.
+    """
+    return [{"file": str(path), **_answer_file(served, path)} for path in paths]
+
+
+def _answer_file(served: Served, path: Path) -> dict[str, Any]:
+    try:
+        with Path(path).open("rb") as file:  # no more is read than is needed to refuse it
+            return answer(served, file.read(MAX_BYTES + 1))
+    except OSError as error:
+        return {"error": error.strerror or str(error)}
+    except InputError as error:
+        return {"error": str(error)}
+
+
+_ONE_AT_A_TIME = threading.Lock()
+
+
+def overlay(served: Served, picture: np.ndarray, model: Any) -> np.ndarray | None:
+    """Lay over a cell what in it speaks for the second class, by Grad-CAM.
+
+    Parameters
+    ----------
+    served : Served
+    picture : uint8 array of shape (size, size, 3)
+        From :func:`cut`.
+    model : keras.Model
+        The run's network, from :func:`leukhelpers.models.registry.load_model`.
+
+    Returns
+    -------
+    uint8 array of shape (size, size, 3), or None
+        None where nothing speaks for it.
+    """
+    import matplotlib
+
+    from leukhelpers.explain import attribution
+
+    with _ONE_AT_A_TIME:
+        heat = attribution.grad_cam(model, picture[None].astype(np.float32))[0]
+    if not heat.max() > 0:
+        return None
+    shade = heat[..., None] / heat.max()
+    coloured = 255 * matplotlib.colormaps["viridis"](shade[..., 0])[..., :3]
+    return (picture * (1 - 0.6 * shade) + coloured * 0.6 * shade).astype(np.uint8)

@@ -1,0 +1,1 @@
+"""Groups of subjects, near-duplicates, and splits that keep groups apart."""

@@ -1,0 +1,397 @@
+"""Groups that belong together, and splits that keep them so.
+
+A model that has seen other cells of the same patient recognises the patient, not
+the disease. Two subjects that share an image are, for this purpose, one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from leukhelpers.data.cnmc import PARTS
+from leukhelpers.data.schema import CLASS_NAMES
+from leukhelpers.errors import InputError
+
+TEST_SETS = PARTS[1:]
+
+# StratifiedGroupKFold weighs one group after the other: some seconds for so many.
+_MANY_GROUPS = 10_000
+# The list of pairs grows with the square: of 3,000 equal files there are 4.5 million.
+_MANY_PAIRS = 1_000_000
+_MANY_NAMES = 20
+
+
+class SharedGroupError(InputError):
+    """A split would put cells of one group on two sides."""
+
+
+def group_ids(table: pd.DataFrame) -> np.ndarray:
+    """Join the subjects that share an image.
+
+    Subjects and pictures are the two sides of a graph, each cell an edge; a group is
+    one of its connected components.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A cell table; ``subject`` and ``sha256`` are read.
+
+    Returns
+    -------
+    numpy.ndarray of str, shape (n_cells,)
+        The subject itself, or the joined subjects with ``+`` between (``20+21``), at most
+        20 by name (``1+2+…+and 80 more``).
+    """
+    subject_of_cell, subjects = pd.factorize(table["subject"])
+    picture_of_cell, pictures = pd.factorize(table["sha256"])
+    n_nodes = len(subjects) + len(pictures)
+    edges = coo_array(
+        (np.ones(len(table)), (subject_of_cell, len(subjects) + picture_of_cell)),
+        shape=(n_nodes, n_nodes),
+    )
+    component = connected_components(edges, directed=False)[1][: len(subjects)]
+    names = np.array([str(subject) for subject in subjects], dtype=object)
+    joined = np.bincount(component)[component] > 1
+    members: dict[int, list[str]] = {}
+    for subject, number in sorted(
+        zip(names[joined], component[joined], strict=True), key=_by_number
+    ):
+        members.setdefault(number, []).append(subject)
+    named = {number: _group_name(subjects) for number, subjects in members.items()}
+    names[joined] = [named[number] for number in component[joined]]
+    return names[subject_of_cell].astype(str)
+
+
+def _group_name(subjects: list[str]) -> str:
+    """Name a group; the first subject makes it unique, and long names fill the memory."""
+    rest = subjects[_MANY_NAMES:]
+    return "+".join([*subjects[:_MANY_NAMES], *([f"and {len(rest)} more"] if rest else [])])
+
+
+def _by_number(pair: tuple[str, int]) -> tuple[int, str]:
+    """Sort subjects as people do: 8 before 11, 75 before H3."""
+    subject, _ = pair
+    return (len(subject), subject)
+
+
+def shared_pictures(table: pd.DataFrame) -> pd.DataFrame:
+    """List every pair of cells that have exactly the same pixels.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``cell_a, subject_a, fold_a, cell_b, subject_b, fold_b``, a row a pair.
+
+    Raises
+    ------
+    InputError
+        If there are more than a million pairs, that is, if one picture stands there
+        thousands of times; :func:`duplicate_pairs` counts any number.
+    """
+    if duplicate_pairs(table) > _MANY_PAIRS:
+        times = table["sha256"].value_counts()
+        example = table.loc[(table["sha256"] == times.index[0]).idxmax(), "cell_id"]
+        raise InputError(
+            f"The picture of {example} stands in {times.iloc[0]} files, too many to list in "
+            "pairs; remove the copies, or replace the file if it is empty."
+        )
+    columns = ["cell_id", "subject", "fold", "sha256"]
+    again = table.loc[table["sha256"].duplicated(keep=False), columns].assign(
+        row=lambda rows: rows.index
+    )
+    pairs = again.merge(again, on="sha256", suffixes=("_a", "_b"))
+    pairs = pairs[pairs["row_a"] < pairs["row_b"]].reset_index(drop=True)
+    pairs = pairs.rename(columns={"cell_id_a": "cell_a", "cell_id_b": "cell_b"})
+    return pairs[["cell_a", "subject_a", "fold_a", "cell_b", "subject_b", "fold_b"]]
+
+
+def duplicate_pairs(table: pd.DataFrame) -> int:
+    """Count the pairs of cells that have exactly the same pixels, without listing them."""
+    times = table["sha256"].value_counts().to_numpy(dtype=np.int64)
+    return int((times * (times - 1) // 2).sum())
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows to learn from, to choose with, and to be judged on.
+
+    Building one in which a group stands on two sides raises
+    :class:`SharedGroupError`. There is no way round it.
+
+    Attributes
+    ----------
+    groups : numpy.ndarray of str, shape (n_cells,)
+        The group of every row of the table.
+    train, validation, test : numpy.ndarray of int
+        Row numbers.
+    """
+
+    groups: np.ndarray
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+    def __post_init__(self) -> None:
+        sides = {"train": self.train, "validation": self.validation, "test": self.test}
+        number, names = pd.factorize(self.groups)
+        held = {side: np.isin(np.arange(len(names)), number[rows]) for side, rows in sides.items()}
+        for one, other in combinations(sides, 2):
+            shared = np.sort(names[held[one] & held[other]])
+            if len(shared):
+                raise SharedGroupError(
+                    f"{one} and {other} share the group(s) {', '.join(shared[:8])}"
+                    f"{' …' if len(shared) > 8 else ''}; keep each group on one side."
+                )
+
+
+def grouped_folds(table: pd.DataFrame, n_splits: int = 4, seed: int = 0) -> Iterator[Split]:
+    """Cut the table into folds by group, cells and classes in proportion.
+
+    Scikit-learn's ``StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)``
+    gives the test rows of each fold. It balances the folds by their cells, and so
+    leaves little to chance: another seed often gives the same folds. For folds that
+    differ from seed to seed see :func:`random_folds`. More than 10,000 groups are dealt
+    as there, for so many even out by themselves, and the balancing would take minutes; and
+    so are those of which a fold would lack a class, as happens where scikit-learn is older
+    (1.6.1, as on Colab, loses the balance when it shuffles).
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A labelled cell table, of two classes or more. A group that holds several
+        classes, because they share a picture, counts for the one of most of its cells.
+    n_splits : int
+        Number of folds, at least 2.
+    seed : int
+        Seed of the shuffles.
+
+    Yields
+    ------
+    Split
+        A quarter of the groups that are not tested is kept for validation, that is,
+        for early stopping and the operating point.
+
+    Raises
+    ------
+    InputError
+        If a cell has no label or belongs to a published test set, or a class has too
+        few groups for each part to hold every class.
+    """
+    cells = _labelled_groups(table, n_splits)
+    everything = np.arange(len(table))
+    if len(cells.class_of_group) > _MANY_GROUPS:
+        folds = _deal(cells, everything, n_splits, seed)
+    else:
+        balanced = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
+        found = list(balanced.split(everything, cells.labels, cells.number))
+        whole = all(len(np.unique(cells.labels[test])) == cells.n_classes for _, test in found)
+        folds = iter(found) if whole else _deal(cells, everything, n_splits, seed)
+    for rest, test in folds:
+        yield _with_validation(cells, rest, test, seed)
+
+
+def random_folds(table: pd.DataFrame, n_splits: int = 4, seed: int = 0) -> Iterator[Split]:
+    """Deal the groups of each class to folds at random; another seed, other folds.
+
+    Each fold has as many groups of each class as the others, give or take one, but
+    not as many cells. Parameters, yields and errors are those of
+    :func:`grouped_folds`.
+    """
+    cells = _labelled_groups(table, n_splits)
+    for rest, test in _deal(cells, np.arange(len(table)), n_splits, seed):
+        yield _with_validation(cells, rest, test, seed)
+
+
+def official_folds(table: pd.DataFrame, seed: int = 0) -> Iterator[Split]:
+    """Test on each published fold in turn, once no group lies in two of them.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A labelled cell table with published folds, such as C-NMC's training part.
+    seed : int
+        Seed of the choice of the validation groups.
+
+    Yields
+    ------
+    Split
+        A split a fold, in the order of their names: the test rows are that fold's as
+        :func:`joined_fold` has them, a quarter of the other groups is for validation.
+
+    Raises
+    ------
+    InputError
+        If the table has no published folds or only one, before the joins or after,
+        and as :func:`grouped_folds` does.
+    """
+    cells = _labelled_groups(table, 2)
+    fold = joined_fold(table)
+    names = np.unique(fold)
+    if len(names) < 2:
+        raise InputError("Joined, all groups lie in one fold; use grouped folds instead.")
+    for name in names:
+        rest, test = np.flatnonzero(fold != name), np.flatnonzero(fold == name)
+        yield _with_validation(cells, rest, test, seed)
+
+
+def joined_fold(table: pd.DataFrame) -> np.ndarray:
+    """Give each cell its published fold, after whole groups were moved into one.
+
+    A group that lies in several folds moves into the one that holds most of its
+    cells, and between equals into the first.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A cell table; ``subject``, ``sha256`` and ``fold`` are read.
+
+    Returns
+    -------
+    numpy.ndarray of str, shape (n_cells,)
+
+    Raises
+    ------
+    InputError
+        If the table has no published folds or only one, or holds cells of a test set.
+    """
+    _refuse_test_sets(table)
+    fold = table["fold"].astype(str).to_numpy()
+    if len(np.unique(fold)) < 2 or (fold == "").any():
+        raise InputError("This data set has no published folds; use grouped folds instead.")
+    names, fold_number = np.unique(fold, return_inverse=True)
+    cells = pd.DataFrame({"group": pd.factorize(group_ids(table))[0], "fold": fold_number})
+    held = cells.value_counts(sort=False).rename("cells").reset_index()
+    held = held.sort_values(["cells", "fold"], ascending=[False, True])
+    chosen = held.drop_duplicates("group").set_index("group")["fold"].sort_index().to_numpy()
+    return names[chosen[cells["group"]]]
+
+
+def holdout_split(table: pd.DataFrame, seed: int = 0) -> Split:
+    """Keep a quarter of the groups for the end: the first of four random folds."""
+    return next(random_folds(table, n_splits=4, seed=seed))
+
+
+def everything_split(table: pd.DataFrame, seed: int = 0) -> Split:
+    """Learn from all groups: a quarter of them to validate with, none held out."""
+    cells = _labelled_groups(table, 2)
+    train, validation = next(_deal(cells, np.arange(len(table)), 4, seed))
+    return Split(cells.groups, train, validation, np.zeros(0, dtype=int))
+
+
+def practice_split(table: pd.DataFrame, split: Split, seed: int = 0) -> Split:
+    """Make a split for trying things: judged on the validation groups, test groups closed.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        The cell table that `split` was made of.
+    split : Split
+        Its validation rows become the test rows; its test rows are in no part.
+    seed : int
+        Seed of the choice of other validation groups, out of the training rows.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    InputError
+        If a class has fewer than two groups in the training rows.
+    """
+    cells = _labelled_groups(table, 2)
+    train, validation = next(_deal(cells, split.train, 4, seed))
+    return Split(split.groups, train, validation, split.validation)
+
+
+def pretend_images_are_subjects(table: pd.DataFrame) -> pd.DataFrame:
+    """Tell the lie that a random split by image tells: every cell is its own patient.
+
+    For demonstrations only. The table that comes back makes :func:`grouped_folds`
+    split by image, and so shows what the leak through shared patients is worth.
+    """
+    return table.assign(subject=table["cell_id"], sha256=table["cell_id"])
+
+
+class _Labelled(NamedTuple):
+    """Labels and groups of a table's rows, and the one class of each group."""
+
+    labels: np.ndarray
+    groups: np.ndarray
+    number: np.ndarray  # of each row's group, in the order of the names
+    class_of_group: np.ndarray
+    n_classes: int
+
+
+def _labelled_groups(table: pd.DataFrame, n_splits: int) -> _Labelled:
+    """Read labels and groups, and refuse more folds than a class has groups."""
+    if n_splits < 2:
+        raise InputError("At least 2 folds are needed.")
+    _refuse_test_sets(table)
+    if not (table["label"] >= 0).all():
+        raise InputError("Cells without a label cannot be split; leave them out.")
+    labels, groups = table["label"].to_numpy(dtype=int), group_ids(table)
+    names, number = np.unique(groups, return_inverse=True)
+    n_classes = max(2, labels.max(initial=0) + 1)
+    cells_of = np.bincount(number * n_classes + labels, minlength=len(names) * n_classes)
+    class_of_group = cells_of.reshape(-1, n_classes).argmax(axis=1)
+    for label, count in enumerate(np.bincount(class_of_group, minlength=n_classes)):
+        if count < n_splits:
+            raise InputError(
+                f"{n_splits} folds need at least {n_splits} groups of "
+                f"{_class_name(label, n_classes)}; there are {count}."
+            )
+    return _Labelled(labels, groups, number, class_of_group, n_classes)
+
+
+def _refuse_test_sets(table: pd.DataFrame) -> None:
+    """Keep the published test sets out of every split that is learnt from."""
+    for name in TEST_SETS:
+        count = int((table["fold"] == name).sum())
+        if count:
+            raise InputError(
+                f"{count} cells belong to the {name} test set; a test set is neither for "
+                "learning nor for tuning, so leave it out and evaluate on it at the end."
+            )
+
+
+def _class_name(label: int, n_classes: int) -> str:
+    """Name a class in a sentence; more than two have names that are not known here."""
+    return CLASS_NAMES[label] if n_classes == len(CLASS_NAMES) else f"class {label}"
+
+
+def _with_validation(cells: _Labelled, rest: np.ndarray, test: np.ndarray, seed: int) -> Split:
+    """Take a quarter of the remaining groups for validation."""
+    train, validation = next(_deal(cells, rest, 4, seed))
+    for part, rows in (("train", train), ("validation", validation), ("test", test)):
+        counts = np.bincount(cells.labels[rows], minlength=cells.n_classes)
+        if not counts.all():
+            lacking = _class_name(int(counts.argmin()), cells.n_classes)
+            raise InputError(
+                f"The {part} part would lack {lacking}; use more subjects or fewer folds."
+            )
+    return Split(cells.groups, train, validation, test)
+
+
+def _deal(
+    cells: _Labelled, rows: np.ndarray, n_splits: int, seed: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Deal the groups of some rows to folds, class by class; yield the others, the fold."""
+    numbers = np.unique(cells.number[rows])
+    classes = cells.class_of_group[numbers]
+    n_dealt = min(n_splits, *np.bincount(classes, minlength=cells.n_classes))
+    if n_dealt < 2:
+        raise InputError("Each class needs at least 2 groups outside the test part; use more.")
+    folds = StratifiedKFold(n_dealt, shuffle=True, random_state=seed)
+    for _, dealt in folds.split(numbers, classes):
+        inside = np.isin(cells.number[rows], numbers[dealt])
+        yield rows[~inside], rows[inside]

@@ -1,0 +1,198 @@
+"""What a data set holds: the counts that ``leuk data info`` and the lessons tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from leukhelpers.data import cards
+from leukhelpers.data.base import Dataset, set_aside_frame
+from leukhelpers.data.cnmc import (
+    FOLDERS,
+    LABELS,
+    PARTS,
+    find_root,
+    labels_without_picture,
+    read_labels,
+)
+from leukhelpers.data.schema import CLASS_NAMES, COLUMNS, UNLABELLED
+from leukhelpers.datasets import existing_place, load_dataset
+from leukhelpers.errors import InputError
+from leukhelpers.images.preprocessing import build_pixels
+from leukhelpers.splits import groups
+from leukhelpers.splits import near_duplicates as similar
+
+_SHOWN = 5  # of the names of missing pictures
+
+
+def count(table: pd.DataFrame, classes: Sequence[str] = CLASS_NAMES) -> dict[str, Any]:
+    """Count a cell table.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A cell table; it may be empty.
+    classes : sequence of str
+        The name of each label.
+
+    Returns
+    -------
+    dict
+        ``images``, ``subjects``, ``groups``, ``classes`` (by name: images), ``folds`` (by
+        name: images), ``duplicate_pairs`` (pairs of cells with the same pixels) and
+        ``shared_groups`` (groups of more than one subject).
+    """
+    labelled = table[table["label"] != UNLABELLED]
+    ids = np.unique(groups.group_ids(labelled)) if len(labelled) else np.array([], dtype=str)
+    joined = [str(name) for name in ids if "+" in str(name)]
+    return {
+        "images": len(table),
+        "subjects": int(labelled["subject"].nunique()),
+        "groups": len(ids),
+        "classes": {
+            name: int((table["label"] == label).sum()) for label, name in _in_order(classes)
+        },
+        "folds": {
+            str(fold): int(n)
+            for fold, n in table["fold"].value_counts().sort_index().items()
+            if str(fold)  # cells of one's own have none
+        },
+        "duplicate_pairs": groups.duplicate_pairs(table),
+        "shared_groups": joined,
+    }
+
+
+def _in_order(classes: Sequence[str]) -> list[tuple[int, str]]:
+    """Give each class its number; ALL stands before HEM, as in the challenge's own tables."""
+    numbered = list(enumerate(classes))
+    return numbered[::-1] if tuple(classes) == CLASS_NAMES else numbered
+
+
+def subject_images(
+    table: pd.DataFrame, classes: Sequence[str] = CLASS_NAMES
+) -> dict[str, dict[str, int]]:
+    """Count the images of each subject, by class: ``{"ALL": {"11": 92, …}, "HEM": {…}}``."""
+    counted: dict[str, dict[str, int]] = {}
+    for label, name in _in_order(classes):
+        sizes = table.loc[table["label"] == label, "subject"].value_counts()
+        in_order = sorted(sizes.index, key=lambda subject: (len(subject), subject))  # 8 before 11
+        counted[name] = {str(subject): int(sizes[subject]) for subject in in_order}
+    return counted
+
+
+def inspect(found: Dataset, data: Path, size: int, crop: int) -> dict[str, Any]:
+    """Count a data set's training cells, and the test parts beside them.
+
+    Parameters
+    ----------
+    found : Dataset
+        The training cells; without any (:func:`only_test_parts`) their counts are 0.
+    data : path
+        Folder of downloads and caches.
+    size, crop : int
+        Of the small pictures that are compared to find near-duplicates.
+
+    Returns
+    -------
+    dict
+        ``dataset``, ``synthetic``, ``cautions``, the counts of :func:`count`,
+        ``subject_images`` (see there), ``set_aside`` (a list of ``path`` and ``reason``),
+        those of :func:`near_duplicates` (None without training cells), ``card`` (the data
+        card, or None), and ``parts``: for each test part that is there its counts,
+        ``subject_images`` and ``set_aside``, or the ``problem`` that keeps it from being
+        read. The preliminary part also has ``labels``: the rows of its CSV by class, and
+        those without a picture.
+    """
+    return {
+        "dataset": found.name,
+        "synthetic": found.synthetic,
+        "cautions": list(found.cautions),
+        **_told(found),
+        "near_duplicates": near_duplicates(found, data, size, crop) if len(found.table) else None,
+        "parts": _test_parts(found, data),
+        "card": cards.card_of(found),
+    }
+
+
+def near_duplicates(found: Dataset, data: Path, size: int, crop: int) -> dict[str, Any]:
+    """Count the pairs of cells that look alike without being equal.
+
+    Returns
+    -------
+    dict
+        ``pairs``; how many of them are ``of_two_subjects`` and ``in_two_folds``; and
+        ``closest``, the first few, each with its two cells and their distance. Or the
+        ``problem`` that keeps them from being told.
+    """
+    try:
+        pixels = build_pixels(found, data / "cache", size, crop)
+        pairs = similar.near_duplicates(pixels.array, pixels.table)
+    except InputError as error:  # all else can be told all the same
+        return {"problem": str(error)}
+    columns = ["cell_a", "cell_b", "distance"]
+    return {
+        "pairs": len(pairs),
+        "of_two_subjects": int((pairs["subject_a"] != pairs["subject_b"]).sum()),
+        "in_two_folds": int((pairs["fold_a"] != pairs["fold_b"]).sum()),
+        "closest": pairs[columns].head(_SHOWN).to_dict("records"),
+    }
+
+
+def _told(found: Dataset) -> dict[str, Any]:
+    """Tell the counts of one part."""
+    return {
+        **count(found.table, found.classes),
+        "subject_images": subject_images(found.table, found.classes),
+        "set_aside": found.set_aside.to_dict("records"),
+    }
+
+
+def only_test_parts(dataset: str, data: Path) -> Dataset | None:
+    """Stand in for the training cells of a C-NMC tree that has none, else None."""
+    if dataset == "twin":
+        return None
+    place = data / "cnmc" if dataset == "cnmc" else existing_place(dataset)
+    root = find_root(place)
+    if root is None:
+        return None
+    training, *tests = [any((root / FOLDERS[part]).rglob("*.*")) for part in PARTS]
+    if training or not any(tests):
+        return None
+    none = pd.DataFrame({column: pd.Series(dtype=object) for column in COLUMNS})
+    name = "cnmc" if dataset == "cnmc" else root.name
+    return Dataset(name, root, none.astype({"label": int}), set_aside_frame([]))
+
+
+def _test_parts(found: Dataset, data: Path) -> dict[str, dict[str, Any]]:
+    """Open the test parts that lie beside the training cells; only their counts are told."""
+    parts: dict[str, dict[str, Any]] = {}
+    for part in PARTS[1:]:
+        if not (found.root / FOLDERS[part]).is_dir():
+            continue
+        try:
+            other = load_dataset(found.root, data, parts=(part,))
+            parts[part] = _told(other)
+            if part == "preliminary":
+                parts[part]["labels"] = _labels(found.root)
+        except InputError as error:  # the training cells can be used all the same
+            parts[part] = {"problem": str(error)}
+    return parts
+
+
+def _labels(root: Path) -> dict[str, Any]:
+    """Count the rows of the preliminary CSV; a row without a picture is no fault."""
+    labels = read_labels(root / LABELS)
+    missing = labels_without_picture(root, labels)
+    rows = labels["label"].value_counts()
+    return {
+        "rows": len(labels),
+        "classes": {
+            name: int(rows.get(label, 0)) for label, name in reversed(list(enumerate(CLASS_NAMES)))
+        },
+        "missing_pictures": len(missing),
+        "first_missing": missing[:_SHOWN],
+    }

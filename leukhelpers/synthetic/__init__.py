@@ -1,0 +1,1 @@
+"""Draw a synthetic dataset with the layout of C-NMC."""
