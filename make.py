@@ -46,17 +46,17 @@ NBVAL = ["pytest", "--nbval-lax", "--nbval-cell-timeout=600", "-q"]
 TRAINS = "notebooks/05_cnn_training.ipynb"  # later lessons read the network that it trains
 SITE = [
     ["sphinx", "--fail-on-warning", "--keep-going", "-q", "-c", "docs", ".", "site"],
-    ["lessons.links", "site"],
+    ["tools.links", "site"],
 ]
 TASKS = {
     "install": [],
     "course": [["leukhelpers.cli", "run"]],
     "app": [["leukhelpers.cli", "app", "--browser"]],
-    "lessons": [["lessons.build"], ["lessons.schedule"]],
-    "slides": [["lessons.slides"]],
-    "colab": [["lessons.colab"]],
-    "bundle": [["lessons.bundle"]],
-    "badges": [["lessons.badges"]],
+    "lessons": [["tools.build"], ["tools.schedule"]],
+    "slides": [["tools.slides"]],
+    "colab": [["tools.colab"]],
+    "bundle": [["tools.bundle"]],
+    "badges": [["tools.badges"]],
     "mutation": [["tests.mutation"]],
     "site": SITE,
     "test": [*LINT, [*UNIT, "-m", "not slow", *COVERAGE]],
@@ -71,7 +71,7 @@ TASKS = {
             "notebooks",
         ],
         *SITE,
-        ["lessons.colab", "--if-possible", "00", "01", "03", "13"],
+        ["tools.colab", "--if-possible", "00", "01", "03", "13"],
     ],
 }
 ASKING = {"badges", "colab", "mutation"}  # these take arguments

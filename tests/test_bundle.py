@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lessons import build, bundle
+from tools import build, bundle
 
 
 def make_wheel(folder: Path, name: str) -> Path:

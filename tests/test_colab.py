@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import make
-from lessons import badges, build, colab
 from leukhelpers.files import write_json
+from tools import badges, build, colab
 
 SOURCES = build.sources([])
 
@@ -152,7 +152,7 @@ def test_make_hands_the_repository_on(monkeypatch):
     monkeypatch.setattr(make, "install", lambda: None)
     monkeypatch.setattr(subprocess, "call", lambda command, **_: done.append(command[1:]) or 0)
     assert make.main("badges", "owner/name") == 0
-    assert done == [["-m", "lessons.badges", "owner/name"]]
+    assert done == [["-m", "tools.badges", "owner/name"]]
 
 
 def test_the_mirror_goes_on_after_a_lesson_that_fails(tmp_path, monkeypatch):

@@ -15,8 +15,8 @@ import nbformat
 import pytest
 import requests
 
-from lessons import build
 from leukhelpers.course import quiz
+from tools import build
 
 pytestmark = pytest.mark.slow
 

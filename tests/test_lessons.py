@@ -12,8 +12,8 @@ import nbformat
 import papermill
 import pytest
 
-from lessons import build
 from leukhelpers.course import exercises
+from tools import build
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = build.sources([])

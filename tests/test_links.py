@@ -11,7 +11,7 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from lessons import build, links
+from tools import build, links
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted(

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lessons import build
 from leukhelpers import __version__
+from tools import build
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]

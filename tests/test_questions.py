@@ -8,9 +8,9 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-from lessons import build
 from leukhelpers.course import quiz
 from leukhelpers.errors import InputError
+from tools import build
 
 ASKED = quiz.read_questions()
 EACH = [(number, question) for number, asked in ASKED.items() for question in asked]

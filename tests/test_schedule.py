@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from lessons import build, schedule
+from tools import build, schedule
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def guide() -> str:
 
 
 def test_the_guide_is_in_step_with_the_lessons():
-    assert schedule.main(["--check"]) == 0, "run python -m lessons.schedule"
+    assert schedule.main(["--check"]) == 0, "run python -m tools.schedule"
 
 
 def test_a_lesson_that_takes_longer_is_noticed(monkeypatch, capsys):

@@ -7,7 +7,7 @@ import re
 import nbformat
 import pytest
 
-from lessons import build, slides
+from tools import build, slides
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lessons import build, smoke
 from leukhelpers.files import read_json
+from tools import build, smoke
 
 
 def test_every_lesson_runs_and_its_compared_cells_print_the_same(

@@ -41,7 +41,6 @@ from leukhelpers.data.schema import CLASS_NAMES
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation import decisions, multiclass
 from leukhelpers.evaluation import metrics as evaluation
-from leukhelpers.experiments import storage
 from leukhelpers.models import classical, cnn, prepare, registry
 from leukhelpers.splits import groups
 
@@ -466,7 +465,7 @@ def ensure_run(
         return save_run(folder, prepared, *cnn.train(prepared))
 
 
-def unseen(run: storage.Run, dataset: Dataset, table: pd.DataFrame) -> np.ndarray:
+def unseen(run: Run, dataset: Dataset, table: pd.DataFrame) -> np.ndarray:
     """Find the rows of a table that a run has not learnt from.
 
     A cell counts as seen if its group holds a picture, or bears the name of a
@@ -477,7 +476,7 @@ def unseen(run: storage.Run, dataset: Dataset, table: pd.DataFrame) -> np.ndarra
     -------
     numpy.ndarray of bool, shape (n_cells,)
     """
-    parts = storage.read_parts(run.folder)
+    parts = read_parts(run.folder)
     learnt = parts[parts["part"] != "test"]
     known = table["sha256"].isin(learnt["sha256"])
     if run.about["synthetic"] == dataset.synthetic:
@@ -486,9 +485,9 @@ def unseen(run: storage.Run, dataset: Dataset, table: pd.DataFrame) -> np.ndarra
     return ~np.isin(group, group[known.to_numpy()])
 
 
-def refuse_other_classes(run: storage.Run, dataset: Dataset) -> None:
+def refuse_other_classes(run: Run, dataset: Dataset) -> None:
     """Refuse cells of other classes, or of the same in another order, than a run knows."""
-    classes = storage.classes_of(run.about)
+    classes = classes_of(run.about)
     if dataset.classes != classes:
         raise InputError(
             f"The run {run.folder.name} tells {', '.join(classes)} apart (in this order), the "

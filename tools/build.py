@@ -1,9 +1,9 @@
 """Build ``notebooks/`` from ``lessons/``: the solved lessons, run, and the exercises.
 
-    python -m lessons.build            run every lesson on the twin and write both
-    python -m lessons.build 02 05      only these
-    python -m lessons.build --prose    run nothing: only text, tags, set-up cell and exercises
-    python -m lessons.build --check    write nothing; status 1 if a notebook is out of step
+    python -m tools.build            run every lesson on the twin and write both
+    python -m tools.build 02 05      only these
+    python -m tools.build --prose    run nothing: only text, tags, set-up cell and exercises
+    python -m tools.build --check    write nothing; status 1 if a notebook is out of step
 
 A line that ends in ``# solution`` belongs to the solved notebook. In the exercises it
 becomes ``name = ...`` if it gives a name its value, and vanishes otherwise.
@@ -25,11 +25,11 @@ from nbformat import NotebookNode
 
 from leukhelpers.course import run_lessons
 
-LESSONS = Path(__file__).resolve().parent
-NOTEBOOKS = LESSONS.parent / "notebooks"
+ROOT = Path(__file__).resolve().parent.parent
+LESSONS, NOTEBOOKS = ROOT / "lessons", ROOT / "notebooks"
 SOLUTION = re.compile(r"\s*# solution$")
 # The public home of the course, as owner/name; `make badges` writes this file and removes it.
-REPOSITORY = LESSONS / "repository.txt"
+REPOSITORY = ROOT / "tools" / "repository.txt"
 BADGE = (
     "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
     "(https://colab.research.google.com/github/{repository}/blob/HEAD/{path})"

@@ -1,6 +1,6 @@
 """Make slides of the lessons' cells that are tagged ``slide``, into ``slides/``.
 
-    python -m lessons.slides
+    python -m tools.slides
 
 A page for each lesson that needs nothing else, neither a server nor a network: arrow keys turn
 it, and printing gives one slide a sheet. Of a cell with code the slide shows what it printed.
@@ -15,10 +15,10 @@ import nbformat
 from markdown_it import MarkdownIt
 from nbformat import NotebookNode
 
-from lessons import build, schedule
 from leukhelpers.files import write_text
+from tools import build, schedule
 
-SLIDES = build.LESSONS.parent / "slides"
+SLIDES = build.ROOT / "slides"
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 PAGE = jinja2.Environment(autoescape=True).from_string("""\
 <!doctype html>

@@ -1,8 +1,8 @@
 """Run the lessons as Google Colab would: its Python, its packages, and nothing but our wheel.
 
-    python -m lessons.colab            every lesson
-    python -m lessons.colab 00 05      only these
-    python -m lessons.colab --if-possible 00    nothing, with the reason, without CPython 3.13
+    python -m tools.colab            every lesson
+    python -m tools.colab 00 05      only these
+    python -m tools.colab --if-possible 00    nothing, with the reason, without CPython 3.13
 
 In a temporary folder; it takes about 2 GB of disk. The set-up cell of the lessons installs the
 wheel, and whatever it changes of what was there before is a failure.
@@ -21,10 +21,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lessons import build
 from leukhelpers.files import read_json
+from tools import build
 
-ROOT = build.LESSONS.parent
+ROOT = build.ROOT
 PINS = ROOT / "requirements" / "colab.txt"
 PIP = ["-m", "pip", "--disable-pip-version-check"]
 WHICH = 'import sys; print(*sys.version_info[:2], sep="."); print(sys.executable)'

@@ -1,7 +1,7 @@
 """Write the schedules of ``docs/instructors.md`` from the minutes that the lessons state.
 
-python -m lessons.schedule            write them
-python -m lessons.schedule --check    write nothing; status 1 if they are out of step
+python -m tools.schedule            write them
+python -m tools.schedule --check    write nothing; status 1 if they are out of step
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import re
 import sys
 from pathlib import Path
 
-from lessons import build
 from leukhelpers.files import write_text
+from tools import build
 
-GUIDE = build.LESSONS.parent / "docs" / "instructors.md"
+GUIDE = build.ROOT / "docs" / "instructors.md"
 TEACH = re.compile(r"\*\*(\d+) minutes to teach · (.+?)\*\*", re.DOTALL)
 TITLE = re.compile(r"^# # (\d\d · .+)$", re.MULTILINE)
 START = 9 * 60  # nine o'clock, in minutes
@@ -112,7 +112,7 @@ def main(arguments: list[str]) -> int:
     if "--check" not in arguments:
         write_text(GUIDE, now)
     elif now != guide:
-        print("docs/instructors.md is out of step; python -m lessons.schedule writes it again.")
+        print("docs/instructors.md is out of step; python -m tools.schedule writes it again.")
         return 1
     return 0
 

@@ -1,6 +1,6 @@
 """What the lessons print on a few synthetic cells, where it is the same on every machine.
 
-    python -m lessons.smoke    run every lesson and write tests/smoke_outputs.json
+    python -m tools.smoke    run every lesson and write tests/smoke_outputs.json
 
 ``make test`` runs every lesson in the same way and compares.
 """

@@ -1,6 +1,6 @@
 """Collect what a workshop without network needs, for computers like this one, into ``bundle/``.
 
-    python -m lessons.bundle
+    python -m tools.bundle
 
 Wheels of everything that the lock pins and of the course, the learners' notebooks, the solved
 ones, the synthetic cells, and a README with the commands. Collecting needs the network.
@@ -19,11 +19,11 @@ from pathlib import Path
 
 from packaging.utils import parse_wheel_filename
 
-from lessons import build
 from leukhelpers.datasets import load_dataset
 from leukhelpers.files import write_text
+from tools import build
 
-ROOT = build.LESSONS.parent
+ROOT = build.ROOT
 BUNDLE = ROOT / "bundle"
 LOCK = ROOT / "requirements" / "lock.txt"
 PIP = [sys.executable, "-m", "pip", "wheel", "--disable-pip-version-check", "-qq", "--no-deps"]

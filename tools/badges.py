@@ -1,9 +1,9 @@
 """Stamp the public home of the course into every notebook, or take it out again.
 
-    python -m lessons.badges owner/name    badges that open it in Colab, set-up from there
-    python -m lessons.badges               no badge; the set-up takes an uploaded wheel
+    python -m tools.badges owner/name    badges that open it in Colab, set-up from there
+    python -m tools.badges               no badge; the set-up takes an uploaded wheel
 
-The name is kept in ``lessons/repository.txt``. No notebook is run.
+The name is kept in ``tools/repository.txt``. No notebook is run.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 import sys
 
-from lessons import build
 from leukhelpers.files import write_text
+from tools import build
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]*[A-Za-z0-9_-]")
 

@@ -1,6 +1,6 @@
 """Look through the built site for links that lead nowhere and pictures that say nothing.
 
-    python -m lessons.links site
+    python -m tools.links site
 
 Only links within the site are followed; status 1 and a line for each fault.
 """

@@ -1,0 +1,1 @@
+"""Build and publish the course: notebooks, slides, site, bundle; measure the package."""
