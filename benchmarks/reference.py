@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from leukhelpers import files
-from leukhelpers.evaluation.metrics import MODEL_NAMES
+from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.experiments.report import titles, told
 
 ROOT = Path(__file__).resolve().parent.parent

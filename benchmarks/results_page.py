@@ -21,8 +21,9 @@ import pandas as pd
 from benchmarks import reference
 from benchmarks.rivals import COMMAND
 from leukhelpers import files, plots
-from leukhelpers.evaluation import decisions
-from leukhelpers.evaluation import metrics as evaluation
+from leukhelpers.evaluation import bootstrap, decisions, summary
+from leukhelpers.evaluation.metrics import CLASS_NAMES, by_subject
+from leukhelpers.evaluation.names import METRIC_NAMES, MODEL_NAMES
 from leukhelpers.experiments import storage, sweep_table
 from leukhelpers.experiments.report import markdown, told
 
@@ -69,15 +70,15 @@ def keep(folder: Path) -> None:
     """Measure the answers of a cross-validation, and draw its figures."""
     answers, columns = together(folder)
     asked = files.read_json(folder / "crossval.json")
-    measured = evaluation.summary(answers, columns=columns)
+    measured = summary.summary(answers, columns=columns)
     measured.pop("worst_first")
     labels, groups = answers["label"], answers["group"]
     compared = {
-        name: evaluation.compare(labels, answers["cnn_probability"], answers[columns[name]], groups)
+        name: bootstrap.compare(labels, answers["cnn_probability"], answers[columns[name]], groups)
         for name in BESIDE
     }
     right = {
-        name: evaluation.by_subject(
+        name: by_subject(
             answers[["subject", "label"]].assign(probability=answers[columns[name]])
         ).set_index("subject")
         for name in PEOPLE
@@ -130,7 +131,7 @@ def keep_sweep(folder: Path) -> None:
         "runs": rows[["model", "seed", "seconds", *metrics]].to_dict(orient="records"),
     }
     files.write_json(SWEEP, kept)
-    settings = {evaluation.MODEL_NAMES[name]: part["auroc"] for name, part in rows.groupby("model")}
+    settings = {MODEL_NAMES[name]: part["auroc"] for name, part in rows.groupby("model")}
     title = f"One model between seeds: {within:.3f} (sd); between models: {between:.3f}"
     figure = plots.repeated_scores(settings, title, "AUROC", NOTE)
     plots.save(figure, FIGURES, "sweep", f"{title}. A dot a seed, a row a model.")
@@ -138,11 +139,11 @@ def keep_sweep(folder: Path) -> None:
 
 def render_sweep(kept: dict[str, Any]) -> list[str]:
     """Write what a sweep over models and seeds reached."""
-    names = evaluation.METRIC_NAMES
+    names = METRIC_NAMES
     titles = ["model", "seed", *(names[metric] for metric in SWEPT), "area's AUROC", "seconds"]
     rows = [
         [
-            evaluation.MODEL_NAMES[run["model"]],
+            MODEL_NAMES[run["model"]],
             run["seed"],
             *(f"{run[metric]:.3f}" for metric in (*SWEPT, "area_auroc")),
             f"{run['seconds']:.0f}",
@@ -191,12 +192,12 @@ def draw(answers: pd.DataFrame, columns: dict[str, str], kept: dict[str, Any]) -
         error = kept["models"][name]["ece"]["value"]
         figure = plots.reliability_diagram(
             decided,
-            f"{evaluation.MODEL_NAMES[name]}: on average the probability is off by {error:.2f}",
+            f"{MODEL_NAMES[name]}: on average the probability is off by {error:.2f}",
             NOTE,
             name,
         )
         alt = "Share of ALL cells over the probability that was told, with the diagonal."
-        plots.save(figure, FIGURES, f"reliability-{name}", f"{evaluation.MODEL_NAMES[name]}. {alt}")
+        plots.save(figure, FIGURES, f"reliability-{name}", f"{MODEL_NAMES[name]}. {alt}")
 
 
 def render(kept: dict[str, Any]) -> str:
@@ -223,11 +224,11 @@ def render(kept: dict[str, Any]) -> str:
         "settings of the network were chosen on these folds ([the log](cnn-log.md)), which "
         "flatters its row.",
     ]
-    names = evaluation.MODEL_NAMES
+    names = MODEL_NAMES
     ranked = sorted(kept["models"], key=lambda name: -kept["models"][name]["auroc"]["value"])
 
     def table(of: dict[str, Any], metrics: tuple[str, ...]) -> str:
-        titles = ["model", *(evaluation.METRIC_NAMES[metric] for metric in metrics)]
+        titles = ["model", *(METRIC_NAMES[metric] for metric in metrics)]
         rows = [[names[m], *(told(of[m][metric]) for metric in metrics)] for m in ranked]
         return markdown(titles, rows)
 
@@ -240,7 +241,7 @@ def render(kept: dict[str, Any]) -> str:
     people = [
         [
             person["subject"],
-            evaluation.CLASS_NAMES[person["label"]],
+            CLASS_NAMES[person["label"]],
             person["cells"],
             *(f"{person[name]:.2f}" for name in PEOPLE),
         ]

@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks import reference
 from benchmarks.cnn_ideas import write_page
 from leukhelpers import files
-from leukhelpers.evaluation.metrics import MODEL_NAMES
+from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.experiments.report import told
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -32,7 +32,7 @@ import requests
 from benchmarks import reference, strangers
 from leukhelpers import files
 from leukhelpers.data.pictures import read_image
-from leukhelpers.evaluation import metrics
+from leukhelpers.evaluation.names import MODEL_COLUMNS
 from leukhelpers.experiments import storage
 from leukhelpers.images.preprocessing import crop_and_resize
 from leukhelpers.models import ood, prepare, registry
@@ -131,7 +131,7 @@ def decisions_of(
         if told["answer"] is not None:
             named[row] = served.classes.index(told["answer"])
     n, answered = len(held), ~np.isnan(named)
-    rivals = {name: held[metrics.MODEL_COLUMNS[name]] >= 0.5 for name in ("area", "majority")}
+    rivals = {name: held[MODEL_COLUMNS[name]] >= 0.5 for name in ("area", "majority")}
     return {
         "cells": n,
         "subjects": int(held["subject"].nunique()),

@@ -35,7 +35,7 @@ from leukhelpers import plots
 from leukhelpers.course import lesson
 from leukhelpers.course.exercises import check
 from leukhelpers.evaluation import leakage
-from leukhelpers.evaluation.metrics import MODEL_NAMES
+from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.images import handmade
 from leukhelpers.models import classical, prepare
 from leukhelpers.splits import groups

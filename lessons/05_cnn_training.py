@@ -35,6 +35,7 @@ from leukhelpers import plots
 from leukhelpers.course import lesson
 from leukhelpers.course.exercises import check
 from leukhelpers.evaluation import metrics
+from leukhelpers.evaluation.names import MODEL_COLUMNS, MODEL_NAMES
 from leukhelpers.experiments import storage
 from leukhelpers.models import classical, cnn, epochs, networks, training
 
@@ -164,8 +165,8 @@ baselines = storage.fit_baselines(prepared, split)
 validation = storage.answers_beside(held_back, baselines, prepared, split.validation)
 compared = pd.DataFrame(
     {
-        metrics.MODEL_NAMES[name]: metrics.metrics(validation["label"], validation[column])
-        for name, column in metrics.MODEL_COLUMNS.items()
+        MODEL_NAMES[name]: metrics.metrics(validation["label"], validation[column])
+        for name, column in MODEL_COLUMNS.items()
     }
 ).T
 compared[["accuracy", "balanced_accuracy", "auroc"]].astype(float).round(3)
@@ -183,7 +184,7 @@ pd.set_option("display.max_colwidth", None)
 tried = pd.DataFrame(ideas["ideas"])
 rivals = lesson.measured("rivals_real")["over_folds"]
 beside = {
-    metrics.MODEL_NAMES[name]: {"auroc": rivals[name]["auroc"]["mean"]}
+    MODEL_NAMES[name]: {"auroc": rivals[name]["auroc"]["mean"]}
     | {"sd": rivals[name]["auroc"]["sd"]}
     for name in ("majority", "area", "svm")
 }

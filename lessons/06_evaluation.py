@@ -36,7 +36,9 @@ from leukhelpers import plots
 from leukhelpers.course import lesson
 from leukhelpers.course.exercises import check
 from leukhelpers.data.schema import CLASS_NAMES
+from leukhelpers.evaluation import bootstrap
 from leukhelpers.evaluation import metrics as evaluation
+from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.experiments import report, storage
 from leukhelpers.models import cnn, epochs
 
@@ -126,8 +128,8 @@ here.show(figure, "roc", "ROC curves of the network and of the area model, with 
 # anywhere in it. For comparison, the same with single cells:
 
 # %% tags=["slide"]
-by_cell = evaluation.intervals(labels, probability, np.arange(len(labels)))["auroc"]
-by_group = evaluation.intervals(labels, probability, predictions["group"])["auroc"]
+by_cell = bootstrap.intervals(labels, probability, np.arange(len(labels)))["auroc"]
+by_group = bootstrap.intervals(labels, probability, predictions["group"])["auroc"]
 pd.DataFrame(
     [by_cell, by_group], columns=["low", "high"], index=["if cells were independent", "by group"]
 ).assign(width=lambda row: row["high"] - row["low"]).astype(float).round(3)
@@ -158,7 +160,7 @@ report.headline(summary)
 # models answered the *same* cells, so one asks for the interval of the **difference**:
 
 # %%
-found = evaluation.compare(
+found = bootstrap.compare(
     labels, probability, predictions["area_probability"], predictions["group"]
 )
 print(f"AUROC, network minus area: {found['difference']:+.3f}")
@@ -237,7 +239,7 @@ for name, found in decided["models"].items():
         ("chosen", found["threshold"], found["at_threshold"]),
     ):
         measured = {metric: values[metric]["value"] for metric in metrics}
-        compared[evaluation.MODEL_NAMES[name], how] = {"threshold": at, **measured}
+        compared[MODEL_NAMES[name], how] = {"threshold": at, **measured}
 pd.DataFrame(compared).T.astype(float).round(3)
 
 # %% [markdown]
@@ -286,7 +288,7 @@ here.show(
 rows = {}
 for name, found in decided["models"].items():
     for how, values in (("as told", summary["models"][name]), ("scaled", found["calibrated"])):
-        rows[evaluation.MODEL_NAMES[name], how] = {
+        rows[MODEL_NAMES[name], how] = {
             "temperature": found["temperature"] if how == "scaled" else np.nan,
             "calibration error": values["ece"]["value"],
             "Brier score": values["brier"]["value"],
@@ -350,7 +352,7 @@ here.show(
 
 # %%
 print(f"least probability to be named: { {k: round(v, 2) for k, v in own['least'].items()} }")
-covered = {evaluation.MODEL_NAMES[n]: found["coverage"] for n, found in decided["models"].items()}
+covered = {MODEL_NAMES[n]: found["coverage"] for n, found in decided["models"].items()}
 pd.DataFrame(covered).T.astype(float).round(2)
 
 # %% [markdown]

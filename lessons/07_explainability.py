@@ -450,8 +450,8 @@ check("07.3", answer, labs=labs)
 
 # %% [markdown]
 # **07.4** A map points, a change proves. Take that laboratory's cells of label 1, and the same with
-# everything beside the cell blacked out (`shortcuts.nothing_beside`). Of how many does its network's
-# answer change from ALL (a probability of 0.5 or more) to HEM?
+# everything beside the cell blacked out (`shortcuts.nothing_beside`). Of how many does its
+# network's answer change from ALL (a probability of 0.5 or more) to HEM?
 
 # %% tags=["nbval-check-output"]
 lab = labs[max(moved, key=moved.get)]  # solution

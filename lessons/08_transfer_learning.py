@@ -42,8 +42,8 @@ from leukhelpers.backend import keras
 from leukhelpers.course import lesson
 from leukhelpers.course.exercises import check
 from leukhelpers.errors import InputError
-from leukhelpers.evaluation import metrics
-from leukhelpers.evaluation.metrics import MODEL_NAMES
+from leukhelpers.evaluation import bootstrap, metrics
+from leukhelpers.evaluation.names import MODEL_NAMES, PRETRAINED
 from leukhelpers.experiments import storage
 from leukhelpers.models import classical, prepare, registry, transfer
 from leukhelpers.models import networks as models
@@ -190,7 +190,7 @@ short = {"area": "area baseline", "svm": "SVM", "cnn": "CNN", "imagenet": "Image
 short |= {"tuned": "ImageNet, fine-tuned", "random": "random weights, frozen"}
 rows = {}
 for name, title in {**short, "majority": "majority-class baseline"}.items():
-    low, high = metrics.intervals(
+    low, high = bootstrap.intervals(
         labels[validation], predicted[name], split.groups[validation], seed=seed
     )["auroc"]
     auroc = metrics.metrics(labels[validation], predicted[name])["auroc"]
@@ -263,7 +263,7 @@ area = rivals["over_folds"]["area"]["auroc"]["mean"]
 pretrained = [
     over["auroc"]["mean"]
     for name, over in rivals["over_folds"].items()
-    if registry.base_name(name) in metrics.PRETRAINED and registry.RANDOM not in name
+    if registry.base_name(name) in PRETRAINED and registry.RANDOM not in name
 ]
 above = sum(mean > area for mean in pretrained)
 print(f"{above} of {len(pretrained)} networks that know ImageNet are above the area.")

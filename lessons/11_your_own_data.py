@@ -42,6 +42,7 @@ from leukhelpers.data.table import write_own
 from leukhelpers.datasets import load_dataset
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation import metrics
+from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.experiments import storage
 from leukhelpers.images import features
 from leukhelpers.models import prepare
@@ -271,7 +272,7 @@ report.class_table(summary)[["Model", "Cells", "Recall", "AUROC"]]
 # %%
 macro = {name: found["macro_auroc"] for name, found in summary["models"].items()}
 for name, found in macro.items():
-    print(f"{metrics.MODEL_NAMES[name]:16s} mean AUROC over the classes: {report.told(found)}")
+    print(f"{MODEL_NAMES[name]:16s} mean AUROC over the classes: {report.told(found)}")
 here.record(
     images=verified["images"],
     subjects=verified["subjects"],

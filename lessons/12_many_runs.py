@@ -44,7 +44,7 @@ from leukhelpers.course import lesson
 from leukhelpers.course.exercises import check
 from leukhelpers.datasets import absolute_dataset
 from leukhelpers.errors import InputError
-from leukhelpers.evaluation.metrics import MODEL_NAMES
+from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.experiments import sweep, sweep_table
 from leukhelpers.images import features
 from leukhelpers.models import classical, prepare

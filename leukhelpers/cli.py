@@ -278,8 +278,7 @@ def run_course(
     """Run the lessons, headless and two at a time, and write one HTML report."""
     from leukhelpers.course import run_lessons
     from leukhelpers.datasets import absolute_dataset
-    from leukhelpers.experiments import card_page, report, run_notebook
-    from leukhelpers.experiments import model_card as card
+    from leukhelpers.experiments import card_page, model_card, report, run_notebook
     from leukhelpers.models import prepare
 
     prepare.profile_of(profile)
@@ -300,7 +299,7 @@ def run_course(
     results.sort()
     sheet = report.write_report(folder)
     if (folder / "run.json").is_file():  # some lessons train no network
-        card.write_card(folder)
+        model_card.write_card(folder)
         card_page.write_page(folder)
     metrics_file = folder / "metrics.json"
     metrics = files.read_json(metrics_file) if metrics_file.is_file() else None
@@ -666,7 +665,7 @@ def _new_folder(runs_folder: Path, dataset: str, profile: str, seed: int, resume
 
 def _known_models(names: list[str], random_weights: bool) -> list[str]:
     """Check names, and that their weights can be had; random ones only if the user agrees."""
-    from leukhelpers.evaluation.metrics import MODEL_NAMES
+    from leukhelpers.evaluation.names import MODEL_NAMES
     from leukhelpers.models import registry
 
     names = [registry.known_model(name) for name in names]
@@ -702,9 +701,9 @@ def _report(found: dict[str, Any], as_json: bool) -> None:
         elif value:
             output.print(f"{key.replace('_', ' ')}: {json.dumps(value)}", markup=False)
     if "models" in found:
-        from leukhelpers.experiments import model_card as card
+        from leukhelpers.experiments import model_card
 
-        output.print(Markdown(card.details(found, next(iter(found["models"])))))
+        output.print(Markdown(model_card.details(found, next(iter(found["models"])))))
         for note in found.get("notes", []):
             output.print(note, markup=False)
 
@@ -733,7 +732,7 @@ def _metrics_table(metrics: dict[str, Any]) -> Table | str:
 
 def _folds_table(found: dict[str, Any]) -> Table:
     """Lay out mean and spread over the folds of a cross-validation."""
-    from leukhelpers.evaluation.metrics import MODEL_NAMES
+    from leukhelpers.evaluation.names import MODEL_NAMES
     from leukhelpers.experiments import report
 
     titles = report.titles(found["together"])

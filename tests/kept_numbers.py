@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from leukhelpers.backend import keras
-from leukhelpers.evaluation import calibration, decisions, metrics
+from leukhelpers.evaluation import bootstrap, calibration, decisions, metrics, summary
 from leukhelpers.evaluation import leakage as leak
 from leukhelpers.explain import attribution, sanity, shortcuts
 from leukhelpers.files import write_json
@@ -118,7 +118,7 @@ def measured() -> dict[str, Any]:
         "distance": ood.distance(learnt, pictures),
         "metrics": metrics.metrics(labels, scores),
         "metrics_at_0.3": metrics.metrics(labels, scores, 0.3),
-        "summary": metrics.summary(unseen, 0.45, seed=5),
+        "summary": summary.summary(unseen, 0.45, seed=5),
         "decisions": decisions.summary(unseen, known, seed=5),
         "decisions_unchosen": decisions.summary(unseen, None),
         "sets": decisions.fit_sets(labels, scores, 0.25),
@@ -173,17 +173,17 @@ def defaults() -> dict[str, Any]:
         "held": split_rows(held),
         "everything": split_rows(groups.everything_split(table)),
         "practice": split_rows(groups.practice_split(table, held)),
-        "bootstrap": metrics.bootstrap(labels, scores, known["group"]).mean(),
-        "intervals": metrics.intervals(labels, scores, known["group"]),
+        "bootstrap": bootstrap.bootstrap(labels, scores, known["group"]).mean(),
+        "intervals": bootstrap.intervals(labels, scores, known["group"]),
         "gap": leak.gap(
             labels.to_numpy(),
             known["group"].to_numpy(),
             [leak.FoldAnswers(np.arange(90), scores.to_numpy())],
             [leak.FoldAnswers(np.arange(90), others.to_numpy())],
         ),
-        "notes": metrics.interval_notes(labels.iloc[:12], known["group"].iloc[:12]),
-        "compared": metrics.compare(labels, scores, others, known["group"]),
-        "summary": metrics.summary(known)["models"]["cnn"],
+        "notes": bootstrap.interval_notes(labels.iloc[:12], known["group"].iloc[:12]),
+        "compared": bootstrap.compare(labels, scores, others, known["group"]),
+        "summary": summary.summary(known)["models"]["cnn"],
         "report": metrics.classification_report(labels, scores),
         "confusion": metrics.confusion(labels, scores),
         "by_subject": metrics.by_subject(known[["subject", "label", "probability"]]),

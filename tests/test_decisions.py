@@ -11,6 +11,7 @@ import pytest
 from leukhelpers.data.schema import ALL, HEM
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation import decisions, metrics
+from leukhelpers.evaluation.names import MODEL_COLUMNS
 
 
 def people(n_subjects: int, seed: int, columns: tuple[str, ...]) -> pd.DataFrame:
@@ -26,7 +27,7 @@ def people(n_subjects: int, seed: int, columns: tuple[str, ...]) -> pd.DataFrame
     return pd.DataFrame({"subject": names, "group": names, "label": labels, **told})
 
 
-COLUMNS = tuple(metrics.MODEL_COLUMNS.values())
+COLUMNS = tuple(MODEL_COLUMNS.values())
 
 
 def test_net_benefit_of_a_worked_example():
@@ -148,7 +149,7 @@ def test_prediction_sets_are_those_of_the_validation_cells():
     new = people(8, 1, COLUMNS)
     new[list(COLUMNS)] **= 3  # other probabilities: sets chosen on them would be others
     found = decisions.summary(new, known)["models"]
-    for model, column in metrics.MODEL_COLUMNS.items():
+    for model, column in MODEL_COLUMNS.items():
         least = decisions.fit_sets(known["label"], known[column])
         assert found[model]["least"] == least
         assert least != decisions.fit_sets(new["label"], new[column])

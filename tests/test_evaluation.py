@@ -14,7 +14,8 @@ from sklearn import metrics as sk
 
 from leukhelpers.data.schema import ALL, HEM
 from leukhelpers.errors import InputError
-from leukhelpers.evaluation import metrics
+from leukhelpers.evaluation import bootstrap, metrics, summary
+from leukhelpers.evaluation.names import MODEL_COLUMNS, SUBJECT_METRICS
 
 Cells = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -93,8 +94,8 @@ def test_paper_metrics_show_what_accuracy_hides(paper: tuple[np.ndarray, np.ndar
 def test_every_resample_has_the_metrics_of_the_cells_really_drawn(data: Cells, seed: int) -> None:
     labels, scores, groups = data
     names = np.unique(groups)
-    weights = metrics.group_weights(len(names), 8, seed)
-    resampled = metrics.bootstrap(labels, scores, groups, 0.4, 8, seed)
+    weights = bootstrap.group_weights(len(names), 8, seed)
+    resampled = bootstrap.bootstrap(labels, scores, groups, 0.4, 8, seed)
     kept = iter(resampled.to_dict(orient="records"))
     for row in weights:
         # The slow way: copy each drawn group's cells as often as it was drawn.
@@ -109,10 +110,10 @@ def test_every_resample_has_the_metrics_of_the_cells_really_drawn(data: Cells, s
 def test_weighted_formulas_equal_scikit_learn_with_sample_weights(data: Cells) -> None:
     labels, scores, groups = data
     names, codes = np.unique(groups, return_inverse=True)
-    row = metrics.group_weights(len(names), 1, seed=1)
+    row = bootstrap.group_weights(len(names), 1, seed=1)
     weight = row[0][codes]
     assume(len(np.unique(labels[weight > 0])) == 2)
-    values = metrics.bootstrap(labels, scores, groups, n_resamples=1, seed=1).iloc[0]
+    values = bootstrap.bootstrap(labels, scores, groups, n_resamples=1, seed=1).iloc[0]
     called = scores >= 0.5
     assert values["auroc"] == pytest.approx(sk.roc_auc_score(labels, scores, sample_weight=weight))
     assert values["average_precision"] == pytest.approx(
@@ -139,7 +140,7 @@ def test_auroc_is_the_share_of_pairs_in_order_with_ties_as_half(data: Cells) -> 
 def test_nothing_is_ever_nan(data: Cells) -> None:
     labels, scores, groups = data
     values = metrics.metrics(labels, scores)
-    bounds = metrics.intervals(labels, scores, groups, n_resamples=20)
+    bounds = bootstrap.intervals(labels, scores, groups, n_resamples=20)
     found = [*values.values(), *(bound for pair in bounds.values() for bound in pair)]
     assert np.isfinite([number for number in found if number is not None]).all()
     for low, high in bounds.values():
@@ -150,7 +151,7 @@ def test_nothing_is_ever_nan(data: Cells) -> None:
 def test_constant_scores_are_chance_in_every_resample() -> None:
     labels = np.tile([0, 1], 20)
     groups = np.repeat(np.arange(10), 4).astype(str)
-    bounds = metrics.intervals(labels, np.full(40, 0.7), groups)
+    bounds = bootstrap.intervals(labels, np.full(40, 0.7), groups)
     assert bounds["auroc"] == (0.5, 0.5)
     assert bounds["mcc"] == (0.0, 0.0)
 
@@ -163,7 +164,7 @@ def test_threshold_itself_is_called_all() -> None:
 
 
 def test_a_group_is_drawn_as_a_whole_and_as_often_as_there_are_groups() -> None:
-    weights = metrics.group_weights(7, 500, seed=0)
+    weights = bootstrap.group_weights(7, 500, seed=0)
     assert weights.shape == (500, 7)
     assert (weights.sum(axis=1) == 7).all()
     np.testing.assert_allclose(weights.mean(axis=0), 1, atol=0.2)
@@ -175,8 +176,8 @@ def test_intervals_are_wider_over_groups_than_over_cells_that_resemble_one_anoth
     labels = groups % 2
     shift = rng.normal(0, 1, 20)[groups]
     scores = 1 / (1 + np.exp(-(labels + shift + rng.normal(0, 0.3, 1000))))
-    over_groups = metrics.bootstrap(labels, scores, groups.astype(str))["auroc"]
-    over_cells = metrics.bootstrap(labels, scores, np.arange(1000).astype(str))["auroc"]
+    over_groups = bootstrap.bootstrap(labels, scores, groups.astype(str))["auroc"]
+    over_cells = bootstrap.bootstrap(labels, scores, np.arange(1000).astype(str))["auroc"]
     assert over_groups.std() > 3 * over_cells.std()
 
 
@@ -184,9 +185,9 @@ def test_intervals_repeat_for_a_seed_and_do_not_depend_on_the_order_of_the_cells
     table = predictions_table()
     shuffled = table.sample(frac=1, random_state=3)
     first, second = (
-        metrics.intervals(t["label"], t["probability"], t["group"]) for t in (table, shuffled)
+        bootstrap.intervals(t["label"], t["probability"], t["group"]) for t in (table, shuffled)
     )
-    other = metrics.intervals(table["label"], table["probability"], table["group"], seed=1)
+    other = bootstrap.intervals(table["label"], table["probability"], table["group"], seed=1)
     # the same but for the order in which floats are added up
     pd.testing.assert_frame_equal(pd.DataFrame(first), pd.DataFrame(second), rtol=1e-9)
     assert first != other
@@ -194,22 +195,22 @@ def test_intervals_repeat_for_a_seed_and_do_not_depend_on_the_order_of_the_cells
 
 def test_interval_is_refused_for_a_single_group_and_the_note_says_so() -> None:
     labels, scores, groups = [0, 1, 1], [0.1, 0.9, 0.4], ["20+21"] * 3
-    bounds = metrics.intervals(labels, scores, groups, n_resamples=50)
+    bounds = bootstrap.intervals(labels, scores, groups, n_resamples=50)
     assert set(bounds.values()) == {(None, None)}
-    assert "one group" in metrics.interval_notes(labels, groups)[0]
+    assert "one group" in bootstrap.interval_notes(labels, groups)[0]
     assert metrics.metrics(labels, scores)["auroc"] == 1.0
 
 
 def test_resamples_without_a_class_are_left_out_and_counted() -> None:
     table = predictions_table(8)
-    weights = metrics.group_weights(8, 2000, seed=0)
+    weights = bootstrap.group_weights(8, 2000, seed=0)
     names = np.unique(table["group"])
     is_hem = np.char.startswith(names.astype(str), "H")
     one_class = ((weights[:, is_hem].sum(axis=1)) % 8 == 0).sum()
     assert one_class > 0
-    resampled = metrics.bootstrap(table["label"], table["probability"], table["group"])
+    resampled = bootstrap.bootstrap(table["label"], table["probability"], table["group"])
     assert len(resampled) == 2000 - one_class
-    (note,) = metrics.interval_notes(table["label"], table["group"])
+    (note,) = bootstrap.interval_notes(table["label"], table["group"])
     assert note.startswith(f"{one_class} of 2,000 resamples")
 
 
@@ -219,11 +220,11 @@ def test_no_interval_where_most_resamples_lack_a_class() -> None:
     seed = next(
         seed
         for seed in range(50)
-        if not len(metrics.bootstrap(labels, scores, groups, 0.5, 1, seed))
+        if not len(bootstrap.bootstrap(labels, scores, groups, 0.5, 1, seed))
     )
-    bounds = metrics.intervals(labels, scores, groups, n_resamples=1, seed=seed)
+    bounds = bootstrap.intervals(labels, scores, groups, n_resamples=1, seed=seed)
     assert set(bounds.values()) == {(None, None)}
-    assert "more groups" in metrics.interval_notes(labels, groups, 1, seed)[0]
+    assert "more groups" in bootstrap.interval_notes(labels, groups, 1, seed)[0]
 
 
 def test_no_interval_where_one_group_holds_all_cells_of_a_class() -> None:
@@ -237,7 +238,7 @@ def test_no_interval_where_one_group_holds_all_cells_of_a_class() -> None:
             "area_probability": np.linspace(0, 1, 8),
         }
     )
-    found = metrics.summary(table, columns={"cnn": "probability", "area": "area_probability"})
+    found = summary.summary(table, columns={"cnn": "probability", "area": "area_probability"})
     assert found["models"]["cnn"]["specificity"] == {"value": 0.75, "low": None, "high": None}
     assert found["compared"]["area"]["low"] is None
     assert found["notes"] == ["All HEM cells are of one group, so no interval can be given."]
@@ -291,12 +292,12 @@ def test_brier_and_calibration_error_agree_with_their_definitions() -> None:
 
 def test_subjects_are_measured_by_the_mean_of_their_cells() -> None:
     table = predictions_table()
-    found = metrics.summary(table)
+    found = summary.summary(table)
     mean = table.groupby("subject")["probability"].mean()
     truth = table.groupby("subject")["label"].first()
     auroc = sk.roc_auc_score(truth, mean)
     assert found["of_subjects"]["cnn"]["auroc"]["value"] == pytest.approx(auroc)
-    assert set(found["of_subjects"]["area"]) == set(metrics.SUBJECT_METRICS)
+    assert set(found["of_subjects"]["area"]) == set(SUBJECT_METRICS)
     assert found["worst_first"] == metrics.by_subject(table).to_dict(orient="records")
 
 
@@ -306,7 +307,7 @@ def test_one_answer_for_every_cell_ranks_no_subject_before_another() -> None:
     names = [str(size) for size in sizes for _ in range(size)]
     table = pd.DataFrame({"subject": names, "group": names, "label": 0, "probability": 0.7})
     table.loc[table["subject"].astype(int) % 3 == 0, "label"] = 1
-    found = metrics.summary(table, columns={"cnn": "probability"})
+    found = summary.summary(table, columns={"cnn": "probability"})
     assert found["of_subjects"]["cnn"]["auroc"] == {
         "value": 0.5,
         "low": 0.5,
@@ -318,7 +319,7 @@ def test_the_mean_of_a_subject_is_exact() -> None:
     table = pd.DataFrame(
         {"subject": list("aaabcd"), "group": list("aaabcd"), "label": [1, 1, 1, 0, 0, 1]}
     ).assign(probability=[1 / 3] * 3 + [1e-14, 2e-14, 3e-14])
-    found = metrics.summary(table, threshold=1 / 3, columns={"cnn": "probability"})
+    found = summary.summary(table, threshold=1 / 3, columns={"cnn": "probability"})
     assert found["of_subjects"]["cnn"]["sensitivity"]["value"] == 0.5
     assert found["of_subjects"]["cnn"]["auroc"]["value"] == 1.0
     assert {row["subject"]: row["mean_probability"] for row in found["worst_first"]} == {
@@ -333,16 +334,16 @@ def test_names_are_counted_as_they_are_grouped() -> None:
     table = pd.DataFrame(
         {"subject": [1, "1", " 1", 2], "group": ["one", "two", "two", "two"], "label": [0, 0, 0, 1]}
     ).assign(probability=[0.2, 0.6, 0.6, 0.8])
-    found = metrics.summary(table, columns={"cnn": "probability"})
+    found = summary.summary(table, columns={"cnn": "probability"})
     assert (found["subjects"], len(found["worst_first"])) == (2, 2)
     for missing in (np.nan, None, " "):
         with pytest.raises(InputError, match="some are empty"):
-            metrics.intervals([0, 1], [0.1, 0.2], ["a", missing])
+            bootstrap.intervals([0, 1], [0.1, 0.2], ["a", missing])
 
 
 def test_each_class_and_each_difference_stand_in_the_summary() -> None:
     table = predictions_table()
-    found = metrics.summary(table)
+    found = summary.summary(table)
     truth, called = table["label"].to_numpy(), (table["probability"] >= 0.5).astype(int)
     precision, recall, f1, support = sk.precision_recall_fscore_support(truth, called)
     counts = sk.confusion_matrix(truth, called)
@@ -353,7 +354,7 @@ def test_each_class_and_each_difference_stand_in_the_summary() -> None:
         expected = (precision[label], recall[label], f1[label])
         assert [told[key] for key in ("precision", "recall", "f1")] == pytest.approx(expected)
     assert found["report"]["majority"]["HEM"]["called"]["HEM"] == 0
-    area = metrics.compare(truth, table["probability"], table["area_probability"], table["group"])
+    area = bootstrap.compare(truth, table["probability"], table["area_probability"], table["group"])
     assert list(found["compared"]) == ["area", "majority"]
     assert found["compared"]["area"] == {key: area[key] for key in ("difference", "low", "high")}
     assert json.loads(json.dumps(found)) == found
@@ -362,7 +363,7 @@ def test_each_class_and_each_difference_stand_in_the_summary() -> None:
 def test_a_subject_of_two_classes_is_told_and_nothing_of_subjects_is_measured() -> None:
     table = predictions_table()
     table.loc[0, "label"] = 1 - table.loc[0, "label"]
-    found = metrics.summary(table)
+    found = summary.summary(table)
     assert found["of_subjects"] is None
     assert any("both classes" in note for note in found["notes"])
 
@@ -372,24 +373,24 @@ def test_a_subject_of_two_classes_is_told_and_nothing_of_subjects_is_measured() 
 
 def test_comparison_of_a_model_with_itself_is_exactly_zero() -> None:
     t = predictions_table()
-    result = metrics.compare(t["label"], t["probability"], t["probability"], t["group"])
+    result = bootstrap.compare(t["label"], t["probability"], t["probability"], t["group"])
     assert (result["difference"], result["low"], result["high"]) == (0.0, 0.0, 0.0)
 
 
 def test_comparison_is_antisymmetric_and_paired() -> None:
     t = predictions_table()
     a, b = t["probability"], t["area_probability"]
-    there = metrics.compare(t["label"], a, b, t["group"])
-    back = metrics.compare(t["label"], b, a, t["group"])
+    there = bootstrap.compare(t["label"], a, b, t["group"])
+    back = bootstrap.compare(t["label"], b, a, t["group"])
     assert there["difference"] == there["auroc_a"] - there["auroc_b"]
     assert there["difference"] == -back["difference"]
     assert there["low"] == pytest.approx(-back["high"])
-    aurocs = [metrics.bootstrap(t["label"], p, t["group"])["auroc"] for p in (a, b)]
+    aurocs = [bootstrap.bootstrap(t["label"], p, t["group"])["auroc"] for p in (a, b)]
     assert there["high"] == pytest.approx(np.quantile(aurocs[0] - aurocs[1], 0.975))
 
 
 def test_comparison_of_one_class_is_none_with_a_reason() -> None:
-    result = metrics.compare([0, 0], [0.1, 0.2], [0.3, 0.4], ["H1", "H2"])
+    result = bootstrap.compare([0, 0], [0.1, 0.2], [0.3, 0.4], ["H1", "H2"])
     assert result["difference"] is None
     assert "HEM" in result["notes"][0]
 
@@ -412,11 +413,11 @@ def test_by_subject_refuses_a_subject_with_both_labels() -> None:
 
 def test_summary_survives_json_and_agrees_with_metrics() -> None:
     table = predictions_table()
-    result = metrics.summary(table)
+    result = summary.summary(table)
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     assert (result["cells"], result["subjects"], result["groups"]) == (len(table), 12, 12)
     assert list(result["models"]) == ["cnn", "area", "majority"]
-    for model, column in metrics.MODEL_COLUMNS.items():
+    for model, column in MODEL_COLUMNS.items():
         for name, value in metrics.metrics(table["label"], table[column]).items():
             shown = result["models"][model][name]
             assert shown["value"] == value
@@ -425,7 +426,7 @@ def test_summary_survives_json_and_agrees_with_metrics() -> None:
 
 def test_summary_of_one_class_says_why_values_are_missing() -> None:
     table = predictions_table()
-    result = metrics.summary(table[table["label"] == ALL])
+    result = summary.summary(table[table["label"] == ALL])
     assert result["models"]["cnn"]["auroc"] == {"value": None, "low": None, "high": None}
     assert "All cells are ALL" in result["notes"][0]
     json.dumps(result, allow_nan=False)
@@ -458,33 +459,33 @@ def test_bad_input_is_refused_by_name(labels: list, probabilities: list, named: 
 @pytest.mark.parametrize("groups", [["a"], ["a", None], ["a", " "], [["a", "b"]]])
 def test_bad_groups_are_refused_by_name(groups: list) -> None:
     with pytest.raises(InputError, match="groups must"):
-        metrics.intervals([0, 1], [0.1, 0.2], groups)
+        bootstrap.intervals([0, 1], [0.1, 0.2], groups)
 
 
 def test_other_bad_arguments_are_refused_by_name() -> None:
     with pytest.raises(InputError, match="threshold"):
         metrics.metrics([0, 1], [0.1, 0.2], threshold=float("nan"))
     with pytest.raises(InputError, match="n_resamples"):
-        metrics.intervals([0, 1], [0.1, 0.2], ["a", "b"], n_resamples=0)
+        bootstrap.intervals([0, 1], [0.1, 0.2], ["a", "b"], n_resamples=0)
     with pytest.raises(InputError, match="b must be from 0 to 1"):
-        metrics.compare([0, 1], [0.1, 0.2], [0.1, 7], ["a", "b"])
+        bootstrap.compare([0, 1], [0.1, 0.2], [0.1, 7], ["a", "b"])
     with pytest.raises(InputError, match="area_probability must be"):
-        metrics.summary(predictions_table().assign(area_probability=np.nan))
+        summary.summary(predictions_table().assign(area_probability=np.nan))
     with pytest.raises(InputError, match=r"lack the column\(s\) group, area_probability"):
-        metrics.summary(predictions_table().drop(columns=["group", "area_probability"]))
+        summary.summary(predictions_table().drop(columns=["group", "area_probability"]))
 
 
 def test_intervals_of_a_summary_are_over_groups_and_not_over_subjects() -> None:
     table = predictions_table()
     pairs = {name: f"pair {number // 2}" for number, name in enumerate(np.unique(table["subject"]))}
     joined = table.assign(group=table["subject"].map(pairs))
-    found = metrics.summary(joined)
-    by_group = metrics.intervals(joined["label"], joined["probability"], joined["group"])
-    by_subject = metrics.intervals(joined["label"], joined["probability"], joined["subject"])
+    found = summary.summary(joined)
+    by_group = bootstrap.intervals(joined["label"], joined["probability"], joined["group"])
+    by_subject = bootstrap.intervals(joined["label"], joined["probability"], joined["subject"])
     assert by_group["auroc"] != by_subject["auroc"]
     shown = found["models"]["cnn"]["auroc"]
     assert (shown["low"], shown["high"]) == by_group["auroc"]
-    compared = metrics.compare(
+    compared = bootstrap.compare(
         joined["label"], joined["probability"], joined["area_probability"], joined["group"]
     )
     assert found["compared"]["area"]["low"] == compared["low"]

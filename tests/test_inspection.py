@@ -212,7 +212,7 @@ def test_look_alikes_are_counted_over_subjects_and_over_folds(
     )
     pixels = SimpleNamespace(array=None, table=None)
     monkeypatch.setattr(inspection, "build_pixels", lambda *_: pixels)
-    monkeypatch.setattr(inspection.similar, "near_duplicates", lambda *_: pairs)
-    found = inspection.near_duplicates(None, tmp_path, FAST.size, FAST.crop)
+    monkeypatch.setattr(inspection.near_duplicates, "near_duplicates", lambda *_: pairs)
+    found = inspection.count_near_duplicates(None, tmp_path, FAST.size, FAST.crop)
     assert (found["pairs"], found["of_two_subjects"], found["in_two_folds"]) == (3, 2, 1)
     assert found["closest"][0] == {"cell_a": "a", "cell_b": "b", "distance": 3}

@@ -13,7 +13,7 @@ import skops.io
 from leukhelpers import files
 from leukhelpers.data.cnmc import read_cnmc
 from leukhelpers.errors import InputError
-from leukhelpers.evaluation import metrics
+from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.experiments import crossval, evaluate, storage
 from leukhelpers.experiments.train import train_run
 from leukhelpers.explain import attribution
@@ -213,7 +213,7 @@ def test_unknown_models_are_refused_with_the_list_of_known_ones(name):
 
 @pytest.mark.parametrize("name", [*registry.CHOICES, "vgg16-random", "resnet50-tuned"])
 def test_known_models_have_a_title_that_tells_what_they_are(name):
-    title = metrics.MODEL_NAMES[registry.known_model(name)]
+    title = MODEL_NAMES[registry.known_model(name)]
     assert ("random weights" in title) == ("-random" in name)
     assert ("fine-tuned" in title) == name.endswith("-tuned")
 

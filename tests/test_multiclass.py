@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from leukhelpers.errors import InputError
-from leukhelpers.evaluation import metrics, multiclass
+from leukhelpers.evaluation import bootstrap, multiclass
 
 CLASSES = ("healthy", "ALL", "AML", "CLL")
 
@@ -59,7 +59,7 @@ def test_every_resample_has_the_metrics_of_the_cells_really_drawn(seed: int) -> 
     names = np.unique(groups)
     over_all, of_class = multiclass.bootstrap(labels, scores, groups, CLASSES, 6, seed)
     kept = 0
-    for row in metrics.group_weights(len(names), 6, seed):
+    for row in bootstrap.group_weights(len(names), 6, seed):
         # The slow way: copy each drawn group's cells as often as it was drawn.
         drawn = np.repeat(np.arange(len(labels)), row[np.searchsorted(names, groups)])
         if len(np.unique(labels[drawn])) < 4:
@@ -78,7 +78,7 @@ def test_two_classes_measured_here_agree_with_the_module_for_two() -> None:
     labels, p = groups % 2, rng.random(96)
     both = np.column_stack([1 - p, p])
     over_all, _ = multiclass.bootstrap(labels, both, groups.astype(str), ("HEM", "ALL"))
-    two = metrics.bootstrap(labels, p, groups.astype(str))
+    two = bootstrap.bootstrap(labels, p, groups.astype(str))
     for here, there in (("macro_auroc", "auroc"), ("mcc", "mcc"), ("weighted_f1", "weighted_f1")):
         np.testing.assert_allclose(over_all[here], two[there])
 
@@ -129,8 +129,8 @@ def test_intervals_of_a_summary_are_over_groups_and_not_over_subjects() -> None:
     bounds = []
     for whose in (groups, subjects):
         over_all, _ = multiclass.bootstrap(labels, scores, whose, CLASSES)
-        fewest = metrics.fewest_groups(labels, whose)
-        bounds.append(metrics.interval(over_all["macro_auroc"], fewest, 2000))
+        fewest = bootstrap.fewest_groups(labels, whose)
+        bounds.append(bootstrap.interval(over_all["macro_auroc"], fewest, 2000))
     assert bounds[0] != bounds[1]
     assert (found["low"], found["high"]) == bounds[0]
 
@@ -175,7 +175,7 @@ def test_cells_of_one_class_are_measured_as_far_as_possible() -> None:
 def test_resamples_that_lack_a_class_are_counted() -> None:
     labels, scores, groups = some_cells(0, n=16, n_groups=8)
     over_all, _ = multiclass.bootstrap(labels, scores, groups, CLASSES)
-    (note,) = metrics.interval_notes(labels, groups, classes=CLASSES)
+    (note,) = bootstrap.interval_notes(labels, groups, classes=CLASSES)
     assert note.startswith(f"{2000 - len(over_all):,} of 2,000 resamples lacked a class")
 
 

@@ -27,6 +27,8 @@ from leukhelpers import plots
 from leukhelpers.data.schema import ALL, HEM
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation import decisions, metrics
+from leukhelpers.evaluation import summary as summary_module
+from leukhelpers.evaluation.names import METRICS
 from leukhelpers.explain.sanity import CAUSES, Curves
 from leukhelpers.plots.cells import _overlay
 from leukhelpers.plots.style import CLASS_COLOURS, WIDTH
@@ -115,7 +117,7 @@ def all_figures(n_subjects: int = 6) -> dict[str, Callable[..., Figure]]:
             **k,
         ),
         "values_by_subject": lambda **k: plots.values_by_subject(scores, table, "P(ALL)", **k),
-        "metric_bars": lambda **k: plots.metric_bars(metrics.summary(table), **k),
+        "metric_bars": lambda **k: plots.metric_bars(summary_module.summary(table), **k),
         "reliability_diagram": lambda **k: plots.reliability_diagram(decided, **k),
         "net_benefit_curves": lambda **k: plots.net_benefit_curves(decided, **k),
         "risk_curves": lambda **k: plots.risk_curves(decided, **k),
@@ -284,14 +286,14 @@ def test_roc_curves_write_the_area_of_each_model() -> None:
 
 def test_metric_bars_say_where_a_value_is_undefined() -> None:
     table = toy_predictions(6)
-    figure = plots.metric_bars(metrics.summary(table[table["label"] == ALL]), TITLE)
+    figure = plots.metric_bars(summary_module.summary(table[table["label"] == ALL]), TITLE)
     assert texts_of(figure).count("undefined") == 21  # seven metrics of three models
     assert texts_of(figure).count("chance") == 2
 
 
 def test_metric_bars_leave_out_errors_of_which_less_is_better() -> None:
-    figure = plots.metric_bars(metrics.summary(toy_predictions(6)), TITLE)
-    assert len(figure.axes[0].get_yticks()) == len(metrics.METRICS) - 2
+    figure = plots.metric_bars(summary_module.summary(toy_predictions(6)), TITLE)
+    assert len(figure.axes[0].get_yticks()) == len(METRICS) - 2
 
 
 def test_reliability_is_drawn_once_more_if_it_was_set_right() -> None:
@@ -304,7 +306,7 @@ def test_reliability_is_drawn_once_more_if_it_was_set_right() -> None:
 @pytest.mark.slow
 def test_metric_bars_make_room_for_negative_values() -> None:
     table = toy_predictions(6)
-    summary = metrics.summary(table.assign(probability=1 - table["probability"]))
+    summary = summary_module.summary(table.assign(probability=1 - table["probability"]))
     mcc = summary["models"]["cnn"]["mcc"]
     assert mcc["low"] < 0
     axes = plots.metric_bars(summary, TITLE).axes[0]

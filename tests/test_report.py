@@ -12,7 +12,8 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 from leukhelpers import files, plots
 from leukhelpers.course import lesson
 from leukhelpers.errors import InputError
-from leukhelpers.evaluation import metrics as evaluation
+from leukhelpers.evaluation import summary
+from leukhelpers.evaluation.names import MODEL_COLUMNS, MODEL_NAMES
 from leukhelpers.experiments import report
 
 GENERATOR = np.random.default_rng(0)
@@ -32,7 +33,7 @@ def metrics():
             "majority_probability": 0.6,
         }
     )
-    return evaluation.summary(predictions)
+    return summary.summary(predictions)
 
 
 @pytest.fixture
@@ -61,8 +62,8 @@ def test_report_is_one_file_with_every_figure_inside(folder):
 
 def test_report_shows_each_model_beside_the_majority_answer(folder, metrics):
     page = report.write_report(folder).read_text("utf-8")
-    for model in evaluation.MODEL_COLUMNS:
-        assert evaluation.MODEL_NAMES[model] in page
+    for model in MODEL_COLUMNS:
+        assert MODEL_NAMES[model] in page
         assert f"{metrics['models'][model]['auroc']['value']:.3f}" in page
 
 

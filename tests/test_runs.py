@@ -18,7 +18,7 @@ from PIL import Image
 
 from leukhelpers import NOTICE, files
 from leukhelpers.errors import InputError
-from leukhelpers.evaluation import calibration, metrics
+from leukhelpers.evaluation import calibration, summary
 from leukhelpers.experiments import crossval, evaluate, storage
 from leukhelpers.experiments.train import train_run
 from leukhelpers.explain import attribution
@@ -91,7 +91,7 @@ def test_predictions_are_of_the_test_rows_and_of_no_other(run, prepared):
 
 
 def test_metrics_are_those_of_the_predictions_file(run):
-    again = metrics.summary(storage.read_predictions(run.folder))
+    again = summary.summary(storage.read_predictions(run.folder))
     for key, value in again.items():
         assert run.metrics[key] == value
 
@@ -201,7 +201,7 @@ def test_save_that_is_killed_leaves_no_run(run, prepared, tmp_path, monkeypatch)
 
     folder = tmp_path / "run"
     storage.save_run(folder, prepared, registry.load_model(run.folder), run.history)
-    monkeypatch.setattr(metrics, "summary", die)
+    monkeypatch.setattr(summary, "summary", die)
     with pytest.raises(KeyboardInterrupt):
         storage.save_run(folder, prepared, registry.load_model(run.folder), run.history)
     with pytest.raises(InputError, match="no finished run"):

@@ -16,7 +16,8 @@ from leukhelpers.course import lesson
 from leukhelpers.data.table import write_own
 from leukhelpers.datasets import load_dataset
 from leukhelpers.errors import InputError
-from leukhelpers.evaluation import metrics, multiclass
+from leukhelpers.evaluation import multiclass, summary
+from leukhelpers.evaluation.names import MODEL_COLUMNS
 from leukhelpers.experiments import crossval, evaluate, report, storage, train
 from leukhelpers.models import classical, cnn, prepare, training
 from leukhelpers.models.networks import build_cnn, logit_model
@@ -80,7 +81,7 @@ def test_run_of_three_classes_tells_them_everywhere(
 
 
 def test_predictions_have_a_column_for_each_model_and_class(run: storage.Run) -> None:
-    for model in metrics.MODEL_COLUMNS:
+    for model in MODEL_COLUMNS:
         answers = run.predictions[multiclass.columns_of(model, run.about["classes"])].to_numpy()
         np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-6)
     assert list(run.predictions.filter(like="area_")) == [
@@ -274,7 +275,7 @@ def test_answers_bear_the_users_names_and_the_caution(
 
 def test_two_classes_of_other_names_are_measured_as_hem_and_all(alone_run: storage.Run) -> None:
     assert "probability" in alone_run.predictions
-    again = metrics.summary(alone_run.predictions)
+    again = summary.summary(alone_run.predictions)
     assert {key: alone_run.metrics[key] for key in again} == again
 
 

@@ -15,7 +15,8 @@ import pandas as pd
 
 from leukhelpers.data.schema import ALL, CLASS_NAMES, HEM
 from leukhelpers.errors import InputError
-from leukhelpers.evaluation import calibration, metrics
+from leukhelpers.evaluation import bootstrap, calibration, metrics
+from leukhelpers.evaluation.names import ERRORS, MODEL_COLUMNS
 
 MISSED = 0.1  # share of each class's cells whose class a set may lack
 THRESHOLDS = tuple(round(at / 20, 2) for at in range(1, 20))
@@ -193,7 +194,7 @@ def coverage(labels: npt.ArrayLike, named: np.ndarray) -> dict[str, float | None
 def summary(
     predictions: pd.DataFrame,
     validation: pd.DataFrame | None,
-    columns: Mapping[str, str] = metrics.MODEL_COLUMNS,
+    columns: Mapping[str, str] = MODEL_COLUMNS,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Choose on validation cells, and measure what comes of it on others.
@@ -202,7 +203,7 @@ def summary(
     ----------
     predictions, validation : pandas.DataFrame
         Rows of held-out and of validation cells, as
-        :func:`leukhelpers.evaluation.metrics.summary` takes them. Without validation cells nothing
+        :func:`leukhelpers.evaluation.summary.summary` takes them. Without validation cells nothing
         is chosen.
     columns : mapping of str
         Model → the column of its answers.
@@ -258,7 +259,7 @@ def _of_model(
 
     def measured(probabilities: pd.Series, names: Sequence[str]) -> dict[str, Any]:
         groups = predictions["group"]
-        return metrics.with_intervals(labels, probabilities, groups, names, threshold, seed)
+        return bootstrap.with_intervals(labels, probabilities, groups, names, threshold, seed)
 
     decided = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "mcc")
     return {
@@ -267,7 +268,7 @@ def _of_model(
         "at_threshold": measured(scores, decided),
         "temperature": temperature,
         "calibrated": {
-            **measured(cooled, metrics.ERRORS),
+            **measured(cooled, ERRORS),
             "reliability": _columns(calibration.reliability(labels, cooled)),
         },
         "least": least,

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import roc_auc_score
 
-from leukhelpers.evaluation.metrics import group_weights, weighted_ranking
+from leukhelpers.evaluation.bootstrap import group_weights, weighted_ranking
 from leukhelpers.splits.groups import Split
 
 

@@ -17,7 +17,16 @@ import pandas as pd
 from sklearn import metrics as sk
 
 from leukhelpers.errors import InputError
-from leukhelpers.evaluation import metrics as evaluation
+from leukhelpers.evaluation import metrics as binary
+from leukhelpers.evaluation.bootstrap import (
+    complete_resamples,
+    fewest_groups,
+    group_codes,
+    interval,
+    interval_notes,
+    weighted_ranking,
+)
+from leukhelpers.evaluation.names import MODEL_COLUMNS
 
 METRICS = ("macro_auroc", "accuracy", "balanced_accuracy", "weighted_f1", "macro_f1", "mcc")
 CLASS_METRICS = ("auroc", "precision", "recall", "f1")
@@ -25,7 +34,7 @@ N_RESAMPLES = 2000
 
 
 def columns_of(
-    model: str, classes: Sequence[str], columns: Mapping[str, str] = evaluation.MODEL_COLUMNS
+    model: str, classes: Sequence[str], columns: Mapping[str, str] = MODEL_COLUMNS
 ) -> list[str]:
     """Name the columns of a model's probabilities, such as ``area_probability_<class>``."""
     return [f"{columns[model]}_{name}" for name in classes]
@@ -56,7 +65,7 @@ def confusion(
         If an argument is not as described; the message names it.
     """
     truth, scores = _checked(labels, probabilities, classes)
-    return evaluation.confusion_of(truth, scores.argmax(axis=1), classes)
+    return binary.confusion_of(truth, scores.argmax(axis=1), classes)
 
 
 def classification_report(
@@ -68,7 +77,7 @@ def classification_report(
     :func:`leukhelpers.evaluation.metrics.classification_report` with a row a class.
     """
     truth, scores = _checked(labels, probabilities, classes)
-    return evaluation.report_of(truth, scores.argmax(axis=1), classes)
+    return binary.report_of(truth, scores.argmax(axis=1), classes)
 
 
 def metrics(
@@ -132,7 +141,7 @@ def by_class(
     """
     truth, scores = _checked(labels, probabilities, classes)
     called = scores.argmax(axis=1)
-    report = evaluation.report_of(truth, called, classes)
+    report = binary.report_of(truth, called, classes)
     found: dict[str, dict[str, float | None]] = {}
     for label, name in enumerate(classes):
         values: dict[str, float | None] = dict.fromkeys(CLASS_METRICS)
@@ -159,7 +168,7 @@ def bootstrap(
     labels, probabilities, classes
         As in :func:`confusion`.
     groups, n_resamples, seed
-        As in :func:`leukhelpers.evaluation.metrics.bootstrap`.
+        As in :func:`leukhelpers.evaluation.bootstrap.bootstrap`.
 
     Returns
     -------
@@ -175,18 +184,16 @@ def bootstrap(
         If an argument is not as described; the message names it.
     """
     truth, scores = _checked(labels, probabilities, classes)
-    codes, n_groups = evaluation.group_codes(groups, len(truth))
+    codes, n_groups = group_codes(groups, len(truth))
     k = len(classes)
-    weights = evaluation.complete_resamples(truth, codes, n_groups, n_resamples, seed, k)
+    weights = complete_resamples(truth, codes, n_groups, n_resamples, seed, k)
     called = scores.argmax(axis=1)
     cells = np.bincount(codes * k * k + truth * k + called, minlength=n_groups * k * k)
     counts = (weights @ cells.reshape(n_groups, k * k)).reshape(-1, k, k).astype(float)
     decided = _decisions(counts)
     decided["auroc"] = np.column_stack(
         [
-            evaluation.weighted_ranking(weights, codes, (truth == label) * 1, scores[:, label])[
-                "auroc"
-            ]
+            weighted_ranking(weights, codes, (truth == label) * 1, scores[:, label])["auroc"]
             for label in range(k)
         ]
     )
@@ -209,7 +216,7 @@ def summary(
     predictions: pd.DataFrame,
     classes: Sequence[str],
     seed: int = 0,
-    columns: Mapping[str, str] = evaluation.MODEL_COLUMNS,
+    columns: Mapping[str, str] = MODEL_COLUMNS,
 ) -> dict[str, Any]:
     """Put models beside the area baseline and the majority answer.
 
@@ -228,7 +235,7 @@ def summary(
     Returns
     -------
     dict
-        As :func:`leukhelpers.evaluation.metrics.summary` without ``threshold``, and
+        As :func:`leukhelpers.evaluation.summary.summary` without ``threshold``, and
         ``by_class``: model → class → ``cells`` (number) and each of ``CLASS_METRICS``
         with ``value``, ``low``, ``high``.
 
@@ -238,14 +245,14 @@ def summary(
         If a column is missing or a value is not as described.
     """
     needed = [name for model in columns for name in columns_of(model, classes, columns)]
-    evaluation.require_columns(predictions, ["subject", "group", "label", *needed])
-    predictions = evaluation.with_names(predictions)
+    binary.require_columns(predictions, ["subject", "group", "label", *needed])
+    predictions = binary.with_names(predictions)
     labels, groups = predictions["label"], predictions["group"]
     models, classwise = {}, {}
     for model in columns:
         scores = predictions[columns_of(model, classes, columns)].to_numpy()
         over_all, of_class = bootstrap(labels, scores, groups, classes, N_RESAMPLES, seed)
-        fewest = evaluation.fewest_groups(labels.to_numpy(), groups)
+        fewest = fewest_groups(labels.to_numpy(), groups)
         models[model] = _with_bounds(metrics(labels, scores, classes), over_all, fewest)
         classwise[model] = {
             name: {
@@ -260,7 +267,7 @@ def summary(
         "groups": int(groups.nunique()),
         "models": models,
         "by_class": classwise,
-        "notes": evaluation.interval_notes(labels, groups, N_RESAMPLES, seed, classes),
+        "notes": interval_notes(labels, groups, N_RESAMPLES, seed, classes),
     }
 
 
@@ -270,7 +277,7 @@ def _with_bounds(
     """Put each value beside its 95 % interval."""
     told = {}
     for metric, value in values.items():
-        low, high = evaluation.interval(resampled[metric], fewest, N_RESAMPLES)
+        low, high = interval(resampled[metric], fewest, N_RESAMPLES)
         told[metric] = {"value": value, "low": low, "high": high}
     return told
 
@@ -308,8 +315,8 @@ def _checked(
     labels: npt.ArrayLike, probabilities: npt.ArrayLike, classes: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return labels as int and probabilities as float64, or raise an error."""
-    truth = evaluation.checked_labels(labels, classes=classes)
-    scores = evaluation.checked_probabilities(probabilities, "probabilities")
+    truth = binary.checked_labels(labels, classes=classes)
+    scores = binary.checked_probabilities(probabilities, "probabilities")
     if scores.shape != (len(truth), len(classes)):
         raise InputError(
             f"probabilities must hold one number a cell and class, shape "

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from leukhelpers import files, plots
 from leukhelpers.data.base import stand_ins
 from leukhelpers.evaluation import metrics
-from leukhelpers.evaluation.metrics import MODEL_NAMES
+from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.experiments import model_card, report, storage
 from leukhelpers.models import epochs, registry
 

@@ -17,6 +17,7 @@ import pandas as pd
 from leukhelpers import files
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation import metrics, multiclass
+from leukhelpers.evaluation.names import MODEL_COLUMNS, MODEL_NAMES
 from leukhelpers.experiments import storage
 from leukhelpers.models import prepare, registry
 from leukhelpers.splits import groups
@@ -68,7 +69,7 @@ def crossvalidate(
     classes = prepared.dataset.classes
     headline = "auroc" if len(classes) == 2 else "macro_auroc"
     columns = {name: f"{name}_probability" for name in names}
-    columns |= {name: metrics.MODEL_COLUMNS[name] for name in BASELINES}
+    columns |= {name: MODEL_COLUMNS[name] for name in BASELINES}
     tables, folds = [], []
     costs: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for number, split in enumerate(splits):
@@ -83,7 +84,7 @@ def crossvalidate(
             )
             table = (answers.drop(columns=own) if table is None else table).join(renamed)
             value = _told(table, classes, {name: columns[name]}, headline)
-            say(f"Fold {number}, {metrics.MODEL_NAMES[name]}: {value}")
+            say(f"Fold {number}, {MODEL_NAMES[name]}: {value}")
         tables.append(table)
         folds.append(storage.measure(table, classes, columns))
     return {

@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 from leukhelpers import files
-from leukhelpers.evaluation import metrics as evaluation
-from leukhelpers.evaluation.metrics import METRIC_NAMES, MODEL_NAMES
+from leukhelpers.data.schema import CLASS_NAMES
+from leukhelpers.evaluation.names import METRIC_NAMES, MODEL_NAMES
 from leukhelpers.experiments import report, storage
 
 NAME = "card.md"
@@ -130,7 +130,7 @@ def details(metrics: dict[str, Any], name: str) -> str:
     Parameters
     ----------
     metrics : dict
-        From :func:`leukhelpers.evaluation.metrics.summary`, with ``decisions`` or without.
+        From :func:`leukhelpers.evaluation.summary.summary`, with ``decisions`` or without.
     name : str
         The model whose scores these are, the first of the metrics' models.
 
@@ -177,7 +177,7 @@ def _subjects(metrics: dict[str, Any], name: str) -> str:
     ]
     worst = pd.DataFrame(metrics["worst_first"])
     people = [
-        [row.subject, evaluation.CLASS_NAMES[row.label], row.cells, f"{row.correct:.0%}"]
+        [row.subject, CLASS_NAMES[row.label], row.cells, f"{row.correct:.0%}"]
         for row in worst.itertuples()
     ]
     return (

@@ -11,7 +11,7 @@ import jinja2
 import pandas as pd
 
 from leukhelpers import files
-from leukhelpers.evaluation.metrics import METRIC_NAMES, MODEL_NAMES
+from leukhelpers.evaluation.names import METRIC_NAMES, MODEL_NAMES
 
 HEADLINE = ("auroc", "macro_auroc", "weighted_f1", "balanced_accuracy", "accuracy")
 

@@ -39,8 +39,8 @@ from leukhelpers import files
 from leukhelpers.data.base import Dataset
 from leukhelpers.data.schema import CLASS_NAMES
 from leukhelpers.errors import InputError
-from leukhelpers.evaluation import decisions, multiclass
-from leukhelpers.evaluation import metrics as evaluation
+from leukhelpers.evaluation import decisions, multiclass, summary
+from leukhelpers.evaluation.names import MODEL_COLUMNS
 from leukhelpers.models import classical, cnn, prepare, registry
 from leukhelpers.splits import groups
 
@@ -135,7 +135,7 @@ def answers_beside(
         }
     )
     for key, probabilities in answers.items():
-        column = evaluation.MODEL_COLUMNS[key]
+        column = MODEL_COLUMNS[key]
         table[column if len(classes) == 2 else multiclass.columns_of(key, classes)] = probabilities
     return table
 
@@ -151,18 +151,18 @@ def measure(
     Of two classes ``decisions`` tells what was chosen on validation cells, and what came
     of it: see :func:`leukhelpers.evaluation.decisions.summary`.
     """
-    columns = columns or evaluation.MODEL_COLUMNS
+    columns = columns or MODEL_COLUMNS
     if len(classes) > 2:
         return multiclass.summary(predictions, classes, columns=columns)
     return {
-        **evaluation.summary(predictions, columns=columns),
+        **summary.summary(predictions, columns=columns),
         "decisions": decisions.summary(predictions, validation, columns),
     }
 
 
 def columns_of_run(name: str) -> dict[str, str]:
     """Tell in which columns of its predictions a run of some model keeps whose answers."""
-    first, *others = evaluation.MODEL_COLUMNS.items()
+    first, *others = MODEL_COLUMNS.items()
     return {name: first[1], **dict(others)}
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from leukhelpers import files, plots
-from leukhelpers.evaluation import metrics as evaluation
+from leukhelpers.evaluation.names import METRIC_NAMES, MODEL_NAMES
 from leukhelpers.experiments.sweep import Entry, State, varying
 from leukhelpers.experiments.sweep_runs import Place
 
@@ -163,7 +163,7 @@ def draw(out: Path, table: pd.DataFrame, entries: Sequence[Entry]) -> None:
     figure = plots.repeated_scores(
         settings,
         title,
-        evaluation.METRIC_NAMES.get(metric, metric),
+        METRIC_NAMES.get(metric, metric),
         f"{synthetic}not for clinical use",
     )
     alt = f"{title}. A dot a run, a tick at the mean of each setting: {', '.join(settings)}."
@@ -172,7 +172,7 @@ def draw(out: Path, table: pd.DataFrame, entries: Sequence[Entry]) -> None:
 
 def metric_title(metric: str, within: float, between: float) -> str:
     """Say what a grid shows: how far one run moves, and how far settings lie apart."""
-    name = evaluation.METRIC_NAMES.get(metric, metric)
+    name = METRIC_NAMES.get(metric, metric)
     if np.isnan(between):
         return f"{name}: runs differ by {within:.3f} (sd)" if within == within else f"{name}"
     if np.isnan(within):
@@ -182,5 +182,5 @@ def metric_title(metric: str, within: float, between: float) -> str:
 
 def _named(name: str, value: Any) -> str:
     if name == "model":
-        return evaluation.MODEL_NAMES.get(value, str(value))
+        return MODEL_NAMES.get(value, str(value))
     return f"{name} {value}"

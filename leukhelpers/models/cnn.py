@@ -102,7 +102,7 @@ def train_again(
     backup: Path | None = None,
 ) -> tuple[keras.Model, pd.DataFrame]:
     """Train on training and validation rows for some epochs, and join; see :func:`train`."""
-    from leukhelpers.models import networks as models
+    from leukhelpers.models.networks import join, turn
 
     settings = replace(training_settings(prepared.profile), epochs=epochs, early_stopping=False)
     networks, histories = zip(
@@ -115,8 +115,8 @@ def train_again(
     # A cell has no up: each network answers for the cell as it comes, and for its turns. There is
     # room for four answers: those of one network to four turns, or of two to two each.
     turns = range(max(1, BRANCHES // len(networks)))
-    seen = [models.turn(network, quarters) for network in networks for quarters in turns]
-    return models.join(seen), pd.concat(histories, ignore_index=True)
+    seen = [turn(network, quarters) for network in networks for quarters in turns]
+    return join(seen), pd.concat(histories, ignore_index=True)
 
 
 def _train_one(
@@ -128,13 +128,13 @@ def _train_one(
     backup: Path | None,
 ) -> tuple[keras.Model, pd.DataFrame]:
     """Train the network of a number, which is added to the seed."""
-    from leukhelpers.models import networks as models
     from leukhelpers.models import prepare, training
+    from leukhelpers.models.networks import build_cnn
 
     profile, seed = prepared.profile, prepared.seed + number
     training.make_deterministic(seed)
     with training.devices().scope():
-        network = models.build_cnn(profile.box_size, seed, len(prepared.dataset.classes))
+        network = build_cnn(profile.box_size, seed, len(prepared.dataset.classes))
     history = training.fit(
         network,
         prepare.pictures("cnn", prepared),

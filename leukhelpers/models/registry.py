@@ -17,7 +17,7 @@ import pandas as pd
 
 from leukhelpers import files
 from leukhelpers.errors import InputError
-from leukhelpers.evaluation.metrics import MODEL_NAMES, PRETRAINED
+from leukhelpers.evaluation.names import MODEL_NAMES, PRETRAINED
 from leukhelpers.images import handmade
 from leukhelpers.models import classical, cnn, prepare
 from leukhelpers.models.epochs import Settings

@@ -16,7 +16,7 @@ import numpy as np
 
 from leukhelpers.backend import keras
 from leukhelpers.errors import InputError
-from leukhelpers.evaluation.metrics import PRETRAINED
+from leukhelpers.evaluation.names import PRETRAINED
 from leukhelpers.models.torch_weights import read_state_dict
 
 WEIGHTS = ("imagenet", "random")

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from leukhelpers.errors import InputError
-from leukhelpers.evaluation.metrics import MODEL_NAMES
+from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.plots.style import (
     FAINT,
     INK,

@@ -16,7 +16,7 @@ from sklearn import metrics as sk
 
 from leukhelpers.data.schema import ALL, CLASS_NAMES, HEM
 from leukhelpers.errors import InputError
-from leukhelpers.evaluation.metrics import ERRORS, METRIC_NAMES, MODEL_NAMES
+from leukhelpers.evaluation.names import ERRORS, METRIC_NAMES, MODEL_NAMES
 from leukhelpers.plots.style import (
     CLASS_COLOURS,
     FAINT,
@@ -217,7 +217,7 @@ def metric_bars(summary: Mapping[str, Any], title: str, note: str = "") -> Figur
     Parameters
     ----------
     summary : mapping
-        From :func:`leukhelpers.evaluation.metrics.summary`.
+        From :func:`leukhelpers.evaluation.summary.summary`.
     title : str
         The finding.
     note : str

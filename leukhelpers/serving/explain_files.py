@@ -14,7 +14,7 @@ from leukhelpers import NOTICE
 from leukhelpers.data.base import stand_ins
 from leukhelpers.data.pictures import read_image
 from leukhelpers.errors import InputError
-from leukhelpers.evaluation import metrics
+from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.experiments import storage
 from leukhelpers.images.preprocessing import crop_and_resize
 from leukhelpers.models import prepare, registry
@@ -118,7 +118,7 @@ def explain_files(
     if methods and not registry.is_network(name):
         raise InputError(
             f"{', '.join(methods)} over pixels explain networks; {run.folder.name} holds "
-            f"{metrics.MODEL_NAMES[name]}, which sees named features and no pixels: "
+            f"{MODEL_NAMES[name]}, which sees named features and no pixels: "
             "leave --method away."
         )
     array, told = read_cells(paths, storage.profile_in(run.about), name)

@@ -20,7 +20,7 @@ from leukhelpers import NOTICE, files
 from leukhelpers.backend import keras, quiet_stderr, tf
 from leukhelpers.data.base import Dataset
 from leukhelpers.errors import InputError
-from leukhelpers.evaluation import metrics
+from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.experiments import storage
 from leukhelpers.images.preprocessing import build_pixels
 from leukhelpers.models import prepare, registry, training
@@ -196,7 +196,7 @@ def export_run(
     name = storage.model_of(run.about)
     if not registry.is_network(name):
         raise InputError(
-            f"{run.folder.name} holds {metrics.MODEL_NAMES[name]}, which is no network; "
+            f"{run.folder.name} holds {MODEL_NAMES[name]}, which is no network; "
             "only networks are exported."
         )
     storage.refuse_other_classes(run, dataset)

@@ -23,8 +23,7 @@ from leukhelpers.data.schema import CLASS_NAMES, COLUMNS, UNLABELLED
 from leukhelpers.datasets import existing_place, load_dataset
 from leukhelpers.errors import InputError
 from leukhelpers.images.preprocessing import build_pixels
-from leukhelpers.splits import groups
-from leukhelpers.splits import near_duplicates as similar
+from leukhelpers.splits import groups, near_duplicates
 
 _SHOWN = 5  # of the names of missing pictures
 
@@ -101,7 +100,7 @@ def inspect(found: Dataset, data: Path, size: int, crop: int) -> dict[str, Any]:
     dict
         ``dataset``, ``synthetic``, ``cautions``, the counts of :func:`count`,
         ``subject_images`` (see there), ``set_aside`` (a list of ``path`` and ``reason``),
-        those of :func:`near_duplicates` (None without training cells), ``card`` (the data
+        those of :func:`count_near_duplicates` (None without training cells), ``card`` (the data
         card, or None), and ``parts``: for each test part that is there its counts,
         ``subject_images`` and ``set_aside``, or the ``problem`` that keeps it from being
         read. The preliminary part also has ``labels``: the rows of its CSV by class, and
@@ -112,13 +111,15 @@ def inspect(found: Dataset, data: Path, size: int, crop: int) -> dict[str, Any]:
         "synthetic": found.synthetic,
         "cautions": list(found.cautions),
         **_told(found),
-        "near_duplicates": near_duplicates(found, data, size, crop) if len(found.table) else None,
+        "near_duplicates": count_near_duplicates(found, data, size, crop)
+        if len(found.table)
+        else None,
         "parts": _test_parts(found, data),
         "card": cards.card_of(found),
     }
 
 
-def near_duplicates(found: Dataset, data: Path, size: int, crop: int) -> dict[str, Any]:
+def count_near_duplicates(found: Dataset, data: Path, size: int, crop: int) -> dict[str, Any]:
     """Count the pairs of cells that look alike without being equal.
 
     Returns
@@ -130,7 +131,7 @@ def near_duplicates(found: Dataset, data: Path, size: int, crop: int) -> dict[st
     """
     try:
         pixels = build_pixels(found, data / "cache", size, crop)
-        pairs = similar.near_duplicates(pixels.array, pixels.table)
+        pairs = near_duplicates.near_duplicates(pixels.array, pixels.table)
     except InputError as error:  # all else can be told all the same
         return {"problem": str(error)}
     columns = ["cell_a", "cell_b", "distance"]

@@ -1,0 +1,79 @@
+"""Names of metrics and models, as tables and figures show them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+METRICS = (
+    "auroc",
+    "average_precision",
+    "accuracy",
+    "balanced_accuracy",
+    "weighted_f1",
+    "sensitivity",
+    "specificity",
+    "mcc",
+    "sensitivity_at_95_specificity",
+    "specificity_at_95_sensitivity",
+    "brier",
+    "ece",
+)
+
+
+METRIC_NAMES: Mapping[str, str] = {
+    "auroc": "AUROC",
+    "macro_auroc": "macro AUROC",  # of more than two classes
+    "average_precision": "average precision",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "weighted_f1": "weighted F1",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "mcc": "MCC",
+    "sensitivity_at_95_specificity": "sensitivity at 95 % specificity",
+    "specificity_at_95_sensitivity": "specificity at 95 % sensitivity",
+    "brier": "Brier score",
+    "ece": "calibration error",
+}
+
+
+ERRORS = ("brier", "ece")  # of which less is better
+
+
+# What is measured of subjects, each with the mean of the probabilities of its cells. Of few
+# subjects, and few there always are, the other measures say next to nothing.
+SUBJECT_METRICS = ("auroc", "accuracy", "balanced_accuracy", "sensitivity", "specificity")
+
+
+PRETRAINED = {
+    "efficientnet-lite0": "EfficientNet-Lite0",
+    "resnet50": "ResNet-50",
+    "vgg16": "VGG-16",
+    "efficientnetb0": "EfficientNet-B0",
+}
+
+
+MODEL_NAMES: Mapping[str, str] = {
+    "cnn": "CNN",
+    "svm": "SVM",
+    "rf": "random forest",
+    **{
+        f"{name}{how}": f"{title}{told}"
+        for name, title in PRETRAINED.items()
+        for how, told in {
+            "": ", frozen",
+            "-random": " with random weights, frozen",
+            "-tuned": ", fine-tuned",
+        }.items()
+    },
+    "area": "area alone",
+    "majority": "majority answer",
+}
+
+
+# In the predictions of a run, its own model has the first column, whatever its name.
+MODEL_COLUMNS: Mapping[str, str] = {
+    "cnn": "probability",
+    "area": "area_probability",
+    "majority": "majority_probability",
+}
