@@ -38,6 +38,10 @@ from leukhelpers.course import lesson
 from leukhelpers.course.exercises import check
 from leukhelpers.experiments import storage
 from leukhelpers.explain import attribution, sanity, shortcuts
+from leukhelpers.explain.common import logits
+from leukhelpers.explain.grad_cam import grad_cam
+from leukhelpers.explain.integrated_gradients import integrated_gradients
+from leukhelpers.explain.shap_values import shap_gradient
 from leukhelpers.images.preprocessing import resize_masks
 from leukhelpers.models import prepare, registry, training
 from leukhelpers.splits import groups
@@ -93,7 +97,7 @@ titles = [
 
 # %%
 background = np.load(trained.folder / "background.npy")
-shap_values = attribution.shap_gradient(model, images, background, n_samples=100, seed=seed)
+shap_values = shap_gradient(model, images, background, n_samples=100, seed=seed)
 by_pixel = shap_values.sum(axis=-1)
 print("one number for each pixel and colour:", shap_values.shape)
 
@@ -105,7 +109,7 @@ print("one number for each pixel and colour:", shap_values.shape)
 # deserves no story.
 
 # %%
-expected = attribution.logits(model, images) - attribution.logits(model, background).mean()
+expected = logits(model, images) - logits(model, background).mean()
 pd.DataFrame(
     {"logit minus background": expected, "sum of SHAP values": by_pixel.sum(axis=(1, 2))},
     index=titles,
@@ -121,11 +125,11 @@ pd.DataFrame(
 # quick and only shows what speaks *for* ALL.
 
 # %%
-print(inspect.getsource(attribution.grad_cam).split('"""')[2])
+print(inspect.getsource(grad_cam).split('"""')[2])
 
 # %% tags=["nbval-check-output", "slide"]
-fade = attribution.integrated_gradients(model, images, background).sum(axis=-1)
-cam = attribution.grad_cam(model, images)
+fade = integrated_gradients(model, images, background).sum(axis=-1)
+cam = grad_cam(model, images)
 maps = {"SHAP": by_pixel, "integrated gradients": fade, "Grad-CAM": cam}
 figure = plots.attribution_grid(
     images, maps, titles, title="What moved the network, by three methods", note=note
@@ -151,8 +155,8 @@ here.show(
 
 # %% tags=["nbval-check-output", "slide"]
 ignorant = sanity.randomise_weights(model, seed=seed + 1)
-ignorant_cam = attribution.grad_cam(ignorant, images)
-ignorant_shap = attribution.shap_gradient(ignorant, images, background, 50, seed).sum(axis=-1)
+ignorant_cam = grad_cam(ignorant, images)
+ignorant_shap = shap_gradient(ignorant, images, background, 50, seed).sum(axis=-1)
 figure = plots.attribution_grid(
     images,
     {"SHAP, untrained": ignorant_shap, "Grad-CAM, untrained": ignorant_cam},
@@ -177,13 +181,13 @@ here.show(figure, "untrained", "The same six cells explained by a network with r
 # the cells.
 
 # %% tags=["nbval-check-output", "slide"]
-quick_shap = partial(attribution.shap_gradient, background=background, n_samples=20, seed=seed)
+quick_shap = partial(shap_gradient, background=background, n_samples=20, seed=seed)
 methods = {
     "SHAP": lambda network, cells: quick_shap(network, cells).sum(axis=-1),
     "integrated gradients": lambda network, cells: attribution.explain_pixels(
         "integrated", network, cells, background
     ),
-    "Grad-CAM": attribution.grad_cam,
+    "Grad-CAM": grad_cam,
 }
 alike = pd.DataFrame(
     {name: sanity.cascade(model, way, images[::2], seed) for name, way in methods.items()}
@@ -430,7 +434,7 @@ check("07.2", answer)
 labs = shortcuts.laboratories(prepared.pixels, table["label"].to_numpy(), seed)
 some_ill = {name: lab.images[lab.labels == 1][:3] for name, lab in labs.items()}
 its_maps = {
-    f"SHAP, network {name}": attribution.shap_gradient(
+    f"SHAP, network {name}": shap_gradient(
         lab.model, some_ill[name], lab.background, n_samples=50, seed=seed
     ).sum(axis=-1)
     for name, lab in labs.items()

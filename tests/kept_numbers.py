@@ -20,6 +20,10 @@ from leukhelpers.backend import keras
 from leukhelpers.evaluation import bootstrap, calibration, decisions, metrics, summary
 from leukhelpers.evaluation import leakage as leak
 from leukhelpers.explain import attribution, sanity, shortcuts
+from leukhelpers.explain.common import logits
+from leukhelpers.explain.grad_cam import grad_cam
+from leukhelpers.explain.integrated_gradients import integrated_gradients
+from leukhelpers.explain.shap_values import shap_gradient
 from leukhelpers.files import write_json
 from leukhelpers.images import features, handmade, preprocessing
 from leukhelpers.models import ood
@@ -251,11 +255,11 @@ def explained() -> dict[str, Any]:
     """Explain a network and put its explanations to the tests."""
     model, seen = network(), cells(8, 32)
     images, background = seen[:3], seen[3:]
-    found: dict[str, Any] = {"logits": attribution.logits(model, seen)}
+    found: dict[str, Any] = {"logits": logits(model, seen)}
     maps = {
-        "shap": attribution.shap_gradient(model, images, background, n_samples=20).sum(axis=-1),
-        "integrated": attribution.integrated_gradients(model, images, background).sum(axis=-1),
-        "grad_cam": attribution.grad_cam(model, images),
+        "shap": shap_gradient(model, images, background, n_samples=20).sum(axis=-1),
+        "integrated": integrated_gradients(model, images, background).sum(axis=-1),
+        "grad_cam": grad_cam(model, images),
     }
     masks = {name: sanity.cell_of(images) for name in ("cell", *sanity.CAUSES)}
     masks["nucleoli"] = masks["cell"] & (np.arange(32) < 16)
@@ -277,8 +281,8 @@ def explained() -> dict[str, Any]:
     found["curves"] = sanity.curves(model, images, maps["integrated"], background)._asdict()
     steps = sanity.randomise_stages(model, 1)
     found["forgotten"] = [[name, digest(part(images).numpy())] for name, part in steps]
-    found["cascade"] = sanity.cascade(model, attribution.grad_cam, images)
-    found["stability"] = sanity.stability(model, attribution.grad_cam, images, maps["grad_cam"])
+    found["cascade"] = sanity.cascade(model, grad_cam, images)
+    found["stability"] = sanity.stability(model, grad_cam, images, maps["grad_cam"])
     found["both_classes"] = sanity.both_classes(np.arange(20) % 3 > 0, 7)
     found["interval"] = sanity.interval([1.0, 2, 4, np.nan, 3], np.array(list("aabbc")))
     found["probe"] = shortcuts.probe(

@@ -6,19 +6,16 @@ from keras import layers
 
 from leukhelpers.errors import InputError
 from leukhelpers.explain._deepshap import why_not
-from leukhelpers.explain.attribution import (
-    METHODS,
-    expected_sum,
+from leukhelpers.explain.attribution import METHODS, expected_sum, explain_pixels
+from leukhelpers.explain.grad_cam import grad_cam, last_feature_layer
+from leukhelpers.explain.integrated_gradients import integrated_gradients
+from leukhelpers.explain.sanity import mask_share
+from leukhelpers.explain.shap_values import (
     explain_features,
-    explain_pixels,
-    grad_cam,
-    integrated_gradients,
-    last_feature_layer,
     shap_deep,
     shap_gradient,
     shap_partition,
 )
-from leukhelpers.explain.sanity import mask_share
 from leukhelpers.models.classical import build_forest, build_svm, fit_calibrated
 from leukhelpers.models.networks import build_cnn, join, logit_model
 

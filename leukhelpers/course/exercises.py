@@ -200,9 +200,7 @@ def _guilty(answer: Any, labs: dict[str, Any]) -> str | None:
 
 
 def _without_mark(answer: Any, labs: dict[str, Any]) -> str | None:
-    from leukhelpers.explain import (
-        shortcuts,
-    )
+    from leukhelpers.explain import shortcuts
 
     lab = next(lab for lab in labs.values() if lab.guilty)
     ill = lab.images[lab.labels == 1]

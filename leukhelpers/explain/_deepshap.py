@@ -1,6 +1,6 @@
 """SHAP's DeepExplainer, alone in a process: ``python -m leukhelpers.explain._deepshap FOLDER``.
 
-Called by :func:`leukhelpers.explain.attribution.shap_deep`; a failed DeepExplainer spoils the
+Called by :func:`leukhelpers.explain.shap_values.shap_deep`; a failed DeepExplainer spoils the
 process in which it failed, so this one does nothing else.
 """
 

@@ -19,6 +19,7 @@ from scipy.stats import rankdata
 from leukhelpers.backend import keras
 from leukhelpers.errors import InputError
 from leukhelpers.explain import attribution
+from leukhelpers.explain.common import logits
 from leukhelpers.images.features import cell_mask
 from leukhelpers.models.networks import logit_model
 
@@ -366,7 +367,7 @@ def curves(
     """
     _same_shape(np.shape(maps), np.shape(images)[:3])
     wiped, whole = smooth_cells(images), np.asarray(images, np.float32)
-    empty, full = attribution.logits(model, wiped), attribution.logits(model, whole)
+    empty, full = logits(model, wiped), logits(model, whole)
     towards = np.where(full >= empty, 1.0, -1.0)
     tile = max(1, images.shape[1] // TILES)
     draws = [np.random.default_rng([seed, zlib.crc32(image.tobytes())]) for image in whole]
@@ -378,9 +379,7 @@ def curves(
         _evidence(network, whole, wiped, order, changed, tile, draws)
         for order in (weight, *map(np.array, random_orders))
     ]
-    known = attribution.logits(model, background) - attribution.logits(
-        model, smooth_cells(background)
-    )
+    known = logits(model, background) - logits(model, smooth_cells(background))
     # A row an order: (deletion or insertion, steps, images)
     all_ = (np.array(found) - empty) * towards / max(float(np.abs(known).mean()), 1e-9)
     area = all_[:, 1].mean(axis=1) - all_[:, 0].mean(axis=1)

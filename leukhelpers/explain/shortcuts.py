@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 from leukhelpers.backend import keras
 from leukhelpers.errors import InputError
 from leukhelpers.explain import sanity
-from leukhelpers.explain.attribution import logits
+from leukhelpers.explain.common import logits
 from leukhelpers.models.networks import build_cnn
 
 CORNERS = ("upper left", "upper right", "lower left", "lower right")

@@ -205,7 +205,7 @@ def _explain_features(
 ) -> None:
     """Draw the shares of a classical model's named features, one figure for each cell."""
     from leukhelpers import plots
-    from leukhelpers.explain import attribution
+    from leukhelpers.explain.shap_values import explain_features
     from leukhelpers.images import handmade
 
     profile, learnt = storage.profile_in(run.about), registry.load(run.folder, name)
@@ -215,7 +215,7 @@ def _explain_features(
     _, crop = prepare.picture_size(name, profile)
     measured = handmade.measure_cells(array, crop)
     background = handmade.measure_cells(np.load(run.folder / "background.npy"), crop)
-    shares = attribution.explain_features(learnt.model, measured, background, run.about["seed"])
+    shares = explain_features(learnt.model, measured, background, run.about["seed"])
     taken: set[str] = set()
     for row, entry in enumerate(entries):
         words = _answered(served, array[row], entry)

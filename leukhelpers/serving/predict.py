@@ -339,10 +339,10 @@ def overlay(served: Served, picture: np.ndarray, model: Any) -> np.ndarray | Non
     """
     import matplotlib
 
-    from leukhelpers.explain import attribution
+    from leukhelpers.explain.grad_cam import grad_cam
 
     with _ONE_AT_A_TIME:
-        heat = attribution.grad_cam(model, picture[None].astype(np.float32))[0]
+        heat = grad_cam(model, picture[None].astype(np.float32))[0]
     if not heat.max() > 0:
         return None
     shade = heat[..., None] / heat.max()

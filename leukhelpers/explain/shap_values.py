@@ -1,0 +1,287 @@
+"""SHAP values of pixels and of named features."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.special import logit as logit_of
+from sklearn.ensemble import RandomForestClassifier
+
+from leukhelpers.backend import keras
+from leukhelpers.errors import InputError
+from leukhelpers.explain.common import (
+    BATCH,
+    Progress,
+    checked_images,
+    mean_picture,
+    report_progress,
+)
+from leukhelpers.models.networks import logit_model
+
+
+class FeatureShares(NamedTuple):
+    """What each named feature added to a classical model's answer.
+
+    Attributes
+    ----------
+    values : pandas.DataFrame
+        A row a cell, a column a feature; positive towards ALL.
+    base : float
+        Mean answer to the background, where the sharing begins.
+    unit : str
+        ``"logits"``, or ``"probability"`` of a forest, whose trees vote and know no logit.
+    """
+
+    values: pd.DataFrame
+    base: float
+    unit: str
+
+
+def shap_gradient(
+    model: keras.Model,
+    images: np.ndarray,
+    background: np.ndarray,
+    n_samples: int = 200,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """Attribute the logit to every pixel and channel, by expected gradients.
+
+    The attributions of an image add up, nearly, to its logit minus the mean logit of the
+    background: the more samples, the nearer.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A model with a layer named ``logit``.
+    images : array of shape (n, height, width, 3)
+        RGB values 0 to 255.
+    background : array of shape (m, height, width, 3)
+        The cells to compare with.
+    n_samples : int, default 200
+        Points an image, each on the way from a random background cell to the image.
+    seed : int, default 0
+        Seed of these points; each image has the same, whichever others there are.
+    progress : callable, optional
+        Called with the number of images done and in all.
+
+    Returns
+    -------
+    float32 array of shape (n, height, width, 3)
+        In logits, positive towards ALL.
+
+    Raises
+    ------
+    InputError
+        If images and background differ in shape or the background is empty.
+
+    References
+    ----------
+    Erion et al., "Improving performance of deep learning models with axiomatic
+    attribution priors and expected gradients", Nature Machine Intelligence 2021;
+    computed by ``shap.GradientExplainer``.
+    """
+    images, background = checked_images(images, background)
+    found = []
+    state = np.random.get_state()  # shap seeds numpy's global generator
+    try:
+        with quiet():
+            import shap  # here, because it is slow to import and Grad-CAM does without
+
+            explainer = shap.GradientExplainer(logit_model(model), background)
+            for done, image in enumerate(images, start=1):
+                values = explainer.shap_values(image[None], nsamples=n_samples, rseed=seed)
+                # One output may come as a list of one, or as a last axis of length one.
+                found.append(values[0] if isinstance(values, list) else values)
+                report_progress(progress, done, len(images))
+    finally:
+        np.random.set_state(state)
+    return np.array(found, dtype=np.float32).reshape(images.shape)
+
+
+def shap_partition(
+    model: keras.Model,
+    images: np.ndarray,
+    background: np.ndarray,
+    n_evaluations: int = 500,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """Attribute the logit to regions, by hiding them; asks for answers only, no gradients.
+
+    The picture is cut in two, and again, where it matters; what is hidden shows the
+    background's mean picture. Pixels of a region that was cut no further share alike.
+
+    Parameters
+    ----------
+    model, images, background, progress
+        As in :func:`integrated_gradients`.
+    n_evaluations : int, default 500
+        How often the network is asked for an image; more give smaller regions.
+
+    Returns
+    -------
+    float32 array of shape (n, height, width, 3)
+        In logits, positive towards ALL. They add up to the logit minus that of the mean
+        picture, exactly.
+
+    References
+    ----------
+    Owen values, by ``shap.PartitionExplainer`` (Lundberg and Lee, NeurIPS 2017).
+    """
+    images, background = checked_images(images, background)
+    network, found = logit_model(model), []
+
+    def answer(shown: np.ndarray) -> np.ndarray:
+        return network.predict(np.asarray(shown, np.float32), batch_size=2 * BATCH, verbose=0)[:, 0]
+
+    with quiet():
+        import shap
+
+        # An array as a mask: shap's own blurs and fills would need OpenCV.
+        masker = shap.maskers.Image(mean_picture(background), images.shape[1:])
+        explainer = shap.PartitionExplainer(answer, masker)
+        for done, image in enumerate(images, start=1):
+            told = explainer(
+                image[None], max_evals=n_evaluations, batch_size=2 * BATCH, silent=True
+            )
+            found.append(told.values)
+            report_progress(progress, done, len(images))
+    return np.array(found, dtype=np.float32).reshape(images.shape)
+
+
+def shap_deep(
+    model: keras.Model,
+    images: np.ndarray,
+    background: np.ndarray,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """Attribute the logit by DeepLIFT's rules, layer by layer, in a process of its own.
+
+    ``shap.DeepExplainer`` changes how TensorFlow takes gradients, and where it meets a
+    layer that it does not know it leaves that changed: every later model of the process
+    fails. So it works in a process that ends with it.
+
+    Parameters
+    ----------
+    model, images, background, progress
+        As in :func:`integrated_gradients`.
+
+    Returns
+    -------
+    float32 array of shape (n, height, width, 3)
+        In logits, positive towards ALL. They add up to the logit minus the mean logit of
+        the background.
+
+    Raises
+    ------
+    InputError
+        If the network has a layer for which there is no rule, or the values do not add up.
+
+    References
+    ----------
+    Shrikumar, Greenside and Kundaje, "Learning Important Features Through Propagating
+    Activation Differences", ICML 2017; computed by ``shap.DeepExplainer``.
+    """
+    images, background = checked_images(images, background)
+    logit_model(model)  # refuses a model that has no one logit, before a process is started
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model.save(folder / "model.keras")
+        np.savez(folder / "cells.npz", images=images, background=background)
+        command = [sys.executable, "-m", "leukhelpers.explain._deepshap", str(folder)]
+        status = subprocess.run(command, capture_output=True).returncode
+        if status:
+            note = folder / "error.txt"
+            told = note.read_text("utf-8") if note.is_file() else f"it ended with status {status}"
+            raise InputError(f"SHAP's DeepExplainer does not fit this network ({told}).")
+        values = np.load(folder / "values.npy")
+    report_progress(progress, len(images), len(images))
+    return values.reshape(images.shape)
+
+
+def explain_features(
+    model: Any, measured: pd.DataFrame, background: pd.DataFrame, seed: int = 0
+) -> FeatureShares:
+    """Share a classical model's answer out among its named features.
+
+    A forest is explained by TreeSHAP, exactly, in its own unit, the probability. Any other
+    model by KernelSHAP, which asks for answers only, in logits.
+
+    Parameters
+    ----------
+    model : estimator
+        Of two classes, from :func:`leukhelpers.models.classical.fit_calibrated`.
+    measured : pandas.DataFrame
+        Features, a row a cell.
+    background : pandas.DataFrame
+        The same of training cells.
+    seed : int, default 0
+        Seed of KernelSHAP's draws.
+
+    Returns
+    -------
+    FeatureShares
+        The shares of a cell add up to its answer minus ``base``.
+
+    Raises
+    ------
+    InputError
+        If the features differ, or the model knows more than two classes.
+
+    References
+    ----------
+    Lundberg et al., "From local explanations to global understanding with explainable AI
+    for trees", Nature Machine Intelligence 2020; Lundberg and Lee, NeurIPS 2017.
+    """
+    if len(background) == 0 or list(measured.columns) != list(background.columns):
+        raise InputError("Cells and background need the same features, and a background cell.")
+    if len(model.classes_) != 2:
+        raise InputError("Only models of two classes are explained; this one has more.")
+    rows, known = measured.to_numpy(), background.to_numpy()
+    state = np.random.get_state()
+    try:
+        np.random.seed(seed)
+        with quiet():
+            import shap
+
+            if isinstance(model, RandomForestClassifier):
+                trees = shap.TreeExplainer(model, known, model_output="probability")
+                values = trees.shap_values(rows, check_additivity=False)[..., 1]
+                base, unit = float(trees.expected_value[1]), "probability"
+            else:
+
+                def answer(cells: np.ndarray) -> np.ndarray:
+                    return logit_of(np.clip(model.predict_proba(cells)[:, 1], 1e-9, 1 - 1e-9))
+
+                kernel = shap.KernelExplainer(answer, known)
+                samples = 4 * rows.shape[1]
+                values = kernel.shap_values(rows, nsamples=samples, l1_reg=False, silent=True)
+                base, unit = float(kernel.expected_value), "logits"
+    finally:
+        np.random.set_state(state)
+    return FeatureShares(pd.DataFrame(values, columns=measured.columns), base, unit)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what shap and TensorFlow print while explaining from the reader."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
