@@ -21,7 +21,7 @@ import pandas as pd
 from leukhelpers import files
 from leukhelpers.errors import InputError
 from leukhelpers.experiments import storage
-from leukhelpers.explain import attribution, sanity, shortcuts
+from leukhelpers.explain import attribution, evaluation, localisation, shortcuts
 from leukhelpers.images.preprocessing import build_pixels, resize_masks
 from leukhelpers.models import prepare, registry, training
 from leukhelpers.splits import groups
@@ -35,8 +35,8 @@ CELLS = 24
 FEW = 8  # of these, explained again and again
 PROBED = 300
 BARS = {"shap": 4.0, "gradcam": 0.15}  # seconds an image
-CAUSES = {key: name for key, name in sanity.COLUMNS.items() if name.startswith("(e)")}
-COLUMNS = {key: name for key, name in sanity.COLUMNS.items() if key not in CAUSES}
+CAUSES = {key: name for key, name in evaluation.COLUMNS.items() if name.startswith("(e)")}
+COLUMNS = {key: name for key, name in evaluation.COLUMNS.items() if key not in CAUSES}
 
 
 class Cells(NamedTuple):
@@ -51,7 +51,7 @@ class Cells(NamedTuple):
     def some(self, seed: int, at_most: int) -> np.ndarray:
         """Draw rows, as many ALL as HEM."""
         labels = self.table["label"].to_numpy()
-        return self.rows[sanity.both_classes(labels[self.rows], at_most, seed)]
+        return self.rows[evaluation.both_classes(labels[self.rows], at_most, seed)]
 
 
 def unseen_cells(kind: str, folder: Path, place: str) -> Cells:
@@ -82,7 +82,7 @@ def measure(cells: Cells, seed: int) -> dict[str, Any]:
     methods: dict[str, Any] = {}
     for method in attribution.METHODS:
         try:
-            _, methods[method] = sanity.judge(
+            _, methods[method] = evaluation.evaluate_explainer(
                 method, model, images, background, labels, group, masks, seed, FEW
             )
         except InputError as error:
@@ -101,7 +101,7 @@ def measure(cells: Cells, seed: int) -> dict[str, Any]:
         "size": size[0],
         "seed": seed,
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "off_cell_area": float((~sanity.cell_of(images)).mean()),
+        "off_cell_area": float((~localisation.cell_of(images)).mean()),
         **storage.environment(),
         "methods": methods,
     }

@@ -37,7 +37,7 @@ from leukhelpers import plots
 from leukhelpers.course import lesson
 from leukhelpers.course.exercises import check
 from leukhelpers.experiments import storage
-from leukhelpers.explain import attribution, sanity, shortcuts
+from leukhelpers.explain import attribution, deletion, evaluation, localisation, sanity, shortcuts
 from leukhelpers.explain.common import logits
 from leukhelpers.explain.grad_cam import grad_cam
 from leukhelpers.explain.integrated_gradients import integrated_gradients
@@ -202,7 +202,7 @@ here.show(figure, "forgetting", "Rank correlation of maps with the first, as lay
 # only *where* a map is strong, as the eye does:
 
 # %%
-inside = sanity.cell_of(images)
+inside = localisation.cell_of(images)
 similarity = pd.DataFrame(
     {
         "SHAP, signed": sanity.rank_similarity(by_pixel, ignorant_shap, inside),
@@ -230,8 +230,13 @@ similarity.round(2).astype(object).where(similarity.notna(), "blank map")
 # score of the map: 0 is no better than chance. A cell's score hangs on no other cell.
 
 # %% tags=["nbval-check-output", "slide"]
-found = {name: sanity.curves(model, images, map_, background, seed) for name, map_ in maps.items()}
-found["SHAP, untrained"] = sanity.curves(model, images, ignorant_shap, background, seed)
+found = {
+    name: deletion.deletion_insertion(model, images, map_, background, seed)
+    for name, map_ in maps.items()
+}
+found["SHAP, untrained"] = deletion.deletion_insertion(
+    model, images, ignorant_shap, background, seed
+)
 figure = plots.deletion_curves(
     found, title="What a map names first should be missed first", note=note
 )
@@ -251,7 +256,7 @@ pd.Series({name: curve.scores.mean() for name, curve in found.items()}, name="sc
 
 # %%
 shares = pd.DataFrame(
-    {name: sanity.off_cell_share(map_, images) for name, map_ in maps.items()}, index=titles
+    {name: localisation.off_cell_share(map_, images) for name, map_ in maps.items()}, index=titles
 )
 pd.DataFrame(
     {"share beside the cell": shares.mean(), "by area of the picture": (~inside).mean()}
@@ -286,8 +291,8 @@ if prepared.dataset.synthetic:
     masks = cause_masks(prepared.dataset.root, table["cell_id"].iloc[ill])
     size = prepare.picture_size("cnn", prepared.profile)
     small = {name: resize_masks(mask, *size, masks["cell"]) for name, mask in masks.items()}
-    by_cause = {n: sanity.by_cause(map_, small, people, seed) for n, map_ in ill_maps.items()}
-    area = {cause: small[cause].sum() / small["cell"].sum() for cause in sanity.CAUSES}
+    by_cause = {n: localisation.by_cause(map_, small, people, seed) for n, map_ in ill_maps.items()}
+    area = {cause: small[cause].sum() / small["cell"].sum() for cause in localisation.CAUSES}
     print("share of the cell:", ", ".join(f"{cause} {x:.0%}" for cause, x in area.items()))
 
 # %% tags=["nbval-check-output"]
@@ -373,7 +378,7 @@ pd.DataFrame(mine).T.sort_index().round(2)
 # and the commands that measure.
 
 # %%
-sanity.score_table(lesson.measured("explanations_real")["methods"]).round(2)
+evaluation.score_table(lesson.measured("explanations_real")["methods"]).round(2)
 
 # %% [markdown]
 # *SHAP by regions* hides parts of the picture and asks the network again, with no gradients at all;

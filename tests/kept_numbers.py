@@ -19,7 +19,7 @@ import pandas as pd
 from leukhelpers.backend import keras
 from leukhelpers.evaluation import bootstrap, calibration, decisions, metrics, summary
 from leukhelpers.evaluation import leakage as leak
-from leukhelpers.explain import attribution, sanity, shortcuts
+from leukhelpers.explain import attribution, deletion, evaluation, localisation, sanity, shortcuts
 from leukhelpers.explain.common import logits
 from leukhelpers.explain.grad_cam import grad_cam
 from leukhelpers.explain.integrated_gradients import integrated_gradients
@@ -204,7 +204,7 @@ def pictures() -> dict[str, Any]:
     large, small = cells(3, 160), cells()
     drawn = np.zeros((450, 450, 3), np.uint8)
     drawn[100:260, 150:310] = large[0]
-    causes = sanity.cell_of(large)
+    causes = localisation.cell_of(large)
     return {
         "box": preprocessing.cell_box(drawn),
         "boxed": digest(preprocessing.crop_and_resize(drawn, 32, preprocessing.BOX)),
@@ -215,8 +215,8 @@ def pictures() -> dict[str, Any]:
                 causes & (np.arange(160) < 80), 32, preprocessing.BOX, causes
             )
         ),
-        "cell_of": digest(sanity.cell_of(small)),
-        "smooth": digest(sanity.smooth_cells(small)),
+        "cell_of": digest(localisation.cell_of(small)),
+        "smooth": digest(deletion.smooth_cells(small)),
         "marked": {c: digest(shortcuts.plant_mark(small, c)) for c in shortcuts.CORNERS},
         "one_size": digest(shortcuts.one_size(small)),
         "one_stain": digest(shortcuts.one_stain(small, small[::2])),
@@ -261,15 +261,15 @@ def explained() -> dict[str, Any]:
         "integrated": integrated_gradients(model, images, background).sum(axis=-1),
         "grad_cam": grad_cam(model, images),
     }
-    masks = {name: sanity.cell_of(images) for name in ("cell", *sanity.CAUSES)}
+    masks = {name: localisation.cell_of(images) for name in ("cell", *localisation.CAUSES)}
     masks["nucleoli"] = masks["cell"] & (np.arange(32) < 16)
     for name, drawn in maps.items():
         found[name] = {
             "map": digest(drawn),
-            "beside": sanity.off_cell_share(drawn, images),
-            "pointing": sanity.pointing(drawn, masks["nucleoli"]),
-            "overlap": sanity.overlap(drawn, masks["nucleoli"]),
-            "by_cause": sanity.by_cause(drawn, masks, np.array(["a", "b", "c"])),
+            "beside": localisation.off_cell_share(drawn, images),
+            "pointing": localisation.pointing(drawn, masks["nucleoli"]),
+            "overlap": localisation.overlap(drawn, masks["nucleoli"]),
+            "by_cause": localisation.by_cause(drawn, masks, np.array(["a", "b", "c"])),
         }
     for method in ("shap", "integrated"):
         found[f"expected {method}"] = attribution.expected_sum(method, model, images, background)
@@ -278,13 +278,15 @@ def explained() -> dict[str, Any]:
         method: digest(attribution.explain_pixels(method, model, images[:1], background, seed=3))
         for method in attribution.QUICK
     }
-    found["curves"] = sanity.curves(model, images, maps["integrated"], background)._asdict()
+    found["curves"] = deletion.deletion_insertion(
+        model, images, maps["integrated"], background
+    )._asdict()
     steps = sanity.randomise_stages(model, 1)
     found["forgotten"] = [[name, digest(part(images).numpy())] for name, part in steps]
     found["cascade"] = sanity.cascade(model, grad_cam, images)
     found["stability"] = sanity.stability(model, grad_cam, images, maps["grad_cam"])
-    found["both_classes"] = sanity.both_classes(np.arange(20) % 3 > 0, 7)
-    found["interval"] = sanity.interval([1.0, 2, 4, np.nan, 3], np.array(list("aabbc")))
+    found["both_classes"] = evaluation.both_classes(np.arange(20) % 3 > 0, 7)
+    found["interval"] = localisation.interval([1.0, 2, 4, np.nan, 3], np.array(list("aabbc")))
     found["probe"] = shortcuts.probe(
         lambda pictures: pictures.mean(axis=(1, 2, 3)) / 255, seen, background, np.arange(8) % 2
     )

@@ -9,7 +9,7 @@ from leukhelpers.explain._deepshap import why_not
 from leukhelpers.explain.attribution import METHODS, expected_sum, explain_pixels
 from leukhelpers.explain.grad_cam import grad_cam, last_feature_layer
 from leukhelpers.explain.integrated_gradients import integrated_gradients
-from leukhelpers.explain.sanity import mask_share
+from leukhelpers.explain.localisation import mask_share
 from leukhelpers.explain.shap_values import (
     explain_features,
     shap_deep,

@@ -29,7 +29,8 @@ from leukhelpers.errors import InputError
 from leukhelpers.evaluation import decisions, metrics
 from leukhelpers.evaluation import summary as summary_module
 from leukhelpers.evaluation.names import METRICS
-from leukhelpers.explain.sanity import CAUSES, Curves
+from leukhelpers.explain.deletion import Curves
+from leukhelpers.explain.localisation import CAUSES
 from leukhelpers.plots.cells import _overlay
 from leukhelpers.plots.style import CLASS_COLOURS, WIDTH
 

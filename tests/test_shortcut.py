@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from leukhelpers.errors import InputError
-from leukhelpers.explain import sanity, shortcuts
+from leukhelpers.explain import localisation, shortcuts
 
 SIZE = 48
 
@@ -23,7 +23,7 @@ def cells():
 
 
 def area_model(pictures):
-    return sanity.cell_of(pictures).mean(axis=(1, 2))
+    return localisation.cell_of(pictures).mean(axis=(1, 2))
 
 
 def test_one_size_gives_all_cells_the_same_area_and_keeps_their_colour(cells):

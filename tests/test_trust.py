@@ -7,23 +7,23 @@ from keras import layers
 
 from leukhelpers.errors import InputError
 from leukhelpers.explain import attribution, shortcuts
-from leukhelpers.explain.sanity import (
-    both_classes,
+from leukhelpers.explain.deletion import deletion_insertion
+from leukhelpers.explain.evaluation import both_classes, evaluate_explainer, score_table
+from leukhelpers.explain.localisation import (
     by_cause,
-    cascade,
     cell_of,
-    completeness,
-    curves,
     interval,
-    judge,
     mask_share,
     off_cell_share,
     overlap,
     pointing,
+)
+from leukhelpers.explain.sanity import (
+    cascade,
+    completeness,
     randomise_stages,
     randomise_weights,
     rank_similarity,
-    score_table,
     stability,
 )
 from leukhelpers.images.preprocessing import BOX, crop_and_resize, resize_masks
@@ -186,16 +186,16 @@ def test_curves_of_a_right_map_beat_random_orders_and_of_a_wrong_one_lose():
     cells[:, 8:14, 8:14] = 250
     model, right = square_model(), np.zeros((2, SIZE, SIZE))
     right[:, 8:14, 8:14] = 1
-    found = curves(model, cells, right, cells, seed=0)
+    found = deletion_insertion(model, cells, right, cells, seed=0)
     assert found.deletion[0] == pytest.approx(1, abs=1e-5)
     assert found.deletion[-1] == pytest.approx(0, abs=1e-5)
     assert found.insertion[-1] == pytest.approx(1, abs=1e-5)
     assert np.all(found.scores > 0.2)
-    assert np.all(curves(model, cells, -right, cells, seed=0).scores < -0.2)
+    assert np.all(deletion_insertion(model, cells, -right, cells, seed=0).scores < -0.2)
     # A map without order is one more random order.
     many = np.repeat(cells[1:], 16, axis=0)
     many[:, 0, 0] = np.arange(16)[:, None]  # each picture has its own random orders
-    flat = curves(model, many, np.zeros((16, SIZE, SIZE)), many, seed=0).scores
+    flat = deletion_insertion(model, many, np.zeros((16, SIZE, SIZE)), many, seed=0).scores
     assert abs(flat.mean()) < 0.15
     assert np.ptp(flat) > 0.01
 
@@ -207,11 +207,13 @@ def test_score_of_an_image_hangs_on_no_other_image():
     cells[:, 8:14, 8:14] = rng.integers(150, 250, (3, 6, 6, 3))
     maps, model = rng.normal(size=(3, SIZE, SIZE)), square_model()
     maps[1] = 0  # ties are put into a random order, which is its own, too
-    together = curves(model, cells, maps, cells[:1], seed=0).scores
+    together = deletion_insertion(model, cells, maps, cells[:1], seed=0).scores
     for order in ([2], [1], [0], [2, 1]):
-        alone = curves(model, cells[order], maps[order], cells[:1], seed=0).scores
+        alone = deletion_insertion(model, cells[order], maps[order], cells[:1], seed=0).scores
         np.testing.assert_allclose(alone, together[order], rtol=1e-4, atol=1e-6)
-    assert not np.allclose(together, curves(model, cells, maps, cells[:1], seed=1).scores)
+    assert not np.allclose(
+        together, deletion_insertion(model, cells, maps, cells[:1], seed=1).scores
+    )
 
 
 def test_pointing_and_overlap_of_a_worked_example():
@@ -337,8 +339,8 @@ def test_trained_and_untrained_networks_are_told_apart_by_their_maps(known, hone
     assert alike.iloc[-1] < 0.3
     assert alike.iloc[-1] < alike.iloc[0] - 0.5
     # (c) the trained network misses what its own map names, not what an ignorant one's does
-    own = curves(honest, cells, trained_maps, background).scores.mean()
-    other = curves(honest, cells, ignorant_maps, background).scores.mean()
+    own = deletion_insertion(honest, cells, trained_maps, background).scores.mean()
+    other = deletion_insertion(honest, cells, ignorant_maps, background).scores.mean()
     assert own > 0.15
     assert own > other + 0.15
     # (e) the known cause is found by the trained network only
@@ -357,7 +359,7 @@ def test_judge_tells_every_test_of_a_method(known, honest):
     pictures, labels, masks = known
     rows = np.flatnonzero(labels >= 0)[-4:]
     of_rows = {name: mask[rows] for name, mask in masks.items()}
-    maps, told = judge(
+    maps, told = evaluate_explainer(
         "gradcam", honest, pictures[rows], pictures[:8], labels[rows], np.arange(4), of_rows, few=2
     )
     assert maps.shape == (4, 48, 48)

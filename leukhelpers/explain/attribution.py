@@ -1,4 +1,4 @@
-"""Where a model looks: the methods. Whether to believe them: :mod:`leukhelpers.explain.sanity`.
+"""Where a model looks: the methods. Whether to believe them: :mod:`leukhelpers.explain.evaluation`.
 
 Networks are explained in logits: positive means towards ALL, negative towards HEM.
 """

@@ -55,3 +55,7 @@ def report_progress(progress: Progress | None, done: int, total: int) -> None:
     """Call `progress`, if there is one."""
     if progress is not None:
         progress(done, total)
+
+
+# Something that explains some pictures of a network: (model, images) → maps.
+Explainer = Callable[[keras.Model, np.ndarray], np.ndarray]

@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 
 from leukhelpers.backend import keras
 from leukhelpers.errors import InputError
-from leukhelpers.explain import sanity
+from leukhelpers.explain import localisation
 from leukhelpers.explain.common import logits
 from leukhelpers.models.networks import build_cnn
 
@@ -93,7 +93,7 @@ def one_size(images: np.ndarray, share: float = 0.5) -> np.ndarray:
     uint8 array of shape (n, size, size, 3)
     """
     found, middle = np.zeros(np.shape(images), np.uint8), (np.shape(images)[1] - 1) / 2
-    for index, (image, cell) in enumerate(zip(images, sanity.cell_of(images), strict=True)):
+    for index, (image, cell) in enumerate(zip(images, localisation.cell_of(images), strict=True)):
         factor = np.sqrt(max(cell.mean(), 1e-4) / share)
         centre = np.array(ndimage.center_of_mass(cell)) if cell.any() else np.full(2, middle)
         shift = centre - factor * middle
@@ -122,10 +122,10 @@ def one_stain(images: np.ndarray, reference: np.ndarray) -> np.ndarray:
     uint8 array of shape (n, size, size, 3)
         What is not cell stays as it was.
     """
-    known = zip(reference, sanity.cell_of(reference), strict=True)
+    known = zip(reference, localisation.cell_of(reference), strict=True)
     wanted = np.mean([_colours(image[cell]) for image, cell in known if cell.any()], axis=0)
     found = np.array(images, np.uint8)
-    for image, cell in zip(found, sanity.cell_of(images), strict=True):
+    for image, cell in zip(found, localisation.cell_of(images), strict=True):
         if not cell.any():
             continue
         mean, spread = _colours(image[cell])
@@ -141,7 +141,7 @@ def _colours(inside: np.ndarray) -> np.ndarray:
 
 def nothing_beside(images: np.ndarray) -> np.ndarray:
     """Black out whatever does not belong to the cells."""
-    return np.where(sanity.cell_of(images)[..., None], images, 0).astype(np.uint8)
+    return np.where(localisation.cell_of(images)[..., None], images, 0).astype(np.uint8)
 
 
 def probe(
@@ -168,7 +168,7 @@ def probe(
         A row for each thing taken away (and ``as it is``): the mean probability, the mean
         shift, the mean absolute shift, and the ``auroc``.
     """
-    share = float(sanity.cell_of(background).mean())
+    share = float(localisation.cell_of(background).mean())
     changed = {
         "as it is": np.asarray(images),
         "one size": one_size(images, share),
@@ -209,8 +209,8 @@ def reads_beside(model: keras.Model, images: np.ndarray, maps: np.ndarray) -> di
         ``pointing``, the share of maps that are strongest beside the cell; ``moved``, the
         mean absolute change of the logits over their standard deviation; ``caught``.
     """
-    beside = ~sanity.cell_of(images)
-    pointing = float(np.nan_to_num(sanity.pointing(maps, beside)).mean())
+    beside = ~localisation.cell_of(images)
+    pointing = float(np.nan_to_num(localisation.pointing(maps, beside)).mean())
     before, after = logits(model, images), logits(model, nothing_beside(images))
     moved = float(np.abs(after - before).mean() / max(float(before.std()), 1e-9))
     return {

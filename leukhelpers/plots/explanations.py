@@ -26,7 +26,7 @@ from leukhelpers.plots.style import (
 )
 
 if TYPE_CHECKING:
-    from leukhelpers.explain.sanity import Curves
+    from leukhelpers.explain.deletion import Curves
 
 
 @styled
@@ -139,7 +139,7 @@ def deletion_curves(found: Mapping[str, Curves], title: str, note: str = "") -> 
     Parameters
     ----------
     found : mapping of str to Curves
-        A method → what :func:`leukhelpers.explain.sanity.curves` gave.
+        A method → what :func:`leukhelpers.explain.deletion.deletion_insertion` gave.
     title : str
         The finding.
     note : str
@@ -181,8 +181,8 @@ def cause_dots(found: Mapping[str, Mapping[str, Any]], title: str, note: str = "
     Parameters
     ----------
     found : mapping of str to mapping
-        A method → what :func:`leukhelpers.explain.sanity.by_cause` told; a test without a value is
-        left out.
+        A method → what :func:`leukhelpers.explain.localisation.by_cause` told; a test
+        without a value is left out.
     title : str
         The finding.
     note : str

@@ -140,7 +140,7 @@ def _explain_pixels(
 ) -> None:
     """Draw heat maps over cells, one figure for each, and put their scores into its entry."""
     from leukhelpers import plots
-    from leukhelpers.explain import attribution, sanity
+    from leukhelpers.explain import attribution, deletion, localisation
     from leukhelpers.models import training
 
     model = registry.load_model(run.folder)
@@ -159,10 +159,12 @@ def _explain_pixels(
     if not maps:
         raise InputError(" ".join(left_out.values()))
     scores = {
-        method: sanity.curves(model, array, found, background, run.about["seed"]).scores
+        method: deletion.deletion_insertion(
+            model, array, found, background, run.about["seed"]
+        ).scores
         for method, found in maps.items()
     }
-    shares = {method: sanity.off_cell_share(found, array) for method, found in maps.items()}
+    shares = {method: localisation.off_cell_share(found, array) for method, found in maps.items()}
     taken: set[str] = set()
     for row, entry in enumerate(entries):
         heads = {
