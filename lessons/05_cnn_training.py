@@ -37,6 +37,7 @@ from leukhelpers.course.exercises import check
 from leukhelpers.evaluation import metrics
 from leukhelpers.evaluation.names import MODEL_COLUMNS, MODEL_NAMES
 from leukhelpers.experiments import storage
+from leukhelpers.experiments.predictions import answers_beside, fit_baselines
 from leukhelpers.models import classical, cnn, epochs, networks, training
 
 here = lesson.begin("05", dataset, profile, seed, run)
@@ -161,8 +162,8 @@ here.show(
 # people. One looks at the area only; one looks at nothing.
 
 # %% tags=["slide"]
-baselines = storage.fit_baselines(prepared, split)
-validation = storage.answers_beside(held_back, baselines, prepared, split.validation)
+baselines = fit_baselines(prepared, split)
+validation = answers_beside(held_back, baselines, prepared, split.validation)
 compared = pd.DataFrame(
     {
         MODEL_NAMES[name]: metrics.metrics(validation["label"], validation[column])

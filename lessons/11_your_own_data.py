@@ -43,7 +43,7 @@ from leukhelpers.datasets import load_dataset
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation import metrics
 from leukhelpers.evaluation.names import MODEL_NAMES
-from leukhelpers.experiments import storage
+from leukhelpers.experiments.predictions import answers_beside, columns_of_run, fit_baselines
 from leukhelpers.images import features
 from leukhelpers.models import prepare
 from leukhelpers.splits import groups, inspection
@@ -255,9 +255,9 @@ print("each row adds up to 1:", bool(np.allclose(probabilities.sum(axis=1), 1)))
 from leukhelpers.evaluation import multiclass
 from leukhelpers.experiments import report
 
-baselines = storage.fit_baselines(held_out, held_out.split)
-answers = storage.answers_beside(probabilities, baselines, held_out, held_out.split.test)
-columns = storage.columns_of_run("svm")
+baselines = fit_baselines(held_out, held_out.split)
+answers = answers_beside(probabilities, baselines, held_out, held_out.split.test)
+columns = columns_of_run("svm")
 summary = multiclass.summary(answers, sizes.classes, columns=columns)
 report.class_table(summary)[["Model", "Cells", "Recall", "AUROC"]]
 

@@ -46,6 +46,7 @@ from leukhelpers.datasets import absolute_dataset
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.experiments import sweep, sweep_table
+from leukhelpers.experiments.grid import read_grid, varying
 from leukhelpers.images import features
 from leukhelpers.models import classical, prepare
 from leukhelpers.splits import groups
@@ -215,7 +216,7 @@ here.run.mkdir(parents=True, exist_ok=True)
 file = here.run / "grid.yaml"
 file.write_text(yaml.safe_dump({**grid, "grid": {"model": ["svm", "smv"]}}), "utf-8")
 try:
-    sweep.read_grid(file)
+    read_grid(file)
 except InputError as error:
     print("Refused:", str(error).split(";")[0])
 
@@ -223,8 +224,8 @@ except InputError as error:
 root = prepared.dataset.root
 grid["fixed"]["dataset"] = str(root) if dataset == "twin" else absolute_dataset(dataset)
 file.write_text(yaml.safe_dump(grid, sort_keys=False), "utf-8")
-entries = sweep.read_grid(file)
-print(len(entries), "runs, which differ in", " and ".join(sweep.varying(entries)))
+entries = read_grid(file)
+print(len(entries), "runs, which differ in", " and ".join(varying(entries)))
 
 # %% [markdown]
 # On the command line this is `leuk sweep grid.yaml`. Each run is a process of its own, and as many

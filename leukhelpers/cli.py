@@ -418,10 +418,11 @@ def sweep(
 ) -> None:
     """Run a grid of lessons, trainings or cross-validations; status 1 if one failed for good."""
     from leukhelpers.experiments import sweep, sweep_table
+    from leukhelpers.experiments.grid import read_grid
 
     if scheduler is not None and workers is not None:
         raise InputError("--workers is for this machine; a scheduler has its own workers.")
-    entries = sweep.read_grid(grid)
+    entries = read_grid(grid)
     folder = out or files.workspace() / "runs" / grid.stem
     with _watching(entries) as listen:
         limits = (retries, timeout, memory)
@@ -474,7 +475,7 @@ def _watching(entries: Any) -> Iterator[Any]:
 
 def _names(entries: Any) -> dict[str, str]:
     """Name each run by what sets it apart from the others."""
-    from leukhelpers.experiments.sweep import varying
+    from leukhelpers.experiments.grid import varying
 
     names = varying(entries) or ["seed"]
     return {

@@ -27,6 +27,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from leukhelpers import cli
 from leukhelpers.errors import InputError, LessonError
 from leukhelpers.experiments import storage, sweep, sweep_runs, sweep_table
+from leukhelpers.experiments.grid import Entry, read_grid, varying
 from leukhelpers.images import handmade
 from leukhelpers.models import classical, prepare
 
@@ -98,7 +99,7 @@ def cluster() -> Iterator[Any]:
         yield found
 
 
-def job(entry: sweep.Entry, out: Path, **limits: float) -> dict[str, Any]:
+def job(entry: Entry, out: Path, **limits: float) -> dict[str, Any]:
     """Write down one run as a worker gets it."""
     about = {"out": str(out), "home": str(out / "home"), "timeout": None, "memory": None}
     return {**entry._asdict(), **about, **limits}
@@ -137,20 +138,20 @@ def gone(processes: list[psutil.Process]) -> bool:
 
 def test_a_grid_is_every_combination_and_defaults_are_part_of_a_run(write_grid):
     grid = {"model": ["svm", "rf"], "seed": [0, 1, 2]}
-    entries = sweep.read_grid(write_grid(what="train", grid=grid))
+    entries = read_grid(write_grid(what="train", grid=grid))
     asked = [(entry.parameters["model"], entry.parameters["seed"]) for entry in entries]
     assert asked == [(model, seed) for model in ("svm", "rf") for seed in (0, 1, 2)]
-    assert sweep.varying(entries) == ["model", "seed"]
+    assert varying(entries) == ["model", "seed"]
     said = {"model": "svm", "seed": 0, "profile": "fast", "dataset": "twin", "fold": 0}
-    (same,) = sweep.read_grid(write_grid(what="train", list=[said]))
+    (same,) = read_grid(write_grid(what="train", list=[said]))
     assert same == entries[0]
 
 
 def test_one_own_notebook_changed_is_another_run(write_grid, tmp_path):
-    (before,) = sweep.read_grid(write_grid({"seed": 1}))
+    (before,) = read_grid(write_grid({"seed": 1}))
     notebook = tmp_path / "acts.ipynb"
     notebook.write_text(notebook.read_text("utf-8").replace("0.5 +", "0.6 +"), "utf-8")
-    (after,) = sweep.read_grid(write_grid({"seed": 1}))
+    (after,) = read_grid(write_grid({"seed": 1}))
     assert before.parameters == after.parameters
     assert before.key != after.key
 
@@ -158,7 +159,7 @@ def test_one_own_notebook_changed_is_another_run(write_grid, tmp_path):
 @pytest.mark.parametrize("number", ["4", "'04'", "04", "'4'"])
 def test_a_lesson_goes_by_its_number_however_yaml_reads_it(write_grid, number):
     text = f"what: lesson\nfixed: {{lesson: {number}}}\ngrid: {{seed: [0]}}\n"
-    (entry,) = sweep.read_grid(write_grid(text=text))
+    (entry,) = read_grid(write_grid(text=text))
     assert Path(entry.notebook).stem == "04_classical_baselines"
     assert entry.parameters["lesson"] == "04"
     assert entry.takes_run
@@ -216,7 +217,7 @@ def test_a_grid_that_cannot_run_is_refused_in_one_sentence(
 
 
 def test_a_folder_of_something_else_is_refused_and_so_is_a_silent_scheduler(write_grid, tmp_path):
-    entries = sweep.read_grid(write_grid({"seed": 0}))
+    entries = read_grid(write_grid({"seed": 0}))
     with pytest.raises(InputError, match="is not empty"):
         sweep.run_sweep(entries, tmp_path)
     sweep.open_folder(tmp_path / "out", entries, resume=False)
@@ -234,7 +235,7 @@ def test_runs_that_fail_are_recorded_the_others_go_on_and_resume_runs_only_these
     write_grid, tmp_path, cluster
 ):
     acts = ("fine", "raise", "exit", "third")
-    entries = sweep.read_grid(write_grid(*({"act": act} for act in acts)))
+    entries = read_grid(write_grid(*({"act": act} for act in acts)))
     key = {entry.parameters["act"]: entry.key for entry in entries}
     out, running = tmp_path / "out", []
 
@@ -273,7 +274,7 @@ def test_runs_that_fail_are_recorded_the_others_go_on_and_resume_runs_only_these
 def test_a_killed_worker_takes_its_run_along_and_another_worker_does_it(
     write_grid, tmp_path, cluster
 ):
-    entries = sweep.read_grid(write_grid({"act": "wait"}))
+    entries = read_grid(write_grid({"act": "wait"}))
     killed: list[psutil.Process] = []
 
     def kill(_: sweep.State) -> None:
@@ -292,7 +293,7 @@ def test_a_killed_worker_takes_its_run_along_and_another_worker_does_it(
 
 @pytest.mark.slow
 def test_a_killed_scheduler_ends_the_sweep_and_what_was_done_is_kept(write_grid, tmp_path, cluster):
-    entries = sweep.read_grid(write_grid({"act": "fine"}, {"act": "wait"}))
+    entries = read_grid(write_grid({"act": "fine"}, {"act": "wait"}))
     note, quiet = tmp_path / "scheduler.json", {"stderr": subprocess.DEVNULL}
     python, where = [sys.executable, "-m"], ["--scheduler-file", str(note)]
     asked = ["--port", "0", "--host", "127.0.0.1", "--no-dashboard"]
@@ -336,7 +337,7 @@ def test_a_killed_client_leaves_no_process_and_resume_runs_only_the_rest(
         os.kill(client.pid, signal.SIGKILL)
     until(lambda: gone(family), 30)
     (tmp_path / "go").touch()
-    entries = sweep.read_grid(grid)
+    entries = read_grid(grid)
     state = sweep.run_sweep(entries, out, cluster.scheduler_address, resume=True)
     assert state.count("done") == 2
     assert log(tmp_path) == ["fine 0", "wait 0", "wait 0"]
@@ -344,7 +345,7 @@ def test_a_killed_client_leaves_no_process_and_resume_runs_only_the_rest(
 
 @pytest.mark.slow
 def test_an_entry_is_never_run_twice_at_once(write_grid, tmp_path):
-    (entry,) = sweep.read_grid(write_grid({"act": "wait"}))
+    (entry,) = read_grid(write_grid({"act": "wait"}))
     asked = job(entry, tmp_path / "out")
     with ThreadPoolExecutor(2) as pool:
         both = [pool.submit(sweep_runs.run_job, asked) for _ in range(2)]
@@ -366,7 +367,7 @@ def test_an_entry_is_never_run_twice_at_once(write_grid, tmp_path):
 def test_a_run_beyond_its_limits_is_ended_with_all_that_it_started(
     write_grid, tmp_path, act, limit, sentence
 ):
-    (entry,) = sweep.read_grid(write_grid({"act": act}))
+    (entry,) = read_grid(write_grid({"act": act}))
     told = sweep_runs.run_job(job(entry, tmp_path / "out", **limit))
     assert told["state"] == "failed"
     assert sentence in told["error"]
@@ -396,7 +397,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.slow
 def test_on_a_full_disk_a_result_is_whole_or_absent(write_grid, tmp_path, small_disk):
-    fine, fill = sweep.read_grid(write_grid({"act": "fine"}, {"act": "fill"}))
+    fine, fill = read_grid(write_grid({"act": "fine"}, {"act": "fill"}))
     told = sweep_runs.run_job(job(fill, small_disk))
     assert told["state"] == "failed"
     assert "No space left on device" in told["error"]
@@ -505,7 +506,7 @@ def test_runs_share_the_cores(monkeypatch):
 def test_drawn_cells_are_called_synthetic_wherever_they_lie(tmp_path):
     from leukhelpers import plots
 
-    entry = sweep.Entry("abc", "train", {"dataset": "/some/twin", "model": "svm", "seed": 0})
+    entry = Entry("abc", "train", {"dataset": "/some/twin", "model": "svm", "seed": 0})
     metrics = {"auroc": {"value": 0.8, "low": 0.7, "high": 0.9}}
     measured = {"synthetic": True, "models": {"svm": metrics, "area": metrics}}
     folder = tmp_path / "runs" / "abc"
@@ -526,7 +527,7 @@ def test_drawn_cells_are_called_synthetic_wherever_they_lie(tmp_path):
 
 
 def test_a_sweep_of_which_every_run_failed_has_a_table_and_no_figure(tmp_path):
-    entry = sweep.Entry("abc", "train", {"dataset": "/some/twin", "model": "svm", "seed": 0})
+    entry = Entry("abc", "train", {"dataset": "/some/twin", "model": "svm", "seed": 0})
     told = {"abc": {"seconds": 1.0, "error": "no such cell"}}
     table = sweep_table.collect(tmp_path, [entry], sweep.State({"abc": "failed"}, told, None))
     sweep_table.write(tmp_path, table, [entry])

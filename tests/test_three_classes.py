@@ -19,6 +19,7 @@ from leukhelpers.errors import InputError
 from leukhelpers.evaluation import multiclass, summary
 from leukhelpers.evaluation.names import MODEL_COLUMNS
 from leukhelpers.experiments import crossval, evaluate, report, storage, train
+from leukhelpers.experiments.predictions import measure
 from leukhelpers.models import classical, cnn, prepare, training
 from leukhelpers.models.networks import build_cnn, logit_model
 from leukhelpers.serving import explain_files, predict
@@ -87,7 +88,7 @@ def test_predictions_have_a_column_for_each_model_and_class(run: storage.Run) ->
     assert list(run.predictions.filter(like="area_")) == [
         "area_probability_healthy", "area_probability_ALL", "area_probability_AML",
     ]  # fmt: skip
-    again = storage.measure(storage.read_predictions(run.folder), run.about["classes"])
+    again = measure(storage.read_predictions(run.folder), run.about["classes"])
     assert {key: run.metrics[key] for key in again} == again
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from leukhelpers.data.schema import ALL, HEM
 from leukhelpers.errors import InputError
-from leukhelpers.models import training
+from leukhelpers.models import schedule, training
 from leukhelpers.models.classical import class_weights, fit_area, predict_area
 from leukhelpers.models.epochs import Settings, kept_epoch
 from leukhelpers.models.networks import build_cnn
@@ -268,8 +268,8 @@ some = [tf.config.LogicalDeviceConfiguration()] * int(sys.argv[1])
 tf.config.set_logical_device_configuration(cpu, some)
 from test_training import SETTINGS, SPLIT, discs
 from leukhelpers.models.epochs import Settings, kept_epoch
-from leukhelpers.models import build_cnn
-from leukhelpers.training import devices, fit, make_deterministic, predict
+from leukhelpers.models.networks import build_cnn
+from leukhelpers.models.training import devices, fit, make_deterministic, predict
 
 make_deterministic(0)
 pixels, labels = discs()
@@ -367,7 +367,7 @@ def test_area_model_refuses_training_rows_of_one_class():
 @given(st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.4]), min_size=1, max_size=9))
 def test_the_epoch_that_is_kept_is_the_first_best_of_the_second_half(losses):
     settings = replace(SETTINGS, epochs=len(losses), patience=len(losses) + 1)
-    watch = training._Watch(settings, 0, [], None)
+    watch = schedule.Watch(settings, 0, [], None)
     lines = [{"epoch": epoch, "val_loss": loss} for epoch, loss in enumerate(losses, start=1)]
     kept = [line["epoch"] for line in lines if watch._take(line)][-1]
     second_half = range(len(losses) // 2 + 1, len(losses) + 1)
@@ -376,7 +376,7 @@ def test_the_epoch_that_is_kept_is_the_first_best_of_the_second_half(losses):
 
 
 def test_steps_are_halved_whenever_the_loss_has_stalled_for_half_the_patience():
-    watch = training._Watch(replace(SETTINGS, epochs=4, patience=4), 0, [], None)
+    watch = schedule.Watch(replace(SETTINGS, epochs=4, patience=4), 0, [], None)
     told = []
     for epoch, loss in enumerate([0.9, 0.9, 0.5, 0.6, 0.6, 0.6, 0.6], start=1):
         watch._take({"epoch": epoch, "val_loss": loss})
@@ -387,11 +387,11 @@ def test_steps_are_halved_whenever_the_loss_has_stalled_for_half_the_patience():
 
 def test_measures_are_scaled_by_the_training_rows_alone():
     measures, train = np.random.default_rng(0).normal(5, 3, (40, 2)), np.arange(0, 40, 2)
-    scaled = training._scaled(measures, train)
+    scaled = schedule.scaled(measures, train)
     np.testing.assert_allclose(scaled[train].mean(axis=0), 0, atol=1e-9)
     np.testing.assert_allclose(scaled[train].std(axis=0), 1)
     measures[1::2] += 100
-    again = training._scaled(measures, train)
+    again = schedule.scaled(measures, train)
     np.testing.assert_array_equal(again[train], scaled[train])
     assert (again[1::2] == 4).all()
 

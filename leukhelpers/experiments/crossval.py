@@ -19,6 +19,7 @@ from leukhelpers.errors import InputError
 from leukhelpers.evaluation import metrics, multiclass
 from leukhelpers.evaluation.names import MODEL_COLUMNS, MODEL_NAMES
 from leukhelpers.experiments import storage
+from leukhelpers.experiments.predictions import fit_baselines, measure, predictions_of
 from leukhelpers.models import prepare, registry
 from leukhelpers.splits import groups
 
@@ -86,13 +87,13 @@ def crossvalidate(
             value = _told(table, classes, {name: columns[name]}, headline)
             say(f"Fold {number}, {MODEL_NAMES[name]}: {value}")
         tables.append(table)
-        folds.append(storage.measure(table, classes, columns))
+        folds.append(measure(table, classes, columns))
     return {
         **storage.describe(prepared),
         "folds": folds,
         "over_folds": {name: _over_folds(folds, name) for name in columns},
         "cost": {name: _mean_cost(found) for name, found in costs.items()},
-        "together": storage.measure(pd.concat(tables, ignore_index=True), classes, columns),
+        "together": measure(pd.concat(tables, ignore_index=True), classes, columns),
     }
 
 
@@ -127,8 +128,8 @@ def _answers(
 
     keras.backend.clear_session()
     learnt = registry.learn(name, prepared, split)
-    baselines = storage.fit_baselines(prepared, split)
-    answers = storage.predictions_of(learnt.model, baselines, prepared, split.test, name)
+    baselines = fit_baselines(prepared, split)
+    answers = predictions_of(learnt.model, baselines, prepared, split.test, name)
     cost = registry.cost(learnt, prepared, split.test)
     if kept is not None:
         storage.write_table(kept.with_suffix(".csv"), answers)

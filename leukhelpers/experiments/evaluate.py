@@ -12,6 +12,7 @@ from leukhelpers import NOTICE, files
 from leukhelpers.data.base import Dataset
 from leukhelpers.errors import InputError
 from leukhelpers.experiments import storage
+from leukhelpers.experiments.predictions import columns_of_run, measure, predictions_of
 from leukhelpers.images.preprocessing import build_pixels
 from leukhelpers.models import prepare, registry
 from leukhelpers.splits import groups
@@ -34,7 +35,7 @@ def evaluate_run(run_folder: Path | str, dataset: Dataset, data: Path) -> dict[s
     -------
     dict
         ``dataset``, ``classes``, ``cautions`` (of the run and of these cells),
-        ``left_out`` and what :func:`leukhelpers.experiments.storage.measure` gives.
+        ``left_out`` and what :func:`leukhelpers.experiments.predictions.measure` gives.
 
     Raises
     ------
@@ -62,7 +63,7 @@ def evaluate_run(run_folder: Path | str, dataset: Dataset, data: Path) -> dict[s
     baselines = files.read_json(run.folder / "baselines.json")
     name = storage.model_of(run.about)
     model = registry.load(run.folder, name).model
-    predictions = storage.predictions_of(model, baselines, prepared, rows, name)
+    predictions = predictions_of(model, baselines, prepared, rows, name)
     return {
         "run": run.folder.name,
         "dataset": dataset.name,
@@ -73,8 +74,11 @@ def evaluate_run(run_folder: Path | str, dataset: Dataset, data: Path) -> dict[s
         "notice": NOTICE,
         "left_out": len(table) - len(rows),
         "set_aside": len(aside),
-        **storage.measure(
-            predictions, classes, storage.columns_of_run(name), storage.read_validation(run.folder)
+        **measure(
+            predictions,
+            classes,
+            columns_of_run(name),
+            storage.read_validation(run.folder),
         ),
     }
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 import datetime
 import os
 import platform
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable
 from dataclasses import asdict, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -39,9 +39,14 @@ from leukhelpers import files
 from leukhelpers.data.base import Dataset
 from leukhelpers.data.schema import CLASS_NAMES
 from leukhelpers.errors import InputError
-from leukhelpers.evaluation import decisions, multiclass, summary
-from leukhelpers.evaluation.names import MODEL_COLUMNS
-from leukhelpers.models import classical, cnn, prepare, registry
+from leukhelpers.experiments.predictions import (
+    answers_beside,
+    columns_of_run,
+    fit_baselines,
+    measure,
+    predictions_of,
+)
+from leukhelpers.models import cnn, prepare, registry
 from leukhelpers.splits import groups
 
 
@@ -53,117 +58,6 @@ class Run(NamedTuple):
     history: pd.DataFrame
     predictions: pd.DataFrame
     metrics: dict[str, Any]
-
-
-def fit_baselines(prepared: prepare.Prepared, split: groups.Split) -> dict[str, Any]:
-    """Fit the two answers that stand beside every network: area alone, and majority.
-
-    Returns
-    -------
-    dict
-        ``area``, the numbers of :func:`leukhelpers.models.classical.fit_area`, and
-        ``share_of_all`` in training; of more than two classes ``shares``, one a class.
-    """
-    labels, k = prepared.table["label"].to_numpy(), len(prepared.dataset.classes)
-    area = classical.fit_area(prepared.pixels, labels, split, prepared.profile.crop, k)
-    if k == 2:
-        return {"area": area, "share_of_all": float(labels[split.train].mean())}
-    shares = np.bincount(labels[split.train], minlength=k) / len(split.train)
-    return {"area": area, "shares": shares.tolist()}
-
-
-def predictions_of(
-    model: Any,
-    baselines: dict[str, Any],
-    prepared: prepare.Prepared,
-    rows: np.ndarray,
-    name: str = "cnn",
-) -> pd.DataFrame:
-    """Let a model, the area model and the majority answer the same cells.
-
-    Parameters
-    ----------
-    model : keras.Model or sklearn estimator
-    baselines : dict
-        From :func:`fit_baselines`.
-    prepared : Prepared
-        The cells.
-    rows : numpy.ndarray of int
-        The rows to answer.
-    name : str
-        The model's name, see :mod:`leukhelpers.models.registry`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row a cell: ``cell_id, subject, group, fold, label, probability,
-        area_probability, majority_probability``; probabilities are of ALL. Of more than
-        two classes each has its own three, such as ``area_probability_<class>``.
-    """
-    answer = registry.answer(registry.remembered(name, model), prepared, rows)
-    return answers_beside(answer, baselines, prepared, rows)
-
-
-def answers_beside(
-    answer: np.ndarray, baselines: dict[str, Any], prepared: prepare.Prepared, rows: np.ndarray
-) -> pd.DataFrame:
-    """Put the area model and the majority beside a model's answers, see :func:`predictions_of`.
-
-    Parameters
-    ----------
-    answer : float array of shape (m,) or (m, n_classes)
-        The model's probabilities of `rows`.
-    baselines, prepared, rows
-        As in :func:`predictions_of`.
-    """
-    cells, classes = prepared.table.iloc[rows], prepared.dataset.classes
-    shares = baselines["share_of_all"] if len(classes) == 2 else baselines["shares"]
-    answers = {
-        "cnn": answer,
-        "area": classical.predict_area(
-            baselines["area"], prepared.pixels, rows, prepared.profile.crop
-        ),
-        "majority": np.full((len(rows), *np.shape(shares)), shares),
-    }
-    table = pd.DataFrame(
-        {
-            "cell_id": cells["cell_id"].to_numpy(),
-            "subject": cells["subject"].to_numpy(),
-            "group": prepared.split.groups[rows],
-            "fold": cells["fold"].to_numpy(),
-            "label": cells["label"].to_numpy(),
-        }
-    )
-    for key, probabilities in answers.items():
-        column = MODEL_COLUMNS[key]
-        table[column if len(classes) == 2 else multiclass.columns_of(key, classes)] = probabilities
-    return table
-
-
-def measure(
-    predictions: pd.DataFrame,
-    classes: Sequence[str],
-    columns: Mapping[str, str] | None = None,
-    validation: pd.DataFrame | None = None,
-) -> dict[str, Any]:
-    """Sum up predictions of two classes, or of more; see the ``summary`` of either.
-
-    Of two classes ``decisions`` tells what was chosen on validation cells, and what came
-    of it: see :func:`leukhelpers.evaluation.decisions.summary`.
-    """
-    columns = columns or MODEL_COLUMNS
-    if len(classes) > 2:
-        return multiclass.summary(predictions, classes, columns=columns)
-    return {
-        **summary.summary(predictions, columns=columns),
-        "decisions": decisions.summary(predictions, validation, columns),
-    }
-
-
-def columns_of_run(name: str) -> dict[str, str]:
-    """Tell in which columns of its predictions a run of some model keeps whose answers."""
-    first, *others = MODEL_COLUMNS.items()
-    return {name: first[1], **dict(others)}
 
 
 def environment() -> dict[str, Any]:
@@ -256,7 +150,10 @@ def save_run(
     for file, table in (
         ("cells.csv", _parts(prepared, split)),
         ("history.csv", history),
-        ("predictions.csv", predictions_of(model, baselines, prepared, split.test, name)),
+        (
+            "predictions.csv",
+            predictions_of(model, baselines, prepared, split.test, name),
+        ),
         ("set_aside.csv", prepared.set_aside),
     ):
         write_table(folder / file, table)
@@ -269,7 +166,12 @@ def save_run(
     if len(predictions):
         measured = {
             "on": "held-out subjects",
-            **measure(predictions, about["classes"], columns_of_run(name), read_validation(folder)),
+            **measure(
+                predictions,
+                about["classes"],
+                columns_of_run(name),
+                read_validation(folder),
+            ),
         }
     files.write_json(
         folder / "metrics.json", {**told, "profile": prepared.profile.name, **measured}

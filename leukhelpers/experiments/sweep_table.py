@@ -16,7 +16,8 @@ import pandas as pd
 
 from leukhelpers import files, plots
 from leukhelpers.evaluation.names import METRIC_NAMES, MODEL_NAMES
-from leukhelpers.experiments.sweep import Entry, State, varying
+from leukhelpers.experiments.grid import Entry, varying
+from leukhelpers.experiments.sweep import State
 from leukhelpers.experiments.sweep_runs import Place
 
 METRIC = ("answered_by", "metric", "value", "low", "high")

@@ -18,7 +18,7 @@ class Settings:
     batch_size : int
         Images a step.
     learning_rate : float
-        The longest step of Adam; see :data:`leukhelpers.models.training.WARM_UP`.
+        The longest step of Adam; see :data:`leukhelpers.models.schedule.WARM_UP`.
     patience : int
         Epochs in the second half without a better validation loss before the training stops.
     augment : bool

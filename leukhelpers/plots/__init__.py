@@ -15,17 +15,9 @@ from leukhelpers.plots.explanations import (
     feature_bars,
     forgetting_lines,
 )
+from leukhelpers.plots.folds import fold_scores, repair_steps, repeated_scores, split_leak
 from leukhelpers.plots.saving import save, show
-from leukhelpers.plots.scores import (
-    confusion_matrix,
-    fold_scores,
-    learning_curves,
-    metric_bars,
-    repair_steps,
-    repeated_scores,
-    roc_curves,
-    split_leak,
-)
+from leukhelpers.plots.scores import confusion_matrix, learning_curves, metric_bars, roc_curves
 from leukhelpers.plots.subjects import (
     by_subject_bars,
     distribution_by_class,

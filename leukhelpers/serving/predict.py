@@ -23,6 +23,7 @@ from leukhelpers.data.schema import CLASS_NAMES
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation import calibration, decisions
 from leukhelpers.experiments import storage
+from leukhelpers.experiments.predictions import columns_of_run
 from leukhelpers.images.preprocessing import crop_and_resize
 from leukhelpers.models import ood, prepare, registry
 
@@ -165,7 +166,7 @@ def _rule(run: storage.Run, name: str) -> Rule:
     kept = storage.read_validation(run.folder)
     if kept is None or len(storage.classes_of(run.about)) > 2 or kept["label"].nunique() < 2:
         return Rule()
-    labels, scores = kept["label"], kept[storage.columns_of_run(name)[name]]
+    labels, scores = kept["label"], kept[columns_of_run(name)[name]]
     threshold = calibration.choose_threshold(labels, scores)
     least = decisions.fit_sets(labels, scores)
     temperature = calibration.fit_temperature(labels, scores)
