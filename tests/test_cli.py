@@ -11,6 +11,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from leukhelpers import cli
+from leukhelpers.commands import experiments
 from leukhelpers.experiments import run_notebook
 from leukhelpers.models import prepare
 from leukhelpers.serving import export
@@ -334,7 +335,7 @@ def test_interruption_is_told_in_one_line(leuk, monkeypatch):
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_prepare", interrupted)
+    monkeypatch.setattr(experiments, "prepare_cells", interrupted)
     status, _, error = leuk("crossval")
     assert status == 130
     assert one_sentence(error)

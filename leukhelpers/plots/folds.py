@@ -11,14 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from leukhelpers.errors import InputError
-from leukhelpers.evaluation.names import METRIC_NAMES
-from leukhelpers.plots.scores import score_rows
+from leukhelpers.evaluation.names import METRIC_NAMES, MODEL_NAMES
 from leukhelpers.plots.style import (
     FAINT,
     RULE,
     SPARE_COLOURS,
     colour_key,
     dark,
+    model_colour,
     new_figure,
     signed,
     styled,
@@ -179,7 +179,7 @@ def fold_scores(values: Mapping[str, npt.ArrayLike], title: str, note: str = "")
         folds.ndim == 1 and len(folds) and np.isfinite(folds).all() for folds in rows.values()
     ):
         raise InputError("Give every model one finite AUROC for each of the same folds.")
-    figure, axes = score_rows(rows, title, note)
+    figure, axes = _score_rows(rows, title, note)
     lowest = min(0.5, *(folds[0] for folds in rows.values()))
     axes.axvline(0.5, color=FAINT, linewidth=1)
     axes.set_xlim(lowest - 0.02, 1)
@@ -220,7 +220,7 @@ def repeated_scores(
         runs.ndim == 1 and len(runs) and np.isfinite(runs).all() for runs in rows.values()
     ):
         raise InputError("Give every setting the finite scores of its runs, at least one.")
-    figure, axes = score_rows(rows, title, note)
+    figure, axes = _score_rows(rows, title, note)
     axes.margins(x=0.08)
     axes.set_xlabel(f"{metric} (dot: one run; tick: mean of the runs)")
     return figure
@@ -237,3 +237,16 @@ def _draw_folds(axes: Axes, folds: np.ndarray, middle: float, colour: str) -> No
     style: dict[str, Any] = {"ha": "center", "va": "bottom", "weight": "bold"}
     top = (mean, middle - 0.16)
     write(axes, f"{mean:.2f}", top, shift=(0, 1), color=dark(colour), **style)
+
+
+def _score_rows(rows: Mapping[str, np.ndarray], title: str, note: str) -> tuple[Figure, Axes]:
+    """Draw sorted scores, a row a model or setting."""
+    figure = new_figure(0.9 + 0.5 * len(rows), title, note)
+    axes = figure.subplots()
+    for row, (name, scores) in enumerate(rows.items()):
+        _draw_folds(axes, scores, row + 0.05, model_colour(name, row))
+    axes.set_ylim(len(rows) - 0.5, -0.6)
+    axes.set_yticks(np.arange(len(rows)) + 0.05, [MODEL_NAMES.get(name, name) for name in rows])
+    axes.tick_params(axis="y", length=0, labelsize=10)
+    axes.spines["left"].set_visible(False)
+    return figure, axes

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from sklearn import metrics as sk
@@ -17,7 +16,6 @@ from sklearn import metrics as sk
 from leukhelpers.data.schema import ALL, CLASS_NAMES, HEM
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation.names import ERRORS, METRIC_NAMES, MODEL_NAMES
-from leukhelpers.plots import folds
 from leukhelpers.plots.style import (
     CLASS_COLOURS,
     FAINT,
@@ -272,16 +270,3 @@ def metric_bars(summary: Mapping[str, Any], title: str, note: str = "") -> Figur
     key = {MODEL_NAMES.get(name, name): model_colour(name, i) for i, name in enumerate(models)}
     colour_key(axes, key)
     return figure
-
-
-def score_rows(rows: Mapping[str, np.ndarray], title: str, note: str) -> tuple[Figure, Axes]:
-    """Draw sorted scores, a row a model or setting."""
-    figure = new_figure(0.9 + 0.5 * len(rows), title, note)
-    axes = figure.subplots()
-    for row, (name, scores) in enumerate(rows.items()):
-        folds._draw_folds(axes, scores, row + 0.05, model_colour(name, row))
-    axes.set_ylim(len(rows) - 0.5, -0.6)
-    axes.set_yticks(np.arange(len(rows)) + 0.05, [MODEL_NAMES.get(name, name) for name in rows])
-    axes.tick_params(axis="y", length=0, labelsize=10)
-    axes.spines["left"].set_visible(False)
-    return figure, axes

@@ -1,0 +1,1 @@
+"""The commands of ``leuk``; each calls one function of the package."""

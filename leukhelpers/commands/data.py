@@ -1,0 +1,189 @@
+"""``leuk data``: draw, read and check data sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from leukhelpers import files
+from leukhelpers.commands.options import DatasetOption, JsonOption, ProfileOption, SeedOption
+from leukhelpers.commands.output import file_progress, output, print_result, tell
+from leukhelpers.errors import InputError
+
+app = typer.Typer(help="Draw, read and check data sets.", no_args_is_help=True)
+
+
+@app.command("twin")
+def data_twin(
+    out: Annotated[Path, typer.Option(help="New folder to write into.")],
+    images: Annotated[int, typer.Option(help="Number of images.")] = 1200,
+    subjects: Annotated[int, typer.Option(help="Number of subjects.")] = 28,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Same seed, same bytes.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw synthetic cells in the layout of C-NMC."""
+    from leukhelpers.synthetic.twin import write_twin
+
+    root = write_twin(out, n_images=images, n_subjects=subjects, seed=seed)
+    told = {"root": str(root), "images": images, "subjects": subjects, "seed": seed}
+    print_result({**told, "synthetic": True}, as_json)
+
+
+@app.command("info")
+def data_info(
+    dataset: DatasetOption = "twin",
+    profile: ProfileOption = "fast",
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Count images, subjects, groups, classes, folds, duplicates and unreadable files."""
+    from leukhelpers.models import prepare
+    from leukhelpers.splits import inspection
+
+    chosen, data = prepare.profile_of(profile), files.workspace() / "data"
+    cells = inspection.only_test_parts(dataset, data) or prepare.load(dataset, chosen, seed, data)
+    found = inspection.inspect(cells, data, chosen.size, chosen.crop)
+    if not as_json:  # too long for a screen; --json tells all
+        card = found.pop("card") or {"title": "none: write card.toml beside the cells"}
+        for part in (found, *found["parts"].values()):
+            part.pop("subject_images", None)
+        alike = found.pop("near_duplicates") or {"pairs": 0, "of_two_subjects": 0}
+        told = alike.get("problem")
+        told = told or f"{alike['pairs']} pairs, {alike['of_two_subjects']} of two subjects"
+        parts = found.pop("parts")
+        found = {"card": card["title"], **found, "near_duplicates": told}
+        found |= {f"part {name}": part for name, part in parts.items()}
+    print_result(found, as_json)
+
+
+@app.command("fetch")
+def data_fetch(
+    name: Annotated[str, typer.Argument(help="cnmc, the only data set that is fetched.")],
+    to: Annotated[Path | None, typer.Option(help="Folder; data/cnmc if not named.")] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="A zip or folder of it that you have already.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Download C-NMC 2019 from Kaggle, or take a copy that you have; then verify it."""
+    from leukhelpers.data.download import fetch_cnmc
+
+    if name != "cnmc":
+        raise InputError(f"{name!r} cannot be fetched; the data set to fetch is called cnmc.")
+    with file_progress() as advance:
+        fetched = fetch_cnmc(to or files.workspace() / "data" / "cnmc", source, tell, advance)
+    _verify(fetched.root, as_json)
+
+
+@app.command("verify")
+def data_verify(
+    dataset: Annotated[str, typer.Option(help="cnmc, or the folder of a copy.")] = "cnmc",
+    as_json: JsonOption = False,
+) -> None:
+    """Compare a copy of C-NMC 2019 with the published files; status 1 if it is damaged."""
+    from leukhelpers.datasets import existing_place
+
+    if dataset == "twin":
+        raise InputError("The twin is drawn; only a copy of C-NMC can be verified.")
+    root = files.workspace() / "data" / "cnmc" if dataset == "cnmc" else existing_place(dataset)
+    _verify(root, as_json)
+
+
+def _verify(root: Path, as_json: bool) -> None:
+    """Verify a copy and report; a damaged one ends with status 1."""
+    from leukhelpers.data.integrity import verify
+
+    with file_progress() as advance:
+        found = verify(root, lambda done, total: advance("reading", done, total))
+    if as_json:
+        print_result(found, as_json)
+    elif found["state"] == "unknown":
+        print_result({"verdict": found["verdict"]}, as_json)
+    else:
+        print_result({key: found[key] for key in ("verdict", "state", "kind", "digest")}, as_json)
+        table = Table("Part", "State", "Kind", "Images", "Of", title="Parts")
+        for name, part in found["parts"].items():
+            images = [str(part[side]["images"]) for side in ("found", "expected")]
+            table.add_row(name.replace("_", " "), part["state"], part["kind"], *images)
+        output.print(table)
+        for kind in ("changed", "missing", "extra"):
+            _list_some(kind, found[kind])
+    if found["state"] not in ("whole", "part"):
+        raise SystemExit(1)
+
+
+def _list_some(kind: str, entries: list[Any], at_most: int = 5) -> None:
+    """Name the first few files of a kind; --json names all."""
+    if entries:
+        output.print(f"{kind}: {len(entries)}", markup=False)
+    for entry in entries[:at_most]:
+        told = entry if isinstance(entry, str) else f"{entry['path']} ({entry['reason']})"
+        output.print(f"    {told}", markup=False)
+    if len(entries) > at_most:
+        output.print(f"    … --json names all {len(entries)}", markup=False)
+
+
+@app.command("restructure")
+def data_restructure(
+    out: Annotated[Path, typer.Option(help="New folder, gets a folder for each class.")],
+    dataset: DatasetOption = "twin",
+    profile: ProfileOption = "fast",
+    seed: SeedOption = 0,
+    copy: Annotated[bool, typer.Option("--copy", help="Copy the files, do not link.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Sort the pictures into one folder a class, as the paper does; subjects are kept."""
+    from leukhelpers.data.export_folders import restructure
+    from leukhelpers.models import prepare
+
+    cells = prepare.load(dataset, prepare.profile_of(profile), seed, files.workspace() / "data")
+    with file_progress() as advance:
+        found = restructure(
+            cells,
+            out,
+            "copy" if copy else "link",
+            lambda done, total: advance("placing", done, total),
+        )
+    print_result(found, as_json)
+
+
+@app.command("own")
+def data_own(
+    place: Annotated[Path, typer.Argument(help="A folder of images, or a CSV path,label,subject.")],
+    out: Annotated[Path, typer.Option(help="Folder for cells.csv and cells.toml.")],
+    classes: Annotated[
+        list[str],
+        typer.Option(
+            "--class",
+            help="NAME=label,label: a class and the labels or folders that mean it. Once for "
+            "each class, in the order of their numbers; the first is 0.",
+        ),
+    ],
+    subject_pattern: Annotated[
+        str | None,
+        typer.Option(help=r"Regular expression, one group: the subject in a path; patient(\d+)."),
+    ] = None,
+    each_image_its_own_subject: Annotated[
+        bool,
+        typer.Option(
+            "--each-image-its-own-subject",
+            help="Only if no two images are of one person; every report will say so.",
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Turn a folder of your own images into a verified table of cells."""
+    from leukhelpers.data.table import parse_classes, write_own
+
+    found = write_own(
+        place,
+        out,
+        parse_classes(classes),
+        subject_pattern,
+        each_image_its_own_subject,
+        files.workspace() / "data" / "cache",
+    )
+    print_result(found, as_json)

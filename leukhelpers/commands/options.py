@@ -1,0 +1,47 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DatasetOption = Annotated[
+    str, typer.Option("--dataset", help="twin, cnmc, a C-NMC tree, or your own folder or CSV.")
+]
+
+
+ProfileOption = Annotated[str, typer.Option(help="smoke, fast or full.")]
+
+
+TrainingProfileOption = Annotated[
+    str | None,
+    typer.Option("--profile", help="smoke, fast or full; by default fast for the twin, else full."),
+]
+
+
+SeedOption = Annotated[
+    int, typer.Option(min=0, max=2**31 - 1, help="Seed of splits, weights and augmentation.")
+]
+
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+RandomWeightsOption = Annotated[
+    bool,
+    typer.Option(
+        "--random-weights",
+        help="Take random weights for networks whose ImageNet weights cannot be downloaded.",
+    ),
+]
+
+
+ClusterOption = Annotated[
+    str | None,
+    typer.Option("--scheduler", help="Dask scheduler for hand-made features and forests."),
+]
+
+
+RunOption = Annotated[Path, typer.Option("--run", help="Folder of a finished run.")]

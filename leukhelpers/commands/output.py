@@ -1,0 +1,175 @@
+"""What commands print: results as lines, tables or JSON; progress on standard error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from leukhelpers import files
+
+errors = Console(stderr=True, highlight=False)
+
+
+output = Console(highlight=False, soft_wrap=True)
+
+
+def complain(message: str) -> None:
+    """Say what is wrong in one line, however narrow the terminal."""
+    errors.print(f"leuk: {message}", markup=False, soft_wrap=True)
+
+
+def tell(message: str) -> None:
+    """Tell how far the work is, on standard error."""
+    errors.print(message, markup=False, soft_wrap=True)
+
+
+# What is too much for a line each: tables, as on the model's card.
+_IN_DETAIL = ("report", "compared", "of_subjects", "worst_first", "decisions", "notes")
+
+
+def print_result(found: dict[str, Any], as_json: bool) -> None:
+    """Print what was found, as JSON or as lines and tables."""
+    if as_json:
+        print(json.dumps(found, indent=2, allow_nan=False))
+        return
+    for caution in found.get("cautions", []):
+        output.print(f"Caution: {caution}", markup=False)
+    for key, value in found.items():
+        if key == "cautions" or key in _IN_DETAIL:
+            continue
+        if key == "models":
+            output.print(metrics_table(found))
+        elif key == "by_class":
+            output.print(_class_table(found))
+        elif not isinstance(value, dict | list):
+            output.print(f"{key.replace('_', ' ')}: {value}", markup=False)
+        elif value:
+            output.print(f"{key.replace('_', ' ')}: {json.dumps(value)}", markup=False)
+    if "models" in found:
+        from leukhelpers.experiments import model_card
+
+        output.print(Markdown(model_card.details(found, next(iter(found["models"])))))
+        for note in found.get("notes", []):
+            output.print(note, markup=False)
+
+
+def metrics_table(metrics: dict[str, Any]) -> Table | str:
+    """Lay out the models beside the two baselines, with intervals."""
+    from leukhelpers.experiments import report
+
+    if "models" not in metrics:
+        return "No subject was held out, so nothing was measured."
+    shown = report.headline(metrics)
+    subjects = f"{metrics['cells']} cells of {metrics['subjects']} held-out subjects"
+    synthetic = ", synthetic" if metrics.get("synthetic") else ""
+    table = Table(
+        "Model",
+        *shown.columns,
+        title=f"{subjects}{synthetic}",
+        caption="below each value its 95 % interval",
+    )
+    for name, row in shown.iterrows():
+        # The interval below its value: four of them side by side fill a terminal.
+        table.add_row(
+            str(name), *(cell.replace(" (", "\n").replace(" to ", "–").rstrip(")") for cell in row)
+        )
+    return table
+
+
+def folds_table(found: dict[str, Any]) -> Table:
+    """Lay out mean and spread over the folds of a cross-validation."""
+    from leukhelpers.evaluation.names import MODEL_NAMES
+    from leukhelpers.experiments import report
+
+    titles = report.titles(found["together"])
+    synthetic = ", synthetic" if found["synthetic"] else ""
+    title = f"mean ± sd over {len(found['folds'])} folds{synthetic}"
+    table = Table("Model", *titles.values(), title=title)
+    for model, measured in found["over_folds"].items():
+        spreads = [measured.get(metric) for metric in titles]
+        cells = ["–" if s is None else f"{s['mean']:.3f} ± {s['sd']:.3f}" for s in spreads]
+        table.add_row(MODEL_NAMES[model], *cells)
+    return table
+
+
+def _class_table(metrics: dict[str, Any]) -> Table:
+    """Lay out what was measured of each of more than two classes."""
+    from leukhelpers.experiments import report
+
+    shown = report.class_table(metrics)
+    table = Table("Class", *shown.columns, title="Class by class, each against the rest")
+    for name, row in shown.iterrows():
+        table.add_row(str(name), *(cell.replace(" (", "\n(") for cell in row))
+    return table
+
+
+def print_lines(entries: list[dict[str, Any]]) -> None:
+    """Print a line of JSON for each entry; status 1 if one tells of an error."""
+    for entry in entries:
+        print(json.dumps(entry))
+    if any("error" in entry for entry in entries):
+        raise SystemExit(1)
+
+
+@contextmanager
+def file_progress() -> Iterator[Any]:
+    """Show how much of some files is done, in bytes or in files."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(
+        *columns, console=errors, transient=True, disable=not errors.is_terminal
+    ) as progress:
+        tasks: dict[str, Any] = {}
+
+        def advance(doing: str, done: int, total: int) -> None:
+            if doing not in tasks:
+                tasks[doing] = progress.add_task(doing, total=total)
+            progress.update(tasks[doing], completed=done, total=total)
+
+        yield advance
+
+
+@contextmanager
+def lesson_progress() -> Iterator[Any]:
+    """Show which lessons and which of their cells are at work, and for how long."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("cell {task.completed:.0f}/{task.total:.0f}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(
+        *columns, console=errors, transient=True, disable=not errors.is_terminal
+    ) as progress:
+        tasks: dict[str, Any] = {}
+
+        def listen(lesson: str, cell: int, cells: int) -> None:
+            if lesson not in tasks:
+                tasks[lesson] = progress.add_task(lesson, total=cells)
+            progress.update(tasks[lesson], completed=cell)
+
+        def ended(lesson: str) -> None:
+            if lesson in tasks:
+                progress.remove_task(tasks.pop(lesson))
+
+        yield listen, ended
+
+
+def prepare_cells(dataset: str, profile: str, seed: int) -> Any:
+    """Read cells and make them ready to learn from."""
+    from leukhelpers.models import prepare
+
+    data = files.workspace() / "data"
+    chosen = prepare.profile_of(profile)
+    return prepare.prepare(prepare.load(dataset, chosen, seed, data), chosen, seed, data)

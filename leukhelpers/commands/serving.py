@@ -1,0 +1,91 @@
+"""Answer for single pictures: predict, explain, export, and the page."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from leukhelpers import NOTICE, files
+from leukhelpers.commands.options import DatasetOption, JsonOption, RunOption
+from leukhelpers.commands.output import file_progress, print_lines, print_result, tell
+
+app = typer.Typer()
+
+
+@app.command()
+def predict(
+    run: RunOption, files: Annotated[list[Path], typer.Argument(help="Picture files.")]
+) -> None:
+    """Print a line of JSON for each picture file; status 1 if one cannot be read."""
+    from leukhelpers.files import workspace
+    from leukhelpers.serving import predict
+
+    print_lines(predict.answer_files(predict.load(run, workspace() / "data" / "cache"), files))
+
+
+@app.command("export")
+def export_model(
+    run: RunOption,
+    out: Annotated[Path, typer.Option(help="Folder for the copies.")],
+    form: Annotated[str, typer.Option("--format", help="litert or onnx.")] = "litert",
+    dataset: DatasetOption = "twin",
+    as_json: JsonOption = False,
+) -> None:
+    """Write a run's network for elsewhere, checked on cells that it never saw."""
+    from leukhelpers.experiments import storage
+    from leukhelpers.models import prepare
+    from leukhelpers.serving import export
+
+    about = storage.read_run(run).about
+    data = files.workspace() / "data"
+    cells = prepare.load(dataset, storage.profile_in(about), about["seed"], data)
+    print_result(export.export_run(run, cells, data, out, form), as_json)
+
+
+@app.command("app")
+def web_page(
+    run: Annotated[
+        Path | None, typer.Option("--run", help="Folder of a finished run; by default the latest.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=1024, max=65535, help="Port on this machine.")] = 7860,
+    browser: Annotated[bool, typer.Option("--browser", help="Open it in a browser.")] = False,
+) -> None:
+    """Open the web page of a run on this machine: drop pictures, see its answers."""
+    from leukhelpers.experiments import storage
+    from leukhelpers.serving import page, predict
+
+    folder = run or storage.latest_run(files.workspace() / "runs")
+    served = predict.load(folder, files.workspace() / "data" / "cache")
+    tell(f"{NOTICE} Open http://127.0.0.1:{port} in a browser; Ctrl+C ends it.")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was uploaded is deleted, too
+    page.launch(served, port, browser=browser)
+
+
+@app.command()
+def explain(
+    run: RunOption,
+    files: Annotated[list[Path], typer.Argument(help="Picture files.")],
+    out: Annotated[Path, typer.Option(help="Folder for the figures.")],
+    method: Annotated[
+        str,
+        typer.Option(
+            help="For networks: shap, integrated, gradcam, partition, deep; several with commas "
+            "between, or all. By default the first three."
+        ),
+    ] = "",
+) -> None:
+    """Draw what moved a model, over picture files; a line of JSON for each.
+
+    A network is explained by its pixels, SVM and forest by their named features.
+    """
+    from leukhelpers.serving import explain_files
+
+    methods = [name for name in method.replace(" ", "").split(",") if name]
+    if methods == ["all"]:
+        methods = ["shap", "integrated", "gradcam", "partition", "deep"]
+    with file_progress() as advance:
+        told = explain_files.explain_files(run, files, out, methods, advance)
+    print_lines(told)
