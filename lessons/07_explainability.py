@@ -46,6 +46,7 @@ from leukhelpers.images.preprocessing import resize_masks
 from leukhelpers.models import prepare, registry, training
 from leukhelpers.splits import groups
 
+# %%
 here = lesson.begin("07", dataset, profile, seed, run)
 prepared = here.prepare()
 table, note = prepared.table, prepared.dataset.note

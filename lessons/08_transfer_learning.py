@@ -45,10 +45,10 @@ from leukhelpers.errors import InputError
 from leukhelpers.evaluation import bootstrap, metrics
 from leukhelpers.evaluation.names import MODEL_NAMES, PRETRAINED
 from leukhelpers.experiments import storage
-from leukhelpers.models import classical, prepare, registry, transfer
-from leukhelpers.models import networks as models
+from leukhelpers.models import classical, networks, prepare, registry, transfer
 from leukhelpers.models.torch_weights import read_state_dict
 
+# %%
 here = lesson.begin("08", dataset, profile, seed, run)
 prepared = here.prepare()
 table, split, note = prepared.table, prepared.split, prepared.dataset.note
@@ -133,7 +133,7 @@ for name in ("imagenet", "random"):
     weights, bias, predicted[name] = fit_head(network)
     if name == "imagenet":
         model = network
-        models.put_logit(model, weights, bias)
+        networks.put_logit(model, weights, bias)
     auroc = metrics.metrics(labels[validation], predicted[name])["auroc"]
     print(f"{name:9s} weights, frozen: AUROC {auroc:.3f}")
 
@@ -215,14 +215,14 @@ here.show(figure, "roc", "ROC curves of all models of the lesson on the validati
 # ## What each costs
 
 # %%
-networks = {"EfficientNet-Lite0": model, "CNN of lesson 05": registry.load_model(here.run)}
+both = {"EfficientNet-Lite0": model, "CNN of lesson 05": registry.load_model(here.run)}
 pd.DataFrame(
     {
         title: {
             "parameters": f"{network.count_params():,}",
-            "multiply-adds per cell": f"{models.multiply_adds(network):,}",
+            "multiply-adds per cell": f"{networks.multiply_adds(network):,}",
         }
-        for title, network in networks.items()
+        for title, network in both.items()
     }
 ).T
 

@@ -39,10 +39,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from leukhelpers import plots
+from leukhelpers import datasets, plots
 from leukhelpers.course import lesson
 from leukhelpers.course.exercises import check
-from leukhelpers.datasets import absolute_dataset
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.experiments import sweep, sweep_table
@@ -51,6 +50,7 @@ from leukhelpers.images import features
 from leukhelpers.models import classical, prepare
 from leukhelpers.splits import groups
 
+# %%
 here = lesson.begin("12", dataset, profile, seed, run)
 prepared = here.prepare()
 table, labels = prepared.table, prepared.table["label"].to_numpy()
@@ -222,7 +222,7 @@ except InputError as error:
 
 # %% tags=["nbval-check-output"]
 root = prepared.dataset.root
-grid["fixed"]["dataset"] = str(root) if dataset == "twin" else absolute_dataset(dataset)
+grid["fixed"]["dataset"] = str(root) if dataset == "twin" else datasets.absolute_dataset(dataset)
 file.write_text(yaml.safe_dump(grid, sort_keys=False), "utf-8")
 entries = read_grid(file)
 print(len(entries), "runs, which differ in", " and ".join(varying(entries)))

@@ -309,8 +309,8 @@ def test_evaluation_asks_of_unseen_cells_alone_and_repeats_every_caution(
     files.write_json(folder / "run.json", about)
     dataset = dataclasses.replace(prepared.dataset, cautions=("Of both.", "Of the cells."))
     asked = []
-    monkeypatch.setattr(storage, "predictions_of", lambda *told: asked.extend(told[3].tolist()))
-    monkeypatch.setattr(storage, "measure", lambda *_: {})
+    monkeypatch.setattr(evaluate, "predictions_of", lambda *told: asked.extend(told[3].tolist()))
+    monkeypatch.setattr(evaluate, "measure", lambda *_: {})
     found = evaluate.evaluate_run(folder, dataset, prepared.data)
     assert found["cautions"] == ["Of the run.", "Of both.", "Of the cells."]
     assert asked == sorted(prepared.split.test.tolist())
