@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from leukhelpers import files
 from leukhelpers.evaluation.names import MODEL_NAMES
-from leukhelpers.experiments.report import titles, told
+from leukhelpers.experiments.report import format_ci, titles
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -95,7 +95,7 @@ def _table(title: str, command: str, kept: dict[str, Any]) -> str:
     rows = ["| model | " + " | ".join(shown.values()) + " |"]
     rows.append("| --- |" + " --- |" * len(shown))
     for model, measured in kept["models"].items():
-        scores = [told(measured[metric]) for metric in shown]
+        scores = [format_ci(measured[metric]) for metric in shown]
         rows.append(f"| {MODEL_NAMES[model]} | " + " | ".join(scores) + " |")
     return head + "\n".join(rows) + "\n"
 
@@ -174,7 +174,7 @@ def write_twin_page() -> None:
     texture = [side["ALL"]["medians"]["band_8"] for side in sides]
     table = "\n".join(row.row() for row in rows)
     outside = [row.name for row in rows if not row.within]
-    told = f"All {len(rows)} are within." if not outside else f"Outside: {'; '.join(outside)}."
+    fact = f"All {len(rows)} are within." if not outside else f"Outside: {'; '.join(outside)}."
     head = f"""# The twin beside the real cells
 
 The twin is **synthetic**: its cells are drawn by code. It imitates fold 0 of the training set of
@@ -183,7 +183,7 @@ fitted by hand, with the seed {found["seed"]}; other seeds draw other cells of t
 AUROC: mean ± standard deviation over four folds; 0.5 is what the majority answer reaches. The last
 column says how far the twin may be from the real cells: 5 % of an area, 3 grey levels of a mean
 colour and 2 of a spread, 2 of 100 cells, and of an AUROC one standard deviation over the real
-folds (at least 0.02). {told} Here the sum of squares is divided by four, for the standard deviation
+folds (at least 0.02). {fact} Here the sum of squares is divided by four, for the standard deviation
 in the README by three. The SVM takes a few quick features, not those of lesson 04, and so has
 other scores than in the README. The CNN is built as that of lesson 02, and sees pictures of half
 the width for 8 epochs. PATH is `training_data/fold_0` of C-NMC. Measured {found["date"]} on

@@ -25,7 +25,7 @@ from leukhelpers.evaluation import bootstrap, decisions, summary
 from leukhelpers.evaluation.metrics import CLASS_NAMES, by_subject
 from leukhelpers.evaluation.names import METRIC_NAMES, MODEL_NAMES
 from leukhelpers.experiments import storage, sweep_table
-from leukhelpers.experiments.report import markdown, told
+from leukhelpers.experiments.report import format_ci, markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "results_real.json"
@@ -229,7 +229,7 @@ def render(kept: dict[str, Any]) -> str:
 
     def table(of: dict[str, Any], metrics: tuple[str, ...]) -> str:
         titles = ["model", *(METRIC_NAMES[metric] for metric in metrics)]
-        rows = [[names[m], *(told(of[m][metric]) for metric in metrics)] for m in ranked]
+        rows = [[names[m], *(format_ci(of[m][metric]) for metric in metrics)] for m in ranked]
         return markdown(titles, rows)
 
     for title, metrics in TABLES.items():

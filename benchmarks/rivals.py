@@ -20,7 +20,7 @@ from benchmarks import reference
 from benchmarks.cnn_ideas import write_page
 from leukhelpers import files
 from leukhelpers.evaluation.names import MODEL_NAMES
-from leukhelpers.experiments.report import told
+from leukhelpers.experiments.report import format_ci
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "rivals_real.json"
@@ -69,7 +69,7 @@ def render_unseen() -> str:
     """Write what the run on all of fold 0 reached, in a sentence."""
     found = files.read_json(UNSEEN)
     scores = ", ".join(
-        f"{MODEL_NAMES[name]} {told(measured['auroc'])}"
+        f"{MODEL_NAMES[name]} {format_ci(measured['auroc'])}"
         for name, measured in found["models"].items()
     )
     return (
@@ -108,7 +108,7 @@ def render(found: dict[str, Any]) -> str:
             MODEL_NAMES[name],
             f"{over['auroc']['mean']:.3f} ± {over['auroc']['sd']:.3f}",
             ", ".join(f"{fold[name]:.3f}" for fold in found["auroc_by_fold"]),
-            told(together["models"][name]["auroc"]),
+            format_ci(together["models"][name]["auroc"]),
             f"{over['weighted_f1']['mean']:.3f} ± {over['weighted_f1']['sd']:.3f}",
             f"{parameters:,}" if parameters else "–",
             f"{work / 1e6:.0f}" if work else "–",

@@ -197,7 +197,7 @@ def learned_by_cnn(cells: pd.DataFrame, seed: int) -> dict[str, dict[str, float]
     n, side = len(pixels), pixels.shape[1] // 2
     small = pixels.reshape(n, side, 2, side, 2, 3).mean(axis=(2, 4)).astype(np.uint8)
     short = epochs.Settings(epochs=8, batch_size=32, learning_rate=2e-3, patience=8)
-    mixed = groups.pretend_images_are_subjects(table)
+    mixed = groups.image_level_groups(table)
     results = {}
     for name, splits in (
         ("CNN, subjects apart", groups.grouped_folds(table, 4, seed)),

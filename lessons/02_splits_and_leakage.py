@@ -159,7 +159,7 @@ def copied(fold):
 
 
 if len(np.unique(fold)) > 1:
-    joined = groups.joined_fold(table)
+    joined = groups.group_consistent_folds(table)
     print("cells that change their fold:", int((joined != fold).sum()))
     for title, folds in (("as published", fold), ("joined", joined)):
         names, sizes = np.unique(folds, return_counts=True)
@@ -209,14 +209,14 @@ def forest(split):
 
 
 # %%
-lied = groups.pretend_images_are_subjects(table)
+lied = groups.image_level_groups(table)
 by_group, by_image, gaps = {}, {}, {}
 for name, learner in (("SVM", svm), ("random forest", forest)):
     for cells, answers in ((table, by_group), (lied, by_image)):
         seeds = range(seed, seed + 3)
         splits = [split for one in seeds for split in groups.random_folds(cells, 4, one)]
         answers[name] = leakage.answer_folds(splits, learner)
-    gaps[name] = leakage.gap(labels, group, by_image[name], by_group[name], seed=seed)
+    gaps[name] = leakage.split_optimism(labels, group, by_image[name], by_group[name], seed=seed)
 
 # %% tags=["nbval-check-output", "slide"]
 figure = plots.split_leak(

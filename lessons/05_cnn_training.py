@@ -114,7 +114,7 @@ print(f"at most {settings.epochs} epochs, {settings.batch_size} cells per step,"
 print(f"longest step {settings.learning_rate}, patience {settings.patience} epochs")
 
 # %%
-model, every_epoch, held_back = cnn.train(prepared, callbacks=[training.print_training()])
+model, every_epoch, validation_proba = cnn.train(prepared, callbacks=[training.print_training()])
 history = epochs.watched_epochs(every_epoch)
 best = epochs.kept_epoch(history, settings)
 
@@ -163,7 +163,7 @@ here.show(
 
 # %% tags=["slide"]
 baselines = fit_baselines(prepared, split)
-validation = answers_beside(held_back, baselines, prepared, split.validation)
+validation = answers_beside(validation_proba, baselines, prepared, split.validation)
 compared = pd.DataFrame(
     {
         MODEL_NAMES[name]: metrics.metrics(validation["label"], validation[column])
@@ -221,7 +221,7 @@ pd.concat([pd.DataFrame(beside).T, tried.set_index("about")])[columns].astype(fl
 # for its four quarter turns are averaged.
 
 # %%
-saved = storage.save_run(here.run, prepared, model, every_epoch, held_back)
+saved = storage.save_run(here.run, prepared, model, every_epoch, validation_proba)
 here.record(
     parameters=int(model.count_params()),
     epochs=len(history),

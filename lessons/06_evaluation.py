@@ -200,10 +200,12 @@ people.round(2)
 
 # %%
 here.record(
-    auroc=report.told(summary["models"]["cnn"]["auroc"]),
-    auroc_of_area_alone=report.told(summary["models"]["area"]["auroc"]),
-    balanced_accuracy=report.told(summary["models"]["cnn"]["balanced_accuracy"]),
-    balanced_accuracy_of_majority=report.told(summary["models"]["majority"]["balanced_accuracy"]),
+    auroc=report.format_ci(summary["models"]["cnn"]["auroc"]),
+    auroc_of_area_alone=report.format_ci(summary["models"]["area"]["auroc"]),
+    balanced_accuracy=report.format_ci(summary["models"]["cnn"]["balanced_accuracy"]),
+    balanced_accuracy_of_majority=report.format_ci(
+        summary["models"]["majority"]["balanced_accuracy"]
+    ),
     worst_subject=f"{worst['subject']}: {worst['correct']:.0%} of {worst['cells']} cells",
 )
 
@@ -287,7 +289,7 @@ here.show(
 # %%
 rows = {}
 for name, found in decided["models"].items():
-    for how, values in (("as told", summary["models"][name]), ("scaled", found["calibrated"])):
+    for how, values in (("as predicted", summary["models"][name]), ("scaled", found["calibrated"])):
         rows[MODEL_NAMES[name], how] = {
             "temperature": found["temperature"] if how == "scaled" else np.nan,
             "calibration error": values["ece"]["value"],

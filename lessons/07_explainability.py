@@ -432,7 +432,7 @@ check("07.2", answer)
 # picture has it, a speck on the lens perhaps; in the other only those of ALL cells, and the network
 # has learnt it. Which one, `"A"` or `"B"`?
 #
-# If the maps leave you in doubt: `shortcuts.reads_beside(lab.model, cells, maps)` blacks out
+# If the maps leave you in doubt: `shortcuts.background_reliance(lab.model, cells, maps)` blacks out
 # everything beside the cells and asks again. Its `moved` is how far the logits go then, on average,
 # in units of their own spread over these cells: near 0 nothing was read there.
 
@@ -452,7 +452,7 @@ here.show(figure, "mark", "Three cells with a mark in a corner, and the SHAP map
 
 # %% tags=["nbval-check-output"]
 moved = {  # solution
-    name: shortcuts.reads_beside(labs[name].model, some_ill[name], map_)["moved"]  # solution
+    name: shortcuts.background_reliance(labs[name].model, some_ill[name], map_)["moved"]  # solution
     for name, map_ in zip(labs, its_maps.values(), strict=True)  # solution
 }  # solution
 answer = max(moved, key=moved.get)  # solution
@@ -460,14 +460,14 @@ check("07.3", answer, labs=labs)
 
 # %% [markdown]
 # **07.4** A map points, a change proves. Take that laboratory's cells of label 1, and the same with
-# everything beside the cell blacked out (`shortcuts.nothing_beside`). Of how many does its
+# everything beside the cell blacked out (`shortcuts.mask_background`). Of how many does its
 # network's answer change from ALL (a probability of 0.5 or more) to HEM?
 
 # %% tags=["nbval-check-output"]
 lab = labs[max(moved, key=moved.get)]  # solution
 its_ill = lab.images[lab.labels == 1]  # solution
 before = lab.model.predict(its_ill.astype("float32"), verbose=0) >= 0.5  # solution
-clean = shortcuts.nothing_beside(its_ill).astype("float32")  # solution
+clean = shortcuts.mask_background(its_ill).astype("float32")  # solution
 answer = int((before & (lab.model.predict(clean, verbose=0) < 0.5)).sum())  # solution
 check("07.4", answer, labs=labs)
 

@@ -179,7 +179,7 @@ pd.DataFrame(history.history).rename_axis("epoch").round(3)
 # network of lesson 05 chose its epoch by the validation people, so its row is a little flattered.
 
 # %%
-predicted["svm"] = registry.learn("svm", prepared).held_back
+predicted["svm"] = registry.fit("svm", prepared).validation_proba
 kept = storage.read_validation(here.run)
 predicted["cnn"] = kept["probability"].to_numpy()
 for name in ("area", "majority"):

@@ -232,7 +232,7 @@ labels = table["label"].to_numpy()
 # deceived for long.
 
 # %%
-by_image = groups.pretend_images_are_subjects(table)["subject"].to_numpy()
+by_image = groups.image_level_groups(table)["subject"].to_numpy()
 lied = groups.Split(by_image, rows, fifth[:0], fifth)
 crop = prepared.profile.crop
 area = classical.predict_area(
@@ -301,7 +301,7 @@ def judged(splits, kept, weighted=False):
 
 # %%
 people = list(groups.random_folds(table, 3, seed))
-pictures = list(groups.random_folds(groups.pretend_images_are_subjects(table), 3, seed))
+pictures = list(groups.random_folds(groups.image_level_groups(table), 3, seed))
 of_areas = []
 for split in people:
     learnt = classical.fit_area(prepared.pixels, labels, split, crop)

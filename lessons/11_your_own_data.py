@@ -246,8 +246,8 @@ from leukhelpers.models import registry
 
 sizes = load_dataset(home / "three", home / "data")
 held_out = prepare.prepare(sizes, here.profile, seed, home / "data")
-fitted = registry.learn("svm", held_out)
-probabilities = registry.answer(fitted, held_out, held_out.split.test)
+fitted = registry.fit("svm", held_out)
+probabilities = registry.predict_proba(fitted, held_out, held_out.split.test)
 print("one row per cell, one column per class:", probabilities.shape)
 print("each row adds up to 1:", bool(np.allclose(probabilities.sum(axis=1), 1)))
 
@@ -272,7 +272,7 @@ report.class_table(summary)[["Model", "Cells", "Recall", "AUROC"]]
 # %%
 macro = {name: found["macro_auroc"] for name, found in summary["models"].items()}
 for name, found in macro.items():
-    print(f"{MODEL_NAMES[name]:16s} mean AUROC over the classes: {report.told(found)}")
+    print(f"{MODEL_NAMES[name]:16s} mean AUROC over the classes: {report.format_ci(found)}")
 here.record(
     images=verified["images"],
     subjects=verified["subjects"],

@@ -235,7 +235,7 @@ print(len(entries), "runs, which differ in", " and ".join(varying(entries)))
 # %%
 out = here.run / "sweep"
 state = sweep.run_sweep(entries, out, resume=(out / "sweep.json").is_file())
-print(f"{sum(entry['seconds'] for entry in state.told.values()):.0f} seconds of runs")
+print(f"{sum(entry['seconds'] for entry in state.results.values()):.0f} seconds of runs")
 
 # %% tags=["nbval-check-output"]
 print({name: state.count(name) for name in ("done", "failed", "waiting")})

@@ -43,7 +43,7 @@ with quiet_stderr():
     import keras
     import tensorflow as tf
 
-    # A lesson that trains several networks would be told that each is traced anew.
+    # A lesson that trains several networks would print a warning for each new graph.
     tf.get_logger().setLevel("ERROR")
     tf.config.list_physical_devices()  # looks for a GPU, and says so if there is none
     tf.constant(0)

@@ -125,11 +125,13 @@ def measured() -> dict[str, Any]:
         "summary": summary.summary(unseen, 0.45, seed=5),
         "decisions": decisions.summary(unseen, known, seed=5),
         "decisions_unchosen": decisions.summary(unseen, None),
-        "sets": decisions.fit_sets(labels, scores, 0.25),
-        "gap_of_few": leak.gap(labels[:24].to_numpy(), codes[:24], early, early[:1], 300),
-        "gap": leak.gap(labels.to_numpy(), codes, folds, worse, n_resamples=200, seed=4),
+        "sets": decisions.fit_conformal(labels, scores, 0.25),
+        "gap_of_few": leak.split_optimism(
+            labels[:24].to_numpy(), codes[:24], early, early[:1], 300
+        ),
+        "gap": leak.split_optimism(labels.to_numpy(), codes, folds, worse, n_resamples=200, seed=4),
         "reliability": calibration.reliability(labels, scores),
-        "cooled": calibration.cool([0, 0.2, 0.5, 0.9, 1], 2.5),
+        "cooled": calibration.apply_temperature([0, 0.2, 0.5, 0.9, 1], 2.5),
         "groups": groups.group_ids(table),
         "splits": [split_rows(split) for split in splits(table)],
     }
@@ -142,8 +144,8 @@ def splits(table: pd.DataFrame) -> list[groups.Split]:
         *groups.grouped_folds(table, 3, seed=2),
         *groups.random_folds(table, 3, seed=2),
         held,
-        groups.everything_split(table, seed=2),
-        groups.practice_split(table, held, seed=2),
+        groups.no_test_split(table, seed=2),
+        groups.validation_as_test(table, held, seed=2),
     ]
 
 
@@ -175,11 +177,11 @@ def defaults() -> dict[str, Any]:
         "random": [split_rows(split) for split in groups.random_folds(table)],
         "official": [split_rows(split) for split in groups.official_folds(table)],
         "held": split_rows(held),
-        "everything": split_rows(groups.everything_split(table)),
-        "practice": split_rows(groups.practice_split(table, held)),
+        "everything": split_rows(groups.no_test_split(table)),
+        "practice": split_rows(groups.validation_as_test(table, held)),
         "bootstrap": bootstrap.bootstrap(labels, scores, known["group"]).mean(),
         "intervals": bootstrap.intervals(labels, scores, known["group"]),
-        "gap": leak.gap(
+        "gap": leak.split_optimism(
             labels.to_numpy(),
             known["group"].to_numpy(),
             [leak.FoldAnswers(np.arange(90), scores.to_numpy())],
@@ -193,7 +195,7 @@ def defaults() -> dict[str, Any]:
         "by_subject": metrics.by_subject(known[["subject", "label", "probability"]]),
         "net_benefit": decisions.net_benefit(labels, scores),
         "risk": decisions.risk_coverage(labels, scores),
-        "sets": decisions.fit_sets(labels, scores),
+        "sets": decisions.fit_conformal(labels, scores),
         "threshold": calibration.choose_threshold(labels, scores),
         "temperature": calibration.fit_temperature(labels, scores),
     }
@@ -220,7 +222,7 @@ def pictures() -> dict[str, Any]:
         "marked": {c: digest(shortcuts.plant_mark(small, c)) for c in shortcuts.CORNERS},
         "one_size": digest(shortcuts.one_size(small)),
         "one_stain": digest(shortcuts.one_stain(small, small[::2])),
-        "beside": digest(shortcuts.nothing_beside(small)),
+        "beside": digest(shortcuts.mask_background(small)),
     }
 
 
@@ -273,7 +275,7 @@ def explained() -> dict[str, Any]:
         }
     for method in ("shap", "integrated"):
         found[f"expected {method}"] = attribution.expected_sum(method, model, images, background)
-    found["reads_beside"] = shortcuts.reads_beside(model, images, maps["shap"])
+    found["reads_beside"] = shortcuts.background_reliance(model, images, maps["shap"])
     found["named"] = {
         method: digest(attribution.explain_pixels(method, model, images[:1], background, seed=3))
         for method in attribution.QUICK

@@ -24,7 +24,9 @@ def test_the_temperature_of_a_known_boldness_is_found(temperature):
     labels, told = drawn(temperature)
     found = calibration.fit_temperature(labels, told)
     assert found == pytest.approx(temperature, rel=0.05)
-    before, after = (metrics.metrics(labels, p) for p in (told, calibration.cool(told, found)))
+    before, after = (
+        metrics.metrics(labels, p) for p in (told, calibration.apply_temperature(told, found))
+    )
     assert after["ece"] < 0.015
     assert after["brier"] <= before["brier"] + 1e-4
     assert after["auroc"] == pytest.approx(before["auroc"])
@@ -33,14 +35,17 @@ def test_the_temperature_of_a_known_boldness_is_found(temperature):
 def test_the_temperature_has_the_least_cross_entropy():
     labels, told = drawn(2.0, 400)
     found = calibration.fit_temperature(labels, told)
-    loss = [sk.log_loss(labels, calibration.cool(told, found * by)) for by in (0.9, 1.0, 1.1)]
+    loss = [
+        sk.log_loss(labels, calibration.apply_temperature(told, found * by))
+        for by in (0.9, 1.0, 1.1)
+    ]
     assert loss[1] == min(loss)
 
 
 def test_cooling_by_one_changes_nothing_and_certainty_stays_finite():
     told = np.array([0.0, 0.2, 0.9, 1.0])
-    assert calibration.cool(told, 1.0) == pytest.approx(told)
-    assert np.isfinite(logit(calibration.cool(told, 3.0))).all()
+    assert calibration.apply_temperature(told, 1.0) == pytest.approx(told)
+    assert np.isfinite(logit(calibration.apply_temperature(told, 3.0))).all()
 
 
 @pytest.mark.parametrize("told", [(0.2, 0.3, 0.6, 0.7), (0.5, 0.5, 0.5, 0.5)])

@@ -49,7 +49,7 @@ def test_every_number_is_that_of_the_runs_files(run):
     text = (run.folder / model_card.NAME).read_text("utf-8")
     models = rows_of(text, "model | AUROC | balanced accuracy")
     assert [row[0] for row in models] == ["SVM", "area alone", "majority answer"]
-    assert models[0][1] == report.told(run.metrics["models"]["svm"]["auroc"])
+    assert models[0][1] == report.format_ci(run.metrics["models"]["svm"]["auroc"])
     people = rows_of(text, "subject | class")
     assert [row[0] for row in people] == [p["subject"] for p in run.metrics["worst_first"]]
     threshold = run.metrics["decisions"]["models"]["svm"]["threshold"]
@@ -70,7 +70,7 @@ def test_classes_and_differences_are_those_of_the_metrics(run):
     assert row[4:] == [f"{own[key]:.3f}" for key in ("precision", "recall", "f1")]
     (area, _) = rows_of(text, "SVM less")
     difference = run.metrics["compared"]["area"]
-    assert area[1] == report.told({**difference, "value": difference["difference"]})
+    assert area[1] == report.format_ci({**difference, "value": difference["difference"]})
 
 
 def test_a_card_is_written_again_from_the_files_alone(run, tmp_path):
@@ -130,7 +130,7 @@ def test_a_table_has_a_line_a_row():
 def test_the_page_says_what_the_card_says_and_needs_no_other_file(run):
     text = (run.folder / card_page.NAME).read_text("utf-8")
     assert "Not for clinical use" in text.split("<body>")[1].split("</p>")[0]
-    assert f"<td>{report.told(run.metrics['models']['svm']['auroc'])}</td>" in text
+    assert f"<td>{report.format_ci(run.metrics['models']['svm']['auroc'])}</td>" in text
     assert text.count('<img src="data:image/png;base64,') == text.count("<img") == 7
     assert "http://" not in text
     assert "https://" not in text

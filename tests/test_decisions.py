@@ -72,7 +72,7 @@ def test_shares_that_are_none_are_refused():
     labels, told = [0, 1], [0.2, 0.7]
     for missed in (-0.1, 1.0, 10, np.nan):
         with pytest.raises(InputError, match="missed must be"):
-            decisions.fit_sets(labels, told, missed)
+            decisions.fit_conformal(labels, told, missed)
     for coverage in (0.0, 1.5, np.nan):
         with pytest.raises(InputError, match="coverages"):
             decisions.risk_coverage(labels, told, coverages=[coverage])
@@ -91,7 +91,7 @@ def test_at_full_coverage_the_risk_is_one_minus_the_accuracy():
 def test_the_border_of_a_set_in_a_worked_example():
     # 19 leukemic cells: of 20, one more coming, two may be missed, so the second lowest
     told = np.append(np.linspace(0.05, 0.95, 19), 0.2)
-    least = decisions.fit_sets(np.repeat([ALL, HEM], [19, 1]), told, missed=0.1)
+    least = decisions.fit_conformal(np.repeat([ALL, HEM], [19, 1]), told, missed=0.1)
     assert least["ALL"] == pytest.approx(0.10)
     assert least["HEM"] == 0.0  # one cell proves nothing: HEM is always named
 
@@ -100,8 +100,10 @@ def test_sets_keep_their_promise_for_cells_from_the_same_lot():
     held = []
     for seed in range(40):
         known, new = people(4, 2 * seed, COLUMNS[:1]), people(4, 2 * seed + 1, COLUMNS[:1])
-        least = decisions.fit_sets(known["label"], known["probability"], 0.2)
-        found = decisions.coverage(new["label"], decisions.sets(new["probability"], least))
+        least = decisions.fit_conformal(known["label"], known["probability"], 0.2)
+        found = decisions.coverage(
+            new["label"], decisions.prediction_sets(new["probability"], least)
+        )
         held.append((found["HEM"], found["ALL"]))
     assert np.mean(held, axis=0) == pytest.approx([0.8, 0.8], abs=0.03)
 
@@ -116,7 +118,7 @@ def test_coverage_of_a_worked_example():
 
 def test_sets_of_one_class_only_are_refused():
     with pytest.raises(InputError, match="coverage of HEM"):
-        decisions.fit_sets([1, 1], [0.2, 0.4])
+        decisions.fit_conformal([1, 1], [0.2, 0.4])
 
 
 def test_summary_chooses_on_validation_and_measures_on_the_others():
@@ -150,8 +152,8 @@ def test_prediction_sets_are_those_of_the_validation_cells():
     new[list(COLUMNS)] **= 3  # other probabilities: sets chosen on them would be others
     found = decisions.summary(new, known)["models"]
     for model, column in MODEL_COLUMNS.items():
-        least = decisions.fit_sets(known["label"], known[column])
+        least = decisions.fit_conformal(known["label"], known[column])
         assert found[model]["least"] == least
-        assert least != decisions.fit_sets(new["label"], new[column])
-        named = decisions.sets(new[column], least)
+        assert least != decisions.fit_conformal(new["label"], new[column])
+        named = decisions.prediction_sets(new[column], least)
         assert found[model]["coverage"] == decisions.coverage(new["label"], named)

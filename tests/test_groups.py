@@ -257,7 +257,7 @@ def test_holdout_is_a_random_fold_and_everything_keeps_none() -> None:
     first = next(random_folds(many(), seed=5))
     held = groups.holdout_split(many(), seed=5)
     assert np.array_equal(held.test, first.test)
-    whole = groups.everything_split(many(), seed=5)
+    whole = groups.no_test_split(many(), seed=5)
     assert len(whole.test) == 0
     assert np.array_equal(whole.validation, first.test)
     both = np.concatenate([whole.train, whole.validation])
@@ -389,7 +389,7 @@ def with_folds(draw: st.DrawFn) -> pd.DataFrame:
 
 @given(with_folds())
 def test_joined_fold_is_the_one_of_most_cells_of_the_group(cells: pd.DataFrame) -> None:
-    joined, ids = groups.joined_fold(cells), group_ids(cells)
+    joined, ids = groups.group_consistent_folds(cells), group_ids(cells)
     for name in np.unique(ids):
         times = cells.loc[ids == name, "fold"].value_counts()
         assert set(joined[ids == name]) == {min(times.index[times == times.max()])}
@@ -401,7 +401,7 @@ def test_official_folds_test_the_joined_folds(cells: pd.DataFrame, seed: int) ->
         splits = list(groups.official_folds(cells, seed))
     except InputError:
         assume(False)
-    joined = groups.joined_fold(cells)
+    joined = groups.group_consistent_folds(cells)
     for name, split in zip(np.unique(joined), splits, strict=True):
         assert np.array_equal(split.test, np.flatnonzero(joined == name))
         parts = [split.train, split.validation, split.test]
@@ -412,7 +412,7 @@ def test_official_folds_test_the_joined_folds(cells: pd.DataFrame, seed: int) ->
 
 def test_official_folds_stay_as_they_are_where_nothing_is_shared() -> None:
     cells = many().assign(fold=lambda t: t["subject"].str.strip("H").astype(int).mod(3).astype(str))
-    assert np.array_equal(groups.joined_fold(cells), cells["fold"])
+    assert np.array_equal(groups.group_consistent_folds(cells), cells["fold"])
     for name, split in zip("012", groups.official_folds(cells), strict=True):
         assert set(cells["fold"].iloc[split.test]) == {name}
 
@@ -440,7 +440,7 @@ def test_the_real_folds_once_joined_share_no_picture(shared_data: Path) -> None:
     assert len(np.unique(group_ids(cells))) == 66
     pairs = groups.shared_pictures(cells)
     assert (pairs["fold_a"] != pairs["fold_b"]).any()
-    fold = pd.Series(groups.joined_fold(cells), index=cells["cell_id"])
+    fold = pd.Series(groups.group_consistent_folds(cells), index=cells["cell_id"])
     assert np.array_equal(fold[pairs["cell_a"]], fold[pairs["cell_b"]])
     splits = list(groups.official_folds(cells))
     assert sum(len(split.test) for split in splits) == len(cells)
@@ -470,8 +470,8 @@ def test_many_groups_are_dealt_evenly_and_quickly(monkeypatch: pytest.MonkeyPatc
         random_folds,
         groups.official_folds,
         lambda cells: iter([groups.holdout_split(cells)]),
-        lambda cells: iter([groups.everything_split(cells)]),
-        lambda cells: iter(groups.joined_fold(cells)),
+        lambda cells: iter([groups.no_test_split(cells)]),
+        lambda cells: iter(groups.group_consistent_folds(cells)),
     ],
 )
 def test_no_split_takes_cells_of_a_test_set(cut: Cut, part: str) -> None:
@@ -483,7 +483,7 @@ def test_no_split_takes_cells_of_a_test_set(cut: Cut, part: str) -> None:
 
 def test_the_lie_makes_every_cell_its_own_patient() -> None:
     cells = many().assign(sha256="all alike")
-    lie = groups.pretend_images_are_subjects(cells)
+    lie = groups.image_level_groups(cells)
     assert len(np.unique(group_ids(lie))) == len(cells)
     assert lie[["label", "path"]].equals(cells[["label", "path"]])
     assert len(np.unique(group_ids(cells))) == 1  # and the table itself is not changed
@@ -501,7 +501,7 @@ def test_practice_judges_on_validation_rows_and_never_touches_the_test_rows(
 ) -> None:
     try:
         split = groups.holdout_split(cells, seed)
-        practice = groups.practice_split(cells, split, seed)
+        practice = groups.validation_as_test(cells, split, seed)
     except InputError:
         assume(False)
     assert np.array_equal(practice.test, split.validation)

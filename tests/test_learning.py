@@ -75,14 +75,14 @@ def test_a_run_of_any_model_answers_files_as_it_answered_its_test_rows(
 @pytest.mark.parametrize("name", ["svm", "efficientnet-lite0"])
 def test_validation_rows_are_answered_without_having_been_learnt(name, prepared, tmp_path):
     split = prepared.split
-    learnt = registry.learn(name, prepared, split)
-    assert learnt.held_back.shape == split.validation.shape
+    learnt = registry.fit(name, prepared, split)
+    assert learnt.validation_proba.shape == split.validation.shape
     # wrong labels of the validation rows change the model, but not these answers
     table = prepared.table.copy()
     table.loc[table.index[split.validation], "label"] ^= 1
-    other = registry.learn(name, prepared._replace(table=table, data=tmp_path), split)
-    np.testing.assert_allclose(other.held_back, learnt.held_back)
-    answers = [registry.answer(model, prepared, split.test) for model in (learnt, other)]
+    other = registry.fit(name, prepared._replace(table=table, data=tmp_path), split)
+    np.testing.assert_allclose(other.validation_proba, learnt.validation_proba)
+    answers = [registry.predict_proba(model, prepared, split.test) for model in (learnt, other)]
     assert np.abs(answers[0] - answers[1]).max() > 1e-3
 
 
@@ -96,7 +96,7 @@ def test_a_last_layer_of_the_training_rows_alone_answers_the_validation_rows(pre
     monkeypatch.setattr(classical, "fit_linear", fit_linear)
     small = lambda name, size, weights, seed, n: networks.build_cnn(size, seed, n)  # noqa: E731
     monkeypatch.setattr(transfer, "build_transfer", small)
-    registry.learn("efficientnet-lite0", prepared)
+    registry.fit("efficientnet-lite0", prepared)
     split = prepared.split
     train, validation = (split.groups[rows].tolist() for rows in (split.train, split.validation))
     assert learnt_from == [train, train + validation]
@@ -122,8 +122,8 @@ def test_too_few_training_groups_leave_the_validation_rows_unanswered(prepared):
     healthy = np.unique(split.groups[split.train][labels[split.train] == 0])
     one = ~np.isin(split.groups[split.train], healthy[1:])
     few = groups.Split(split.groups, split.train[one], split.validation, split.test)
-    learnt = registry.learn("svm", prepared, few)
-    assert learnt.held_back is None
+    learnt = registry.fit("svm", prepared, few)
+    assert learnt.validation_proba is None
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_the_last_networks_learn_from_everybody_but_the_test_people(prepared, mo
         return serve(pixels, columns, rows, *rest, **more)
 
     monkeypatch.setattr(training, "training_batches", watched)
-    model, history, held_back = cnn.train(prepared)
+    model, history, validation_proba = cnn.train(prepared)
     split = prepared.split
     everybody = set(split.train.tolist()) | set(split.validation.tolist())
     assert shown == [set(split.train.tolist()), everybody, everybody]
@@ -171,9 +171,9 @@ def test_the_last_networks_learn_from_everybody_but_the_test_people(prepared, mo
     assert history.groupby("network").size().tolist() == [2, 2, 2]
     assert history.loc[history["network"] > 0, "val_loss"].isna().all()
     # the validation people are answered by the one that has not learnt from them
-    assert held_back.shape == split.validation.shape
+    assert validation_proba.shape == split.validation.shape
     joined = training.predict(model, prepare.pictures("cnn", prepared), split.validation)
-    assert np.abs(joined - held_back).max() > 1e-3
+    assert np.abs(joined - validation_proba).max() > 1e-3
     # two networks, each for the cell as it comes and for the turned one
     assert model.get_layer("maps").output.shape[-1] == 2 * 2 * 128
 
@@ -208,12 +208,12 @@ def test_without_refits_the_network_that_was_stopped_early_is_the_model(prepared
 )
 def test_unknown_models_are_refused_with_the_list_of_known_ones(name):
     with pytest.raises(InputError, match="choose cnn, svm, rf"):
-        registry.known_model(name)
+        registry.validate_model_name(name)
 
 
 @pytest.mark.parametrize("name", [*registry.CHOICES, "vgg16-random", "resnet50-tuned"])
 def test_known_models_have_a_title_that_tells_what_they_are(name):
-    title = MODEL_NAMES[registry.known_model(name)]
+    title = MODEL_NAMES[registry.validate_model_name(name)]
     assert ("random weights" in title) == ("-random" in name)
     assert ("fine-tuned" in title) == name.endswith("-tuned")
 
@@ -333,7 +333,7 @@ def test_models_are_measured_on_the_same_folds_and_kept_answers_are_not_learnt_a
     assert both["together"]["cells"] == len(prepared.table)
     assert both["cost"]["rf"]["parameters"] is None
     assert len(said) == 2 + 4
-    monkeypatch.setattr(registry, "learn", None)
+    monkeypatch.setattr(registry, "fit", None)
     again = crossval.crossvalidate(prepared, 2, said.append, ["rf", "svm"], out)
     assert again["over_folds"]["rf"] == both["over_folds"]["rf"]
 
@@ -396,7 +396,7 @@ def test_fine_tuning_stops_by_people_whom_the_last_layer_has_not_learnt(prepared
         return fit_linear(features, labels, groups, seed)
 
     monkeypatch.setattr(classical, "fit_linear", watched)
-    registry.learn("efficientnet-lite0-tuned", prepared, prepared.split)
+    registry.fit("efficientnet-lite0-tuned", prepared, prepared.split)
     split = prepared.split
     assert asked == [set(split.groups[split.train])]
 
@@ -407,7 +407,7 @@ def test_a_training_that_was_broken_off_is_not_taken_for_that_of_another_fold(
     def broken(*_, **__):
         raise InterruptedError
 
-    monkeypatch.setattr(registry, "learn", broken)
+    monkeypatch.setattr(registry, "fit", broken)
     for _ in range(2):
         with pytest.raises(InterruptedError):
             train_run(tmp_path, prepared, fold=0)
@@ -425,7 +425,7 @@ def test_an_interrupted_run_goes_on_and_another_one_does_not_take_its_place(
     def broken(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(registry, "learn", broken)
+    monkeypatch.setattr(registry, "fit", broken)
     with pytest.raises(KeyboardInterrupt):
         train_run(folder, prepared, fold=1)
     monkeypatch.undo()
@@ -452,7 +452,7 @@ def test_folds_of_an_svm_are_judged_on_each_cell_once_and_kept_answers_are_read(
     aurocs = [fold["models"]["svm"]["auroc"]["value"] for fold in found["folds"]]
     assert found["over_folds"]["svm"]["auroc"]["mean"] == pytest.approx(np.mean(aurocs))
     assert found["over_folds"]["majority"]["auroc"]["mean"] == 0.5
-    monkeypatch.setattr(registry, "learn", lambda *_, **__: pytest.fail("it was learnt before"))
+    monkeypatch.setattr(registry, "fit", lambda *_, **__: pytest.fail("it was learnt before"))
     again = crossval.crossvalidate(tiny_prepared, 2, lambda _: None, ["svm"], out)
     assert rounded(again["over_folds"]) == rounded(found["over_folds"])
     with pytest.raises(InputError, match="answers to other cells"):

@@ -379,11 +379,11 @@ def test_gathered_rows_leave_no_page_of_the_file_in_memory(tmp_path: Path) -> No
     assert mapped.sum() == values.sum()
     assert in_memory() > 1000
     rows = np.arange(0, 2000, 7)
-    assert (preprocessing.gather(mapped, rows) == values[rows]).all()
+    assert (preprocessing.read_rows(mapped, rows) == values[rows]).all()
     assert in_memory() < 100
     private = np.load(file, mmap_mode="c")
     private[0] = 7
-    assert (preprocessing.gather(private, rows)[0] == 7).all()
+    assert (preprocessing.read_rows(private, rows)[0] == 7).all()
     assert (private[0] == 7).all()
 
 

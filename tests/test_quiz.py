@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from leukhelpers.course import bughunt, exercise_checks, exercises
 from leukhelpers.errors import InputError
-from leukhelpers.explain.shortcuts import Laboratory
+from leukhelpers.explain.shortcuts import SpuriousCueDemo
 from leukhelpers.splits import groups
 
 TABLE = pd.DataFrame(
@@ -85,7 +85,7 @@ def _marked(lit: list[bool]) -> np.ndarray:
 
 
 LABS = {
-    name: Laboratory(
+    name: SpuriousCueDemo(
         _Lamp(), _marked([True, True, False, False]), np.array([1, 1, 1, 0]), _marked([]), guilty
     )
     for name, guilty in (("A", False), ("B", True))

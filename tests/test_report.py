@@ -90,10 +90,10 @@ def test_report_of_lessons_without_a_network_has_no_table(folder):
 
 
 def test_undefined_metric_is_a_dash_and_never_nan():
-    assert report.told(None) == "–"
-    assert report.told({"value": None, "low": None, "high": None}) == "–"
-    assert report.told({"value": 0.5, "low": None, "high": None}) == "0.500"
-    assert report.told({"value": 0.5, "low": 0.25, "high": 0.75}) == "0.500 (0.250 to 0.750)"
+    assert report.format_ci(None) == "–"
+    assert report.format_ci({"value": None, "low": None, "high": None}) == "–"
+    assert report.format_ci({"value": 0.5, "low": None, "high": None}) == "0.500"
+    assert report.format_ci({"value": 0.5, "low": 0.25, "high": 0.75}) == "0.500 (0.250 to 0.750)"
 
 
 def test_lesson_begins_with_versions_and_data_and_leaves_figures_and_facts(tmp_path, capsys):

@@ -64,7 +64,7 @@ def test_the_validation_rows_are_answered_by_the_network_that_learnt_without_the
     known = storage.read_validation(run.folder)
     rows = prepared.split.validation
     assert known["cell_id"].tolist() == prepared.table["cell_id"].iloc[rows].tolist()
-    np.testing.assert_allclose(known["probability"], trained.held_back, rtol=1e-6)
+    np.testing.assert_allclose(known["probability"], trained.validation_proba, rtol=1e-6)
     decided = run.metrics["decisions"]
     assert decided["chosen_on"]["cells"] == len(rows)
     assert set(decided["models"]) == {"cnn", "area", "majority"}
@@ -147,7 +147,7 @@ def test_ensure_run_reads_what_is_there_and_refuses_another(run, prepared):
     corrected = prepared.table.assign(subject=prepared.table["subject"].replace("1", "2"))
     with pytest.raises(InputError, match="other cells"):
         storage.ensure_run(run.folder, prepared._replace(table=corrected))
-    split = groups.everything_split(prepared.table, 0)
+    split = groups.no_test_split(prepared.table, 0)
     with pytest.raises(InputError, match="or split"):
         storage.ensure_run(run.folder, prepared._replace(split=split))
 

@@ -125,7 +125,7 @@ def test_no_answer_is_given_where_the_sets_name_both_classes_or_none():
         rule = predict.Rule(1.0, 0.5, least, 9)
         found = [rule.called(probability) for probability in (0.2, *silent, 0.8)]
         assert found == [0, None, None, None, 1]
-        named = decisions.sets(silent, least)
+        named = decisions.prediction_sets(silent, least)
         assert (named.sum(axis=1) != 1).all()
     assert predict.Rule(1.0, 0.5, both, 9).borders == pytest.approx((0.4, 0.6))
     assert predict.Rule(1.0, 0.9, none, 9).called(0.8) is None  # named ALL, below the threshold

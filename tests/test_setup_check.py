@@ -29,7 +29,7 @@ def no_tensorflow(monkeypatch):
 
 def only(name: str) -> doctor.Finding:
     (finding,) = doctor._guarded(name, doctor.CHECKS[name])
-    assert "\n" not in finding.told
+    assert "\n" not in finding.message
     return finding
 
 
@@ -38,14 +38,14 @@ def test_a_sound_computer_passes_every_check_and_nothing_is_left_behind(home):
     found = doctor.look()
     assert [finding for finding in found if not finding.ok] == []
     assert [finding.name for finding in found] == list(doctor.CHECKS)
-    assert "TensorFlow 2." in next(f.told for f in found if f.name == "TensorFlow")
+    assert "TensorFlow 2." in next(f.message for f in found if f.name == "TensorFlow")
     assert list(home.iterdir()) == []
 
 
 def test_another_python_is_named(monkeypatch):
     monkeypatch.setattr(doctor.platform, "python_version", lambda: "3.9.2")
     assert not only("Python").ok
-    assert "Python 3.9.2 does not suit" in only("Python").told
+    assert "Python 3.9.2 does not suit" in only("Python").message
 
 
 def test_each_package_that_does_not_suit_has_its_line(monkeypatch):
@@ -59,8 +59,8 @@ def test_each_package_that_does_not_suit_has_its_line(monkeypatch):
     monkeypatch.setattr(doctor.metadata, "version", version)
     found = doctor._guarded("packages", doctor.CHECKS["packages"])
     assert [finding.ok for finding in found] == [False, False]
-    assert "numpy 1.26.4 does not suit; the course needs numpy<2.5,>=2.0." in found[0].told
-    assert found[1].told.startswith("shap is not installed; the course needs shap>=")
+    assert "numpy 1.26.4 does not suit; the course needs numpy<2.5,>=2.0." in found[0].message
+    assert found[1].message.startswith("shap is not installed; the course needs shap>=")
 
 
 @pytest.mark.slow
@@ -77,14 +77,14 @@ def test_a_broken_tensorflow_is_told_and_not_fatal(monkeypatch, compute, told):
     if "sleep" in compute:
         monkeypatch.setattr(doctor, "PATIENCE", 1)
     assert not only("TensorFlow").ok
-    assert told in only("TensorFlow").told
+    assert told in only("TensorFlow").message
 
 
 def test_too_little_memory_or_disk_is_told(monkeypatch):
     monkeypatch.setattr(doctor, "MEMORY_GB", 1e6)
     monkeypatch.setattr(doctor, "DISK_GB", 1e9)
     assert not only("memory").ok
-    assert "LEUK_HOME" in only("disk").told
+    assert "LEUK_HOME" in only("disk").message
 
 
 def test_a_work_folder_that_may_not_be_written_is_told(monkeypatch):
@@ -93,7 +93,7 @@ def test_a_work_folder_that_may_not_be_written_is_told(monkeypatch):
 
     monkeypatch.setattr(doctor.tempfile, "TemporaryFile", refuse)
     assert not only("work folder").ok
-    assert "LEUK_HOME" in only("work folder").told
+    assert "LEUK_HOME" in only("work folder").message
 
 
 def test_a_missing_kernel_is_told(monkeypatch):
@@ -103,11 +103,11 @@ def test_a_missing_kernel_is_told(monkeypatch):
         raise kernelspec.NoSuchKernel(name)
 
     monkeypatch.setattr(kernelspec.KernelSpecManager, "get_kernel_spec", none)
-    assert "ipykernel" in only("Jupyter").told
+    assert "ipykernel" in only("Jupyter").message
 
     gone = namedtuple("Spec", "argv")(["no-such-python"])
     monkeypatch.setattr(kernelspec.KernelSpecManager, "get_kernel_spec", lambda *_: gone)
-    assert "no-such-python" in only("Jupyter").told
+    assert "no-such-python" in only("Jupyter").message
 
 
 def test_a_cell_read_back_with_other_pixels_is_told(monkeypatch):
@@ -115,7 +115,7 @@ def test_a_cell_read_back_with_other_pixels_is_told(monkeypatch):
 
     read = pictures.read_image
     monkeypatch.setattr(pictures, "read_image", lambda path: read(path) // 2)
-    assert "other pixels" in only("twin").told
+    assert "other pixels" in only("twin").message
 
 
 def test_a_check_that_breaks_in_any_way_becomes_one_line():

@@ -43,7 +43,7 @@ def test_one_stain_heeds_the_cell_and_not_what_lies_beside_it(cells):
     marked = shortcuts.plant_mark(cells, value=255)
     plain = shortcuts.one_stain(cells, cells)
     for same in (shortcuts.one_stain(marked, cells), shortcuts.one_stain(marked, marked)):
-        np.testing.assert_array_equal(shortcuts.nothing_beside(same), plain)
+        np.testing.assert_array_equal(shortcuts.mask_background(same), plain)
     with_black = np.concatenate([cells, np.zeros_like(cells[:1])])
     np.testing.assert_array_equal(shortcuts.one_stain(with_black, with_black)[:2], plain)
 
@@ -51,7 +51,7 @@ def test_one_stain_heeds_the_cell_and_not_what_lies_beside_it(cells):
 def test_nothing_beside_the_cell_removes_a_mark_and_nothing_else(cells):
     marked = shortcuts.plant_mark(cells, "lower right")
     assert (marked != cells).any()
-    np.testing.assert_array_equal(shortcuts.nothing_beside(marked), cells)
+    np.testing.assert_array_equal(shortcuts.mask_background(marked), cells)
 
 
 @pytest.mark.parametrize("corner", shortcuts.CORNERS)
@@ -94,7 +94,7 @@ def test_who_reads_beside_the_cell_is_caught_by_map_and_answer_together(cells, m
         (of_cell, on_cell, False),
     ):
         monkeypatch.setattr(shortcuts, "logits", answer)
-        assert shortcuts.reads_beside(None, marked, maps)["caught"] == caught
+        assert shortcuts.background_reliance(None, marked, maps)["caught"] == caught
 
 
 def test_laboratories_show_cells_that_their_networks_have_not_learnt_from(monkeypatch):

@@ -250,8 +250,8 @@ def test_runs_that_fail_are_recorded_the_others_go_on_and_resume_runs_only_these
         "third": "failed",
     }
     assert 2 in running
-    assert "no such cell" in state.told[key["raise"]]["error"]
-    assert "its kernel died" in state.told[key["exit"]]["error"]
+    assert "no such cell" in state.results[key["raise"]]["error"]
+    assert "its kernel died" in state.results[key["exit"]]["error"]
     failure = json.loads((out / "failed" / key["raise"] / "failure.json").read_text())
     assert "no such cell" in failure["error"]
     assert (out / "failed" / key["raise"] / "acts.failed.ipynb").is_file()

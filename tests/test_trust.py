@@ -317,10 +317,10 @@ def test_planted_corner_mark_is_caught_and_an_honest_network_passes(known, hones
     for method in ("shap", "integrated"):
         pictures, network = marked
         maps = attribution.explain_pixels(method, network, pictures[rows], pictures[:16])
-        found = shortcuts.reads_beside(network, pictures[rows], maps)
+        found = shortcuts.background_reliance(network, pictures[rows], maps)
         assert found["caught"], (method, found)
         maps = attribution.explain_pixels(method, honest, known[0][rows], background)
-        found = shortcuts.reads_beside(honest, known[0][rows], maps)
+        found = shortcuts.background_reliance(honest, known[0][rows], maps)
         assert not found["caught"], (method, found)
 
 

@@ -61,9 +61,7 @@ def run_course(
     numbers = [number.strip().zfill(2) for number in only.split(",") if number.strip()]
     parameters = {"dataset": absolute_dataset(dataset), "profile": profile, "seed": seed}
     names = [path.stem for path in run_notebook.find_lessons(numbers)]
-    prepare_cells(
-        dataset, profile, seed
-    )  # what is wrong with the data is told before a lesson runs
+    prepare_cells(dataset, profile, seed)  # faults of the data show before a lesson runs
     results = []
     started = time.monotonic()
     with lesson_progress() as (listen, ended):

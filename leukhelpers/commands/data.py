@@ -28,8 +28,8 @@ def data_twin(
     from leukhelpers.synthetic.twin import write_twin
 
     root = write_twin(out, n_images=images, n_subjects=subjects, seed=seed)
-    told = {"root": str(root), "images": images, "subjects": subjects, "seed": seed}
-    print_result({**told, "synthetic": True}, as_json)
+    facts = {"root": str(root), "images": images, "subjects": subjects, "seed": seed}
+    print_result({**facts, "synthetic": True}, as_json)
 
 
 @app.command("info")
@@ -51,10 +51,10 @@ def data_info(
         for part in (found, *found["parts"].values()):
             part.pop("subject_images", None)
         alike = found.pop("near_duplicates") or {"pairs": 0, "of_two_subjects": 0}
-        told = alike.get("problem")
-        told = told or f"{alike['pairs']} pairs, {alike['of_two_subjects']} of two subjects"
+        pairs = alike.get("problem")
+        pairs = pairs or f"{alike['pairs']} pairs, {alike['of_two_subjects']} of two subjects"
         parts = found.pop("parts")
-        found = {"card": card["title"], **found, "near_duplicates": told}
+        found = {"card": card["title"], **found, "near_duplicates": pairs}
         found |= {f"part {name}": part for name, part in parts.items()}
     print_result(found, as_json)
 
@@ -120,8 +120,8 @@ def _list_some(kind: str, entries: list[Any], at_most: int = 5) -> None:
     if entries:
         output.print(f"{kind}: {len(entries)}", markup=False)
     for entry in entries[:at_most]:
-        told = entry if isinstance(entry, str) else f"{entry['path']} ({entry['reason']})"
-        output.print(f"    {told}", markup=False)
+        line = entry if isinstance(entry, str) else f"{entry['path']} ({entry['reason']})"
+        output.print(f"    {line}", markup=False)
     if len(entries) > at_most:
         output.print(f"    … --json names all {len(entries)}", markup=False)
 

@@ -147,12 +147,12 @@ def sweep(
         ) from None
     counts = {name: state.count(name) for name in ("done", "failed")}
     if as_json:
-        told = [
+        rows = [
             {"run": entry.key, **entry.parameters, "state": state.of[entry.key]}
-            | state.told[entry.key]
+            | state.results[entry.key]
             for entry in entries
         ]
-        print_result({"sweep": str(folder), **counts, "runs": told}, as_json)
+        print_result({"sweep": str(folder), **counts, "runs": rows}, as_json)
     else:
         output.print(_sweep_table(entries, state))
         print_result({"results": str(folder / "results.csv"), **counts}, as_json)
@@ -168,10 +168,10 @@ def _watching(entries: Any) -> Iterator[Any]:
     ended: set[str] = set()
 
     def tell(state: Any) -> None:
-        for key in [key for key in state.told if key not in ended]:
+        for key in [key for key in state.results if key not in ended]:
             ended.add(key)
-            if state.told[key]["again"]:
-                error = state.told[key]["error"]
+            if state.results[key]["again"]:
+                error = state.results[key]["error"]
                 how = f"{state.of[key]}{f': {error}' if error else ''}"
                 tell(f"[{len(ended)}/{len(entries)}] {named[key]}  {how}")
 
@@ -203,9 +203,9 @@ def _sweep_table(entries: Any, state: Any) -> Table:
     for key, name in _names(entries).items():
         if len(entries) > 24 and state.of[key] not in ("running", "failed"):
             continue
-        told = state.told.get(key, {"seconds": None, "error": ""})
-        seconds = "" if told["seconds"] is None else f"{told['seconds']:.1f}"
-        first = told["error"].strip().splitlines()[0] if told["error"] else ""
+        result = state.results.get(key, {"seconds": None, "error": ""})
+        seconds = "" if result["seconds"] is None else f"{result['seconds']:.1f}"
+        first = result["error"].strip().splitlines()[0] if result["error"] else ""
         table.add_row(name, state.of[key], seconds, Text(first))
     return table
 
@@ -248,7 +248,7 @@ def _known_models(names: list[str], random_weights: bool) -> list[str]:
     from leukhelpers.evaluation.names import MODEL_NAMES
     from leukhelpers.models import registry
 
-    names = [registry.known_model(name) for name in names]
+    names = [registry.validate_model_name(name) for name in names]
     if random_weights:
         names = registry.with_random_weights(names)
     registry.check_weights(names)

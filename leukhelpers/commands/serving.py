@@ -87,5 +87,5 @@ def explain(
     if methods == ["all"]:
         methods = ["shap", "integrated", "gradcam", "partition", "deep"]
     with file_progress() as advance:
-        told = explain_files.explain_files(run, files, out, methods, advance)
-    print_lines(told)
+        entries = explain_files.explain_files(run, files, out, methods, advance)
+    print_lines(entries)

@@ -55,7 +55,7 @@ def _dealt(answer: Any, table: pd.DataFrame) -> str | None:
 
 
 def _leukemic(answer: Any) -> str | None:
-    told = {
+    returned = {
         name: bool(answer(name))
         for name in (
             "UID_3_1_2_all",
@@ -65,39 +65,39 @@ def _leukemic(answer: Any) -> str | None:
             "UID_h7_1_1_hem",
         )
     }
-    if not told["UID_3_1_2_all"] or not told["UID_11_10_1_all"]:
-        if told["UID_H12_1_4_hem"]:
+    if not returned["UID_3_1_2_all"] or not returned["UID_11_10_1_all"]:
+        if returned["UID_H12_1_4_hem"]:
             return "The other way round: it should be True for leukemic cells."
         return "It calls a leukemic cell healthy."
-    if told["UID_H12_1_4_hem"]:
+    if returned["UID_H12_1_4_hem"]:
         return "It calls the healthy cell UID_H12_1_4_hem leukemic."
-    if told["UID_h3_12_4_hem"]:
+    if returned["UID_h3_12_4_hem"]:
         return "One healthy subject is still called leukemic. How is that one written?"
-    if told["UID_h7_1_1_hem"]:
+    if returned["UID_h7_1_1_hem"]:
         return "That helps h3 alone. What if another one is written like it?"
     return None
 
 
 def _joined(answer: Any) -> str | None:
     csv = pd.DataFrame({"new_names": ["2.bmp", "10.bmp", "1.bmp", "3.bmp"], "labels": [1, 0, 0, 1]})
-    told = [int(label) for label in answer(["1.bmp", "10.bmp", "2.bmp", "3.bmp"], csv)]
-    if told == [0, 0, 1, 1]:
+    returned = [int(label) for label in answer(["1.bmp", "10.bmp", "2.bmp", "3.bmp"], csv)]
+    if returned == [0, 0, 1, 1]:
         files = ["3.bmp", "1.bmp"]
         if [int(label) for label in answer(files, csv)] != [1, 0]:
             return "Ask it for two files of the four, in another order."
         return None
-    if told == csv["labels"].tolist():
+    if returned == csv["labels"].tolist():
         return "That is still the order of the table. Whose row is the second one?"
-    if told == [0, 1, 1, 0]:
+    if returned == [0, 1, 1, 0]:
         return "The table is sorted now, but not as the files are: one by number, one by letters."
     return "Try a table whose rows stand in no order: does each file get its own row?"
 
 
 def _numbered(answer: Any) -> str | None:
-    told = [int(number) for number in answer(np.array(["all", "hem", "hem"]))]
-    if told == [0, 1, 1]:
+    returned = [int(number) for number in answer(np.array(["all", "hem", "hem"]))]
+    if returned == [0, 1, 1]:
         return "That is what the alphabet says. What do HEM and ALL mean in this course?"
-    if told != [1, 0, 0]:
+    if returned != [1, 0, 0]:
         return "It should give a number for each name: the course's number for that class."
     if [int(number) for number in answer(np.array(["hem", "hem"]))] != [0, 0]:
         return "The number must not depend on which other classes are there."
@@ -109,29 +109,29 @@ def _smaller(answer: Any) -> str | None:
     grain = np.where((rows + columns) % 2, 30, -30)
     grain[1::4, 1::4] = 30
     picture = (40 + 2 * rows + columns + grain)[..., None].repeat(3, axis=2).astype(np.uint8)
-    told = np.asarray(answer(picture, 12), float)
-    if told.shape != (12, 12, 3):
-        return f"It should have the shape (12, 12, 3), not {told.shape}."
-    if 0 < told.max() <= 1:
+    returned = np.asarray(answer(picture, 12), float)
+    if returned.shape != (12, 12, 3):
+        return f"It should have the shape (12, 12, 3), not {returned.shape}."
+    if 0 < returned.max() <= 1:
         return "The pixels came out between 0 and 1; a picture of 0 to 255 should stay one."
-    if np.array_equal(told, np.resize(picture, (12, 12, 3))):
+    if np.array_equal(returned, np.resize(picture, (12, 12, 3))):
         return "Look at the picture: it is the upper edge, cut into pieces."
     true = picture.reshape(12, 4, 12, 4, 3).mean(axis=(1, 3))
-    if any(np.abs(told - picture[i::4, j::4]).max() < 1 for i in range(4) for j in range(4)):
+    if any(np.abs(returned - picture[i::4, j::4]).max() < 1 for i in range(4) for j in range(4)):
         return "Most of the sixteen pixels do not count in it; the mean is asked for."
-    if np.abs(told - true).mean() > 6:
+    if np.abs(returned - true).mean() > 6:
         return "Each new pixel should be about the mean of those that it stands for."
     return None
 
 
 def _asked(answer: Any, network: Any, pictures: np.ndarray) -> str | None:
-    told = np.ravel(np.asarray(answer(network, pictures), float))
+    returned = np.ravel(np.asarray(answer(network, pictures), float))
     true = network.predict(np.asarray(pictures, np.float32), verbose=0)[:, 0]
-    if told.shape != true.shape:
+    if returned.shape != true.shape:
         return f"It should give one probability for each of {len(true)} pictures."
-    if np.allclose(told, true, atol=1e-4):
+    if np.allclose(returned, true, atol=1e-4):
         return None
-    if np.ptp(told) < 0.01:
+    if np.ptp(returned) < 0.01:
         return "Still the same to everybody. Who divides by 255: you, the network, or both?"
     return "The network should see the pixels as it saw them when it learnt."
 
@@ -156,21 +156,22 @@ def _best(answer: Any) -> str | None:
             [0.1, 0.9, 0.5, 0.6, 0.8, 0.9, 0.1, 0.2],  # AUROC 0.5, then 0
         ]
     )
-    told = float(answer(scores, truth, validation, test))
-    if np.isclose(told, 0.5):
+    returned = float(answer(scores, truth, validation, test))
+    if np.isclose(returned, 0.5):
         if not np.isclose(float(answer(scores, truth, test, validation)), 0.25):
-            return "Exchange validation and test: another model should be chosen, and told of."
+            return "Exchange validation and test: another model should be chosen and reported."
         return None
     others = "How the others do on the test should not matter; only the chosen one is judged there."
     mistakes = {
-        0.75: "The best on the test is still what is told. Who was allowed to choose it?",
+        0.75: "The best on the test is still what is reported. Who was allowed to choose it?",
         1.0: "That is its score on those by whom it was chosen; are they fit to judge it?",
         0.25: "You have exchanged the two parts: who chooses, and who judges?",
         0.42: others,  # the mean of all three on the test
         0.0: others,
     }
     return mistakes.get(
-        round(told, 2), "It should give the AUROC of one model, the chosen one, on the test cells."
+        round(returned, 2),
+        "It should give the AUROC of one model, the chosen one, on the test cells.",
     )
 
 
@@ -178,12 +179,12 @@ def _called(answer: Any) -> str | None:
     names = answer(np.array([[0.9], [0.2], [0.6], [0.4]]))
     if np.shape(names) == (4, 1):
         return "It gives a row a cell; give one name a cell (np.ravel)."
-    told = [str(name) for name in names]
-    if told == ["HEM", "ALL", "HEM", "ALL"]:
+    returned = [str(name) for name in names]
+    if returned == ["HEM", "ALL", "HEM", "ALL"]:
         return None
-    if told == ["ALL", "HEM", "ALL", "HEM"]:
+    if returned == ["ALL", "HEM", "ALL", "HEM"]:
         return "The other way round: the number is the probability of HEM."
-    if len(set(told)) == 1:
+    if len(set(returned)) == 1:
         return "Still the same to everybody. How many columns are there to choose from?"
     return "A cell should be called HEM from a probability of one half on, and ALL below it."
 

@@ -43,7 +43,7 @@ class Finding(NamedTuple):
 
     name: str
     ok: bool
-    told: str
+    message: str
 
 
 class SetupError(Exception):
@@ -74,13 +74,13 @@ def look(progress: Callable[[Finding], None] = lambda _: None) -> list[Finding]:
 def _guarded(name: str, check: Callable[[], str | list[str]]) -> list[Finding]:
     """Turn whatever a check says or raises into findings of one line each."""
     try:
-        told = check()
+        message = check()
     except Exception as error:  # a broken installation may raise anything
         known = isinstance(error, SetupError)
         return [Finding(name, False, _one_line(error if known else _named(error)))]
-    if isinstance(told, list):  # what is wrong with several things of a kind
-        return [Finding(name, False, line) for line in told]
-    return [Finding(name, True, told)]
+    if isinstance(message, list):  # what is wrong with several things of a kind
+        return [Finding(name, False, line) for line in message]
+    return [Finding(name, True, message)]
 
 
 def _named(error: Exception) -> str:
@@ -229,7 +229,7 @@ CHECKS: dict[str, Callable[[], str | list[str]]] = {
 
 def as_line(finding: Finding) -> str:
     """Write a finding as a line for the screen."""
-    return f"{'✓' if finding.ok else '✗'} {finding.name}: {finding.told}"
+    return f"{'✓' if finding.ok else '✗'} {finding.name}: {finding.message}"
 
 
 def verdict(found: Iterable[Finding]) -> str:

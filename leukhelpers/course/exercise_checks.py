@@ -83,7 +83,7 @@ def _moved_subjects(answer: Any, table: pd.DataFrame) -> str | None:
     published = table["fold"].to_numpy()
     if len(np.unique(published)) < 2:
         return None if int(answer) == 0 else "There is one fold only, so nobody moved."
-    moved = table["subject"][groups.joined_fold(table) != published]
+    moved = table["subject"][groups.group_consistent_folds(table) != published]
     if int(answer) == moved.nunique():
         return None
     if int(answer) == len(moved):
@@ -165,7 +165,7 @@ def _without_mark(answer: Any, labs: dict[str, Any]) -> str | None:
 
     lab = next(lab for lab in labs.values() if lab.guilty)
     ill = lab.images[lab.labels == 1]
-    wanted = called_all(lab.model, ill) & ~called_all(lab.model, shortcuts.nothing_beside(ill))
+    wanted = called_all(lab.model, ill) & ~called_all(lab.model, shortcuts.mask_background(ill))
     if int(answer) == int(wanted.sum()):
         return None
     if int(answer) == len(ill):

@@ -63,8 +63,8 @@ class Lesson:
 
     def record(self, **facts: Any) -> None:
         """Keep what the lesson measured, for the report; a nan becomes "not defined"."""
-        told = {name: "not defined" if value != value else value for name, value in facts.items()}
-        files.write_json(self.run / "facts" / f"{self.number}.json", told)
+        values = {name: "not defined" if value != value else value for name, value in facts.items()}
+        files.write_json(self.run / "facts" / f"{self.number}.json", values)
 
 
 def measured(name: str) -> dict[str, Any]:
@@ -130,8 +130,8 @@ def begin(
     name = Path(dataset).name or "cells"
     folder = Path(run) if run else home / "runs" / f"lessons-{name}-{profile}-seed{seed}"
     versions = storage.environment()["versions"]
-    told = ", ".join(f"{package} {number_}" for package, number_ in versions.items())
-    print(f"Environment: {told}")
+    text = ", ".join(f"{package} {number_}" for package, number_ in versions.items())
+    print(f"Environment: {text}")
     kind = "synthetic cells, drawn by code" if dataset == "twin" else "cells read from disk"
     print(f"Data set: {name} ({kind}); profile: {profile}; seed: {seed}")
     return Lesson(number, dataset, chosen, seed, folder, home / "data")

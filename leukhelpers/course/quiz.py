@@ -73,9 +73,9 @@ def show_questions(number: str) -> None:
 def _for_jupyterquiz(question: dict[str, Any]) -> dict[str, Any]:
     """Write a question as jupyterquiz reads it, which takes its texts for HTML."""
     answers = [
-        {"answer": html.escape(text), "correct": correct, "feedback": html.escape(told)}
+        {"answer": html.escape(text), "correct": correct, "feedback": html.escape(feedback)}
         for kind, correct in (("right", True), ("wrong", False))
-        for text, told in question[kind].items()
+        for text, feedback in question[kind].items()
     ]
     return {
         "question": html.escape(question["question"]),

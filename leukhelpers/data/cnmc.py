@@ -134,8 +134,8 @@ def _training(root: Path, rows: list[Row], aside: list[tuple[str, str]]) -> None
             aside.append((path, str(error)))
             continue
         if CLASS_NAMES[cell.label] != place.group(2).upper():
-            told = f"its name says {CLASS_NAMES[cell.label]}, its folder {place.group(2).upper()}"
-            aside.append((path, told))
+            reason = f"its name says {CLASS_NAMES[cell.label]}, its folder {place.group(2).upper()}"
+            aside.append((path, reason))
             continue
         rows.append((file.stem, path, cell.label, cell.subject, place.group(1)))
 

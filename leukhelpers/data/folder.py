@@ -117,12 +117,12 @@ def _check_classes(table: pd.DataFrame, meaning: Meaning) -> None:
     both = table[by_picture > 1]
     if not both.empty:
         same = both[both["sha256"] == both["sha256"].iloc[0]].drop_duplicates("label")
-        told = [
+        named = [
             f"{path} ({meaning.classes[label]})"
             for path, label in zip(same["path"], same["label"], strict=True)
         ]
         raise InputError(
-            f"One picture is of two classes: {' and '.join(told)} hold the same pixels; "
+            f"One picture is of two classes: {' and '.join(named)} hold the same pixels; "
             "correct or remove one."
         )
 
@@ -141,9 +141,9 @@ def from_csv(
     subjects = []
     for line, path, written, given in table.itertuples(name=None):
         try:
-            told = meaning.contradiction(meaning.label_of(written), PurePath(path).stem)
-            if told:
-                raise InputError(f"the file's name says {told}.")
+            contradiction = meaning.contradiction(meaning.label_of(written), PurePath(path).stem)
+            if contradiction:
+                raise InputError(f"the file's name says {contradiction}.")
             subjects.append(subject_of(path, given, meaning, pattern))
         except InputError as error:
             raise InputError(f"{csv.name}, line {line}: {error}") from None

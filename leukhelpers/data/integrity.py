@@ -284,13 +284,13 @@ def _stem(path: str) -> str:
 
 
 def _named(file: _File, holds: dict[str, list[str]], relation: str) -> dict[str, str]:
-    """Name a file and what is wrong with it; equal pictures are told apart by their name."""
-    told = file.reason
-    if not told:
+    """Name a file and what is wrong with it; equal pictures are distinguished by their name."""
+    reason = file.reason
+    if not reason:
         paths = holds[file.checksum[:DIGITS]]
         same = [path for path in paths if _stem(path) == _stem(file.path)]
-        told = f"{relation} {(same or paths)[0]}"
-    return {"path": file.path, "reason": told}
+        reason = f"{relation} {(same or paths)[0]}"
+    return {"path": file.path, "reason": reason}
 
 
 def _parts(published: pd.DataFrame, match: _Match) -> dict[str, dict[str, Any]]:
@@ -356,8 +356,8 @@ def _check_labels(
         return {**found, "problem": str(error)}
     listed = published[published["fold"] == "preliminary"]
     names = pd.Series(listed["name"].to_numpy(), index=listed["path"].map(_stem))
-    told = table["name"].reindex(table.index.union(names.index)).fillna("")
-    differ = told.index[told.str.lower() != names.reindex(told.index).fillna("").str.lower()]
+    listed = table["name"].reindex(table.index.union(names.index)).fillna("")
+    differ = listed.index[listed.str.lower() != names.reindex(listed.index).fillna("").str.lower()]
     found["rows"] = len(table)
     if differ.empty:
         return {**found, "state": "whole"}
@@ -386,11 +386,11 @@ def _judge(
 ) -> tuple[str, str]:
     """Put what was found into one word and one sentence."""
     absent = [name for name, part in parts.items() if part["state"] == "absent"]
-    if told := ", ".join(f"{len(rows):,} {name}" for name, rows in faults.items() if rows):
+    if counts := ", ".join(f"{len(rows):,} {name}" for name, rows in faults.items() if rows):
         first = next(row for rows in faults.values() for row in rows)
         others = f" Not here at all: {_spoken(absent)}." if absent else ""
         return "damaged", (
-            f"Damaged: {told}; the first is {first['path']} ({first['reason']}).{others}"
+            f"Damaged: {counts}; the first is {first['path']} ({first['reason']}).{others}"
         )
     if not absent:
         return "whole", f"A whole copy of C-NMC 2019, {how}."

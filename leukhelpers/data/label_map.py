@@ -70,12 +70,12 @@ class Meaning(NamedTuple):
     def contradiction(self, label: int, stem: str) -> str | None:
         """Say what a file's name tells if it follows C-NMC's rule and differs, else None."""
         try:
-            told = CLASS_NAMES[parse_name(stem).label]
+            named = CLASS_NAMES[parse_name(stem).label]
         except InputError:  # another rule: the name says nothing
             return None
         name = self.classes[label]
-        comparable = told in self.classes or name in CLASS_NAMES
-        return told if comparable and told != name else None
+        comparable = named in self.classes or name in CLASS_NAMES
+        return named if comparable and named != name else None
 
 
 def read_meaning(folder: Path) -> Meaning:

@@ -109,10 +109,10 @@ def check_labels(names: Sequence[str], labels: npt.ArrayLike) -> None:
     if not np.isin(given, (HEM, ALL)).all():
         raise InputError("Labels must be 0 (HEM) or 1 (ALL); label_of reads class names.")
     try:
-        told = [parse_name(PurePath(name).stem).label for name in names]
+        named = [parse_name(PurePath(name).stem).label for name in names]
     except InputError as error:
         raise InputError(f"The labels could not be checked against the names: {error}") from None
-    wrong = np.flatnonzero(given != told).tolist()
+    wrong = np.flatnonzero(given != named).tolist()
     if len(wrong) == 0:
         return
     if len(wrong) == len(names):

@@ -200,9 +200,11 @@ def _label_and_subject(
         )
     if len({known[folders[place]] for place in at}) > 1:
         raise InputError("it lies in folders of two classes; move it to one.")
-    told = meaning.contradiction(known[folders[at[-1]]], path.stem)
-    if told:
-        raise InputError(f"its name says {told}, its folder {folders[at[-1]]}; correct one.")
+    contradiction = meaning.contradiction(known[folders[at[-1]]], path.stem)
+    if contradiction:
+        raise InputError(
+            f"its name says {contradiction}, its folder {folders[at[-1]]}; correct one."
+        )
     between = folders[at[-1] + 1 :]
     if len(between) > 1 and pattern is None:
         raise InputError(

@@ -45,7 +45,7 @@ def fit_temperature(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> floa
     float
         The temperature with the smallest cross-entropy, from 0.05 to 20. One, which changes
         nothing, where these cells say nothing of it: where all logits are zero, and where
-        every ALL cell is told more probable than 0.5 and every HEM cell less, so that ever
+        every ALL cell gets a probability of more than 0.5 and every HEM cell less, so that ever
         bolder answers would fit ever better.
 
     Raises
@@ -70,7 +70,7 @@ def fit_temperature(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> floa
     return float(np.exp(found.x))
 
 
-def cool(probabilities: npt.ArrayLike, temperature: float) -> np.ndarray:
+def apply_temperature(probabilities: npt.ArrayLike, temperature: float) -> np.ndarray:
     """Divide the logits of probabilities by a temperature."""
     return expit(logits(probabilities) / temperature)
 

@@ -18,7 +18,7 @@ from leukhelpers.errors import InputError
 from leukhelpers.evaluation import bootstrap, calibration, metrics
 from leukhelpers.evaluation.names import ERRORS, MODEL_COLUMNS
 
-MISSED = 0.1  # share of each class's cells whose class a set may lack
+ALPHA = 0.1  # share of each class's cells whose class a set may lack
 THRESHOLDS = tuple(round(at / 20, 2) for at in range(1, 20))
 COVERAGES = tuple(round(at / 10, 1) for at in range(1, 11))
 
@@ -112,8 +112,8 @@ def risk_coverage(
     return pd.DataFrame({"coverage": shares, "risk": errors[answered - 1] / answered})
 
 
-def fit_sets(
-    labels: npt.ArrayLike, probabilities: npt.ArrayLike, missed: float = MISSED
+def fit_conformal(
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, missed: float = ALPHA
 ) -> dict[str, float]:
     """Find how improbable a class may be and still be named, for each class by itself.
 
@@ -157,7 +157,7 @@ def fit_sets(
     return least
 
 
-def sets(probabilities: npt.ArrayLike, least: Mapping[str, float]) -> np.ndarray:
+def prediction_sets(probabilities: npt.ArrayLike, least: Mapping[str, float]) -> np.ndarray:
     """Name for each cell the classes that are probable enough.
 
     Returns
@@ -254,8 +254,8 @@ def _of_model(
     known = validation["label"], validation[column]
     threshold = calibration.choose_threshold(*known)
     temperature = calibration.fit_temperature(*known)
-    least = fit_sets(*known)
-    cooled = pd.Series(calibration.cool(scores, temperature), index=labels.index)
+    least = fit_conformal(*known)
+    cooled = pd.Series(calibration.apply_temperature(scores, temperature), index=labels.index)
 
     def measured(probabilities: pd.Series, names: Sequence[str]) -> dict[str, Any]:
         groups = predictions["group"]
@@ -272,7 +272,7 @@ def _of_model(
             "reliability": _columns(calibration.reliability(labels, cooled)),
         },
         "least": least,
-        "coverage": coverage(labels, sets(scores, least)),
+        "coverage": coverage(labels, prediction_sets(scores, least)),
     }
 
 

@@ -275,11 +275,11 @@ def _with_bounds(
     values: dict[str, float | None], resampled: pd.DataFrame, fewest: int
 ) -> dict[str, dict[str, float | None]]:
     """Put each value beside its 95 % interval."""
-    told = {}
+    bounded = {}
     for metric, value in values.items():
         low, high = interval(resampled[metric], fewest, N_RESAMPLES)
-        told[metric] = {"value": value, "low": low, "high": high}
-    return told
+        bounded[metric] = {"value": value, "low": low, "high": high}
+    return bounded
 
 
 def _decisions(counts: np.ndarray) -> dict[str, np.ndarray]:

@@ -58,9 +58,9 @@ MODEL_NAMES: Mapping[str, str] = {
     "svm": "SVM",
     "rf": "random forest",
     **{
-        f"{name}{how}": f"{title}{told}"
+        f"{name}{how}": f"{title}{note}"
         for name, title in PRETRAINED.items()
-        for how, told in {
+        for how, note in {
             "": ", frozen",
             "-random": " with random weights, frozen",
             "-tuned": ", fine-tuned",

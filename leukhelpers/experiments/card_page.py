@@ -125,7 +125,7 @@ def _of_probabilities(
 ) -> Iterator[tuple[str, Figure]]:
     title = "How often a cell is ALL of which the model says so, before and after scaling"
     figure = plots.reliability_diagram(decided, title=title, note=note, model=name)
-    yield "Share of ALL cells over the probability told, with the diagonal.", figure
+    yield "Share of ALL cells over the predicted probability, with the diagonal.", figure
     title = "Where a model's curve is the highest, it is worth asking"
     figure = plots.net_benefit_curves(decided, title=title, note=note)
     yield "Net benefit over the threshold, beside calling all cells, or none, ALL.", figure

@@ -62,7 +62,7 @@ def crossvalidate(
     InputError
         If a name is unknown, or `out` holds answers to other cells, folds or settings.
     """
-    names = [registry.known_model(name) for name in dict.fromkeys(names)]
+    names = [registry.validate_model_name(name) for name in dict.fromkeys(names)]
     # All folds before anything is written or learnt: the last may be impossible.
     splits = list(groups.grouped_folds(prepared.table, n_splits, prepared.seed))
     if out is not None:
@@ -127,7 +127,7 @@ def _answers(
     from leukhelpers.backend import keras
 
     keras.backend.clear_session()
-    learnt = registry.learn(name, prepared, split)
+    learnt = registry.fit(name, prepared, split)
     baselines = fit_baselines(prepared, split)
     answers = predictions_of(learnt.model, baselines, prepared, split.test, name)
     cost = registry.cost(learnt, prepared, split.test)
@@ -150,8 +150,8 @@ def _told(
         scores = table[multiclass.columns_of(name, classes, column)].to_numpy()
         value = multiclass.metrics(labels, scores, classes)[headline]
     kind = headline.replace("_", " ").replace("auroc", "AUROC")
-    told = "not defined" if value is None else f"{value:.3f}"
-    return f"{kind} {told} on {table['subject'].nunique()} subjects"
+    text = "not defined" if value is None else f"{value:.3f}"
+    return f"{kind} {text} on {table['subject'].nunique()} subjects"
 
 
 def _over_folds(folds: list[dict[str, Any]], name: str) -> dict[str, dict[str, float]]:

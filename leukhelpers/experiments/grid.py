@@ -184,7 +184,7 @@ def _entry(what: str, values: dict[str, Any], notebooks: _Notebooks) -> Entry:
     parameters = {**defaults, **values}
     if not isinstance(parameters["model"], str):
         raise InputError(f"model must be a name, not {parameters['model']!r}.")
-    registry.known_model(parameters["model"])
+    registry.validate_model_name(parameters["model"])
     _check_common(parameters)
     if not isinstance(parameters["random_weights"], bool):
         raise InputError("random_weights must be true or false.")

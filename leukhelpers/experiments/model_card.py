@@ -106,7 +106,7 @@ def _quality(run: storage.Run, name: str) -> str:
     found = metrics["models"]
     shown = {key: METRIC_NAMES[key] for key in SHOWN if key in found[name]}
     rows = [
-        [MODEL_NAMES[model], *(report.told(measured[key]) for key in shown)]
+        [MODEL_NAMES[model], *(report.format_ci(measured[key]) for key in shown)]
         for model, measured in found.items()
     ]
     parts = [
@@ -159,7 +159,7 @@ def _by_class(metrics: dict[str, Any], name: str) -> list[str]:
     ]
     called = [f"called {of}" for of in next(iter(metrics["report"].values()))]
     differences = [
-        [MODEL_NAMES[other], report.told({**found, "value": found["difference"]})]
+        [MODEL_NAMES[other], report.format_ci({**found, "value": found["difference"]})]
         for other, found in metrics["compared"].items()
     ]
     return [
@@ -172,7 +172,11 @@ def _by_class(metrics: dict[str, Any], name: str) -> list[str]:
 
 def _subjects(metrics: dict[str, Any], name: str) -> str:
     rows = [
-        [MODEL_NAMES[model], report.told(measured["auroc"]), report.told(measured["accuracy"])]
+        [
+            MODEL_NAMES[model],
+            report.format_ci(measured["auroc"]),
+            report.format_ci(measured["accuracy"]),
+        ]
         for model, measured in metrics["of_subjects"].items()
     ]
     worst = pd.DataFrame(metrics["worst_first"])
@@ -200,15 +204,15 @@ def _decisions(decided: dict[str, Any]) -> str:
             [
                 MODEL_NAMES[model],
                 f"{found['threshold']:.2f}",
-                report.told(at["sensitivity"]),
-                report.told(at["specificity"]),
+                report.format_ci(at["sensitivity"]),
+                report.format_ci(at["specificity"]),
             ]
         )
         rows.append(
             [
                 MODEL_NAMES[model],
                 f"{found['temperature']:.2f}",
-                report.told(found["calibrated"]["ece"]),
+                report.format_ci(found["calibrated"]["ece"]),
                 f"{_share(covered['HEM'])} / {_share(covered['ALL'])}",
                 _share(covered["answered"]),
                 _share(covered["right"]),
@@ -237,8 +241,8 @@ def _share(value: float | None) -> str:
 def _cost(run: storage.Run) -> str:
     kept = [path for path in run.folder.glob("model.*") if path.is_file()]
     size = sum(path.stat().st_size for path in kept) / 1e6
-    told = f"The model's file has {size:.1f} MB."
+    text = f"The model's file has {size:.1f} MB."
     if "seconds" in run.history and len(run.history):
         seconds = run.history["seconds"].sum()
-        told += f" {len(run.history)} epochs took {seconds / 60:.1f} minutes."
-    return told
+        text += f" {len(run.history)} epochs took {seconds / 60:.1f} minutes."
+    return text

@@ -59,7 +59,7 @@ def predictions_of(
         area_probability, majority_probability``; probabilities are of ALL. Of more than
         two classes each has its own three, such as ``area_probability_<class>``.
     """
-    answer = registry.answer(registry.remembered(name, model), prepared, rows)
+    answer = registry.predict_proba(registry.wrap_model(name, model), prepared, rows)
     return answers_beside(answer, baselines, prepared, rows)
 
 

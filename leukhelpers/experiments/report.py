@@ -20,7 +20,7 @@ def headline(metrics: dict[str, Any]) -> pd.DataFrame:
     """Arrange the headline metrics as text: a row a model, ``value (low to high)``."""
     return pd.DataFrame(
         {
-            title: [told(measured.get(metric)) for measured in metrics["models"].values()]
+            title: [format_ci(measured.get(metric)) for measured in metrics["models"].values()]
             for metric, title in titles(metrics).items()
         },
         index=pd.Index([MODEL_NAMES[model] for model in metrics["models"]], name="model"),
@@ -53,13 +53,13 @@ def class_table(metrics: dict[str, Any]) -> pd.DataFrame:
     for name in next(iter(metrics["by_class"].values())):
         for model, by_class in metrics["by_class"].items():
             found = by_class[name]
-            measured = {label: told(found[metric]) for metric, label in names.items()}
+            measured = {label: format_ci(found[metric]) for metric, label in names.items()}
             count = str(found["cells"])
             rows.append({"class": name, "Model": MODEL_NAMES[model], "Cells": count, **measured})
     return pd.DataFrame(rows).set_index("class")
 
 
-def told(entry: dict[str, float | None] | None) -> str:
+def format_ci(entry: dict[str, float | None] | None) -> str:
     """Write a metric and its 95 % interval; a dash where it is not defined."""
     if entry is None or entry["value"] is None:
         return "–"

@@ -11,7 +11,7 @@
     validation.csv   the same of the validation cells, by a model that learnt without them
     metrics.json     made from predictions.csv and validation.csv alone
     background.npy   a few training cells, with which SHAP compares
-    familiar.json    how training cells look, so that strangers are told: leukhelpers.models.ood
+    familiar.json    how training cells look, to notice others: leukhelpers.models.ood
     set_aside.csv    files that could not be used, and why
     card.md          all of this in words: leukhelpers.experiments.model_card
     card.html        the same with figures: leukhelpers.experiments.card_page
@@ -107,7 +107,7 @@ def save_run(
     prepared: prepare.Prepared,
     model: Any,
     history: pd.DataFrame,
-    held_back: np.ndarray | None = None,
+    validation_proba: np.ndarray | None = None,
     split: groups.Split | None = None,
     name: str = "cnn",
 ) -> Run:
@@ -119,8 +119,8 @@ def save_run(
         Made if it is not there.
     prepared : Prepared
         Cells, profile and seed.
-    model, history, held_back
-        From :func:`train`, or from :func:`leukhelpers.models.registry.learn`.
+    model, history, validation_proba
+        From :func:`train`, or from :func:`leukhelpers.models.registry.fit`.
     split : Split, optional
         That of `prepared` by default.
     name : str
@@ -135,7 +135,7 @@ def save_run(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").unlink(missing_ok=True)
     split = split or prepared.split
-    registry.save(registry.remembered(name, model), folder)
+    registry.save(registry.wrap_model(name, model), folder)
     baselines = fit_baselines(prepared, split)
     files.write_json(folder / "baselines.json", baselines)
     with files.whole_file(folder / "background.npy") as part:
@@ -144,8 +144,8 @@ def save_run(
     if len(split.train) and len(split.validation):
         files.write_json(folder / "familiar.json", fit_familiar(prepared, split, name))
     (folder / "validation.csv").unlink(missing_ok=True)
-    if held_back is not None:
-        known = answers_beside(held_back, baselines, prepared, split.validation)
+    if validation_proba is not None:
+        known = answers_beside(validation_proba, baselines, prepared, split.validation)
         write_table(folder / "validation.csv", known)
     for file, table in (
         ("cells.csv", _parts(prepared, split)),
@@ -159,7 +159,7 @@ def save_run(
         write_table(folder / file, table)
     about = {"model": name, **describe(prepared)}
     told_too = ("model", "dataset", "synthetic", "classes", "cautions", "seed", "date", "machine")
-    told = {key: about[key] for key in told_too}
+    extra = {key: about[key] for key in told_too}
     # Metrics are made from the files, so that the files can always make them again.
     predictions = read_predictions(folder)
     measured: dict[str, Any] = {"on": "nothing: no subject was held out", "cells": 0}
@@ -174,7 +174,7 @@ def save_run(
             ),
         }
     files.write_json(
-        folder / "metrics.json", {**told, "profile": prepared.profile.name, **measured}
+        folder / "metrics.json", {**extra, "profile": prepared.profile.name, **measured}
     )
     files.write_json(folder / "run.json", about)
     return read_run(folder)

@@ -34,14 +34,14 @@ class State(NamedTuple):
     ----------
     of : dict
         Key → ``waiting``, ``running``, ``done`` or ``failed``.
-    told : dict
+    results : dict
         Key → ``seconds`` and ``error`` of the runs that ended.
     seconds_left : float or None
         An estimate from the runs that ended so far; None before the first did.
     """
 
     of: dict[str, str]
-    told: dict[str, dict[str, Any]]
+    results: dict[str, dict[str, Any]]
     seconds_left: float | None
 
     def count(self, state: str) -> int:
@@ -142,8 +142,8 @@ def run_sweep(
 def _note(state: State, key: str, outcome: dict[str, Any]) -> None:
     """Take down how a run ended."""
     state.of[key] = outcome["state"]
-    told = {"seconds": outcome["seconds"], "error": outcome.get("error", "")}
-    state.told[key] = {**told, "again": outcome.get("again", True)}
+    result = {"seconds": outcome["seconds"], "error": outcome.get("error", "")}
+    state.results[key] = {**result, "again": outcome.get("again", True)}
 
 
 @contextlib.contextmanager
@@ -167,8 +167,8 @@ def _cluster(scheduler: str | None, workers: int | None) -> Iterator[Any]:
             try:
                 client = Client(scheduler, timeout=_GONE)
             except (OSError, ValueError, TimeoutError) as error:
-                told = str(error) or type(error).__name__
-                raise InputError(f"No scheduler answers at {scheduler} ({told}).") from None
+                reason = str(error) or type(error).__name__
+                raise InputError(f"No scheduler answers at {scheduler} ({reason}).") from None
         stack.enter_context(client)
         yield client
 
@@ -251,12 +251,12 @@ def _outcome(future: Any, job: dict[str, Any], seconds: float) -> dict[str, Any]
     place = Place(Path(job["out"]), job["key"])
     error = future.exception()
     killed = type(error).__name__ == "KilledWorker"
-    told = sweep_runs.DIED if killed else f"{type(error).__name__}: {error}"
-    return sweep_runs.fail(place, job, f"{told[0].upper()}{told[1:]}.", round(seconds, 1))
+    reason = sweep_runs.DIED if killed else f"{type(error).__name__}: {error}"
+    return sweep_runs.fail(place, job, f"{reason[0].upper()}{reason[1:]}.", round(seconds, 1))
 
 
 def _left(state: State, slots: int) -> float | None:
     """Estimate how long what is left takes, from the mean of what was run."""
-    took = [told["seconds"] for told in state.told.values()]
+    took = [result["seconds"] for result in state.results.values()]
     left = state.count("waiting") + state.count("running")
     return None if not took else sum(took) / len(took) * left / max(1, slots)

@@ -93,10 +93,10 @@ def run_job(job: dict[str, Any], at_once: Mapping[str, int] | int = 1) -> dict[s
         errors="replace",
         env={**os.environ, **bounds(_runs_here(at_once)), "LEUK_HOME": job["home"]},
     )
-    told: list[dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
     log: deque[str] = deque(maxlen=_KEPT_LINES)
     readers = [
-        threading.Thread(target=_listen, args=(process.stdout, told), daemon=True),
+        threading.Thread(target=_listen, args=(process.stdout, lines), daemon=True),
         threading.Thread(target=log.extend, args=(process.stderr,), daemon=True),
     ]
     for reader in readers:
@@ -107,14 +107,14 @@ def run_job(job: dict[str, Any], at_once: Mapping[str, int] | int = 1) -> dict[s
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(json.dumps(job) + "\n")
             process.stdin.flush()  # and stays open: its end is how the process learns of ours
-        error = _watch(process, told, job["timeout"], job["memory"])
+        error = _watch(process, lines, job["timeout"], job["memory"])
     finally:
         _end(process)
     for reader in readers:
         reader.join(timeout=5)
     if error is None:
-        if told and "state" in told[-1]:
-            return told[-1]
+        if lines and "state" in lines[-1]:
+            return lines[-1]
         last = next((line.strip() for line in reversed(log) if line.strip()), "it wrote nothing")
         error = f"The process ended with status {process.returncode}: {last}"
     seconds = round(time.monotonic() - started, 1)
@@ -154,23 +154,23 @@ def host_of(address: str) -> str:
     return address.split("://")[-1].rsplit(":", 1)[0]
 
 
-def _listen(stream: IO[str], told: list[dict[str, Any]]) -> None:
+def _listen(stream: IO[str], lines: list[dict[str, Any]]) -> None:
     """Collect what the process tells, a line of JSON each."""
     for line in stream:
         with contextlib.suppress(ValueError):
-            told.append(json.loads(line))
+            lines.append(json.loads(line))
 
 
 def _watch(
     process: subprocess.Popen[str],
-    told: list[dict[str, Any]],
+    lines: list[dict[str, Any]],
     timeout: float | None,
     memory: float | None,
 ) -> str | None:
     """Wait until a process ends, or say which limit it has passed."""
     began = None
     while process.poll() is None:
-        if told and began is None:  # until then it waits for its lock
+        if lines and began is None:  # until then it waits for its lock
             began = time.monotonic()
         if timeout is not None and began is not None and time.monotonic() - began > timeout:
             return f"It took longer than {timeout:g} seconds and was ended."
@@ -234,7 +234,7 @@ def fail(
     return outcome
 
 
-def _record_failure(place: Place, job: dict[str, Any], told: dict[str, Any]) -> None:
+def _record_failure(place: Place, job: dict[str, Any], result: dict[str, Any]) -> None:
     """Keep the notebook so far and the reason; make room first. The lock is held."""
     shutil.rmtree(place.failed, ignore_errors=True)
     notebooks = list(place.part.glob("*.failed.ipynb"))
@@ -245,7 +245,7 @@ def _record_failure(place: Place, job: dict[str, Any], told: dict[str, Any]) -> 
     shutil.rmtree(place.part, ignore_errors=True)
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     asked = {"what": job["what"], "parameters": job["parameters"]}
-    files.write_json(place.failed / "failure.json", {**asked, **told, "date": now})
+    files.write_json(place.failed / "failure.json", {**asked, **result, "date": now})
 
 
 def _read_done(place: Place) -> dict[str, Any]:
@@ -271,10 +271,10 @@ def main() -> None:
     try:
         with place.lock():
             tell({"begun": True})
-            told = _run_alone(place, job)
+            result = _run_alone(place, job)
     except OSError as error:  # not even a lock can be had
-        told = {"state": "failed", "error": _sentence(error), "seconds": 0.0}
-    tell(told)
+        result = {"state": "failed", "error": _sentence(error), "seconds": 0.0}
+    tell(result)
     outcome.close()
     # Not through the exit handlers of libraries: what counts is written, and helpers that
     # wait for more work may go.
@@ -313,12 +313,12 @@ def _run_alone(place: Place, job: dict[str, Any]) -> dict[str, Any]:
         os.replace(place.part, place.done)
     except Exception as error:
         seconds = round(time.monotonic() - started, 1)
-        told: dict[str, Any] = {"state": "failed", "error": _sentence(error), "seconds": seconds}
+        failure: dict[str, Any] = {"state": "failed", "error": _sentence(error), "seconds": seconds}
         try:
-            _record_failure(place, job, told)
+            _record_failure(place, job, failure)
         except OSError as problem:
-            told["error"] += f" (not recorded: {problem.strerror or problem})"
-        return told
+            failure["error"] += f" (not recorded: {problem.strerror or problem})"
+        return failure
     shutil.rmtree(place.failed, ignore_errors=True)
     return {"state": "done", "error": "", "seconds": seconds}
 
@@ -358,8 +358,8 @@ def _lesson(job: dict[str, Any], part: Path) -> dict[str, Any]:
     if job["takes_run"]:
         given["run"] = str(part / "run")
     run_notebook.run_notebook(notebook, part / notebook.name, given)
-    told = part / "run" / "metrics.json"
-    return files.read_json(told) if told.is_file() else {}
+    metrics = part / "run" / "metrics.json"
+    return files.read_json(metrics) if metrics.is_file() else {}
 
 
 def _prepared(asked: dict[str, Any]) -> Any:

@@ -45,14 +45,14 @@ def collect(out: Path | str, entries: Sequence[Entry], state: State) -> pd.DataF
     """
     rows: list[dict[str, Any]] = []
     for entry in entries:
-        told = state.told.get(entry.key, {"seconds": None, "error": ""})
+        ended = state.results.get(entry.key, {"seconds": None, "error": ""})
         about = {
             "run": entry.key,
             "what": entry.what,
             **entry.parameters,
             "state": state.of[entry.key],
-            "seconds": told["seconds"],
-            "error": told["error"],
+            "seconds": ended["seconds"],
+            "error": ended["error"],
         }
         measured: list[dict[str, Any]] = []
         synthetic = entry.parameters.get("dataset") == "twin" or None
@@ -156,8 +156,8 @@ def draw(out: Path, table: pd.DataFrame, entries: Sequence[Entry]) -> None:
     metric = str(rows["metric"].iloc[0])
     settings: dict[str, list[float]] = {}
     for row in rows.to_dict("records"):
-        told = ", ".join(_named(name, row[name]) for name in by) or "all runs"
-        settings.setdefault(told, []).append(row["value"])
+        label = ", ".join(_named(name, row[name]) for name in by) or "all runs"
+        settings.setdefault(label, []).append(row["value"])
     within, between = spread(rows, by)
     title = metric_title(metric, within, between)
     synthetic = "synthetic cells; " if table["synthetic"].fillna(False).any() else ""

@@ -40,15 +40,15 @@ def train_run(
     if (folder / "run.json").is_file():
         raise InputError(f"{folder} holds a finished run; name a new folder.")
     if fold is None:
-        split = groups.everything_split(prepared.table, prepared.seed)
+        split = groups.no_test_split(prepared.table, prepared.seed)
     else:
         split = list(groups.grouped_folds(prepared.table, 4, prepared.seed))[fold]
-    registry.known_model(name)
+    registry.validate_model_name(name)
     backup = folder / "training"
     _begin_training(backup, {"model": name, "fold": fold, **_identity(prepared)})
-    learnt = registry.learn(name, prepared, split, backup=backup)
-    told = learnt.model, learnt.history, learnt.held_back
-    run = storage.save_run(folder, prepared, *told, split, name)
+    learnt = registry.fit(name, prepared, split, backup=backup)
+    fitted = learnt.model, learnt.history, learnt.validation_proba
+    run = storage.save_run(folder, prepared, *fitted, split, name)
     model_card.write_card(folder)
     card_page.write_page(folder)
     shutil.rmtree(backup, ignore_errors=True)  # only a finished run needs it no more

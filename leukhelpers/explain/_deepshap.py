@@ -18,13 +18,13 @@ from leukhelpers.models.networks import logit_model
 
 def why_not(error: Exception) -> str:
     """Say in a few words why DeepExplainer failed."""
-    told = str(error).strip()
+    reason = str(error).strip()
     # It looks up its rules by names such as shap_Relu6.
-    missing = re.search(r"no entry for:? '?shap_(\w+)", told)
+    missing = re.search(r"no entry for:? '?shap_(\w+)", reason)
     if missing:
         return f"it has no rule for {missing[1]}"
     # TensorFlow tells the way to the place first, and what was wrong there last.
-    return (told.splitlines() or [type(error).__name__])[-1].strip()[:160]
+    return (reason.splitlines() or [type(error).__name__])[-1].strip()[:160]
 
 
 def main(folder: Path) -> int:

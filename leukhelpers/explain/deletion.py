@@ -72,7 +72,7 @@ def deletion_insertion(
     Deletion wipes tiles out (see :func:`smooth_cells`), the most important first; insertion
     gives them back to a wiped picture in the same order. Important is what speaks for the
     network's own answer. A map that knows what matters lets deletion fall and insertion rise
-    faster than a random order of tiles. What is told of an image hangs on no other image.
+    faster than a random order of tiles. The result of an image depends on no other image.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def _evidence(
     draws: Sequence[np.random.Generator],
 ) -> np.ndarray:
     """Logits while tiles are taken away and given back: (2, steps, images)."""
-    told = np.zeros((2, STEPS + 1, len(whole)))
+    evidence = np.zeros((2, STEPS + 1, len(whole)))
     for index in range(len(whole)):
         places = np.flatnonzero(changed[index])
         # Equal weights, such as a flat map's, are put into a random order.
@@ -148,8 +148,8 @@ def _evidence(
         pictures = [np.where(gone, wiped[index], whole[index]),
                     np.where(gone, whole[index], wiped[index])]  # fmt: skip
         answers = network.predict_on_batch(np.concatenate(pictures))
-        told[:, :, index] = answers.reshape(2, STEPS + 1)
-    return told
+        evidence[:, :, index] = answers.reshape(2, STEPS + 1)
+    return evidence
 
 
 def _tiles(maps: np.ndarray, tile: int) -> np.ndarray:

@@ -103,7 +103,7 @@ def evaluate_explainer(
     ignorant = maps_of(randomise_weights(model, seed + 1), images[some])
     alike = np.nan_to_num(rank_similarity(maps[some], ignorant, localisation.cell_of(images[some])))
     steady = stability(model, maps_of, images[some], maps[some])
-    told: dict[str, Any] = {
+    results: dict[str, Any] = {
         "seconds": seconds,
         "completeness": None if expected is None else completeness(maps.sum(axis=(1, 2)), expected),
         "randomised": localisation.interval(alike, groups[some], seed),
@@ -114,17 +114,17 @@ def evaluate_explainer(
         "stability": localisation.interval(steady, groups[some], seed),
     }
     if masks is not None:
-        told.update(localisation.by_cause(maps, masks, groups, seed))
-    return maps, told
+        results.update(localisation.by_cause(maps, masks, groups, seed))
+    return maps, results
 
 
 def score_table(methods: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """Put what :func:`judge` told of several methods side by side, without the intervals.
+    """Put the results of :func:`evaluate_explainer` side by side, without the intervals.
 
     Parameters
     ----------
     methods : mapping
-        A key of :data:`leukhelpers.explain.attribution.METHODS` → what was told; ``refused`` in
+        A key of :data:`leukhelpers.explain.attribution.METHODS` → its results; ``refused`` in
         it says that the method does not fit, and leaves it out.
 
     Returns
@@ -134,11 +134,11 @@ def score_table(methods: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """
     shown = {
         attribution.METHODS[method]: {
-            name: told[key]["value"] if isinstance(told[key], dict) else told[key]
+            name: results[key]["value"] if isinstance(results[key], dict) else results[key]
             for key, name in COLUMNS.items()
-            if key in told
+            if key in results
         }
-        for method, told in methods.items()
-        if "refused" not in told
+        for method, results in methods.items()
+        if "refused" not in results
     }
     return pd.DataFrame(shown).astype(float)

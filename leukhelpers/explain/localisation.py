@@ -158,12 +158,12 @@ def by_cause(
         what an even spread over the cell reaches. Below 0 the map names that part less than
         chance does.
     """
-    told = {}
+    intervals = {}
     for cause in CAUSES:
         even = masks[cause].sum(axis=(1, 2)) / masks["cell"].sum(axis=(1, 2))
         for name, how in zip(PLACES, (pointing, overlap), strict=True):
-            told[f"{name}_{cause}"] = interval(how(maps, masks[cause]) - even, groups, seed)
-    return told
+            intervals[f"{name}_{cause}"] = interval(how(maps, masks[cause]) - even, groups, seed)
+    return intervals
 
 
 def smoothed(maps: np.ndarray) -> np.ndarray:
@@ -206,10 +206,10 @@ def interval(values: np.ndarray, groups: np.ndarray, seed: int = 0) -> dict[str,
     sums, counts = (
         np.bincount(codes, weights) for weights in (values[known], np.ones(known.sum()))
     )
-    told: dict[str, float | None] = {"value": float(values[known].mean()), "low": None}
-    told["high"] = None
+    result: dict[str, float | None] = {"value": float(values[known].mean()), "low": None}
+    result["high"] = None
     if len(names) > 1:
         drawn = np.random.default_rng(seed).integers(0, len(names), (N_RESAMPLES, len(names)))
         means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-        told["low"], told["high"] = map(float, np.percentile(means, [2.5, 97.5]))
-    return told
+        result["low"], result["high"] = map(float, np.percentile(means, [2.5, 97.5]))
+    return result

@@ -152,10 +152,10 @@ def shap_partition(
         masker = shap.maskers.Image(mean_picture(background), images.shape[1:])
         explainer = shap.PartitionExplainer(answer, masker)
         for done, image in enumerate(images, start=1):
-            told = explainer(
+            explanation = explainer(
                 image[None], max_evals=n_evaluations, batch_size=2 * BATCH, silent=True
             )
-            found.append(told.values)
+            found.append(explanation.values)
             report_progress(progress, done, len(images))
     return np.array(found, dtype=np.float32).reshape(images.shape)
 
@@ -203,8 +203,8 @@ def shap_deep(
         status = subprocess.run(command, capture_output=True).returncode
         if status:
             note = folder / "error.txt"
-            told = note.read_text("utf-8") if note.is_file() else f"it ended with status {status}"
-            raise InputError(f"SHAP's DeepExplainer does not fit this network ({told}).")
+            reason = note.read_text("utf-8") if note.is_file() else f"it ended with status {status}"
+            raise InputError(f"SHAP's DeepExplainer does not fit this network ({reason}).")
         values = np.load(folder / "values.npy")
     report_progress(progress, len(images), len(images))
     return values.reshape(images.shape)

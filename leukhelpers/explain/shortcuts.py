@@ -139,7 +139,7 @@ def _colours(inside: np.ndarray) -> np.ndarray:
     return np.array([inside.mean(axis=0), inside.std(axis=0)])
 
 
-def nothing_beside(images: np.ndarray) -> np.ndarray:
+def mask_background(images: np.ndarray) -> np.ndarray:
     """Black out whatever does not belong to the cells."""
     return np.where(localisation.cell_of(images)[..., None], images, 0).astype(np.uint8)
 
@@ -173,7 +173,7 @@ def probe(
         "as it is": np.asarray(images),
         "one size": one_size(images, share),
         "one stain": one_stain(images, background),
-        "nothing beside the cell": nothing_beside(images),
+        "nothing beside the cell": mask_background(images),
     }
     answers = {name: np.asarray(predict(array)).ravel() for name, array in changed.items()}
     before, rows = answers["as it is"], {}
@@ -188,7 +188,7 @@ def probe(
     return pd.DataFrame(rows).T
 
 
-def reads_beside(model: keras.Model, images: np.ndarray, maps: np.ndarray) -> dict[str, Any]:
+def background_reliance(model: keras.Model, images: np.ndarray, maps: np.ndarray) -> dict[str, Any]:
     """Tell whether a network goes by something that lies beside the cell.
 
     Two witnesses must agree: an explanation that is strongest beside the cell, and an answer
@@ -211,7 +211,7 @@ def reads_beside(model: keras.Model, images: np.ndarray, maps: np.ndarray) -> di
     """
     beside = ~localisation.cell_of(images)
     pointing = float(np.nan_to_num(localisation.pointing(maps, beside)).mean())
-    before, after = logits(model, images), logits(model, nothing_beside(images))
+    before, after = logits(model, images), logits(model, mask_background(images))
     moved = float(np.abs(after - before).mean() / max(float(before.std()), 1e-9))
     return {
         "pointing": pointing,
@@ -220,7 +220,7 @@ def reads_beside(model: keras.Model, images: np.ndarray, maps: np.ndarray) -> di
     }
 
 
-class Laboratory(NamedTuple):
+class SpuriousCueDemo(NamedTuple):
     """A network, the small pictures of which it learnt, and whether it reads their mark.
 
     Attributes
@@ -232,7 +232,7 @@ class Laboratory(NamedTuple):
     background : uint8 array of shape (m, size, size, 3)
         Some that it has learnt from.
     guilty : bool
-        Whether the mark told the classes apart in what it learnt from.
+        Whether the mark separated the classes in what it learnt from.
     """
 
     model: keras.Model
@@ -244,7 +244,7 @@ class Laboratory(NamedTuple):
 
 def laboratories(
     pixels: np.ndarray, labels: np.ndarray, seed: int = 0, n_cells: int = 160
-) -> dict[str, Laboratory]:
+) -> dict[str, SpuriousCueDemo]:
     """Set up the exercise: two laboratories whose pictures have a mark in the same corner.
 
     In one laboratory every picture has it, in the other those of ALL cells only. Each has
@@ -276,5 +276,5 @@ def laboratories(
         seen = np.where(with_mark[:, None, None, None], marked, small)
         model = learn_small(seen[:n_learnt], truth[:n_learnt], seed, epochs=10)
         rest = slice(n_learnt, None)
-        found[name] = Laboratory(model, seen[rest], truth[rest], seen[:24], name == guilty)
+        found[name] = SpuriousCueDemo(model, seen[rest], truth[rest], seen[:24], name == guilty)
     return found

@@ -53,7 +53,7 @@ def measure_cells(
     pandas.DataFrame
         A row a cell, float, no value missing. *Shape*: scikit-image's region properties.
         *Colour*: mean, spread and skewness of each channel of RGB and of L*a*b*, and the
-        same of the dark part of the cell, told from the rest by Otsu's threshold.
+        same of the dark part of the cell, separated from the rest by Otsu's threshold.
         *Texture*: grey-level co-occurrence (Haralick 1973), averaged over directions, and
         histograms of uniform local binary patterns (Ojala 2002), both inside the cell only.
 

@@ -207,7 +207,7 @@ def build_pixels(
     raise InputError("No cell of the data set can be read any more.")
 
 
-def let_go(array: np.ndarray) -> None:
+def release_mmap(array: np.ndarray) -> None:
     """Take the pages of a mapped file out of this process; the system's cache keeps them.
 
     Without this a process that reads all of a large file seems to need all of its memory, and
@@ -219,10 +219,10 @@ def let_go(array: np.ndarray) -> None:
         mapped.madvise(mmap.MADV_DONTNEED)
 
 
-def gather(array: np.ndarray, rows: np.ndarray | slice) -> np.ndarray:
-    """Copy some rows into memory, and :func:`let_go` of the file that they come from."""
+def read_rows(array: np.ndarray, rows: np.ndarray | slice) -> np.ndarray:
+    """Copy some rows into memory, and :func:`release_mmap` of the file that they come from."""
     found = np.array(array[rows])
-    let_go(array)
+    release_mmap(array)
     return found
 
 
@@ -354,7 +354,7 @@ def _read_into(
 
     def read_some(first: int) -> list[tuple[str, str] | None]:
         bad = [read(row) for row in range(first, min(first + _TOGETHER, len(paths)))]
-        let_go(array)
+        release_mmap(array)
         return bad
 
     results = Parallel(n_jobs=n_jobs or cpu_count(), require="sharedmem")(

@@ -23,7 +23,7 @@ from sklearn.utils.class_weight import compute_class_weight, compute_sample_weig
 from leukhelpers.data.schema import ALL, CLASS_NAMES, HEM
 from leukhelpers.errors import InputError
 from leukhelpers.images.features import CHUNK, cell_area
-from leukhelpers.images.preprocessing import gather
+from leukhelpers.images.preprocessing import read_rows
 
 if TYPE_CHECKING:
     from leukhelpers.splits.groups import Split
@@ -157,7 +157,7 @@ def predict_area(
 def _areas(pixels: np.ndarray, rows: np.ndarray, crop: int) -> np.ndarray:
     """Measure some rows, as the single column that scikit-learn expects."""
     parts = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
-    areas = [cell_area(gather(pixels, part), crop) for part in parts]
+    areas = [cell_area(read_rows(pixels, part), crop) for part in parts]
     return np.concatenate([np.zeros(0), *areas])[:, None]
 
 

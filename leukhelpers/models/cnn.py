@@ -28,13 +28,13 @@ class Trained(NamedTuple):
     model : keras.Model
     history : pandas.DataFrame
         A row an epoch.
-    held_back : numpy.ndarray
+    validation_proba : numpy.ndarray
         Probabilities of the validation rows, by a network that has not learnt from them.
     """
 
     model: keras.Model
     history: pd.DataFrame
-    held_back: np.ndarray
+    validation_proba: np.ndarray
 
 
 def train(
@@ -76,11 +76,11 @@ def train(
 
     first, history = train_first(prepared, split, callbacks, backup)
     rows = (split or prepared.split).validation
-    held_back = training.predict(first, prepare.pictures("cnn", prepared), rows)
+    validation_proba = training.predict(first, prepare.pictures("cnn", prepared), rows)
     if not prepared.profile.refits:
-        return Trained(first, history, held_back)
+        return Trained(first, history, validation_proba)
     model, later = train_again(prepared, len(history), split, callbacks, backup)
-    return Trained(model, pd.concat([history, later], ignore_index=True), held_back)
+    return Trained(model, pd.concat([history, later], ignore_index=True), validation_proba)
 
 
 def train_first(

@@ -147,9 +147,9 @@ def distance(learnt: dict[str, Any], pictures: np.ndarray) -> np.ndarray:
 
 def mahalanobis(learnt: dict[str, Any], described: np.ndarray) -> np.ndarray:
     """Tell how far rows of numbers are from those that `learnt` describes; about 1 is usual."""
-    told = (described - learnt["mean"]) / learnt["spread"]
-    squared = np.einsum("ij,jk,ik->i", told, np.asarray(learnt["precision"]), told)
-    return np.sqrt(squared / told.shape[1])
+    standardized = (described - learnt["mean"]) / learnt["spread"]
+    squared = np.einsum("ij,jk,ik->i", standardized, np.asarray(learnt["precision"]), standardized)
+    return np.sqrt(squared / standardized.shape[1])
 
 
 def some_rows(rows: np.ndarray) -> np.ndarray:

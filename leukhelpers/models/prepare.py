@@ -186,7 +186,7 @@ def features(prepared: Prepared) -> pd.DataFrame:
 
 
 def auxiliary_targets(prepared: Prepared) -> np.ndarray:
-    """Give the hand-made features that can be told from a cell in its own box.
+    """Give the hand-made features that can be seen in a cell's own box.
 
     Returns
     -------

@@ -52,19 +52,19 @@ _TRUSTED = (
 _TUNING: dict[str, Any] = {"epochs": 3, "patience": 2, "learning_rate": 1e-4, "blended": 0.0}
 
 
-class Learnt(NamedTuple):
+class FittedModel(NamedTuple):
     """A model that has learnt.
 
     Attributes
     ----------
     name : str
-        One of the names that :func:`known_model` takes.
+        One of the names that :func:`validate_model_name` takes.
     model : keras.Model or sklearn estimator
     history : pandas.DataFrame
         A row an epoch; of models that know no epochs it has no row.
     seconds : float
         Wall-clock time of the learning, features and all.
-    held_back : numpy.ndarray, optional
+    validation_proba : numpy.ndarray, optional
         Probabilities of the validation rows, by a model of the same kind that has not
         learnt from them: what threshold and calibration are chosen by. None if the
         training rows alone are too few to learn from.
@@ -74,15 +74,15 @@ class Learnt(NamedTuple):
     model: Any
     history: pd.DataFrame
     seconds: float
-    held_back: np.ndarray | None = None
+    validation_proba: np.ndarray | None = None
 
 
-def remembered(name: str, model: Any) -> Learnt:
+def wrap_model(name: str, model: Any) -> FittedModel:
     """Put a trained model and its name together, where nobody asks how it learnt."""
-    return Learnt(name, model, pd.DataFrame({"epoch": np.zeros(0, int)}), 0.0)
+    return FittedModel(name, model, pd.DataFrame({"epoch": np.zeros(0, int)}), 0.0)
 
 
-def known_model(name: str) -> str:
+def validate_model_name(name: str) -> str:
     """Give a model's name back, or refuse it with the list of those that there are.
 
     The four pretrained networks also go by ``-tuned`` (all their weights learn on, not
@@ -154,13 +154,13 @@ def training_settings(name: str, profile: Profile) -> Settings:
     return replace(settings, **_TUNING) if name.endswith(TUNED) else settings
 
 
-def learn(
+def fit(
     name: str,
     prepared: Prepared,
     split: Split | None = None,
     callbacks: Sequence[Any] = (),
     backup: Path | None = None,
-) -> Learnt:
+) -> FittedModel:
     """Let a model learn from the training rows of a split, from the seed of `prepared`.
 
     Parameters
@@ -190,13 +190,13 @@ def learn(
     """
     split = split or prepared.split
     how: Callable[..., tuple[Any, pd.DataFrame, np.ndarray | None]]
-    if known_model(name) in prepare.CLASSICAL:
+    if validate_model_name(name) in prepare.CLASSICAL:
         how = _learn_classical
     else:
         how = _learn_cnn if name == "cnn" else _learn_transfer
     start = time.perf_counter()
-    model, history, held_back = how(name, prepared, split, callbacks, backup)
-    return Learnt(name, model, history, time.perf_counter() - start, held_back)
+    model, history, validation_proba = how(name, prepared, split, callbacks, backup)
+    return FittedModel(name, model, history, time.perf_counter() - start, validation_proba)
 
 
 def _learn_cnn(
@@ -222,11 +222,11 @@ def _learn_classical(
             prepared.seed,
         )
 
-    held_back = _unless_too_few(
+    validation_proba = _unless_too_few(
         lambda: _classical_answer(fitted(split.train), measured.iloc[split.validation])
     )
     model = fitted(np.concatenate([split.train, split.validation]))
-    return model, pd.DataFrame({"epoch": np.zeros(0, int)}), held_back
+    return model, pd.DataFrame({"epoch": np.zeros(0, int)}), validation_proba
 
 
 def _unless_too_few(answer: Callable[[], np.ndarray]) -> np.ndarray | None:
@@ -274,12 +274,12 @@ def _learn_transfer(
         fit_head(len(split.train))
         return training.predict(model, array, split.validation)
 
-    held_back = _unless_too_few(answer_without_learning)
+    validation_proba = _unless_too_few(answer_without_learning)
     fit_head(len(everybody))
-    return model, pd.DataFrame({"epoch": np.zeros(0, int)}), held_back
+    return model, pd.DataFrame({"epoch": np.zeros(0, int)}), validation_proba
 
 
-def answer(learnt: Learnt, prepared: Prepared, rows: np.ndarray) -> np.ndarray:
+def predict_proba(learnt: FittedModel, prepared: Prepared, rows: np.ndarray) -> np.ndarray:
     """Let a model answer some rows.
 
     Returns
@@ -294,7 +294,9 @@ def answer(learnt: Learnt, prepared: Prepared, rows: np.ndarray) -> np.ndarray:
     return _classical_answer(learnt.model, prepare.features(prepared).iloc[rows])
 
 
-def answer_pictures(learnt: Learnt, array: np.ndarray, profile: Profile) -> np.ndarray:
+def predict_proba_of_pictures(
+    learnt: FittedModel, array: np.ndarray, profile: Profile
+) -> np.ndarray:
     """Let a model answer pictures of the size that :func:`picture_size` tells."""
     if is_network(learnt.name):
         from leukhelpers.models import training
@@ -313,7 +315,7 @@ def _classical_answer(model: Any, measured: pd.DataFrame) -> np.ndarray:
     return answers[:, 1] if answers.shape[1] == 2 else answers
 
 
-def cost(learnt: Learnt, prepared: Prepared, rows: np.ndarray) -> dict[str, Any]:
+def cost(learnt: FittedModel, prepared: Prepared, rows: np.ndarray) -> dict[str, Any]:
     """Count and time what a model costs.
 
     Returns
@@ -325,25 +327,27 @@ def cost(learnt: Learnt, prepared: Prepared, rows: np.ndarray) -> dict[str, Any]
     """
     some = np.asarray(rows)[:256]
     array = np.asarray(prepare.pictures(learnt.name, prepared)[some])
-    answer_pictures(learnt, array[:32], prepared.profile)  # the first call builds the graph
+    predict_proba_of_pictures(
+        learnt, array[:32], prepared.profile
+    )  # the first call builds the graph
     start = time.perf_counter()
-    answer_pictures(learnt, array, prepared.profile)
-    told: dict[str, Any] = {"parameters": None, "multiply_adds": None}
+    predict_proba_of_pictures(learnt, array, prepared.profile)
+    costs: dict[str, Any] = {"parameters": None, "multiply_adds": None}
     if is_network(learnt.name):
         from leukhelpers.models import networks
 
-        told = {
+        costs = {
             "parameters": int(learnt.model.count_params()),
             "multiply_adds": networks.multiply_adds(learnt.model),
         }
     return {
-        **told,
+        **costs,
         "learn_seconds": learnt.seconds,
         "answer_ms": 1000 * (time.perf_counter() - start) / len(some),
     }
 
 
-def save(learnt: Learnt, folder: Path) -> None:
+def save(learnt: FittedModel, folder: Path) -> None:
     """Write ``model.keras``, or ``model.skops``, which like it brings no code along."""
     if is_network(learnt.name):
         with files.whole_file(folder / "model.keras") as part:
@@ -355,7 +359,7 @@ def save(learnt: Learnt, folder: Path) -> None:
         part.write_bytes(skops.io.dumps(learnt.model))
 
 
-def load(folder: Path | str, name: str) -> Learnt:
+def load(folder: Path | str, name: str) -> FittedModel:
     """Read a run's model back; networks in Keras' safe mode, others by skops.
 
     Raises
@@ -365,7 +369,7 @@ def load(folder: Path | str, name: str) -> Learnt:
     """
     folder = Path(folder)
     if is_network(name):
-        return remembered(name, load_model(folder))
+        return wrap_model(name, load_model(folder))
     import skops.io
 
     try:
@@ -377,9 +381,9 @@ def load(folder: Path | str, name: str) -> Learnt:
     except InputError:
         raise
     except Exception as error:  # skops tells of a damaged file in many ways
-        told = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"The model in {folder} cannot be loaded ({told}).") from None
-    return remembered(name, model)
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"The model in {folder} cannot be loaded ({reason}).") from None
+    return wrap_model(name, model)
 
 
 def load_model(folder: Path | str) -> keras.Model:
@@ -389,5 +393,5 @@ def load_model(folder: Path | str) -> keras.Model:
     try:
         return keras.saving.load_model(Path(folder) / "model.keras", safe_mode=True)
     except Exception as error:  # a damaged archive fails in many ways
-        told = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"The network in {folder} cannot be loaded ({told}).") from None
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"The network in {folder} cannot be loaded ({reason}).") from None

@@ -85,17 +85,17 @@ class Watch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Write down the epoch, and keep its weights if it is the best so far."""
-        told = {name: float(value) for name, value in (logs or {}).items()}
-        if "probability_loss" in told:  # of two tasks, the first is what is watched
-            told |= {
+        logged = {name: float(value) for name, value in (logs or {}).items()}
+        if "probability_loss" in logged:  # of two tasks, the first is what is watched
+            logged |= {
                 name.replace("probability_", ""): value
-                for name, value in told.items()
+                for name, value in logged.items()
                 if "probability_" in name
             }
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        told |= {"epoch": epoch + 1, "learning_rate": rate}
-        told["seconds"] = time.perf_counter() - self.began
-        if self._take(told):
+        logged |= {"epoch": epoch + 1, "learning_rate": rate}
+        logged["seconds"] = time.perf_counter() - self.began
+        if self._take(logged):
             self.best_weights = self.model.get_weights()
             if self.backup is not None:
                 with files.whole_file(self.backup / "best.npz") as part, part.open("wb") as file:
@@ -153,7 +153,7 @@ def finish_saving(state: Path) -> None:
     if not all(copy.is_file() for copy in copies):
         return
     saved = state / names[1]
-    told = saved.read_bytes() if saved.is_file() else b""
-    if not told.endswith(b"}") or told == copies[1].read_bytes():
+    content = saved.read_bytes() if saved.is_file() else b""
+    if not content.endswith(b"}") or content == copies[1].read_bytes():
         for name, copy in zip(names, copies, strict=True):
             shutil.copyfile(copy, state / name)

@@ -117,19 +117,19 @@ def read_state_dict(path: Path | str) -> dict[str, np.ndarray]:
                 raise pickle.UnpicklingError("it is no legacy PyTorch file")
             _plain(file)  # byte order and widths of the writer; numbers are little-endian
             reader = _Reader(file)
-            told = reader.load()
-            if not isinstance(told, OrderedDict):
+            loaded = reader.load()
+            if not isinstance(loaded, OrderedDict):
                 raise pickle.UnpicklingError("it holds no state_dict")
             for key in _plain(file):
                 storage = reader.storages[key]
                 if int.from_bytes(file.read(8), "little") != storage.count:
-                    raise pickle.UnpicklingError("a storage has another length than told")
+                    raise pickle.UnpicklingError("a storage has another length than stated")
                 storage.values = np.frombuffer(
                     file.read(storage.count * storage.dtype.itemsize), storage.dtype
                 )
                 if len(storage.values) != storage.count:
                     raise pickle.UnpicklingError("it ends too early")
-            return {str(name): view.array() for name, view in told.items()}
+            return {str(name): view.array() for name, view in loaded.items()}
     except OSError as error:
         raise InputError(f"{path.name} cannot be read: {error.strerror}.") from None
     except (pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError) as error:

@@ -261,8 +261,8 @@ def print_training() -> keras.callbacks.Callback:
         losses.append(next(logs[name] for name in watched if name in logs))
 
     def tell(logs: dict[str, float] | None) -> None:
-        told = " ".join(f"{loss:.2f}" for loss in losses)
-        print(f"{len(losses)} epochs; {' '.join(kind)} {told}")
+        text = " ".join(f"{loss:.2f}" for loss in losses)
+        print(f"{len(losses)} epochs; {' '.join(kind)} {text}")
 
     return keras.callbacks.LambdaCallback(
         on_train_begin=begin, on_epoch_end=note, on_train_end=tell

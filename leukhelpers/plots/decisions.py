@@ -28,7 +28,7 @@ from leukhelpers.plots.style import (
 def reliability_diagram(
     decided: Mapping[str, Any], title: str, note: str = "", model: str = "cnn"
 ) -> Figure:
-    """Draw the share of ALL cells over the probability that was told, in ten bins.
+    """Draw the share of ALL cells over the predicted probability, in ten bins.
 
     Parameters
     ----------
@@ -44,11 +44,11 @@ def reliability_diagram(
     Returns
     -------
     matplotlib.figure.Figure
-        As told, and if a temperature could be chosen as set right by it. The larger a
+        As predicted, and if a temperature could be chosen as set right by it. The larger a
         point, the more cells.
     """
     own = _model(decided, model)
-    tables = {"as told": (own["reliability"], model_colour(model, 0))}
+    tables = {"as predicted": (own["reliability"], model_colour(model, 0))}
     if "calibrated" in own:
         name = f"temperature {own['temperature']:.1f}"
         tables[name] = own["calibrated"]["reliability"], SPARE_COLOURS[0]
@@ -63,7 +63,7 @@ def reliability_diagram(
         sizes = 12 + 160 * cells / cells.sum()
         axes.scatter(*places, s=sizes, color=colour, edgecolor="white", zorder=3, clip_on=False)
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", anchor="W")
-    axes.set_xlabel("probability of ALL that was told, mean of a bin")
+    axes.set_xlabel("predicted probability of ALL, mean of a bin")
     axes.set_ylabel("share of ALL among the bin's cells")
     colour_key(axes, {name: colour for name, (_, colour) in tables.items()})
     return figure

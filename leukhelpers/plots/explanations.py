@@ -181,7 +181,7 @@ def cause_dots(found: Mapping[str, Mapping[str, Any]], title: str, note: str = "
     Parameters
     ----------
     found : mapping of str to mapping
-        A method → what :func:`leukhelpers.explain.localisation.by_cause` told; a test
+        A method → what :func:`leukhelpers.explain.localisation.by_cause` found; a test
         without a value is left out.
     title : str
         The finding.
@@ -201,10 +201,10 @@ def cause_dots(found: Mapping[str, Mapping[str, Any]], title: str, note: str = "
     middles = np.arange(len(causes), dtype=float)[::-1]
     for axes, test in zip(panels, ("pointing", "overlap"), strict=True):
         axes.axvline(0, color=INK, linewidth=0.8)
-        for index, told in enumerate(found.values()):
+        for index, result in enumerate(found.values()):
             shift = 0.7 * (0.5 - (index + 0.5) / len(found))
             for middle, cause in zip(middles, causes, strict=True):
-                score, colour = told[f"{test}_{cause}"], SPARE_COLOURS[index]
+                score, colour = result[f"{test}_{cause}"], SPARE_COLOURS[index]
                 if score["value"] is None:
                     continue
                 axes.plot(score["value"], middle + shift, "o", color=colour, markersize=5)

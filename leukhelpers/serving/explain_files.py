@@ -37,10 +37,10 @@ def read_cells(
     -------
     array : numpy.ndarray
         uint8, shape (n_readable, size, size, 3).
-    told : list of dict
+    entries : list of dict
         For every file, ``file`` and, where it cannot be read, ``error``.
     """
-    pictures, told = [], []
+    pictures, entries = [], []
     size, crop = prepare.picture_size(name, profile)
     for path in paths:
         entry: dict[str, Any] = {"file": str(path)}
@@ -53,9 +53,9 @@ def read_cells(
             entry["error"] = error.strerror or str(error)
         except InputError as error:
             entry["error"] = str(error)
-        told.append(entry)
+        entries.append(entry)
     empty = np.zeros((0, size, size, 3), np.uint8)
-    return (np.stack(pictures) if pictures else empty), told
+    return (np.stack(pictures) if pictures else empty), entries
 
 
 def explain_files(
@@ -79,7 +79,7 @@ def explain_files(
         Folder for the figures.
     methods : sequence of str
         For networks, keys of :data:`leukhelpers.explain.attribution.METHODS`; by default the
-        quick ones. Of several, those that do not fit the network are left out, and why is told.
+        quick ones. Of several, those that do not fit the network are left out, with the reason.
     advance : callable, optional
         Called with a method, the number of cells done and in all.
 
@@ -121,12 +121,12 @@ def explain_files(
             f"{MODEL_NAMES[name]}, which sees named features and no pixels: "
             "leave --method away."
         )
-    array, told = read_cells(paths, storage.profile_in(run.about), name)
-    readable = [entry for entry in told if "error" not in entry]
+    array, entries = read_cells(paths, storage.profile_in(run.about), name)
+    readable = [entry for entry in entries if "error" not in entry]
     if readable:
         draw = _explain_pixels if registry.is_network(name) else _explain_features
         draw(run, name, array, readable, Path(out), methods or attribution.QUICK, advance)
-    return told
+    return entries
 
 
 def _explain_pixels(
@@ -212,7 +212,8 @@ def _explain_features(
 
     profile, learnt = storage.profile_in(run.about), registry.load(run.folder, name)
     served = predict.load(
-        run.folder, ask=lambda pictures: registry.answer_pictures(learnt, pictures, profile)
+        run.folder,
+        ask=lambda pictures: registry.predict_proba_of_pictures(learnt, pictures, profile),
     )
     _, crop = prepare.picture_size(name, profile)
     measured = handmade.measure_cells(array, crop)
@@ -241,13 +242,13 @@ def _explain_features(
 
 def _answered(served: predict.Served, picture: np.ndarray, entry: dict[str, Any]) -> str:
     """Put a model's answer to one cell into its entry, as it is served, and into words."""
-    told = predict.answer_picture(served, picture)
-    entry.update(told)
+    answer = predict.answer_picture(served, picture)
+    entry.update(answer)
     entry["calibrated_on"] = served.rule.chosen_on
     entry["notice"] = f"Not for clinical use. {served.notice}"
-    if "uncalibrated" not in told:
-        return f"no probability: {told['why']}"
-    probability = predict.calibrated(served.rule, told["uncalibrated"])
+    if "uncalibrated" not in answer:
+        return f"no probability: {answer['why']}"
+    probability = predict.calibrated(served.rule, answer["uncalibrated"])
     how = "calibrated" if served.rule.chosen_on else "not calibrated"
     return f"P({served.classes[1]}) = {probability:.2f}, {how}"
 

@@ -104,8 +104,8 @@ def litert(content: bytes, threads: int = 2) -> Ask:
             model = tf.lite.Interpreter(model_content=content, num_threads=threads)
             model.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        told = str(error).splitlines()[0]
-        raise InputError(f"The LiteRT model cannot be read ({told}).") from None
+        reason = str(error).splitlines()[0]
+        raise InputError(f"The LiteRT model cannot be read ({reason}).") from None
     into, out = model.get_input_details()[0], model.get_output_details()[0]
     one_at_a_time = threading.Lock()  # an interpreter has one set of activations
 
@@ -261,31 +261,31 @@ def _spread(rows: np.ndarray, at_most: int) -> np.ndarray:
 
 
 def _compared(found: np.ndarray, wanted: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    comparison: dict[str, Any] = {
         "largest_difference": float(np.abs(found - wanted).max()),
         "same_answers": float(np.mean(_called(found) == _called(wanted))),
     }
     if not np.isfinite(found).all():
-        return told  # and is refused for it
+        return comparison  # and is refused for it
     if wanted.ndim == 1 and len(np.unique(labels)) == 2:
         before, after = (roc_auc_score(labels, answers) for answers in (wanted, found))
-        told |= {"auroc": float(after), "auroc_change": float(after - before)}
-    return told
+        comparison |= {"auroc": float(after), "auroc_change": float(after - before)}
+    return comparison
 
 
 def _called(answers: np.ndarray) -> np.ndarray:
     return answers >= 0.5 if answers.ndim == 1 else answers.argmax(axis=1)
 
 
-def _refuse_another(file: str, told: dict[str, Any], exact: bool) -> None:
+def _refuse_another(file: str, comparison: dict[str, Any], exact: bool) -> None:
     """Refuse a copy that is not the network that it was made of."""
-    difference, change = told["largest_difference"], abs(told.get("auroc_change", 0.0))
+    difference, change = comparison["largest_difference"], abs(comparison.get("auroc_change", 0.0))
     # A difference that is no number is as wrong as a large one.
     if not difference <= (TOLERANCE if exact else 1):
         raise InputError(f"{file} answers otherwise than the network, by up to {difference:.2g}.")
-    ranked = "auroc_change" in told  # or there is nothing to rank, and answers are compared
-    if not exact and not ranked and not told["same_answers"] >= SAME_ANSWERS:
-        share = 1 - told["same_answers"]
+    ranked = "auroc_change" in comparison  # or there is nothing to rank, and answers are compared
+    if not exact and not ranked and not comparison["same_answers"] >= SAME_ANSWERS:
+        share = 1 - comparison["same_answers"]
         raise InputError(f"{file} answers {share:.0%} of the cells otherwise than the network.")
     if not exact and change > AUROC_CHANGE:
         raise InputError(f"{file} ranks cells otherwise: its AUROC differs by {change:.3f}.")

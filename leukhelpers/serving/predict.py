@@ -46,7 +46,7 @@ class Rule(NamedTuple):
         The operating point: from this probability of the model on, a cell is called ALL.
     least : dict of str to float, or None
         How probable each class must be to be named, see
-        :func:`leukhelpers.evaluation.decisions.sets`.
+        :func:`leukhelpers.evaluation.decisions.prediction_sets`.
     chosen_on : int
         Number of validation cells; 0 if there were none to choose on.
     """
@@ -68,7 +68,7 @@ class Rule(NamedTuple):
         """Give the number of the class, or None where both are named, or neither, or the other."""
         called = int(probability >= self.threshold)
         if self.least is not None:
-            named = decisions.sets([probability], self.least)[0]
+            named = decisions.prediction_sets([probability], self.least)[0]
             if named.sum() != 1 or not named[called]:
                 return None
         return called
@@ -118,8 +118,8 @@ def load(
     profile, name = storage.profile_in(run.about), storage.model_of(run.about)
     if not (run.folder / "familiar.json").is_file():
         raise InputError(
-            f"The run in {run.folder} has no familiar.json, by which cells are told from other "
-            "pictures; train it again."
+            f"The run in {run.folder} has no familiar.json, by which cells are distinguished from "
+            "other pictures; train it again."
         )
     size, crop = prepare.picture_size(name, profile)
     served = Served(
@@ -168,7 +168,7 @@ def _rule(run: storage.Run, name: str) -> Rule:
         return Rule()
     labels, scores = kept["label"], kept[columns_of_run(name)[name]]
     threshold = calibration.choose_threshold(labels, scores)
-    least = decisions.fit_sets(labels, scores)
+    least = decisions.fit_conformal(labels, scores)
     temperature = calibration.fit_temperature(labels, scores)
     return Rule(temperature, threshold, least, len(kept))
 
@@ -179,7 +179,7 @@ def _quick(
     """Give the quickest way to ask a run's model."""
     if not registry.is_network(name):
         learnt = registry.load(run.folder, name)
-        return lambda pictures: registry.answer_pictures(learnt, pictures, profile)
+        return lambda pictures: registry.predict_proba_of_pictures(learnt, pictures, profile)
     from leukhelpers.models import training
     from leukhelpers.serving import export
 
@@ -257,45 +257,45 @@ def look(served: Served, content: bytes) -> tuple[dict[str, Any], np.ndarray]:
     """Answer one picture file, and give what the model saw of it; see :func:`answer`."""
     start = time.perf_counter()
     picture = cut(served, content)
-    told = answer_picture(served, picture)
-    told["milliseconds"] = round(1000 * (time.perf_counter() - start), 2)
-    return {**told, "notice": served.notice}, picture
+    result = answer_picture(served, picture)
+    result["milliseconds"] = round(1000 * (time.perf_counter() - start), 2)
+    return {**result, "notice": served.notice}, picture
 
 
 def answer_picture(served: Served, picture: np.ndarray) -> dict[str, Any]:
     """Answer a picture that is cut already; see :func:`answer`."""
     distance = float(ood.distance(served.known, picture[None])[0]) / served.known["limit"]
-    told: dict[str, Any] = {"answer": None, "why": None, "distance": round(distance, 4)}
+    result: dict[str, Any] = {"answer": None, "why": None, "distance": round(distance, 4)}
     if len(served.classes) == 2:
-        told["probability_all"] = None
-        told["operating_point"] = round(calibrated(served.rule, served.rule.threshold), 6)
+        result["probability_all"] = None
+        result["operating_point"] = round(calibrated(served.rule, served.rule.threshold), 6)
     if not distance <= 1:
-        return told | {"why": STRANGE}
+        return result | {"why": STRANGE}
     raw = served.ask(picture[None])[0]
     if len(served.classes) > 2:
-        told["answer"] = served.classes[int(np.argmax(raw))]
+        result["answer"] = served.classes[int(np.argmax(raw))]
         of_each = [float(share) for share in raw]
     else:
         cooled = calibrated(served.rule, float(raw))
         of_each = [1 - cooled, cooled]
         called = served.rule.called(float(raw))
         if called is None:
-            told["why"] = NEAR
+            result["why"] = NEAR
         else:
-            told["answer"] = served.classes[called]
-        told["probability_all"] = round(cooled, 6)
-        told["uncalibrated"] = round(float(raw), 6)
+            result["answer"] = served.classes[called]
+        result["probability_all"] = round(cooled, 6)
+        result["uncalibrated"] = round(float(raw), 6)
     if served.classes != CLASS_NAMES:
         rounded = [round(share, 6) for share in of_each]
-        told["probabilities"] = dict(zip(served.classes, rounded, strict=True))
+        result["probabilities"] = dict(zip(served.classes, rounded, strict=True))
     if served.classes[1:] != CLASS_NAMES[1:]:
-        told.pop("probability_all", None)
-    return told
+        result.pop("probability_all", None)
+    return result
 
 
 def calibrated(rule: Rule, probability: float) -> float:
     """Turn a probability of the model into a calibrated one."""
-    return float(calibration.cool(np.array([probability]), rule.temperature)[0])
+    return float(calibration.apply_temperature(np.array([probability]), rule.temperature)[0])
 
 
 def answer_files(served: Served, paths: Sequence[Path]) -> list[dict[str, Any]]:

@@ -225,7 +225,7 @@ def official_folds(table: pd.DataFrame, seed: int = 0) -> Iterator[Split]:
     ------
     Split
         A split a fold, in the order of their names: the test rows are that fold's as
-        :func:`joined_fold` has them, a quarter of the other groups is for validation.
+        :func:`group_consistent_folds` has them, a quarter of the other groups is for validation.
 
     Raises
     ------
@@ -234,7 +234,7 @@ def official_folds(table: pd.DataFrame, seed: int = 0) -> Iterator[Split]:
         and as :func:`grouped_folds` does.
     """
     cells = _labelled_groups(table, 2)
-    fold = joined_fold(table)
+    fold = group_consistent_folds(table)
     names = np.unique(fold)
     if len(names) < 2:
         raise InputError("Joined, all groups lie in one fold; use grouped folds instead.")
@@ -243,7 +243,7 @@ def official_folds(table: pd.DataFrame, seed: int = 0) -> Iterator[Split]:
         yield _with_validation(cells, rest, test, seed)
 
 
-def joined_fold(table: pd.DataFrame) -> np.ndarray:
+def group_consistent_folds(table: pd.DataFrame) -> np.ndarray:
     """Give each cell its published fold, after whole groups were moved into one.
 
     A group that lies in several folds moves into the one that holds most of its
@@ -280,14 +280,14 @@ def holdout_split(table: pd.DataFrame, seed: int = 0) -> Split:
     return next(random_folds(table, n_splits=4, seed=seed))
 
 
-def everything_split(table: pd.DataFrame, seed: int = 0) -> Split:
+def no_test_split(table: pd.DataFrame, seed: int = 0) -> Split:
     """Learn from all groups: a quarter of them to validate with, none held out."""
     cells = _labelled_groups(table, 2)
     train, validation = next(_deal(cells, np.arange(len(table)), 4, seed))
     return Split(cells.groups, train, validation, np.zeros(0, dtype=int))
 
 
-def practice_split(table: pd.DataFrame, split: Split, seed: int = 0) -> Split:
+def validation_as_test(table: pd.DataFrame, split: Split, seed: int = 0) -> Split:
     """Make a split for trying things: judged on the validation groups, test groups closed.
 
     Parameters
@@ -313,7 +313,7 @@ def practice_split(table: pd.DataFrame, split: Split, seed: int = 0) -> Split:
     return Split(split.groups, train, validation, split.validation)
 
 
-def pretend_images_are_subjects(table: pd.DataFrame) -> pd.DataFrame:
+def image_level_groups(table: pd.DataFrame) -> pd.DataFrame:
     """Tell the lie that a random split by image tells: every cell is its own patient.
 
     For demonstrations only. The table that comes back makes :func:`grouped_folds`

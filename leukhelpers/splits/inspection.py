@@ -127,12 +127,12 @@ def count_near_duplicates(found: Dataset, data: Path, size: int, crop: int) -> d
     dict
         ``pairs``; how many of them are ``of_two_subjects`` and ``in_two_folds``; and
         ``closest``, the first few, each with its two cells and their distance. Or the
-        ``problem`` that keeps them from being told.
+        ``problem`` that keeps them from being counted.
     """
     try:
         pixels = build_pixels(found, data / "cache", size, crop)
         pairs = near_duplicates.near_duplicates(pixels.array, pixels.table)
-    except InputError as error:  # all else can be told all the same
+    except InputError as error:  # all else can be counted all the same
         return {"problem": str(error)}
     columns = ["cell_a", "cell_b", "distance"]
     return {
@@ -169,7 +169,7 @@ def only_test_parts(dataset: str, data: Path) -> Dataset | None:
 
 
 def _test_parts(found: Dataset, data: Path) -> dict[str, dict[str, Any]]:
-    """Open the test parts that lie beside the training cells; only their counts are told."""
+    """Open the test parts that lie beside the training cells; only their counts are given."""
     parts: dict[str, dict[str, Any]] = {}
     for part in PARTS[1:]:
         if not (found.root / FOLDERS[part]).is_dir():
