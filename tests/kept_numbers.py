@@ -123,7 +123,7 @@ def measured() -> dict[str, Any]:
         "metrics": metrics.metrics(labels, scores),
         "metrics_at_0.3": metrics.metrics(labels, scores, 0.3),
         "summary": summary.summary(unseen, 0.45, seed=5),
-        "decisions": decisions.summary(unseen, known, seed=5),
+        "decisions": decisions.summary(unseen, known),
         "decisions_unchosen": decisions.summary(unseen, None),
         "sets": decisions.fit_conformal(labels, scores, 0.25),
         "gap_of_few": leak.split_optimism(

@@ -273,7 +273,7 @@ def measured():
 @pytest.mark.parametrize(("build", "unit"), [(build_forest, "probability"), (build_svm, "logits")])
 def test_features_are_named_and_their_shares_add_up_to_the_answer(build, unit, measured):
     table, labels, groups = measured
-    model = fit_calibrated(build(0), table, labels, groups)
+    model = fit_calibrated(build(), table, labels, groups)
     shares = explain_features(model, table[:4], table[100:108])
     assert shares.unit == unit
     assert list(shares.values) == ["area", "grain", "hue"]
@@ -288,7 +288,7 @@ def test_features_are_named_and_their_shares_add_up_to_the_answer(build, unit, m
 
 def test_features_of_other_names_are_refused(measured):
     table, labels, groups = measured
-    model = fit_calibrated(build_svm(0), table, labels, groups)
+    model = fit_calibrated(build_svm(), table, labels, groups)
     with pytest.raises(InputError, match="same features"):
         explain_features(model, table[:4], table[["grain", "area", "hue"]])
 

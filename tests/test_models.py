@@ -167,7 +167,7 @@ def people():
 @pytest.mark.parametrize("build", [build_svm, build_forest])
 def test_classical_models_learn_and_give_probabilities(build, people):
     values, labels, groups = people
-    model = fit_calibrated(build(0), values[:300], labels[:300], groups[:300])
+    model = fit_calibrated(build(), values[:300], labels[:300], groups[:300])
     answers = model.predict_proba(values[300:].to_numpy())
     assert answers.shape == (100, 2)
     np.testing.assert_allclose(answers.sum(axis=1), 1)
@@ -183,7 +183,7 @@ def test_probabilities_of_the_svm_are_set_by_people_that_it_did_not_know():
     alone = np.arange(len(labels))  # the lie that every cell is its own person
     certain = [
         np.abs(
-            fit_calibrated(build_svm(0), values, labels, g).predict_proba(values.to_numpy()) - 0.5
+            fit_calibrated(build_svm(), values, labels, g).predict_proba(values.to_numpy()) - 0.5
         )
         for g in (groups, alone)
     ]
@@ -191,13 +191,13 @@ def test_probabilities_of_the_svm_are_set_by_people_that_it_did_not_know():
 
 
 def test_the_svm_keeps_no_list_of_who_was_in_which_fold(people):
-    assert fit_calibrated(build_svm(0), *people).cv is None
+    assert fit_calibrated(build_svm(), *people).cv is None
 
 
 def test_classical_models_need_two_groups_of_each_class(people):
     values, labels, _ = people
     with pytest.raises(InputError, match="at least 2 groups"):
-        fit_calibrated(build_svm(0), values, labels, labels)
+        fit_calibrated(build_svm(), values, labels, labels)
 
 
 def test_ranking_puts_all_above_hem(people):
@@ -246,5 +246,5 @@ def test_probabilities_of_the_svm_do_not_lean_to_the_larger_class():
     groups = np.repeat(np.arange(40), 5)
     labels = (groups % 4 > 0) * 1  # three of four people are leukemic
     noise = pd.DataFrame(np.random.default_rng(0).normal(size=(200, 3)))
-    answers = fit_calibrated(build_svm(0), noise, labels, groups).predict_proba(noise.to_numpy())
+    answers = fit_calibrated(build_svm(), noise, labels, groups).predict_proba(noise.to_numpy())
     assert answers[:, 1].mean() == pytest.approx(0.5, abs=0.1)

@@ -83,17 +83,6 @@ def test_two_classes_measured_here_agree_with_the_module_for_two() -> None:
         np.testing.assert_allclose(over_all[here], two[there])
 
 
-def test_confusion_and_report_name_the_classes() -> None:
-    labels, scores, _ = some_cells(1)
-    table = multiclass.confusion(labels, scores, CLASSES)
-    assert table.index.tolist() == table.columns.tolist() == list(CLASSES)
-    assert table.sum(axis=1).tolist() == np.bincount(labels).tolist()
-    assert np.trace(table) == (scores.argmax(axis=1) == labels).sum()
-    report = multiclass.classification_report(labels, scores, CLASSES)
-    assert set(report.index) == {*CLASSES, "accuracy", "macro avg", "weighted avg"}
-    assert report.loc["AML", "support"] == (labels == 2).sum()
-
-
 def predictions_table(seed: int = 0, n: int = 200) -> pd.DataFrame:
     labels, scores, groups = some_cells(seed, n)
     table = pd.DataFrame({"subject": groups, "group": groups, "label": labels})
@@ -190,7 +179,7 @@ def test_resamples_that_lack_a_class_are_counted() -> None:
     ],
 )
 def test_bad_input_is_refused_by_name(labels: list, probabilities: object, message: str) -> None:
-    for function in (multiclass.metrics, multiclass.confusion, multiclass.by_class):
+    for function in (multiclass.metrics, multiclass.by_class):
         with pytest.raises(InputError, match=message):
             function(labels, probabilities, CLASSES)  # type: ignore[arg-type]
 

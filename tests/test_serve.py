@@ -204,7 +204,7 @@ def test_exported_copies_answer_as_the_network_on_unseen_cells(
 
 
 def test_a_copy_that_answers_otherwise_is_not_written(run, prepared, tmp_path, monkeypatch):
-    wrong = lambda content, threads=2: lambda pictures: np.full(len(pictures), np.nan)  # noqa: E731
+    wrong = lambda content: lambda pictures: np.full(len(pictures), np.nan)  # noqa: E731
     monkeypatch.setattr(export, "litert", wrong)
     monkeypatch.setattr(export, "to_litert", lambda *_: b"")
     with pytest.raises(InputError, match="answers otherwise"):

@@ -82,7 +82,7 @@ def test_probe_moves_what_the_model_reads_and_leaves_what_it_does_not(cells):
 
 
 def test_who_reads_beside_the_cell_is_caught_by_map_and_answer_together(cells, monkeypatch):
-    marked = shortcuts.plant_mark(cells, side=6)
+    marked = shortcuts.plant_mark(cells)
     middle, at_mark, on_cell = SIZE // 2, np.zeros((2, SIZE, SIZE)), np.zeros((2, SIZE, SIZE))
     at_mark[:, 3, 3] = on_cell[:, middle, middle] = 1
     of_mark = lambda _, pictures: pictures[:, 3, 3, 0].astype(float)  # noqa: E731
@@ -101,7 +101,7 @@ def test_laboratories_show_cells_that_their_networks_have_not_learnt_from(monkey
     learnt = []
     monkeypatch.setattr(shortcuts, "learn_small", lambda images, *_, **__: learnt.append(images))
     pixels = np.random.default_rng(0).integers(1, 150, (60, 48, 48, 3), dtype=np.uint8)
-    found = shortcuts.laboratories(pixels, np.arange(60) % 2, seed=0, n_cells=60)
+    found = shortcuts.laboratories(pixels, np.arange(60) % 2, seed=0)
     assert sorted(lab.guilty for lab in found.values()) == [False, True]
     for images, lab in zip(learnt, found.values(), strict=True):
         known, shown = ({cell.tobytes() for cell in part} for part in (images, lab.images))

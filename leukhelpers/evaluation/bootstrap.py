@@ -25,6 +25,7 @@ from leukhelpers.evaluation.metrics import (
 from leukhelpers.evaluation.names import METRICS
 
 Interval = tuple[float | None, float | None]
+N_RESAMPLES = 2000
 
 
 def group_weights(n_groups: int, n_resamples: int, seed: int) -> np.ndarray:
@@ -54,7 +55,7 @@ def bootstrap(
     probabilities: npt.ArrayLike,
     groups: npt.ArrayLike,
     threshold: float = 0.5,
-    n_resamples: int = 2000,
+    n_resamples: int = N_RESAMPLES,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Compute all metrics on resampled groups.
@@ -105,7 +106,7 @@ def intervals(
     probabilities: npt.ArrayLike,
     groups: npt.ArrayLike,
     threshold: float = 0.5,
-    n_resamples: int = 2000,
+    n_resamples: int = N_RESAMPLES,
     seed: int = 0,
 ) -> dict[str, Interval]:
     """Give each metric its 95 % percentile interval over groups.
@@ -136,7 +137,7 @@ def intervals(
 def interval_notes(
     labels: npt.ArrayLike,
     groups: npt.ArrayLike,
-    n_resamples: int = 2000,
+    n_resamples: int = N_RESAMPLES,
     seed: int = 0,
     classes: Sequence[str] = CLASS_NAMES,
 ) -> list[str]:
@@ -185,7 +186,6 @@ def compare(
     a: npt.ArrayLike,
     b: npt.ArrayLike,
     groups: npt.ArrayLike,
-    n_resamples: int = 2000,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Compare the AUROC of two models on the same cells, pairwise.
@@ -195,7 +195,7 @@ def compare(
 
     Parameters
     ----------
-    labels, groups, n_resamples, seed
+    labels, groups, seed
         As in :func:`bootstrap`.
     a, b : array_like of float, shape (n,)
         P(ALL) by each of the two models.
@@ -213,16 +213,16 @@ def compare(
     """
     truth, scores_a, scores_b = checked(labels, a=a, b=b)
     codes, n_groups = group_codes(groups, len(truth))
-    notes = interval_notes(truth, groups, n_resamples, seed)
+    notes = interval_notes(truth, groups, N_RESAMPLES, seed)
     if len(np.unique(truth)) == 1:
         undefined = ("auroc_a", "auroc_b", "difference", "low", "high")
         return {**dict.fromkeys(undefined), "notes": notes}
     auroc_a = float(sk.roc_auc_score(truth, scores_a))
     auroc_b = float(sk.roc_auc_score(truth, scores_b))
-    weights = complete_resamples(truth, codes, n_groups, n_resamples, seed)
+    weights = complete_resamples(truth, codes, n_groups, N_RESAMPLES, seed)
     resampled_a = weighted_ranking(weights, codes, truth, scores_a)["auroc"]
     resampled_b = weighted_ranking(weights, codes, truth, scores_b)["auroc"]
-    low, high = interval(resampled_a - resampled_b, fewest_groups(truth, groups), n_resamples)
+    low, high = interval(resampled_a - resampled_b, fewest_groups(truth, groups), N_RESAMPLES)
     return {
         "auroc_a": auroc_a,
         "auroc_b": auroc_b,

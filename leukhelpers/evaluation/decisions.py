@@ -195,7 +195,6 @@ def summary(
     predictions: pd.DataFrame,
     validation: pd.DataFrame | None,
     columns: Mapping[str, str] = MODEL_COLUMNS,
-    seed: int = 0,
 ) -> dict[str, Any]:
     """Choose on validation cells, and measure what comes of it on others.
 
@@ -207,8 +206,6 @@ def summary(
         is chosen.
     columns : mapping of str
         Model → the column of its answers.
-    seed : int
-        Seed of the bootstrap.
 
     Returns
     -------
@@ -233,15 +230,14 @@ def summary(
     return {
         "chosen_on": chosen_on,
         "models": {
-            model: _of_model(predictions, validation, column, seed)
-            for model, column in columns.items()
+            model: _of_model(predictions, validation, column) for model, column in columns.items()
         },
         "notes": notes,
     }
 
 
 def _of_model(
-    predictions: pd.DataFrame, validation: pd.DataFrame | None, column: str, seed: int
+    predictions: pd.DataFrame, validation: pd.DataFrame | None, column: str
 ) -> dict[str, Any]:
     labels, scores = predictions["label"], predictions[column]
     found: dict[str, Any] = {
@@ -259,7 +255,7 @@ def _of_model(
 
     def measured(probabilities: pd.Series, names: Sequence[str]) -> dict[str, Any]:
         groups = predictions["group"]
-        return bootstrap.with_intervals(labels, probabilities, groups, names, threshold, seed)
+        return bootstrap.with_intervals(labels, probabilities, groups, names, threshold)
 
     decided = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "mcc")
     return {

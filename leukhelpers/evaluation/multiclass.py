@@ -19,6 +19,7 @@ from sklearn import metrics as sk
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation import metrics as binary
 from leukhelpers.evaluation.bootstrap import (
+    N_RESAMPLES,
     complete_resamples,
     fewest_groups,
     group_codes,
@@ -30,7 +31,6 @@ from leukhelpers.evaluation.names import MODEL_COLUMNS
 
 METRICS = ("macro_auroc", "accuracy", "balanced_accuracy", "weighted_f1", "macro_f1", "mcc")
 CLASS_METRICS = ("auroc", "precision", "recall", "f1")
-N_RESAMPLES = 2000
 
 
 def columns_of(
@@ -38,46 +38,6 @@ def columns_of(
 ) -> list[str]:
     """Name the columns of a model's probabilities, such as ``area_probability_<class>``."""
     return [f"{columns[model]}_{name}" for name in classes]
-
-
-def confusion(
-    labels: npt.ArrayLike, probabilities: npt.ArrayLike, classes: Sequence[str]
-) -> pd.DataFrame:
-    """Count the cells by true and predicted class.
-
-    Parameters
-    ----------
-    labels : array_like of int, shape (n,)
-        True classes, 0 to k - 1.
-    probabilities : array_like of float, shape (n, k)
-        Predicted probability of each class; rows sum to 1.
-    classes : sequence of str, length k
-        Their names.
-
-    Returns
-    -------
-    pandas.DataFrame of int, shape (k, k)
-        True class on the rows, predicted class on the columns.
-
-    Raises
-    ------
-    InputError
-        If an argument is not as described; the message names it.
-    """
-    truth, scores = _checked(labels, probabilities, classes)
-    return binary.confusion_of(truth, scores.argmax(axis=1), classes)
-
-
-def classification_report(
-    labels: npt.ArrayLike, probabilities: npt.ArrayLike, classes: Sequence[str]
-) -> pd.DataFrame:
-    """Precision, recall, F1 and support of each class, as scikit-learn reports them.
-
-    Parameters and errors are those of :func:`confusion`; the table is that of
-    :func:`leukhelpers.evaluation.metrics.classification_report` with a row a class.
-    """
-    truth, scores = _checked(labels, probabilities, classes)
-    return binary.report_of(truth, scores.argmax(axis=1), classes)
 
 
 def metrics(

@@ -49,6 +49,8 @@ from leukhelpers.experiments.predictions import (
 from leukhelpers.models import cnn, prepare, registry
 from leukhelpers.splits import groups
 
+N_BACKGROUND = 24  # cells with which SHAP compares
+
 
 class Run(NamedTuple):
     """What a run's folder holds, the network aside (:func:`load_model`)."""
@@ -181,20 +183,22 @@ def save_run(
 
 
 def background_cells(
-    prepared: prepare.Prepared, split: groups.Split | None = None, n: int = 24, name: str = "cnn"
+    prepared: prepare.Prepared, split: groups.Split | None = None, name: str = "cnn"
 ) -> np.ndarray:
     """Draw training cells at random, as many of each class, to compare others with.
 
     Returns
     -------
     numpy.ndarray
-        uint8, shape (at most `n`, size, size, 3): as the model of that name sees them.
+        uint8, shape (at most 24, size, size, 3): as the model of that name sees them.
     """
     train = (split or prepared.split).train
     labels = prepared.table["label"].to_numpy()[train]
     generator = np.random.default_rng(prepared.seed)
     found = np.unique(labels)
-    chosen = [generator.permutation(train[labels == x])[: n // len(found)] for x in found]
+    chosen = [
+        generator.permutation(train[labels == x])[: N_BACKGROUND // len(found)] for x in found
+    ]
     return prepare.pictures(name, prepared)[np.sort(np.concatenate(chosen))]
 
 

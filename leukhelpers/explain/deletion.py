@@ -17,6 +17,7 @@ from leukhelpers.models.networks import logit_model
 TILES = 16  # so many tiles along an edge are taken away one after another
 
 
+N_RANDOM = 3  # random orders of tiles, with which a map is compared
 STEPS = 16
 
 
@@ -65,7 +66,6 @@ def deletion_insertion(
     maps: np.ndarray,
     background: np.ndarray,
     seed: int = 0,
-    n_random: int = 3,
 ) -> Curves:
     """Take away what a map says is important, and see whether the network misses it.
 
@@ -85,8 +85,6 @@ def deletion_insertion(
         Training cells; the unit of evidence is the mean of theirs.
     seed : int
         Of the random orders, and of ties; each image has its own.
-    n_random : int
-        How many random orders stand beside.
 
     Returns
     -------
@@ -104,7 +102,7 @@ def deletion_insertion(
     draws = [np.random.default_rng([seed, zlib.crc32(image.tobytes())]) for image in whole]
     weight = _tiles(np.asarray(maps, float) * towards[:, None, None], tile)
     changed = _tiles(np.abs(whole - wiped).sum(axis=-1), tile) > 0
-    random_orders = [[rng.random(weight.shape[1:]) for rng in draws] for _ in range(n_random)]
+    random_orders = [[rng.random(weight.shape[1:]) for rng in draws] for _ in range(N_RANDOM)]
     network = logit_model(model)
     found = [
         _evidence(network, whole, wiped, order, changed, tile, draws)

@@ -14,12 +14,13 @@ from leukhelpers.explain.common import (
 )
 from leukhelpers.models.networks import logit_model
 
+N_STEPS = 32  # from the mean picture to the cell, each sampled in its middle
+
 
 def integrated_gradients(
     model: keras.Model,
     images: np.ndarray,
     background: np.ndarray,
-    n_steps: int = 32,
     progress: Progress | None = None,
 ) -> np.ndarray:
     """Attribute the logit to every pixel and channel, along the way from the mean picture.
@@ -35,8 +36,6 @@ def integrated_gradients(
         RGB values 0 to 255.
     background : array of shape (m, height, width, 3)
         Training cells.
-    n_steps : int, default 32
-        Points on the way.
     progress : callable, optional
         Called with the number of images done and in all.
 
@@ -57,7 +56,7 @@ def integrated_gradients(
     """
     images, background = checked_images(images, background)
     start, network = mean_picture(background), logit_model(model)
-    shares = ((np.arange(n_steps) + 0.5) / n_steps).astype(np.float32)[:, None, None, None]
+    shares = ((np.arange(N_STEPS) + 0.5) / N_STEPS).astype(np.float32)[:, None, None, None]
 
     @tf.function
     def slopes(points: tf.Tensor) -> tf.Tensor:
@@ -69,7 +68,7 @@ def integrated_gradients(
     found = np.zeros(images.shape, np.float32)
     for index, image in enumerate(images):
         points = start + shares * (image - start)
-        steps = [slopes(tf.constant(points[i : i + BATCH])) for i in range(0, n_steps, BATCH)]
+        steps = [slopes(tf.constant(points[i : i + BATCH])) for i in range(0, N_STEPS, BATCH)]
         found[index] = np.concatenate(steps).mean(axis=0) * (image - start)
         report_progress(progress, index + 1, len(images))
     return found

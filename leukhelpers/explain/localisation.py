@@ -8,9 +8,9 @@ import numpy as np
 from scipy import ndimage
 
 from leukhelpers.errors import InputError
+from leukhelpers.evaluation.bootstrap import N_RESAMPLES, group_weights
 from leukhelpers.images.features import cell_mask
 
-N_RESAMPLES = 2000
 CAUSES = ("nucleoli", "chromatin", "outline")
 
 
@@ -209,7 +209,7 @@ def interval(values: np.ndarray, groups: np.ndarray, seed: int = 0) -> dict[str,
     result: dict[str, float | None] = {"value": float(values[known].mean()), "low": None}
     result["high"] = None
     if len(names) > 1:
-        drawn = np.random.default_rng(seed).integers(0, len(names), (N_RESAMPLES, len(names)))
-        means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+        weights = group_weights(len(names), N_RESAMPLES, seed)
+        means = weights @ sums / (weights @ counts)
         result["low"], result["high"] = map(float, np.percentile(means, [2.5, 97.5]))
     return result

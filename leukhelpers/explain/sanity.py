@@ -6,7 +6,7 @@ Maps have the shape (n, height, width). Signed ones are positive towards ALL.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,8 @@ from scipy.stats import rankdata
 
 from leukhelpers.backend import keras
 from leukhelpers.explain import common, localisation
+
+DEGREES = (-8.0, 8.0)  # by which pictures are turned, to see whether maps turn along
 
 
 def randomise_weights(model: keras.Model, seed: int) -> keras.Model:
@@ -156,7 +158,6 @@ def cascade(
     method: common.Explainer,
     images: np.ndarray,
     seed: int = 0,
-    n_stages: int = 5,
 ) -> pd.Series:
     """Compare maps with those of a network that forgets, layer by layer.
 
@@ -166,8 +167,8 @@ def cascade(
     method : callable
         ``(model, images)`` → maps.
     images : array of shape (n, height, width, 3)
-    seed, n_stages
-        See :func:`randomise_stages`.
+    seed : int
+        Of the new weights.
 
     Returns
     -------
@@ -182,7 +183,7 @@ def cascade(
     """
     inside, whole = localisation.cell_of(images), method(model, images)
     found = {"nothing": 1.0}
-    for name, partial in randomise_stages(model, seed, n_stages):
+    for name, partial in randomise_stages(model, seed):
         alike = rank_similarity(whole, method(partial, images), inside)
         found[f"down to {name}"] = float(np.nan_to_num(alike).mean())
     return pd.Series(found, name="similarity")
@@ -193,7 +194,6 @@ def stability(
     method: common.Explainer,
     images: np.ndarray,
     maps: np.ndarray,
-    degrees: Sequence[float] = (-8.0, 8.0),
 ) -> np.ndarray:
     """Turn pictures a little, explain them, turn the maps back, and compare.
 
@@ -203,7 +203,7 @@ def stability(
         Mean rank correlation inside the cells; 1 if the explanation turned along.
     """
     inside, found = localisation.cell_of(images), []
-    for angle in degrees:
+    for angle in DEGREES:
         turned = _turn(np.asarray(images, np.float32), angle)
         back = _turn(method(model, turned), -angle)
         found.append(np.nan_to_num(rank_similarity(maps, back, inside)))

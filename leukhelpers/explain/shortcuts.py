@@ -24,12 +24,13 @@ CORNERS = ("upper left", "upper right", "lower left", "lower right")
 MOVED = 0.25
 # … and so many maps may be the strongest there.
 POINTING = 0.5
+CELLS_OF_LABORATORY = 160  # as many ALL as HEM
 
 
-def plant_mark(
-    images: np.ndarray, corner: str = "upper left", side: int | None = None, value: int = 200
-) -> np.ndarray:
+def plant_mark(images: np.ndarray, corner: str = "upper left", value: int = 200) -> np.ndarray:
     """Put a grey square into a corner of each picture, as a label or a scratch might be.
+
+    Its side is an eighth of the picture's.
 
     Parameters
     ----------
@@ -37,8 +38,6 @@ def plant_mark(
         Left as they are.
     corner : str
         One of :data:`CORNERS`.
-    side : int, optional
-        Pixels; an eighth of the picture by default.
     value : int
         How bright it is.
 
@@ -48,7 +47,7 @@ def plant_mark(
     """
     if corner not in CORNERS:
         raise InputError(f"corner must be one of {', '.join(CORNERS)}, not {corner!r}.")
-    marked, side = np.array(images), side or max(2, images.shape[1] // 8)
+    marked, side = np.array(images), max(2, images.shape[1] // 8)
     rows = slice(1, 1 + side) if corner.startswith("upper") else slice(-1 - side, -1)
     columns = slice(1, 1 + side) if corner.endswith("left") else slice(-1 - side, -1)
     marked[:, rows, columns] = value
@@ -243,7 +242,7 @@ class SpuriousCueDemo(NamedTuple):
 
 
 def laboratories(
-    pixels: np.ndarray, labels: np.ndarray, seed: int = 0, n_cells: int = 160
+    pixels: np.ndarray, labels: np.ndarray, seed: int = 0
 ) -> dict[str, SpuriousCueDemo]:
     """Set up the exercise: two laboratories whose pictures have a mark in the same corner.
 
@@ -256,8 +255,6 @@ def laboratories(
     labels : int array of shape (n,)
     seed : int
         Decides which is which, and the corner.
-    n_cells : int
-        Cells of each laboratory, as many ALL as HEM; its network learns from most of them.
 
     Returns
     -------
@@ -266,7 +263,7 @@ def laboratories(
     """
     rng = np.random.default_rng(seed)
     corner, guilty = str(rng.choice(CORNERS)), str(rng.choice(["A", "B"]))
-    each = min(n_cells // 2, *np.bincount(labels, minlength=2))
+    each = min(CELLS_OF_LABORATORY // 2, *np.bincount(labels, minlength=2))
     chosen = np.concatenate([rng.permutation(np.flatnonzero(labels == x))[:each] for x in (0, 1)])
     chosen = rng.permutation(chosen)
     small, truth = np.asarray(pixels[chosen])[:, ::3, ::3], labels[chosen]

@@ -161,20 +161,15 @@ def _areas(pixels: np.ndarray, rows: np.ndarray, crop: int) -> np.ndarray:
     return np.concatenate([np.zeros(0), *areas])[:, None]
 
 
-def build_svm(seed: int = 0) -> Pipeline:
+def build_svm() -> Pipeline:
     """Build a support vector machine with a radial kernel, on standardised features.
-
-    Parameters
-    ----------
-    seed : int, default 0
-        Kept for likeness with :func:`build_forest`; nothing here is random.
 
     Returns
     -------
     sklearn.pipeline.Pipeline
         Untrained; both classes weigh the same. Cortes and Vapnik 1995.
     """
-    svm = SVC(C=3.0, class_weight="balanced", random_state=seed)
+    svm = SVC(C=3.0, class_weight="balanced")
     return make_pipeline(StandardScaler(), svm)
 
 

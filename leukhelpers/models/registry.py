@@ -108,7 +108,7 @@ def base_name(name: str) -> str:
     return name.removesuffix(TUNED).removesuffix(RANDOM)
 
 
-def check_weights(names: Sequence[str], size: int = 32) -> None:
+def check_weights(names: Sequence[str]) -> None:
     """Load the weights of every pretrained network once, before hours of work depend on them.
 
     Raises
@@ -121,7 +121,7 @@ def check_weights(names: Sequence[str], size: int = 32) -> None:
         if base in PRETRAINED and wanted:
             from leukhelpers.models import transfer  # loads TensorFlow, which no other model needs
 
-            transfer.build_transfer(base, size)
+            transfer.build_transfer(base, 32)
 
 
 def with_random_weights(names: Sequence[str]) -> list[str]:
@@ -211,11 +211,11 @@ def _learn_classical(
 ) -> tuple[Any, pd.DataFrame, np.ndarray | None]:
 
     labels, measured = prepared.table["label"].to_numpy(), prepare.features(prepared)
-    build = classical.build_svm if name == "svm" else classical.build_forest
+    svm = name == "svm"
 
     def fitted(rows: np.ndarray) -> Any:
         return classical.fit_calibrated(
-            build(prepared.seed),
+            classical.build_svm() if svm else classical.build_forest(prepared.seed),
             measured.iloc[rows],
             labels[rows],
             split.groups[rows],

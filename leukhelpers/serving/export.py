@@ -34,6 +34,7 @@ TOLERANCE = 1e-4  # of a probability, of float32 copies
 AUROC_CHANGE = 0.005  # of int8 copies
 SAME_ANSWERS = 0.98  # share of cells that an int8 copy must call as the network does
 CALIBRATION_CELLS = 200
+THREADS = 2  # of a copy that answers
 _CHECKED_CELLS = 500
 
 Ask = Callable[[np.ndarray], np.ndarray]
@@ -77,15 +78,13 @@ def to_litert(model: keras.Model, calibration: np.ndarray | None = None) -> byte
         return converter.convert()
 
 
-def litert(content: bytes, threads: int = 2) -> Ask:
+def litert(content: bytes) -> Ask:
     """Make a function that answers pictures by a LiteRT model; several threads may call it.
 
     Parameters
     ----------
     content : bytes
         From :func:`to_litert`.
-    threads : int, default 2
-        Processor cores that one answer may use.
 
     Returns
     -------
@@ -101,7 +100,7 @@ def litert(content: bytes, threads: int = 2) -> Ask:
     try:
         with quiet_stderr(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the interpreter announces that it will move
-            model = tf.lite.Interpreter(model_content=content, num_threads=threads)
+            model = tf.lite.Interpreter(model_content=content, num_threads=THREADS)
             model.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
@@ -139,14 +138,14 @@ def write_onnx(model: keras.Model, path: Path) -> None:
         model.export(part, format="onnx", verbose=False)
 
 
-def onnx_model(path: Path, threads: int = 2) -> Ask:
+def onnx_model(path: Path) -> Ask:
     """Make a function that answers pictures by an ONNX model, as :func:`litert` does."""
     try:
         import onnxruntime
     except ImportError as error:
         raise _missing(error) from None
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = THREADS
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
 
