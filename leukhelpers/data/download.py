@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
 import os
 import shutil
 import sys
-import time
+import tarfile
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import requests
 from filelock import FileLock, Timeout
-from rich.filesize import decimal
 
-from leukhelpers.data.archive import ArchiveError, copy_folder, need_room, unpack
+from leukhelpers.data.archive import ArchiveError, copy_folder, unpack
 from leukhelpers.data.cnmc import find_root
 from leukhelpers.errors import InputError
 
-OWNER, NAME = "andrewmvd", "leukemia-classification"
-PAGE = f"https://www.kaggle.com/datasets/{OWNER}/{NAME}"
+HANDLE = "andrewmvd/leukemia-classification"
+PAGE = f"https://www.kaggle.com/datasets/{HANDLE}"
 BY_HAND = f"download the zip in a browser from {PAGE} and run: leuk data fetch cnmc --from FILE.zip"
 
 _DEPTH = 3  # how deep a user's folder, or an archive, may hide C-NMC_Leukemia
-_GROWTH = 11  # bytes of C-NMC for one byte of its zip
-_TIMEOUT = (10, 30)  # seconds to connect, and between two bytes
-_PATIENCE = 5  # attempts in a row that bring nothing
-_PAUSE = 2.0  # seconds before the next attempt
-_CHUNK = 2**16
 
 Progress = Callable[[str, int, int], None]  # what is done, bytes done, bytes in all
 
@@ -40,15 +33,6 @@ class Fetched(NamedTuple):
 
     root: Path
     new: bool
-
-
-class _Stored(NamedTuple):
-    """The archive as Kaggle's storage announces it."""
-
-    url: str  # valid for a short time, so each attempt asks for its own
-    n_bytes: int
-    md5: str | None  # in base64
-    key: str  # tells this archive from a later version
 
 
 def fetch_cnmc(
@@ -65,16 +49,15 @@ def fetch_cnmc(
     Parameters
     ----------
     to : path
-        Folder that will hold ``C-NMC_Leukemia``. A broken download is kept in it, hidden,
-        and the next call goes on from there.
+        Folder that will hold ``C-NMC_Leukemia``.
     source : path, optional
         A zip, a tar or a folder that the user has, with ``C-NMC_Leukemia`` at most three
-        folders deep; it stays as it is. By default the archive comes from Kaggle.
+        folders deep; it stays as it is. By default kagglehub downloads it into its cache, from
+        which it is linked where both are on one disk.
     say : callable, optional
         Called with sentences for the user.
     progress : callable, optional
-        Called with ``downloading``, ``unpacking`` or ``copying``, the bytes done and the
-        bytes in all.
+        Called with ``unpacking`` or ``copying``, the bytes done and the bytes in all.
 
     Returns
     -------
@@ -103,10 +86,7 @@ def fetch_cnmc(
                     f"{target} exists and is no C-NMC tree; "
                     "move it away, or name another folder with --to."
                 )
-            if source is None:
-                _take_download(target, say, progress)
-            else:
-                _take(Path(os.path.expanduser(source)), target, progress)
+            _take(Path(source).expanduser() if source else _download(), target, progress)
             return Fetched(target, new=True)
     except OSError as error:
         raise InputError(f"{error.filename or to} cannot be used ({error.strerror}).") from None
@@ -179,135 +159,36 @@ def _find_tree(place: Path) -> Path:
     )
 
 
-def _take_download(target: Path, say: Callable[[str], None], progress: Progress) -> None:
-    archive = _download(target.parent, say, progress)
-    try:
-        _take(archive, target, progress)
-    except ArchiveError as error:
-        archive.unlink()  # it would fail again, and the next call shall load a good one
-        message = str(error).replace(archive.name, "The archive from Kaggle")
-        raise ArchiveError(message) from None
-    for part in _parts(target.parent):
-        part.unlink()
+def _download() -> Path:
+    """Download with kagglehub, into its cache; on Kaggle itself the files are there already.
 
-
-def _download(to: Path, say: Callable[[str], None], progress: Progress) -> Path:
-    """Download the archive; go on by itself as long as attempts bring new bytes."""
-    furthest, brought, idle = _kept(to), False, 0
-    while True:
-        try:
-            return _attempt(to, progress)
-        except requests.RequestException as error:
-            kept = _kept(to)
-            idle = 0 if kept > furthest else idle + 1
-            brought = brought or kept > furthest
-            furthest = max(kept, furthest)
-            # Where nothing came at all there is no network, and nobody wants to wait.
-            if not brought or idle == _PATIENCE or _status(error) in (401, 403, 404):
-                raise InputError(_failure(error, furthest)) from None
-            say(f"The connection broke after {decimal(furthest)}; going on from there.")
-            time.sleep(_PAUSE)
-
-
-def _attempt(to: Path, progress: Progress) -> Path:
-    """Receive what is missing of the archive, and check it."""
-    stored = _locate()
-    archive = to / f".part-cnmc-{stored.key}.archive"
-    have = archive.stat().st_size if archive.exists() else 0
-    need_room(to, stored.n_bytes - have + _GROWTH * stored.n_bytes)
-    if have < stored.n_bytes:
-        have = _receive(stored, archive, have, progress)
-    if have < stored.n_bytes:
-        raise requests.ConnectionError("the storage ended the transfer early")
-    if have > stored.n_bytes:
-        archive.unlink()
-        raise InputError(
-            f"The archive from Kaggle is longer than the announced {stored.n_bytes} bytes and was "
-            f"removed; call the same command again, or {BY_HAND}"
-        )
-    if stored.md5 is not None and _md5(archive) != stored.md5:
-        archive.unlink()
-        raise InputError(
-            "The archive from Kaggle arrived with a wrong checksum and was removed; "
-            f"call the same command again, or {BY_HAND}"
-        )
-    return archive
-
-
-def _locate() -> _Stored:
-    """Ask Kaggle, through kagglehub and with the user's account if there is one."""
-    with contextlib.redirect_stdout(sys.stderr):  # kagglehub talks on standard output
-        from kagglehub.clients import build_kaggle_client
-        from kagglehub.integrity import get_md5_checksum_from_response
-        from kagglesdk.datasets.types.dataset_api_service import ApiDownloadDatasetRequest
-
-        request = ApiDownloadDatasetRequest()
-        request.owner_slug, request.dataset_slug = OWNER, NAME
-        try:
-            with build_kaggle_client() as client:
-                response = client.datasets.dataset_api_client.download_dataset(request)
-        except requests.RequestException:
-            raise
-        except ValueError as error:  # kaggle.json cannot be read
-            raise InputError(f"{error}; correct it or remove it.") from None
-        with response:
-            md5 = get_md5_checksum_from_response(response)
-            length = response.headers.get("Content-Length", "")
-            identity = f"{md5 or response.headers.get('ETag')} {length}"
-            if not length.isdecimal():
-                raise InputError(f"Kaggle does not say how long the archive is; {BY_HAND}")
-    key = hashlib.sha256(identity.encode()).hexdigest()[:12]
-    return _Stored(response.url, int(length), md5, key)
-
-
-def _receive(stored: _Stored, archive: Path, have: int, progress: Progress) -> int:
-    """Append the rest of the archive to what is there; return how many bytes there are.
-
-    kagglehub's own download appends whatever answers a resumed request, an error page as
-    well, and waits for ever where a connection falls silent.
+    Returns
+    -------
+    pathlib.Path
+        A folder that holds the tree. A broken download goes on at the next call.
     """
-    headers = {"Accept-Encoding": "identity"}
-    if have:
-        headers["Range"] = f"bytes={have}-"
-    with requests.get(stored.url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
-        response.raise_for_status()
-        if response.status_code != 206:
-            have = 0  # the storage sends all of it again
-        elif not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-            raise requests.ConnectionError("the storage sent another part than asked for")
-        with open(archive, "ab" if have else "wb") as file:
-            for chunk in response.iter_content(_CHUNK):
-                file.write(chunk)
-                have += len(chunk)
-                progress("downloading", have, stored.n_bytes)
-                if have > stored.n_bytes:
-                    break
-    return have
+    with contextlib.redirect_stdout(sys.stderr):  # kagglehub talks on standard output
+        import kagglehub
+        from kagglehub.exceptions import DataCorruptionError
+
+        try:
+            return Path(kagglehub.dataset_download(HANDLE))
+        except requests.RequestException as error:
+            raise InputError(_failure(error)) from None
+        except DataCorruptionError:
+            raise InputError(
+                "The archive from Kaggle arrived with a wrong checksum and was removed; call the "
+                f"same command again, or {BY_HAND}"
+            ) from None
+        except ValueError as error:  # kaggle.json cannot be read, or what came is no archive
+            raise InputError(f"{error}; correct it, or {BY_HAND}") from None
+        except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
+            raise InputError(f"The archive from Kaggle is damaged ({error}); {BY_HAND}") from None
 
 
-def _parts(to: Path) -> list[Path]:
-    """List the downloads, whole or not, that lie in a folder."""
-    return sorted(to.glob(".part-cnmc-*.archive"))
-
-
-def _kept(to: Path) -> int:
-    return sum(part.stat().st_size for part in _parts(to))
-
-
-def _md5(archive: Path) -> str:
-    with open(archive, "rb") as file:
-        # It finds damage; it need not withstand an attack, which MD5 could not.
-        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
-    return base64.b64encode(digest.digest()).decode()
-
-
-def _status(error: requests.RequestException) -> int | None:
-    return error.response.status_code if error.response is not None else None
-
-
-def _failure(error: requests.RequestException, kept: int) -> str:
+def _failure(error: requests.RequestException) -> str:
     """Say in one sentence why the download ended and what to do."""
-    status = _status(error)
+    status = None if error.response is None else error.response.status_code
     if status in (401, 403):
         return (
             f"Kaggle refuses the download without a valid account (status {status}); set "
@@ -316,19 +197,8 @@ def _failure(error: requests.RequestException, kept: int) -> str:
         )
     if status == 404:
         return f"Kaggle does not find the data set (status 404); see {PAGE}"
-    what = f"answers with status {status}" if status else f"is not reached ({_reason(error)})"
-    if kept:
-        what += f"; the {decimal(kept)} that arrived are kept, and the same command goes on there"
-    return f"Kaggle {what}; try again later, or {BY_HAND}"
-
-
-def _reason(error: requests.RequestException) -> str:
-    # requests calls silence in the middle of a transfer a ConnectionError.
-    if isinstance(error, requests.Timeout) or "timed out" in str(error):
-        return "no answer in time"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the transfer broke off"
-    return "no connection"
+    what = f"answers with status {status}" if status else "is not reached, or the transfer broke"
+    return f"Kaggle {what}; call the same command again, which goes on there, or {BY_HAND}"
 
 
 def _mute(*_: object) -> None:
