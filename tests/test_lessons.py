@@ -12,7 +12,7 @@ import nbformat
 import papermill
 import pytest
 
-from leukhelpers.course import exercise_checks
+from leukhelpers.course import exercises
 from tools import build
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -105,7 +105,7 @@ def test_notebook_holds_no_place_of_the_machine_that_built_it(source):
 @each_lesson
 def test_every_exercise_is_asked_in_the_text_and_has_a_check(source):
     asked = set(re.findall(r"\*\*(\d\d\.\d)\*\*", text(built(source))))
-    assert {number for number in exercise_checks.CHECKS if number[:2] == source.name[:2]} == asked
+    assert {number for number in exercises.CHECKS if number[:2] == source.name[:2]} == asked
     assert len(asked) == 9 if source.name.startswith("13") else 2 <= len(asked) <= 4
 
 
@@ -140,7 +140,7 @@ def test_learners_notebook_holds_no_answer_anywhere_and_the_solved_one_passes_al
     outputs = "".join(
         str(out.get("text", "")) for cell in code_cells(built(source)) for out in cell.outputs
     )
-    numbers = [number for number in exercise_checks.CHECKS if number[:2] == source.name[:2]]
+    numbers = [number for number in exercises.CHECKS if number[:2] == source.name[:2]]
     assert re.findall(r"^✓ Exercise (\S+): right\.$", outputs, re.MULTILINE) == numbers
     assert "✗ Exercise" not in outputs
     assert "○ Exercise" not in outputs

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from leukhelpers.course import bughunt, exercise_checks, exercises
+from leukhelpers.course import bughunt, exercises
 from leukhelpers.errors import InputError
 from leukhelpers.explain.shortcuts import SpuriousCueDemo
 from leukhelpers.splits import groups
@@ -373,7 +373,7 @@ CASES = {
 
 
 def test_every_exercise_has_a_case():
-    assert set(CASES) == set(exercise_checks.CHECKS)
+    assert set(CASES) == set(exercises.CHECKS)
 
 
 @pytest.mark.parametrize("number", CASES)
