@@ -37,10 +37,12 @@ from leukhelpers.data.published import (
 from leukhelpers.data.schema import CLASS_NAMES, UNLABELLED
 from leukhelpers.errors import InputError
 
-BYTES, CONVERTED, ELSEWHERE = "published bytes", "converted", "another layout"
+BYTES, CONVERTED = "published bytes", "converted"
 _HEADERS = ("0", "preliminary", "final")  # folds whose files differ in their headers
 _NO_COPY = {
     "drawn": "These cells are drawn, not C-NMC 2019.",
+    "moved": "Pictures of C-NMC 2019, but in other folders than the published ones, or under other "
+    "names; only a copy with the published folders and names can be verified.",
     "other": "No copy of C-NMC 2019: no picture here is a published one, byte for byte or pixel "
     "for pixel (nor is one that was resized or saved as JPEG).",
     "none": "No copy of C-NMC 2019: there is no picture here.",
@@ -64,7 +66,6 @@ class _Match(NamedTuple):
     right: dict[str, _File]  # by published path: the file that holds its picture
     changed: dict[str, _File]  # by published path: the file that stands there instead
     extra: list[_File]
-    elsewhere: set[str]  # the folds that have another layout
 
 
 def verify(
@@ -75,7 +76,7 @@ def verify(
     Parameters
     ----------
     folder : path
-        ``C-NMC_Leukemia``, the folder that holds it, or its pictures in another layout.
+        ``C-NMC_Leukemia``, or the folder that holds it.
     progress : callable, optional
         Called with the number of pictures read so far and in all.
 
@@ -86,8 +87,7 @@ def verify(
 
         - ``verdict``, a sentence, and ``state``: ``whole``, ``part`` (whole parts, the others
           absent), ``damaged``, or ``unknown`` (no published picture is here);
-        - ``kind``: ``published bytes``, ``converted`` (the same pixels in other files),
-          ``another layout`` (the same pictures in other folders or under other names), or
+        - ``kind``: ``published bytes``, ``converted`` (the same pixels in other files), or
           ``unknown``;
         - ``digest`` and ``published_digest``: over names and checksums, see
           :func:`leukhelpers.data.published.digest_of`. A converted file counts as the
@@ -135,17 +135,19 @@ def verify(
         missing.append(LABELS.as_posix())
         lost.append(LABELS.as_posix())
     kinds = {part["kind"] for part in parts.values()}
-    kind = next((kind for kind in (ELSEWHERE, CONVERTED, BYTES) if kind in kinds), "unknown")
+    kind = next((kind for kind in (CONVERTED, BYTES) if kind in kinds), "unknown")
     if match.right:
         faults = {
             "changed": changed,
             "missing": [{"path": path, "reason": "missing"} for path in lost],
             "extra": extra,
         }
-        state, verdict = _judge(parts, faults, _how(kind, match), len(missing))
+        state, verdict = _judge(parts, faults, _how(match), len(missing))
     else:
         drawn = any((place / "twin.json").is_file() for place in (root, root.parent))
-        state, verdict = "unknown", _NO_COPY["drawn" if drawn else "other" if files else "none"]
+        moved = any(file.how for file in files)
+        why = "drawn" if drawn else "moved" if moved else "other" if files else "none"
+        state, verdict = "unknown", _NO_COPY[why]
     return {
         "verdict": verdict,
         "state": state,
@@ -214,8 +216,7 @@ def _look(file: Path, path: str, known: set[str]) -> _File:
 
 
 def _match(published: pd.DataFrame, files: list[_File]) -> _Match:
-    """Give each published file its file in the copy: by place, then by checksum, then by name."""
-    fold_of = dict(zip(published["path"], published["fold"], strict=True))
+    """Give each published file the one that stands at its place in the copy."""
     right: dict[str, _File] = {}
     changed: dict[str, _File] = {}
     here = defaultdict(list)
@@ -228,51 +229,8 @@ def _match(published: pd.DataFrame, files: list[_File]) -> _Match:
             wrong, _, best = min(ranked)
             (changed if wrong else right)[path] = best
 
-    lacking = published[~published["path"].isin([*right, *changed])]
-    moved = _moved(lacking, _unused(files, right, changed))
-    in_place = Counter(fold_of[path] for path in right)
-    elsewhere = {
-        fold
-        for fold, number in Counter(fold_of[path] for path in moved).items()
-        if number > in_place[fold]  # else a few files of the published layout went astray
-    }
-    right |= {path: file for path, file in moved.items() if fold_of[path] in elsewhere}
-
-    names = defaultdict(list)
-    for path in lacking.loc[lacking["fold"].isin(elsewhere), "path"]:
-        if path not in right:
-            names[_stem(path)].append(path)
-    for file in _unused(files, right, changed):
-        paths = names.get(_stem(file.path), [])
-        if len(paths) == 1:  # 1.bmp may be meant for either test set
-            changed[paths.pop()] = file
-    return _Match(right, changed, _unused(files, right, changed), elsewhere)
-
-
-def _moved(lacking: pd.DataFrame, free: list[_File]) -> dict[str, _File]:
-    """Find the pictures that lie at another place; of equal ones, that of the same name."""
-    wanted = defaultdict(list)
-    for path, checksum in lacking[["path", "checksum"]].itertuples(index=False):
-        wanted[checksum].append(path)
-    moved: dict[str, _File] = {}
-    rest = []
-    for file in free:
-        paths = wanted[file.checksum[:DIGITS]]
-        same = [path for path in paths if _stem(path) == _stem(file.path)]
-        if same:
-            paths.remove(same[0])
-            moved[same[0]] = file
-        else:
-            rest.append(file)
-    for file in rest:
-        if paths := wanted[file.checksum[:DIGITS]]:
-            moved[paths.pop(0)] = file
-    return moved
-
-
-def _unused(files: list[_File], *taken: dict[str, _File]) -> list[_File]:
-    used = {file.path for files_of in taken for file in files_of.values()}
-    return [file for file in files if file.path not in used]
+    used = {file.path for file in (*right.values(), *changed.values())}
+    return _Match(right, changed, [file for file in files if file.path not in used])
 
 
 def _without_suffix(path: str) -> str:
@@ -305,7 +263,7 @@ def _parts(published: pd.DataFrame, match: _Match) -> dict[str, dict[str, Any]]:
         extra = [file for file in match.extra if file.path.startswith(tuple(folders))]
         converted = sum(file.how == CONVERTED for file in right)
         state = "whole" if len(here) == len(listed) and not extra else "damaged"
-        kind = ELSEWHERE if fold in match.elsewhere else CONVERTED if converted else BYTES
+        kind = CONVERTED if converted else BYTES
         sizes = Counter(file.size for file in [*right, *changed] if file.size)
         parts[_part_name(str(fold))] = {
             "state": state if right or changed else "absent",
@@ -367,15 +325,14 @@ def _check_labels(
     }
 
 
-def _how(kind: str, match: _Match) -> str:
+def _how(match: _Match) -> str:
     """Say in what form the copy is."""
     suffixes = {
         PurePosixPath(file.path).suffix for file in match.right.values() if file.how == CONVERTED
     }
-    converted = f"converted to {' and '.join(sorted(s[1:].upper() for s in suffixes))}"
-    if kind == ELSEWHERE:
-        return "in another layout" + (f", {converted}" if suffixes else "")
-    return converted if suffixes else "in its published bytes"
+    if not suffixes:
+        return "in its published bytes"
+    return f"converted to {' and '.join(sorted(s[1:].upper() for s in suffixes))}"
 
 
 def _judge(
