@@ -26,7 +26,7 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
 from leukhelpers import files
 from leukhelpers.backend import keras, tf
-from leukhelpers.experiments import storage
+from leukhelpers.experiments import provenance, storage
 from leukhelpers.images import augmentation, handmade
 from leukhelpers.images.features import cell_area
 from leukhelpers.images.preprocessing import BOX, build_pixels
@@ -403,7 +403,7 @@ def main() -> None:
                     "subjects": int(dataset.table["subject"].nunique()),
                     "date": today(),
                     "seed": 0,
-                    **storage.environment(),
+                    **provenance.environment(),
                     "ideas": kept,
                 },
             )

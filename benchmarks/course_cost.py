@@ -28,7 +28,7 @@ from typing import Any
 import psutil
 
 from leukhelpers import files
-from leukhelpers.experiments import storage
+from leukhelpers.experiments import provenance
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -122,7 +122,7 @@ def main() -> None:
         }[given.what],
         "seed": 0,
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        **storage.environment(),
+        **provenance.environment(),
         **ours,
         "commit": commit(ROOT),
         "seconds_of_each_turn": seconds,

@@ -20,7 +20,7 @@ import pandas as pd
 
 from leukhelpers import files
 from leukhelpers.errors import InputError
-from leukhelpers.experiments import storage
+from leukhelpers.experiments import provenance, storage
 from leukhelpers.explain import attribution, evaluation, localisation, shortcuts
 from leukhelpers.images.preprocessing import build_pixels, resize_masks
 from leukhelpers.models import prepare, registry, training
@@ -102,7 +102,7 @@ def measure(cells: Cells, seed: int) -> dict[str, Any]:
         "seed": seed,
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "off_cell_area": float((~localisation.cell_of(images)).mean()),
-        **storage.environment(),
+        **provenance.environment(),
         "methods": methods,
     }
 

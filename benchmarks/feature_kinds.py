@@ -16,7 +16,7 @@ import numpy as np
 
 from leukhelpers import files
 from leukhelpers.evaluation import leakage
-from leukhelpers.experiments import storage
+from leukhelpers.experiments import provenance
 from leukhelpers.images import handmade
 from leukhelpers.models import classical, prepare
 from leukhelpers.splits import groups
@@ -47,7 +47,7 @@ def main() -> None:
         aurocs = leakage.aurocs(labels, leakage.answer_folds(folds, learn))
         found[name] = aurocs.round(4).tolist()
         print(f"{name}: {aurocs.mean():.3f}")
-    about = storage.describe(prepared)
+    about = provenance.describe(prepared)
     about["dataset"] = "fold 0 of the training set of C-NMC 2019"
     about["date"] = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
     files.write_json(RESULT, {**about, "cells_per_second": round(speed, 1), "auroc": found})

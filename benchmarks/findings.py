@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from leukhelpers import files
-from leukhelpers.experiments import storage
+from leukhelpers.experiments import provenance
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "findings.json"
@@ -180,7 +180,7 @@ def main() -> None:
         "dataset": "twin (synthetic cells), fast profile",
         "seed": [int(seed) for seed in seeds],
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        **storage.environment(),
+        **provenance.environment(),
     }
     files.write_json(RESULT, {**about, "findings": found})
     PAGE.write_text(render(files.read_json(RESULT)), "utf-8")

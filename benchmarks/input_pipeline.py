@@ -23,7 +23,7 @@ import numpy as np
 from leukhelpers import files
 from leukhelpers.backend import keras, tf
 from leukhelpers.data.pictures import digest_images, load_image
-from leukhelpers.experiments import storage
+from leukhelpers.experiments import provenance
 from leukhelpers.images.augmentation import training_batches
 from leukhelpers.images.preprocessing import build_pixels, crop_and_resize
 from leukhelpers.models import networks, prepare
@@ -162,7 +162,7 @@ def main() -> None:
     dataset = prepare.load(parser.parse_args().real, profile, 0, data)
     prepared = prepare.prepare(dataset, profile, 0, data)
     root = (dataset.root / prepared.table["path"].iloc[0]).parents[1]
-    cores = storage.environment()["machine"]["cores"]
+    cores = provenance.environment()["machine"]["cores"]
     built = cache(prepared)
     found: dict[str, Any] = {"training": {}}
     for size in SIZES:
@@ -182,7 +182,7 @@ def main() -> None:
         "dataset": "fold 0 of the training set of C-NMC 2019",
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "seed": 0,
-        **storage.environment(),
+        **provenance.environment(),
     }
     files.write_json(RESULT, {**about, **found})
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from leukhelpers import files
 from leukhelpers.datasets import load_dataset
-from leukhelpers.experiments import storage
+from leukhelpers.experiments import provenance
 from leukhelpers.images.preprocessing import build_pixels
 from leukhelpers.models import prepare
 from leukhelpers.splits import near_duplicates
@@ -44,7 +44,7 @@ if __name__ == "__main__":
             "of_two_subjects": len(across),
             "subjects": sorted({*across["subject_a"], *across["subject_b"]}, key=int),
             "date": datetime.date.today().isoformat(),
-            "machine": storage.environment()["machine"],
+            "machine": provenance.environment()["machine"],
         },
     )
     print(files.read_json(given.out))

@@ -24,7 +24,7 @@ from leukhelpers import files, plots
 from leukhelpers.evaluation import bootstrap, decisions, summary
 from leukhelpers.evaluation.metrics import CLASS_NAMES, by_subject
 from leukhelpers.evaluation.names import METRIC_NAMES, MODEL_NAMES
-from leukhelpers.experiments import storage, sweep_table
+from leukhelpers.experiments import provenance, storage, sweep_table
 from leukhelpers.experiments.report import format_ci, markdown
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -93,7 +93,7 @@ def keep(folder: Path) -> None:
         "seed": asked["seed"],
         "folds": asked["folds"],
         "profile": asked["profile"]["name"],
-        **storage.environment(),
+        **provenance.environment(),
         **measured,
         "cnn_less": compared,
         "people": people.reset_index().to_dict(orient="records"),

@@ -32,7 +32,7 @@ from PIL import Image
 
 from leukhelpers import files, plots
 from leukhelpers.data.pictures import read_image
-from leukhelpers.experiments import storage
+from leukhelpers.experiments import provenance
 from leukhelpers.models import cnn, prepare
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -167,7 +167,7 @@ def measure_one(home: Path) -> dict[str, Any]:
 def about() -> dict[str, Any]:
     """Tell when and where this is measured."""
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
-    return {"date": now, "seed": SEED, **storage.environment()}
+    return {"date": now, "seed": SEED, **provenance.environment()}
 
 
 def measure_cells(work: Path, numbers: Sequence[int] = NUMBERS) -> None:

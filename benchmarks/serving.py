@@ -33,7 +33,7 @@ from benchmarks import reference, strangers
 from leukhelpers import files
 from leukhelpers.data.pictures import read_image
 from leukhelpers.evaluation.names import MODEL_COLUMNS
-from leukhelpers.experiments import storage
+from leukhelpers.experiments import provenance, storage
 from leukhelpers.images.preprocessing import crop_and_resize
 from leukhelpers.models import ood, prepare, registry
 from leukhelpers.serving import export
@@ -276,8 +276,8 @@ def measure(run_folder: Path, dataset: str, others: Path, seconds: float) -> Non
             "page": {"single": single, "crowd": crowd},
             "others_busy": max(0.0, float((busy - own) / (taken * psutil.cpu_count()))),
             "date": time.strftime("%Y-%m-%d"),
-            "machine": {**storage.environment()["machine"], "processor": platform.machine()},
-            "versions": storage.environment()["versions"],
+            "machine": {**provenance.environment()["machine"], "processor": platform.machine()},
+            "versions": provenance.environment()["versions"],
         },
     )
 

@@ -130,7 +130,7 @@ def best(case: Callable[[Path], dict[str, float]], folder: Path) -> dict[str, An
 
 
 if __name__ == "__main__":
-    from leukhelpers.experiments import storage
+    from leukhelpers.experiments import provenance
 
     with tempfile.TemporaryDirectory() as temporary:
         write_own(Path(temporary))
@@ -138,7 +138,7 @@ if __name__ == "__main__":
             "what": f"table, groups and splits of {CELLS:,} cells, the best of {REPEATS} runs",
             "seed": SEED,
             "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            **storage.environment(),
+            **provenance.environment(),
             "cells": CELLS,
             f"{SUBJECTS} subjects": best(few_subjects, Path(temporary)),
             "each cell its own subject": best(many_subjects, Path(temporary)),

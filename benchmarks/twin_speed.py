@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from leukhelpers import files
-from leukhelpers.experiments import storage
+from leukhelpers.experiments import provenance
 from leukhelpers.synthetic.twin import write_twin
 
 IMAGES, SUBJECTS, SEED = 1200, 28, 0
@@ -25,7 +25,7 @@ if __name__ == "__main__":
         "what": "the fast profile's twin, drawn and written, start of the workers included",
         "seed": SEED,
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        **storage.environment(),
+        **provenance.environment(),
         "images": IMAGES,
         "seconds": round(seconds, 2),
         "images_per_second": round(IMAGES / seconds, 1),

@@ -18,7 +18,7 @@ from leukhelpers.datasets import load_dataset
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation import multiclass, summary
 from leukhelpers.evaluation.names import MODEL_COLUMNS
-from leukhelpers.experiments import crossval, evaluate, report, storage, train
+from leukhelpers.experiments import crossval, evaluate, provenance, report, storage, train
 from leukhelpers.experiments.predictions import measure
 from leukhelpers.models import classical, cnn, prepare, training
 from leukhelpers.models.networks import build_cnn, logit_model
@@ -247,11 +247,11 @@ def test_caution_stands_in_every_report(
     alone_run: storage.Run, alone: prepare.Prepared, tmp_path: Path
 ) -> None:
     evaluated = evaluate.evaluate_run(alone_run.folder, alone.dataset, tmp_path)
-    for told in (alone_run.about, alone_run.metrics, storage.describe(alone), evaluated):
+    for told in (alone_run.about, alone_run.metrics, provenance.describe(alone), evaluated):
         assert len(told["cautions"]) == 1
         assert told["cautions"][0].startswith(CAUTION)
     files.write_json(tmp_path / "course.json", {"parameters": {}, "lessons": {}})
-    files.write_json(tmp_path / "cells.json", storage.describe(alone))
+    files.write_json(tmp_path / "cells.json", provenance.describe(alone))
     files.write_json(tmp_path / "metrics.json", alone_run.metrics)
     page = report.write_report(tmp_path).read_text("utf-8")
     assert page.count(CAUTION) == 1

@@ -12,7 +12,7 @@ from leukhelpers import files, plots
 from leukhelpers.course import quiz
 from leukhelpers.data.base import Dataset
 from leukhelpers.errors import InputError
-from leukhelpers.experiments import storage
+from leukhelpers.experiments import provenance, storage
 from leukhelpers.models import prepare
 
 
@@ -50,7 +50,7 @@ class Lesson:
         prepared = prepare.prepare(self.load(), self.profile, self.seed, self.data)
         # For the report, whichever lessons the run has.
         storage.write_table(self.run / "set_aside.csv", prepared.set_aside)
-        files.write_json(self.run / "cells.json", storage.describe(prepared))
+        files.write_json(self.run / "cells.json", provenance.describe(prepared))
         return prepared
 
     def show(self, figure: Figure, name: str, alt: str) -> None:
@@ -129,7 +129,7 @@ def begin(
     home = files.workspace()
     name = Path(dataset).name or "cells"
     folder = Path(run) if run else home / "runs" / f"lessons-{name}-{profile}-seed{seed}"
-    versions = storage.environment()["versions"]
+    versions = provenance.environment()["versions"]
     text = ", ".join(f"{package} {number_}" for package, number_ in versions.items())
     print(f"Environment: {text}")
     kind = "synthetic cells, drawn by code" if dataset == "twin" else "cells read from disk"

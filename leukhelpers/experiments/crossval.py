@@ -18,7 +18,7 @@ from leukhelpers import files
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation import metrics, multiclass
 from leukhelpers.evaluation.names import MODEL_COLUMNS, MODEL_NAMES
-from leukhelpers.experiments import storage
+from leukhelpers.experiments import provenance, storage
 from leukhelpers.experiments.predictions import fit_baselines, measure, predictions_of
 from leukhelpers.models import prepare, registry
 from leukhelpers.splits import groups
@@ -89,7 +89,7 @@ def crossvalidate(
         tables.append(table)
         folds.append(measure(table, classes, columns))
     return {
-        **storage.describe(prepared),
+        **provenance.describe(prepared),
         "folds": folds,
         "over_folds": {name: _over_folds(folds, name) for name in columns},
         "cost": {name: _mean_cost(found) for name, found in costs.items()},

@@ -21,24 +21,20 @@ A folder without ``run.json`` is not a run: the writing was interrupted.
 
 from __future__ import annotations
 
-import datetime
-import os
-import platform
 from collections.abc import Callable, Hashable
 from dataclasses import asdict, fields
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import psutil
 from filelock import FileLock
 
 from leukhelpers import files
 from leukhelpers.data.base import Dataset
 from leukhelpers.data.schema import CLASS_NAMES
 from leukhelpers.errors import InputError
+from leukhelpers.experiments import provenance
 from leukhelpers.experiments.predictions import (
     answers_beside,
     columns_of_run,
@@ -60,48 +56,6 @@ class Run(NamedTuple):
     history: pd.DataFrame
     predictions: pd.DataFrame
     metrics: dict[str, Any]
-
-
-def environment() -> dict[str, Any]:
-    """Tell the versions and the machine size that stand beside every measured number."""
-    versions = {}
-    for package in ("leukhelpers", "tensorflow", "keras", "numpy", "scikit-learn", "shap"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "not installed"
-    return {
-        "python": platform.python_version(),
-        "versions": versions,
-        "machine": {
-            "system": platform.system(),
-            "cores": os.cpu_count(),
-            "memory_gb": round(psutil.virtual_memory().total / 2**30),
-        },
-    }
-
-
-def describe(prepared: prepare.Prepared) -> dict[str, Any]:
-    """Tell of which cells, how and where a run was made."""
-    labels, dataset = prepared.table["label"], prepared.dataset
-    return {
-        "dataset": dataset.name,
-        "synthetic": dataset.synthetic,
-        "classes": list(dataset.classes),
-        "cautions": list(dataset.cautions),
-        "fingerprint": prepare.fingerprint(prepared.table),
-        "images": len(prepared.table),
-        "subjects": int(prepared.table["subject"].nunique()),
-        "groups": len(np.unique(prepared.split.groups)),
-        "class_counts": {
-            name: int((labels == label).sum()) for label, name in enumerate(dataset.classes)
-        },
-        "set_aside": len(prepared.set_aside),
-        "profile": asdict(prepared.profile),
-        "seed": prepared.seed,
-        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        **environment(),
-    }
 
 
 def save_run(
@@ -159,7 +113,7 @@ def save_run(
         ("set_aside.csv", prepared.set_aside),
     ):
         write_table(folder / file, table)
-    about = {"model": name, **describe(prepared)}
+    about = {"model": name, **provenance.describe(prepared)}
     told_too = ("model", "dataset", "synthetic", "classes", "cautions", "seed", "date", "machine")
     extra = {key: about[key] for key in told_too}
     # Metrics are made from the files, so that the files can always make them again.

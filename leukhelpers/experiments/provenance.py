@@ -1,0 +1,57 @@
+"""From what a run was made: cells, settings, machine and versions."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+import psutil
+
+from leukhelpers.models import prepare
+
+
+def environment() -> dict[str, Any]:
+    """Tell the versions and the machine size that stand beside every measured number."""
+    versions = {}
+    for package in ("leukhelpers", "tensorflow", "keras", "numpy", "scikit-learn", "shap"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed"
+    return {
+        "python": platform.python_version(),
+        "versions": versions,
+        "machine": {
+            "system": platform.system(),
+            "cores": os.cpu_count(),
+            "memory_gb": round(psutil.virtual_memory().total / 2**30),
+        },
+    }
+
+
+def describe(prepared: prepare.Prepared) -> dict[str, Any]:
+    """Tell of which cells, how and where a run was made."""
+    labels, dataset = prepared.table["label"], prepared.dataset
+    return {
+        "dataset": dataset.name,
+        "synthetic": dataset.synthetic,
+        "classes": list(dataset.classes),
+        "cautions": list(dataset.cautions),
+        "fingerprint": prepare.fingerprint(prepared.table),
+        "images": len(prepared.table),
+        "subjects": int(prepared.table["subject"].nunique()),
+        "groups": len(np.unique(prepared.split.groups)),
+        "class_counts": {
+            name: int((labels == label).sum()) for label, name in enumerate(dataset.classes)
+        },
+        "set_aside": len(prepared.set_aside),
+        "profile": asdict(prepared.profile),
+        "seed": prepared.seed,
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        **environment(),
+    }
