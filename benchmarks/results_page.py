@@ -105,7 +105,7 @@ def keep(folder: Path) -> None:
 def keep_sweep(folder: Path) -> None:
     """Copy what a sweep over models and seeds reached on real cells, and draw it."""
     table = pd.read_csv(folder / "results.csv")
-    if not (table["state"] == "done").all() or set(table["what"]) != {"train"}:
+    if not (table["state"] == "done").all() or set(table["task"]) != {"train"}:
         raise SystemExit(f"{folder} holds no sweep of trainings that are all done.")
     own = table[table["answered_by"] == table["model"]]
     wide = own.pivot(index=["run", "model", "seed", "seconds"], columns="metric", values="value")

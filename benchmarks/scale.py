@@ -202,7 +202,7 @@ def measure_workers(work: Path) -> None:
     with tempfile.TemporaryDirectory(dir=work) as folder:
         home = Path(folder)
         grid = home / "eight.yaml"
-        head = f"what: train\nfixed: {{model: {MODELS_OF_EIGHT}, dataset: {home / 'twin'}}}\n"
+        head = f"task: train\nfixed: {{model: {MODELS_OF_EIGHT}, dataset: {home / 'twin'}}}\n"
         from leukhelpers.synthetic.twin import write_twin
 
         write_twin(home / "twin", n_images=600, n_subjects=28, seed=SEED)

@@ -153,7 +153,7 @@ print("AUROC of the majority answer, either way:          0.50")
 #
 # ## Say what the labels mean
 #
-# `write_own` (on the command line: `leuk data own`) turns a folder into a table. The classes are
+# `write_own` (on the command line: `leuk data import`) turns a folder into a table. The classes are
 # given in the order of their numbers, each with the labels that mean it. Who is who it does not
 # know yet:
 

@@ -201,7 +201,7 @@ print("These six draws", "do not show" if undecided else "suggest", "which model
 
 # %% tags=["nbval-check-output"]
 grid = {
-    "what": "train",
+    "task": "train",
     "fixed": {"profile": profile, "seed": seed},
     "grid": {"model": ["svm"], "fold": [0, 1]},
 }

@@ -12,6 +12,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from leukhelpers import cli
 from leukhelpers.commands import experiments
+from leukhelpers.course import doctor
 from leukhelpers.experiments import run_notebook
 from leukhelpers.models import prepare
 from leukhelpers.serving import export
@@ -112,8 +113,11 @@ def one_sentence(error: str) -> bool:
         (["data", "fetch", "imagenet"], "called cnmc"),
         (["data", "fetch", "cnmc", "--from", "nowhere.zip"], "nowhere.zip"),
         (["data", "verify", "--dataset", "nowhere"], "neither twin nor cnmc"),
-        (["data", "own", "nowhere", "--out", "x", "--class", "HEM", "--class", "ALL"], "nowhere"),
-        (["data", "own", ".", "--out", "x"], "--class"),
+        (
+            ["data", "import", "nowhere", "--out", "x", "--class", "HEM", "--class", "ALL"],
+            "nowhere",
+        ),
+        (["data", "import", ".", "--out", "x"], "--class"),
         (["data", "restructure"], "--out"),
         (["nonsense"], "nonsense"),
     ],
@@ -331,6 +335,17 @@ def test_train_and_crossval_leave_a_run_and_a_report(leuk, tiny_tree, tmp_path):
     assert "Fold 1" in error
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [(["check"], "leuk doctor"), (["data", "own", "."], "leuk data import")]
+)
+def test_words_of_version_1_still_work_and_name_the_new_one(leuk, monkeypatch, tmp_path, old, new):
+    monkeypatch.setattr(doctor, "look", lambda tell: [])
+    monkeypatch.chdir(tmp_path)
+    status, _, error = leuk(*old, *(["--out", "x", "--class", "HEM=a"] if old[0] == "data" else []))
+    assert f"is now called '{new}'" in error
+    assert status == (2 if old[0] == "data" else 0)  # there are no cells here
+
+
 def test_interruption_is_told_in_one_line(leuk, monkeypatch):
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -410,7 +425,7 @@ def test_own_cells_without_subjects_carry_a_caution_into_every_report(leuk, tiny
         (flat / kind).mkdir(parents=True, exist_ok=True)
         number = len(list((flat / kind).iterdir()))
         shutil.copyfile(place, flat / kind / f"{number}.bmp")
-    own = ["data", "own", flat, "--class", "HEM=normal", "--class", "ALL=blasts"]
+    own = ["data", "import", flat, "--class", "HEM=normal", "--class", "ALL=blasts"]
     status, output, error = leuk(*own, "--out", tmp_path / "table")
     assert (status, output) == (2, "")
     assert "no subject" in error

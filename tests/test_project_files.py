@@ -49,7 +49,7 @@ def test_forms_ask_for_lesson_cell_and_environment(form):
     assert {"name", "description", "body"} <= set(read(FORMS / form))
     asked = fields(form)
     assert {"lesson", "cell", "environment"} <= set(asked)
-    assert "leuk check" in asked["environment"]["attributes"]["description"]
+    assert "leuk doctor" in asked["environment"]["attributes"]["description"]
     assert asked["environment"]["validations"]["required"]
     assert asked["privacy"]["attributes"]["options"][0]["required"]
     for field in asked.values():

@@ -127,7 +127,7 @@ def test_a_check_that_breaks_in_any_way_becomes_one_line():
 
 
 def test_the_command_ends_with_1_and_says_what_is_wrong(monkeypatch, capsys, no_tensorflow):
-    for arguments in (["leuk", "check"], ["leuk", "check", "--json"]):
+    for arguments in (["leuk", "doctor"], ["leuk", "doctor", "--json"]):
         monkeypatch.setattr(sys, "argv", arguments)
         cli.main()
     lines, document = capsys.readouterr().out.split("{", 1)

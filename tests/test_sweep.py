@@ -81,7 +81,7 @@ def write_grid(acts: Path, tmp_path: Path) -> Callable[..., Path]:
     def write(*entries: dict[str, Any], text: str = "", **asked: Any) -> Path:
         if entries:
             fixed = {"lesson": "acts.ipynb", "place": str(tmp_path)}
-            asked = {"what": "lesson", "fixed": fixed, "list": list(entries)}
+            asked = {"task": "lesson", "fixed": fixed, "list": list(entries)}
         file = tmp_path / "grid.yaml"
         file.write_text(text or yaml.safe_dump(asked), "utf-8")
         return file
@@ -138,13 +138,20 @@ def gone(processes: list[psutil.Process]) -> bool:
 
 def test_a_grid_is_every_combination_and_defaults_are_part_of_a_run(write_grid):
     grid = {"model": ["svm", "rf"], "seed": [0, 1, 2]}
-    entries = read_grid(write_grid(what="train", grid=grid))
+    entries = read_grid(write_grid(task="train", grid=grid))
     asked = [(entry.parameters["model"], entry.parameters["seed"]) for entry in entries]
     assert asked == [(model, seed) for model in ("svm", "rf") for seed in (0, 1, 2)]
     assert varying(entries) == ["model", "seed"]
     said = {"model": "svm", "seed": 0, "profile": "fast", "dataset": "twin", "fold": 0}
-    (same,) = read_grid(write_grid(what="train", list=[said]))
+    (same,) = read_grid(write_grid(task="train", list=[said]))
     assert same == entries[0]
+
+
+def test_the_old_word_for_task_still_works_and_names_the_new_one(write_grid, capsys):
+    assert read_grid(write_grid(what="train", grid=SEEDS)) == read_grid(
+        write_grid(task="train", grid=SEEDS)
+    )
+    assert "'what' is now called 'task'" in capsys.readouterr().err
 
 
 def test_one_own_notebook_changed_is_another_run(write_grid, tmp_path):
@@ -158,7 +165,7 @@ def test_one_own_notebook_changed_is_another_run(write_grid, tmp_path):
 
 @pytest.mark.parametrize("number", ["4", "'04'", "04", "'4'"])
 def test_a_lesson_goes_by_its_number_however_yaml_reads_it(write_grid, number):
-    text = f"what: lesson\nfixed: {{lesson: {number}}}\ngrid: {{seed: [0]}}\n"
+    text = f"task: lesson\nfixed: {{lesson: {number}}}\ngrid: {{seed: [0]}}\n"
     (entry,) = read_grid(write_grid(text=text))
     assert Path(entry.notebook).stem == "04_classical_baselines"
     assert entry.parameters["lesson"] == "04"
@@ -171,35 +178,35 @@ SEEDS = {"seed": [0, 1]}
 @pytest.mark.parametrize(
     ("asked", "sentence"),
     [
-        ({"text": "what: [train"}, "is not YAML, line"),
+        ({"text": "task: [train"}, "is not YAML, line"),
         ({"text": "just words"}, "holds no grid"),
-        ({"text": "what: train\nwhat: train\ngrid: {seed: [0]}"}, "names what twice"),
-        ({"what": "cook", "grid": SEEDS}, "what must be train, crossval, lesson, not 'cook'"),
-        ({"what": "train", "grid": SEEDS, "seeds": 3}, "has seeds outside"),
-        ({"what": "train", "grid": {}}, "The grid is empty"),
-        ({"what": "train", "grid": {"seed": []}}, "The grid is empty"),
-        ({"what": "train", "list": []}, "The grid is empty"),
-        ({"what": "train"}, "either grid"),
-        ({"what": "train", "grid": SEEDS, "list": [{"seed": 0}]}, "either grid"),
-        ({"what": "train", "grid": {"seed": 3}}, "a list of values"),
-        ({"what": "train", "grid": {"seed": [1, 1]}}, "Entries 1 and 2 are the same run"),
-        ({"what": "train", "fixed": {"seed": 1}, "grid": SEEDS}, "seed is fixed, and varies"),
-        ({"what": "train", "grid": {"epochs": [1]}}, "no parameter epochs; it has dataset"),
-        ({"what": "train", "grid": {"folds": [4]}}, "no parameter folds"),
-        ({"what": "train", "grid": {"model": ["vit"]}}, "Model 'vit' cannot be trained"),
-        ({"what": "train", "grid": {"model": [7]}}, "model must be a name"),
-        ({"what": "train", "grid": {"seed": ["one"]}}, "seed must be a whole number"),
-        ({"what": "train", "grid": {"seed": [True]}}, "seed must be a whole number"),
-        ({"what": "train", "grid": {"fold": [4]}}, "fold must be a whole number from 0 to 3"),
-        ({"what": "train", "grid": {"seed": [[1]]}}, "seed must be text, a number"),
-        ({"what": "crossval", "grid": {"folds": [1]}}, "folds must be a whole number from 2"),
-        ({"what": "train", "grid": {"profile": ["slow"]}}, "Profile 'slow' is not known"),
-        ({"what": "train", "grid": {"dataset": ["nowhere"]}}, "nor a place that exists"),
-        ({"what": "lesson", "grid": SEEDS}, "needs a lesson"),
-        ({"what": "lesson", "grid": {"lesson": ["77"]}}, "There is no lesson 77"),
-        ({"what": "lesson", "grid": {"lesson": ["mine.ipynb"]}}, "There is no notebook"),
-        ({"what": "lesson", "grid": {"lesson": [4], "colour": ["red"]}}, "no parameter colour"),
-        ({"what": "lesson", "grid": {"lesson": [4], "run": ["x"]}}, "run is not for a grid"),
+        ({"text": "task: train\ntask: train\ngrid: {seed: [0]}"}, "names task twice"),
+        ({"task": "cook", "grid": SEEDS}, "task must be train, crossval, lesson, not 'cook'"),
+        ({"task": "train", "grid": SEEDS, "seeds": 3}, "has seeds outside"),
+        ({"task": "train", "grid": {}}, "The grid is empty"),
+        ({"task": "train", "grid": {"seed": []}}, "The grid is empty"),
+        ({"task": "train", "list": []}, "The grid is empty"),
+        ({"task": "train"}, "either grid"),
+        ({"task": "train", "grid": SEEDS, "list": [{"seed": 0}]}, "either grid"),
+        ({"task": "train", "grid": {"seed": 3}}, "a list of values"),
+        ({"task": "train", "grid": {"seed": [1, 1]}}, "Entries 1 and 2 are the same run"),
+        ({"task": "train", "fixed": {"seed": 1}, "grid": SEEDS}, "seed is fixed, and varies"),
+        ({"task": "train", "grid": {"epochs": [1]}}, "no parameter epochs; it has dataset"),
+        ({"task": "train", "grid": {"folds": [4]}}, "no parameter folds"),
+        ({"task": "train", "grid": {"model": ["vit"]}}, "Model 'vit' cannot be trained"),
+        ({"task": "train", "grid": {"model": [7]}}, "model must be a name"),
+        ({"task": "train", "grid": {"seed": ["one"]}}, "seed must be a whole number"),
+        ({"task": "train", "grid": {"seed": [True]}}, "seed must be a whole number"),
+        ({"task": "train", "grid": {"fold": [4]}}, "fold must be a whole number from 0 to 3"),
+        ({"task": "train", "grid": {"seed": [[1]]}}, "seed must be text, a number"),
+        ({"task": "crossval", "grid": {"folds": [1]}}, "folds must be a whole number from 2"),
+        ({"task": "train", "grid": {"profile": ["slow"]}}, "Profile 'slow' is not known"),
+        ({"task": "train", "grid": {"dataset": ["nowhere"]}}, "nor a place that exists"),
+        ({"task": "lesson", "grid": SEEDS}, "needs a lesson"),
+        ({"task": "lesson", "grid": {"lesson": ["77"]}}, "There is no lesson 77"),
+        ({"task": "lesson", "grid": {"lesson": ["mine.ipynb"]}}, "There is no notebook"),
+        ({"task": "lesson", "grid": {"lesson": [4], "colour": ["red"]}}, "no parameter colour"),
+        ({"task": "lesson", "grid": {"lesson": [4], "run": ["x"]}}, "run is not for a grid"),
     ],
 )
 def test_a_grid_that_cannot_run_is_refused_in_one_sentence(
@@ -426,7 +433,7 @@ def test_a_real_training_goes_the_same_way_to_one_tidy_table(
 ):
     monkeypatch.setenv("LEUK_HOME", str(tmp_path / "home"))
     fixed = {"dataset": str(tiny_tree), "model": "svm"}
-    grid = write_grid(what="train", fixed=fixed, grid={"seed": [1]})
+    grid = write_grid(task="train", fixed=fixed, grid={"seed": [1]})
     out, address = tmp_path / "out", cluster.scheduler_address
     arguments = ["leuk", "sweep", grid, "--out", out, "--scheduler", address, "--json"]
     monkeypatch.setattr(sys, "argv", [str(part) for part in arguments])
@@ -550,7 +557,7 @@ def test_the_spread_within_is_told_from_the_distance_between():
 
 def fake(out: Path, key: str = "k") -> dict[str, Any]:
     limits = {"timeout": None, "memory": None}
-    about = {"out": str(out), "key": key, "what": "fake", "parameters": {}, "home": str(out)}
+    about = {"out": str(out), "key": key, "task": "fake", "parameters": {}, "home": str(out)}
     return about | limits
 
 
@@ -607,7 +614,7 @@ def test_a_run_in_a_process_of_its_own_reports_what_is_wrong_in_one_sentence(
     tmp_path: Path,
 ) -> None:
     asked = {"dataset": "nowhere", "profile": "smoke", "seed": 0, "fold": None}
-    given = {**fake(tmp_path), "what": "train"}
+    given = {**fake(tmp_path), "task": "train"}
     given["parameters"] = {**asked, "model": "svm", "random_weights": False}
     outcome = sweep_runs.run_job(given)
     assert outcome["state"] == "failed"
@@ -622,7 +629,7 @@ def test_a_training_of_a_sweep_is_that_of_the_command_line(
     monkeypatch.setitem(prepare.PROFILES, "tiny", profile)
     monkeypatch.setenv("LEUK_HOME", str(tmp_path / "home"))
     asked = {"dataset": str(tiny_tree), "profile": "tiny", "seed": 0, "fold": 0}
-    job = {**fake(tmp_path), "what": "train"}
+    job = {**fake(tmp_path), "task": "train"}
     job["parameters"] = {**asked, "model": "svm", "random_weights": False}
     place = sweep_runs.Place(tmp_path, "k")
     assert sweep_runs._run_alone(place, job)["state"] == "done"

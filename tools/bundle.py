@@ -43,7 +43,7 @@ two commands; the second one takes some minutes.
 pip compares every file with its checksum: one that was damaged on the way is refused by name. Then
 
 ```
-{inside}leuk check
+{inside}leuk doctor
 {inside}jupyter lab notebooks
 ```
 

@@ -22,14 +22,14 @@ START = 9 * 60  # nine o'clock, in minutes
 Step = str | tuple[str, int]
 DAYS: dict[str, list[Step]] = {
     "Half a day": [
-        ("Welcome; `leuk check` on every machine", 15),
+        ("Welcome; `leuk doctor` on every machine", 15),
         *("00", "01", "02"),
         ("*Break*", 20),
         "06",
         ("What would you now ask of a paper? Survey", 15),
     ],
     "Two days: the first": [
-        ("Welcome; `leuk check` on every machine", 20),
+        ("Welcome; `leuk doctor` on every machine", 20),
         *("00", "01"),
         ("*Break*", 15),
         "02",

@@ -1,4 +1,4 @@
-"""``leuk check`` and ``leuk run``: the course itself."""
+"""``leuk doctor`` and ``leuk run``: the course itself."""
 
 from __future__ import annotations
 
@@ -23,21 +23,28 @@ from leukhelpers.commands.output import (
 app = typer.Typer()
 
 
-@app.command("check")
-def check_setup(as_json: JsonOption = False) -> None:
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
     """Look whether this computer can run the course; status 1 if something is wrong."""
-    from leukhelpers.course import doctor
+    from leukhelpers.course import doctor as setup
 
-    found = doctor.look(
-        lambda finding: None if as_json else output.print(doctor.as_line(finding), markup=False)
+    found = setup.look(
+        lambda finding: None if as_json else output.print(setup.as_line(finding), markup=False)
     )
     ok = all(finding.ok for finding in found)
     if as_json:
         print_result({"ok": ok, "findings": [finding._asdict() for finding in found]}, as_json)
     else:
-        output.print(doctor.verdict(found))
+        output.print(setup.verdict(found))
     if not ok:
         raise SystemExit(1)
+
+
+@app.command("check", hidden=True)
+def check(as_json: JsonOption = False) -> None:
+    """Do as ``leuk doctor``, which was called so in version 1."""
+    tell("'leuk check' is now called 'leuk doctor'.")
+    doctor(as_json)
 
 
 @app.command("run")

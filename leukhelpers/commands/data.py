@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -150,8 +151,8 @@ def data_restructure(
     print_result(found, as_json)
 
 
-@app.command("own")
-def data_own(
+@app.command("import")
+def data_import(
     place: Annotated[Path, typer.Argument(help="A folder of images, or a CSV path,label,subject.")],
     out: Annotated[Path, typer.Option(help="Folder for cells.csv and cells.toml.")],
     classes: Annotated[
@@ -187,3 +188,11 @@ def data_own(
         files.workspace() / "data" / "cache",
     )
     print_result(found, as_json)
+
+
+@app.command("own", hidden=True)
+@functools.wraps(data_import)
+def data_own(**given: Any) -> None:
+    """Do as ``leuk data import``, which was called so in version 1."""
+    tell("'leuk data own' is now called 'leuk data import'.")
+    data_import(**given)

@@ -104,7 +104,7 @@ def crossval(
 
 @app.command()
 def sweep(
-    grid: Annotated[Path, typer.Argument(help="YAML file: what, fixed, and grid or list.")],
+    grid: Annotated[Path, typer.Argument(help="YAML file: task, fixed, and grid or list.")],
     out: Annotated[
         Path | None, typer.Option(help="Folder of the sweep; by default runs/<name of the grid>.")
     ] = None,

@@ -1,6 +1,6 @@
 """Look whether this computer can run the course; every finding is one line.
 
-``leuk check`` calls it. Where a package is missing that the command line itself needs,
+``leuk doctor`` calls it. Where a package is missing that the command line itself needs,
 ``python -m leukhelpers.course.doctor`` still answers: nothing but the standard library is
 imported before it is known to be there.
 """

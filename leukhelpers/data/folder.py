@@ -171,7 +171,7 @@ def subject_of(
         if meaning.own_subjects:
             return ""
     raise InputError(
-        "no subject; without subjects no honest split: fill the column subject (leuk data own: "
+        "no subject; without subjects no honest split: fill the column subject (leuk data import: "
         f"--subject-pattern), or {SAY_OWN_SUBJECTS}."
     )
 

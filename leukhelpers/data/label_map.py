@@ -28,7 +28,7 @@ FILE = "cells.toml"
 OWN_SUBJECTS = "each_image_its_own_subject"
 KEYS = ("classes", OWN_SUBJECTS, "labels")
 SAY_OWN_SUBJECTS = (
-    f"say in {FILE}: {OWN_SUBJECTS} = true (leuk data own: --each-image-its-own-subject), "
+    f"say in {FILE}: {OWN_SUBJECTS} = true (leuk data import: --each-image-its-own-subject), "
     "but only if no two images are of one person"
 )
 

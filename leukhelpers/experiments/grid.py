@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 _ALWAYS = {"dataset": "twin", "profile": "fast", "seed": 0, "random_weights": False}
 
 
-_KEYS = ("what", "fixed", "grid", "list")
+_KEYS = ("task", "fixed", "grid", "list")
 
 
 class Entry(NamedTuple):
@@ -37,20 +38,20 @@ class Entry(NamedTuple):
     Attributes
     ----------
     key : str
-        Names its folder: made from ``what`` and the parameters, so that the same run is
+        Names its folder: made from ``task`` and the parameters, so that the same run is
         found again whatever else a grid holds.
-    what : str
+    task : str
         ``train``, ``crossval`` or ``lesson``.
     parameters : dict
         All of them, defaults included.
     notebook : str
-        Path of the notebook; empty unless `what` is ``lesson``.
+        Path of the notebook; empty unless `task` is ``lesson``.
     takes_run : bool
         Whether the notebook has a parameter ``run`` for its folder.
     """
 
     key: str
-    what: str
+    task: str
     parameters: dict[str, Any]
     notebook: str = ""
     takes_run: bool = False
@@ -77,7 +78,7 @@ def read_grid(path: Path | str) -> list[Entry]:
     Parameters
     ----------
     path : path
-        A YAML file: ``what`` (``train``, ``crossval`` or ``lesson``), perhaps ``fixed`` (values
+        A YAML file: ``task`` (``train``, ``crossval`` or ``lesson``), perhaps ``fixed`` (values
         of every run), and either ``grid`` (a list of values for each name: all combinations) or
         ``list`` (the entries one by one). A lesson is given by its number, or as a path of
         your own notebook beside the grid.
@@ -101,17 +102,20 @@ def read_grid(path: Path | str) -> list[Entry]:
         line = f", line {where.line + 1}" if where else ""
         raise InputError(f"{path.name} is not YAML{line}.") from None
     if not isinstance(asked, dict):
-        raise InputError(f"{path.name} holds no grid; it begins with 'what: train' or the like.")
+        raise InputError(f"{path.name} holds no grid; it begins with 'task: train' or the like.")
+    if "what" in asked and "task" not in asked:  # the word of version 1
+        print(f"{path.name}: 'what' is now called 'task'.", file=sys.stderr)
+        asked["task"] = asked.pop("what")
     unknown = [str(key) for key in asked if key not in _KEYS]
     if unknown:
         raise InputError(
             f"{path.name} has {', '.join(unknown)} outside; a grid has {', '.join(_KEYS)}."
         )
-    what = asked.get("what")
-    if what not in sweep_runs.WORK:
-        raise InputError(f"what must be {', '.join(sweep_runs.WORK)}, not {what!r}.")
+    task = asked.get("task")
+    if task not in sweep_runs.WORK:
+        raise InputError(f"task must be {', '.join(sweep_runs.WORK)}, not {task!r}.")
     notebooks = _Notebooks(path.parent)
-    entries = [_entry(what, values, notebooks) for values in _combinations(asked)]
+    entries = [_entry(task, values, notebooks) for values in _combinations(asked)]
     first: dict[str, int] = {}
     for number, entry in enumerate(entries, start=1):
         if entry.key in first:
@@ -171,16 +175,16 @@ class _Notebooks:
         return self.known[name]
 
 
-def _entry(what: str, values: dict[str, Any], notebooks: _Notebooks) -> Entry:
+def _entry(task: str, values: dict[str, Any], notebooks: _Notebooks) -> Entry:
     """Check the values of one entry and fill in what it leaves out."""
     for name, value in values.items():
         if not isinstance(name, str) or not isinstance(value, str | int | float | None):
             raise InputError(f"{name} must be text, a number, true or false, not {value!r}.")
-    if what == "lesson":
+    if task == "lesson":
         return _lesson_entry(values, notebooks)
     profile = prepare.default_profile(str(values.get("dataset", "twin")))
-    defaults = {**_DEFAULTS[what], **_ALWAYS, "profile": profile}
-    _refuse_unknown(what, values, defaults)
+    defaults = {**_DEFAULTS[task], **_ALWAYS, "profile": profile}
+    _refuse_unknown(task, values, defaults)
     parameters = {**defaults, **values}
     if not isinstance(parameters["model"], str):
         raise InputError(f"model must be a name, not {parameters['model']!r}.")
@@ -188,13 +192,13 @@ def _entry(what: str, values: dict[str, Any], notebooks: _Notebooks) -> Entry:
     _check_common(parameters)
     if not isinstance(parameters["random_weights"], bool):
         raise InputError("random_weights must be true or false.")
-    if what == "train":
+    if task == "train":
         if parameters["fold"] is not None:
             _check_number("fold", parameters["fold"], 0, 3)
     else:
         _check_number("folds", parameters["folds"], 2, 20)
     parameters["dataset"] = absolute_dataset(parameters["dataset"])
-    return Entry(_key(what, parameters), what, parameters)
+    return Entry(_key(task, parameters), task, parameters)
 
 
 def _lesson_entry(values: dict[str, Any], notebooks: _Notebooks) -> Entry:
@@ -235,8 +239,8 @@ def _check_number(name: str, value: Any, low: int, high: int) -> None:
         raise InputError(f"{name} must be a whole number from {low} to {high}, not {value!r}.")
 
 
-def _key(what: str, parameters: dict[str, Any]) -> str:
-    asked = json.dumps([what, parameters], sort_keys=True, ensure_ascii=False)
+def _key(task: str, parameters: dict[str, Any]) -> str:
+    asked = json.dumps([task, parameters], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(asked.encode()).hexdigest()[:12]
 
 

@@ -71,7 +71,7 @@ def open_folder(out: Path, entries: Sequence[Entry], resume: bool) -> None:
         files.refuse_used(out)
     out.mkdir(parents=True, exist_ok=True)
     asked = [
-        {"key": entry.key, "what": entry.what, "parameters": entry.parameters} for entry in entries
+        {"key": entry.key, "task": entry.task, "parameters": entry.parameters} for entry in entries
     ]
     files.write_json(note, asked)
 

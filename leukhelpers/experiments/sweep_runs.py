@@ -72,7 +72,7 @@ def run_job(job: dict[str, Any], at_once: Mapping[str, int] | int = 1) -> dict[s
     Parameters
     ----------
     job : dict
-        ``out``, ``key``, ``what``, ``parameters``, ``notebook``, ``home``, and the limits
+        ``out``, ``key``, ``task``, ``parameters``, ``notebook``, ``home``, and the limits
         ``timeout`` (seconds) and ``memory`` (GB), None for none.
     at_once : int or mapping
         How many runs share this machine; on a Dask cluster a number for each host.
@@ -244,7 +244,7 @@ def _record_failure(place: Place, job: dict[str, Any], result: dict[str, Any]) -
             os.replace(notebook, place.failed / notebook.name)
     shutil.rmtree(place.part, ignore_errors=True)
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
-    asked = {"what": job["what"], "parameters": job["parameters"]}
+    asked = {"task": job["task"], "parameters": job["parameters"]}
     files.write_json(place.failed / "failure.json", {**asked, **result, "date": now})
 
 
@@ -299,10 +299,10 @@ def _run_alone(place: Place, job: dict[str, Any]) -> dict[str, Any]:
     started = time.monotonic()
     try:
         place.part.mkdir(parents=True)
-        measured = WORK[job["what"]](job, place.part)
+        measured = WORK[job["task"]](job, place.part)
         seconds = round(time.monotonic() - started, 1)
         result = {
-            "what": job["what"],
+            "task": job["task"],
             "parameters": job["parameters"],
             "seconds": seconds,
             "before": [DIED] if interrupted else [],

@@ -38,7 +38,7 @@ def collect(out: Path | str, entries: Sequence[Entry], state: State) -> pd.DataF
     Returns
     -------
     pandas.DataFrame
-        ``run`` (the key), ``what``, a column a parameter, ``state``, ``seconds``, ``error``,
+        ``run`` (the key), ``task``, a column a parameter, ``state``, ``seconds``, ``error``,
         ``synthetic`` (whether the cells are drawn, where that is known), ``answered_by``,
         ``metric``, ``value``, and ``low`` and ``high``, the ends of its 95 % interval where it
         has one.
@@ -48,7 +48,7 @@ def collect(out: Path | str, entries: Sequence[Entry], state: State) -> pd.DataF
         ended = state.results.get(entry.key, {"seconds": None, "error": ""})
         about = {
             "run": entry.key,
-            "what": entry.what,
+            "task": entry.task,
             **entry.parameters,
             "state": state.of[entry.key],
             "seconds": ended["seconds"],
@@ -63,7 +63,7 @@ def collect(out: Path | str, entries: Sequence[Entry], state: State) -> pd.DataF
         about["synthetic"] = synthetic
         rows += [about | found for found in measured or [dict.fromkeys(METRIC)]]
     names = dict.fromkeys(name for entry in entries for name in entry.parameters)
-    columns = ["run", "what", *names, "state", "seconds", "error", "synthetic", *METRIC]
+    columns = ["run", "task", *names, "state", "seconds", "error", "synthetic", *METRIC]
     table = pd.DataFrame(rows, columns=columns)
     for name in ("seconds", "value", "low", "high"):
         table[name] = table[name].astype(float)
