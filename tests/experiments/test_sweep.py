@@ -31,7 +31,7 @@ from leukhelpers.experiments.grid import Entry, read_grid, varying
 from leukhelpers.images import handmade
 from leukhelpers.models import classical, prepare
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 PARAMETERS = 'act: str = "fine"\nseed: int = 0\nplace: str = ""\nrun: str = ""'
 # What a notebook may do to a sweep. It notes each time that it is run.

@@ -284,7 +284,7 @@ print(json.dumps([devices().num_replicas_in_sync, right, float(history["val_loss
 @pytest.mark.slow
 def test_two_devices_share_a_training_and_reach_what_one_reaches():
     tests = Path(__file__).parent
-    environment = {**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"}
+    environment = {**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parents[1]}"}
     found = []
     for number in ("1", "2"):
         command = [sys.executable, "-c", TWO_DEVICES, number]
@@ -320,7 +320,7 @@ print(hashlib.sha256(b"".join(x.tobytes() for x in numbers)).hexdigest())
 
 def digest(argument):
     tests = Path(__file__).parent
-    environment = {**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"}
+    environment = {**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parents[1]}"}
     command = [sys.executable, "-c", SCRIPT, argument]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return done.stdout

@@ -71,7 +71,7 @@ def test_full_plan_repeats_the_104_pairs(full: pd.DataFrame) -> None:
 
 @pytest.mark.slow
 def test_full_plan_agrees_with_the_published_manifest(full: pd.DataFrame) -> None:
-    shared = Path(os.environ.get("LEUK_SHARED_DATA", Path(__file__).parents[2] / "shared/data"))
+    shared = Path(os.environ.get("LEUK_SHARED_DATA", Path(__file__).parents[3] / "shared/data"))
     if not (shared / "cnmc/manifest.csv").is_file():
         pytest.skip("the list of published files is not on this machine")
     real = pd.read_csv(shared / "cnmc/manifest.csv")
