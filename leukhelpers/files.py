@@ -33,6 +33,21 @@ def whole_file(path: Path | str) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def shipped(inside: str, checkout: str) -> Path:
+    """Find a folder that comes with the course: inside the installed package, or in a checkout.
+
+    Raises
+    ------
+    InputError
+        If neither is there.
+    """
+    package = Path(__file__).resolve().parent
+    for folder in (package / inside, package.parent / checkout):
+        if folder.is_dir():
+            return folder
+    raise InputError(f"No {inside} are installed; run this from a checkout of the course.")
+
+
 def refuse_used(folder: Path) -> None:
     """Refuse a place where something lies already, even if it is a link that leads nowhere.
 

@@ -85,20 +85,18 @@ def measured(name: str) -> dict[str, Any]:
     InputError
         If there is no such file.
     """
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / "measured", package.parent / "benchmarks" / "results"):
-        file = folder / f"{name}.json"
-        if file.is_file():
-            found = files.read_json(file)
-            machine = found["machine"]
-            kind = "synthetic" if found.get("synthetic") else "real"
-            print(
-                f"Measured on {kind} cells: {found['dataset']}, seed {found['seed']}, "
-                f"{found['date'][:10]}, {machine['cores']} cores, {machine['memory_gb']} GB "
-                f"(benchmarks/results/{name}.json)"
-            )
-            return found
-    raise InputError(f"There is no measured result {name!r} in this installation.")
+    file = files.shipped("measured", "benchmarks/results") / f"{name}.json"
+    if not file.is_file():
+        raise InputError(f"There is no measured result {name!r} in this installation.")
+    found = files.read_json(file)
+    machine = found["machine"]
+    kind = "synthetic" if found.get("synthetic") else "real"
+    print(
+        f"Measured on {kind} cells: {found['dataset']}, seed {found['seed']}, "
+        f"{found['date'][:10]}, {machine['cores']} cores, {machine['memory_gb']} GB "
+        f"(benchmarks/results/{name}.json)"
+    )
+    return found
 
 
 def begin(

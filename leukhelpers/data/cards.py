@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from leukhelpers import files
 from leukhelpers.data.base import Dataset
 from leukhelpers.data.cnmc import find_root
 from leukhelpers.errors import InputError
@@ -20,12 +21,8 @@ OWN_CARD = "card.toml"
 
 
 def cards_folder() -> Path:
-    """Find the cards: inside the installed package, or in the checkout."""
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / "cards", package.parent / "data" / "cards"):
-        if folder.is_dir():
-            return folder
-    raise InputError("No data cards are installed; run this from a checkout of the course.")
+    """Find the cards that come with the course."""
+    return files.shipped("cards", "data/cards")
 
 
 def read_card(place: str | Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from PIL import Image
 from leukhelpers.data.cnmc import LABELS, find_root, read_labels
 from leukhelpers.data.pictures import (
     IMAGE_SUFFIXES,
-    MAX_PIXELS,
+    MAX_BYTES,
     decode_image,
     list_files,
     not_a_picture,
@@ -47,7 +47,6 @@ _NO_COPY = {
     "for pixel (nor is one that was resized or saved as JPEG).",
     "none": "No copy of C-NMC 2019: there is no picture here.",
 }
-_LARGEST = 4 * MAX_PIXELS  # bytes; a larger file is no copy of a published picture
 
 
 class _File(NamedTuple):
@@ -195,7 +194,7 @@ def _look(file: Path, path: str, known: set[str]) -> _File:
     """Find out whether a file holds a published picture; `known` are the checksums of those."""
     checksum = ""
     try:
-        if file.stat().st_size > _LARGEST:
+        if file.stat().st_size > MAX_BYTES:
             raise InputError("the file is too large")
         content = file.read_bytes()
         checksum = hashlib.sha256(content).hexdigest()

@@ -20,8 +20,9 @@ from leukhelpers.errors import InputError
 from leukhelpers.files import read_json, write_json
 
 IMAGE_SUFFIXES = (".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff")
-MAX_PIXELS = 25_000_000
-_MAX_BYTES = 4 * MAX_PIXELS + 1_000_000  # RGBA without compression, and room for headers
+# What one picture of a cell may be at most; C-NMC's are 450 pixels wide, of 0.6 MB.
+MAX_BYTES = 20_000_000
+MAX_SIDE = 4096  # pixels
 _FORMATS = ("BMP", "PNG", "JPEG", "TIFF")
 _MODES = ("RGB", "RGBA", "L", "P")
 
@@ -42,7 +43,7 @@ def read_image(path: Path | str) -> np.ndarray:
     Raises
     ------
     InputError
-        If the file is empty, cut short, no picture, larger than 25 megapixels, of
+        If the file is empty, cut short, no picture, larger than `MAX_BYTES` or `MAX_SIDE`, of
         another depth or colour mode, or has several frames.
     """
     return np.asarray(load_image(path))
@@ -54,29 +55,24 @@ def load_image(path: Path | str) -> Image.Image:
     That saves a copy, during which no other thread of this process can work.
     """
     path = Path(path)
-    if path.stat().st_size > _MAX_BYTES:
-        raise InputError("the file is too large")
-    return _decoded(path.read_bytes())
+    with path.open("rb") as file:
+        return _decoded(file.read(MAX_BYTES + 1))
 
 
-def decode_image(content: bytes, max_side: int | None = None) -> np.ndarray:
-    """Decode the bytes of a picture file; see :func:`read_image`.
-
-    Longer or wider pictures than `max_side`, if it is given, are refused before any pixel of
-    them is decoded.
-    """
-    return np.asarray(_decoded(content, max_side))
+def decode_image(content: bytes) -> np.ndarray:
+    """Decode the bytes of a picture file; see :func:`read_image`."""
+    return np.asarray(_decoded(content))
 
 
-def _decoded(content: bytes, max_side: int | None = None) -> Image.Image:
+def _decoded(content: bytes) -> Image.Image:
     if not content:
         raise InputError("the file is empty")
+    if len(content) > MAX_BYTES:
+        raise InputError("the file is too large")
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise InputError(f"the picture is too large ({image.width}×{image.height})")
-            if max_side is not None and max(image.size) > max_side:
-                raise InputError(f"the picture is longer or wider than {max_side} pixels")
+            if max(image.size) > MAX_SIDE:  # before any pixel is decoded
+                raise InputError(f"the picture is longer or wider than {MAX_SIDE} pixels")
             if image.mode not in _MODES:
                 raise InputError(f"the picture's colour mode {image.mode} is not 8-bit RGB")
             # Pillow would drop the lower byte of 16-bit RGB and all frames but the first.

@@ -15,6 +15,7 @@ from nbclient.exceptions import DeadKernelError
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
+from leukhelpers import files
 from leukhelpers.errors import InputError, LessonError
 
 # Called for every cell that starts: lesson, number of the cell, number of cells.
@@ -22,12 +23,8 @@ Listener = Callable[[str, int, int], None]
 
 
 def lesson_folder() -> Path:
-    """Find the built notebooks: inside the installed package, or in the checkout."""
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / "notebooks", package.parent / "notebooks"):
-        if folder.is_dir():
-            return folder
-    raise InputError("No notebooks are installed; run this from a checkout of the course.")
+    """Find the built notebooks."""
+    return files.shipped("notebooks", "notebooks")
 
 
 def find_lessons(only: Sequence[str] = ()) -> list[Path]:

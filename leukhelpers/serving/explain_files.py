@@ -16,7 +16,6 @@ from leukhelpers.data.pictures import read_image
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.experiments import storage
-from leukhelpers.images.preprocessing import crop_and_resize
 from leukhelpers.models import prepare, registry
 from leukhelpers.serving import predict
 
@@ -45,10 +44,7 @@ def read_cells(
     for path in paths:
         entry: dict[str, Any] = {"file": str(path)}
         try:
-            picture = crop_and_resize(read_image(path), size, crop)
-            if not picture.any():
-                raise InputError("the picture is black where the cell should be")
-            pictures.append(picture)
+            pictures.append(predict.cut(read_image(path), size, crop))
         except OSError as error:
             entry["error"] = error.strerror or str(error)
         except InputError as error:

@@ -28,6 +28,7 @@ import numpy as np
 from PIL import Image
 
 from leukhelpers import NOTICE
+from leukhelpers.data.pictures import MAX_BYTES
 from leukhelpers.data.schema import CLASS_NAMES
 from leukhelpers.errors import InputError
 from leukhelpers.experiments import storage
@@ -302,7 +303,7 @@ def _read(path: Path, uploads: Path) -> tuple[str, bytes]:
         return path.name, b""
     try:
         with path.open("rb") as file:
-            return path.name, file.read(predict.MAX_BYTES + 1)
+            return path.name, file.read(MAX_BYTES + 1)
     except OSError:
         return path.name, b""
 
@@ -404,7 +405,7 @@ def launch(
             app_kwargs={"middleware": [Middleware(guard.Guard, folder, in_use, answered, proxied)]},
             max_threads=_AT_ONCE,
             state_session_capacity=100,
-            max_file_size=predict.MAX_BYTES,
+            max_file_size=MAX_BYTES,
             allowed_paths=[],
             footer_links=[],
             run_history=False,

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from leukhelpers import NOTICE, files
-from leukhelpers.data.pictures import decode_image
+from leukhelpers.data.pictures import MAX_BYTES, decode_image
 from leukhelpers.data.schema import CLASS_NAMES
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation import calibration, decisions
@@ -27,8 +27,6 @@ from leukhelpers.experiments.predictions import columns_of_run
 from leukhelpers.images.preprocessing import crop_and_resize
 from leukhelpers.models import ood, prepare, registry
 
-MAX_BYTES = 20_000_000
-MAX_SIDE = 4096  # pixels; the square around a cell is never larger than that squared
 WORDS = {"HEM": "Healthy", "ALL": "Leukemic"}
 NEAR = "too close to the operating point to call"
 STRANGE = "not a cell like those that the model learnt from"
@@ -204,8 +202,8 @@ def _quick(
     return ask
 
 
-def cut(served: Served, content: bytes) -> np.ndarray:
-    """Decode a picture file within the limits, and cut it as the model was trained on.
+def cut(image: np.ndarray, size: int, crop: int) -> np.ndarray:
+    """Cut a cell out of its picture as the model was trained on.
 
     Returns
     -------
@@ -215,12 +213,9 @@ def cut(served: Served, content: bytes) -> np.ndarray:
     Raises
     ------
     InputError
-        If the file is too large, damaged, no picture, or black; see
-        :func:`leukhelpers.data.pictures.decode_image`.
+        If it is black.
     """
-    if len(content) > MAX_BYTES:
-        raise InputError("the file is too large")
-    picture = crop_and_resize(decode_image(content, MAX_SIDE), served.size, served.crop)
+    picture = crop_and_resize(image, size, crop)
     if not picture.any():
         raise InputError("the picture is black where the cell should be")
     return picture
@@ -248,7 +243,8 @@ def answer(served: Served, content: bytes) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If there is no picture to answer, see :func:`cut`.
+        If there is no picture to answer, see :func:`leukhelpers.data.pictures.decode_image` and
+        :func:`cut`.
     """
     return look(served, content)[0]
 
@@ -256,7 +252,7 @@ def answer(served: Served, content: bytes) -> dict[str, Any]:
 def look(served: Served, content: bytes) -> tuple[dict[str, Any], np.ndarray]:
     """Answer one picture file, and give what the model saw of it; see :func:`answer`."""
     start = time.perf_counter()
-    picture = cut(served, content)
+    picture = cut(decode_image(content), served.size, served.crop)
     result = answer_picture(served, picture)
     result["milliseconds"] = round(1000 * (time.perf_counter() - start), 2)
     return {**result, "notice": served.notice}, picture

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from leukhelpers import files
 from leukhelpers.data import cards
 from leukhelpers.data.base import Dataset, set_aside_frame
 from leukhelpers.data.published import read_published
@@ -132,6 +133,6 @@ def test_a_card_with_something_missing_says_what(tmp_path, text, told):
 def test_a_missing_card_and_a_missing_folder_are_named(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"none\.toml"):
         cards.read_card(tmp_path / "none.toml")
-    monkeypatch.setattr(cards, "__file__", str(tmp_path / "a" / "b" / "cards.py"))
-    with pytest.raises(InputError, match="No data cards"):
+    monkeypatch.setattr(files, "__file__", str(tmp_path / "a" / "files.py"))
+    with pytest.raises(InputError, match="No cards are installed"):
         cards.cards_folder()

@@ -68,7 +68,7 @@ BAD = {
         encoded("PNG")[:60] + bytes([encoded("PNG")[60] ^ 4]) + encoded("PNG")[61:],
         "damaged",
     ),
-    "large bmp": (bmp_that_claims(6000, 6000), "too large"),
+    "large bmp": (bmp_that_claims(6000, 6000), "longer or wider"),
     "bmp for a bomb": (bmp_that_claims(60_000, 60_000), "too large"),
     "bmp larger than its file": (bmp_that_claims(400, 400), "damaged"),
     "bmp without width": (bmp_that_claims(0, 12), "damaged|not a picture|no pixels"),

@@ -16,6 +16,7 @@ import pytest
 import requests
 
 from leukhelpers import NOTICE
+from leukhelpers.data.pictures import MAX_BYTES
 from leukhelpers.errors import InputError
 from leukhelpers.experiments import storage
 from leukhelpers.serving import guard, page, predict
@@ -351,7 +352,7 @@ def test_a_picture_that_comes_again_just_as_it_is_swept_stays(tmp_path, monkeypa
 
 
 def test_too_large_and_too_many_uploads_are_refused(home, cell):
-    big = upload(home, bytes(predict.MAX_BYTES + 1))
+    big = upload(home, bytes(MAX_BYTES + 1))
     assert big.status_code == 413
     (path,) = upload(home, cell).json()
     assert "too many" in ask(home, [path] * (page.MAX_FILES + 1)).text
