@@ -30,7 +30,7 @@ from leukhelpers.experiments import provenance, storage
 from leukhelpers.images import augmentation, handmade
 from leukhelpers.images.features import cell_area
 from leukhelpers.images.preprocessing import BOX, build_pixels
-from leukhelpers.models import classical, networks, prepare
+from leukhelpers.models import classical, networks, prepare, profiles
 from leukhelpers.models.training import make_deterministic
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -385,7 +385,7 @@ def main() -> None:
         parser.error(f"--answers belongs to --only {' or '.join(WHOLE)}")
     if given.real is not None:
         data = files.workspace() / "data"
-        dataset = prepare.load(given.real, prepare.PROFILES["fast"], 0, data)
+        dataset = prepare.load(given.real, profiles.PROFILES["fast"], 0, data)
         kept = files.read_json(RESULT)["ideas"] if RESULT.is_file() else []
         for name in [given.only] if given.only else IDEAS:
             new = (

@@ -23,7 +23,7 @@ from leukhelpers.errors import InputError
 from leukhelpers.experiments import provenance, storage
 from leukhelpers.explain import attribution, evaluation, localisation, shortcuts
 from leukhelpers.images.preprocessing import build_pixels, resize_masks
-from leukhelpers.models import prepare, registry, training
+from leukhelpers.models import prepare, profiles, registry, training
 from leukhelpers.splits import groups
 from leukhelpers.synthetic.twin import cause_masks
 
@@ -60,7 +60,7 @@ def unseen_cells(kind: str, folder: Path, place: str) -> Cells:
     profile = storage.profile_in(run.about)
     parts = ("training",) if kind == "twin" else ("training", "preliminary")
     dataset = prepare.load(place, profile, run.about["seed"], data, parts)
-    size = prepare.picture_size(storage.model_of(run.about), profile)
+    size = profiles.picture_size(storage.model_of(run.about), profile)
     array, table, _ = build_pixels(dataset, data / "cache", *size)
     return Cells(run, dataset, array, table, np.flatnonzero(storage.unseen(run, dataset, table)))
 
@@ -70,7 +70,7 @@ def measure(cells: Cells, seed: int) -> dict[str, Any]:
     chosen, table = cells.some(seed, CELLS), cells.table
     images, background = cells.array[chosen], np.load(cells.run.folder / "background.npy")
     model, group = registry.load_model(cells.run.folder), groups.group_ids(table)[chosen]
-    size = prepare.picture_size(
+    size = profiles.picture_size(
         storage.model_of(cells.run.about), storage.profile_in(cells.run.about)
     )
     labels, masks = table["label"].to_numpy()[chosen], None

@@ -18,7 +18,7 @@ from leukhelpers import files
 from leukhelpers.evaluation import leakage
 from leukhelpers.experiments import provenance
 from leukhelpers.images import handmade
-from leukhelpers.models import classical, prepare
+from leukhelpers.models import classical, prepare, profiles
 from leukhelpers.splits import groups
 
 RESULT = Path(__file__).resolve().parent / "results" / "feature_kinds.json"
@@ -27,7 +27,7 @@ RESULT = Path(__file__).resolve().parent / "results" / "feature_kinds.json"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--real", type=Path, required=True)
-    profile, data = prepare.PROFILES["fast"], files.workspace() / "data"
+    profile, data = profiles.PROFILES["fast"], files.workspace() / "data"
     dataset = prepare.load(parser.parse_args().real, profile, 0, data)
     prepared = prepare.prepare(dataset, profile, 0, data)
     pixels = prepare.pictures("svm", prepared)

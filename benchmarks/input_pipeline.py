@@ -26,14 +26,14 @@ from leukhelpers.data.pictures import digest_images, load_image
 from leukhelpers.experiments import provenance
 from leukhelpers.images.augmentation import training_batches
 from leukhelpers.images.preprocessing import build_pixels, crop_and_resize
-from leukhelpers.models import networks, prepare
+from leukhelpers.models import networks, prepare, profiles
 from leukhelpers.models.training import make_deterministic
 
 RESULT = Path(__file__).resolve().parent / "results" / "input_pipeline.json"
 BATCH, FIRST, STEPS, ROUNDS = 32, 5, 40, 7
 FILES = 1600
 # Of the pictures: that of the pretrained networks, and that which the course's network sees now.
-SIZES = (prepare.PROFILES["fast"].size, prepare.PROFILES["fast"].box_size)
+SIZES = (profiles.PROFILES["fast"].size, profiles.PROFILES["fast"].box_size)
 
 
 class _Clock(keras.callbacks.Callback):
@@ -158,7 +158,7 @@ def cache(prepared: prepare.Prepared) -> dict[str, list[float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--real", type=Path, required=True)
-    profile, data = prepare.PROFILES["fast"], files.workspace() / "data"
+    profile, data = profiles.PROFILES["fast"], files.workspace() / "data"
     dataset = prepare.load(parser.parse_args().real, profile, 0, data)
     prepared = prepare.prepare(dataset, profile, 0, data)
     root = (dataset.root / prepared.table["path"].iloc[0]).parents[1]

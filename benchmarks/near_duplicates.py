@@ -18,7 +18,7 @@ from leukhelpers import files
 from leukhelpers.datasets import load_dataset
 from leukhelpers.experiments import provenance
 from leukhelpers.images.preprocessing import build_pixels
-from leukhelpers.models import prepare
+from leukhelpers.models import profiles
 from leukhelpers.splits import near_duplicates
 
 if __name__ == "__main__":
@@ -26,7 +26,7 @@ if __name__ == "__main__":
     parser.add_argument("--real", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    profile = prepare.PROFILES["fast"]
+    profile = profiles.PROFILES["fast"]
     with tempfile.TemporaryDirectory() as home:
         cells = load_dataset(given.real, home)
         pixels = build_pixels(cells, home, profile.size, profile.crop)

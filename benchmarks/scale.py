@@ -33,7 +33,7 @@ from PIL import Image
 from leukhelpers import files, plots
 from leukhelpers.data.pictures import read_image
 from leukhelpers.experiments import provenance
-from leukhelpers.models import cnn, prepare
+from leukhelpers.models import cnn, profiles
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -143,7 +143,7 @@ def measure_one(home: Path) -> dict[str, Any]:
     found |= {"cache_seconds": time.perf_counter() - clock, "cache_gb": memory.take()}
     found["cache_file_gb"] = round(array.nbytes / 2**30, 3)
     settings = replace(
-        cnn.training_settings(prepare.profile_of("fast")),
+        cnn.training_settings(profiles.profile_of("fast")),
         epochs=1, batch_size=BATCH, early_stopping=False,
     )  # fmt: skip
     labels, some = table["label"].to_numpy(), Some()

@@ -35,7 +35,7 @@ from leukhelpers.data.pictures import read_image
 from leukhelpers.evaluation.names import MODEL_COLUMNS
 from leukhelpers.experiments import provenance, storage
 from leukhelpers.images.preprocessing import crop_and_resize
-from leukhelpers.models import ood, prepare, registry
+from leukhelpers.models import ood, prepare, profiles, registry
 from leukhelpers.serving import export
 from leukhelpers.serving import predict as serve
 from leukhelpers.splits import groups
@@ -67,7 +67,7 @@ def refusals(prepared: prepare.Prepared, others: Path) -> dict[str, Any]:
     """Fit on the known subjects of many splits; count who passes and who is refused."""
     pixels, (size, crop) = (
         prepare.pictures("cnn", prepared),
-        prepare.picture_size("cnn", prepared.profile),
+        profiles.picture_size("cnn", prepared.profile),
     )
 
     def small(pictures: list[np.ndarray]) -> np.ndarray:

@@ -37,7 +37,7 @@ from sklearn.svm import SVC
 from leukhelpers.data.pictures import pixel_digest, read_image
 from leukhelpers.data.schema import ALL, HEM, parse_name
 from leukhelpers.images.preprocessing import crop_and_resize
-from leukhelpers.models import epochs, networks, prepare, training
+from leukhelpers.models import epochs, networks, profiles, training
 from leukhelpers.splits import groups
 from leukhelpers.synthetic import twin
 
@@ -132,7 +132,7 @@ def _shading(grey: np.ndarray, mask: np.ndarray) -> dict[str, float]:
 
 def measure_and_shrink(rgb: np.ndarray) -> dict:
     """Measure one cell, and keep it as the network would see it."""
-    profile = prepare.PROFILES["fast"]
+    profile = profiles.PROFILES["fast"]
     small = crop_and_resize(rgb, profile.size, profile.crop)
     return {"small": small, "sha256": pixel_digest(rgb), **measure(rgb)}
 

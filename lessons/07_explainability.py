@@ -43,7 +43,7 @@ from leukhelpers.explain.grad_cam import grad_cam
 from leukhelpers.explain.integrated_gradients import integrated_gradients
 from leukhelpers.explain.shap_values import shap_gradient
 from leukhelpers.images.preprocessing import resize_masks
-from leukhelpers.models import prepare, registry, training
+from leukhelpers.models import prepare, profiles, registry, training
 from leukhelpers.splits import groups
 
 # %%
@@ -290,7 +290,7 @@ if prepared.dataset.synthetic:
     from leukhelpers.synthetic.twin import cause_masks
 
     masks = cause_masks(prepared.dataset.root, table["cell_id"].iloc[ill])
-    size = prepare.picture_size("cnn", prepared.profile)
+    size = profiles.picture_size("cnn", prepared.profile)
     small = {name: resize_masks(mask, *size, masks["cell"]) for name, mask in masks.items()}
     by_cause = {n: localisation.by_cause(map_, small, people, seed) for n, map_ in ill_maps.items()}
     area = {cause: small[cause].sum() / small["cell"].sum() for cause in localisation.CAUSES}

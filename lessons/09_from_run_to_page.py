@@ -44,7 +44,7 @@ from leukhelpers.course.exercises import check
 from leukhelpers.errors import InputError
 from leukhelpers.experiments import storage
 from leukhelpers.images.preprocessing import crop_and_resize
-from leukhelpers.models import ood, prepare, registry, training
+from leukhelpers.models import ood, prepare, profiles, registry, training
 from leukhelpers.serving import export, page, predict
 
 # %%
@@ -71,7 +71,7 @@ strangers = {
     "a disc": np.array([170, 80, 150], np.uint8)
     * (np.hypot(*np.mgrid[-150:150, -150:150]) < 120)[..., None].astype(np.uint8),
 }
-size, crop = prepare.picture_size("cnn", here.profile)
+size, crop = profiles.picture_size("cnn", here.profile)
 small = np.stack([crop_and_resize(picture, size, crop) for picture in strangers.values()])
 said = training.predict(network, small)
 

@@ -146,9 +146,9 @@ def record_reads(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], list[str
 def tiny_prepared(tiny_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> object:
     """Pictures of `tiny_tree`, for a network that learns in a second; not to be changed."""
     from leukhelpers.data.cnmc import read_cnmc
-    from leukhelpers.models import prepare
+    from leukhelpers.models import prepare, profiles
 
-    tiny = prepare.Profile(
+    tiny = profiles.Profile(
         "tiny", 60, 14, epochs=2, patience=2, size=32, box_size=32, batch_size=16
     )
     return prepare.prepare(read_cnmc(tiny_tree), tiny, 0, shared_folder(tmp_path_factory))

@@ -14,10 +14,10 @@ from leukhelpers import cli
 from leukhelpers.commands import experiments
 from leukhelpers.course import doctor
 from leukhelpers.experiments import run_notebook
-from leukhelpers.models import prepare
+from leukhelpers.models import profiles
 from leukhelpers.serving import export
 
-TINY = prepare.Profile("fast", 60, 14, epochs=1, patience=1, size=32, box_size=32, batch_size=16)
+TINY = profiles.Profile("fast", 60, 14, epochs=1, patience=1, size=32, box_size=32, batch_size=16)
 METRICS = '{"auroc": {"value": 0.8, "low": 0.7, "high": 0.9}}'
 LESSON = f"""
 import json
@@ -34,8 +34,8 @@ files.write_json(run + "/metrics.json", told)
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("LEUK_HOME", str(tmp_path / "home"))
-    monkeypatch.setitem(prepare.PROFILES, "fast", TINY)
-    monkeypatch.setitem(prepare.PROFILES, "full", dataclasses.replace(TINY, name="full"))
+    monkeypatch.setitem(profiles.PROFILES, "fast", TINY)
+    monkeypatch.setitem(profiles.PROFILES, "full", dataclasses.replace(TINY, name="full"))
     return tmp_path / "home"
 
 

@@ -12,13 +12,13 @@ import pytest
 
 from leukhelpers.data.cnmc import LABELS, read_cnmc
 from leukhelpers.data.published import published_bytes
-from leukhelpers.models import prepare
+from leukhelpers.models import prepare, profiles
 from leukhelpers.splits import groups
 from leukhelpers.splits.inspection import inspect
 
 pytestmark = pytest.mark.slow
 
-FAST = prepare.profile_of("fast")
+FAST = profiles.profile_of("fast")
 
 
 def stand_in(checksum: str) -> np.ndarray:

@@ -20,14 +20,14 @@ from leukhelpers.evaluation import multiclass, summary
 from leukhelpers.evaluation.names import MODEL_COLUMNS
 from leukhelpers.experiments import crossval, evaluate, provenance, report, storage, train
 from leukhelpers.experiments.predictions import measure
-from leukhelpers.models import classical, cnn, prepare, training
+from leukhelpers.models import classical, cnn, prepare, profiles, training
 from leukhelpers.models.networks import build_cnn, logit_model
 from leukhelpers.serving import explain_files, predict
 from leukhelpers.synthetic.twin import draw_cell, plan_twin
 
 pytestmark = pytest.mark.slow
 
-TINY = prepare.Profile("tiny", 24, 8, epochs=1, patience=1, size=32, box_size=32, batch_size=16)
+TINY = profiles.Profile("tiny", 24, 8, epochs=1, patience=1, size=32, box_size=32, batch_size=16)
 SIZES = {"small": 130.0, "medium": 175.0, "large": 230.0}
 CLASSES = {"healthy": ["small"], "ALL": ["medium"], "AML": ["large"]}
 EXTENT = 300  # pixels that are kept of a drawn cell, enough for the largest

@@ -61,9 +61,9 @@ def run_course(
     from leukhelpers.course import run_lessons
     from leukhelpers.datasets import absolute_dataset
     from leukhelpers.experiments import card_page, model_card, report, run_notebook
-    from leukhelpers.models import prepare
+    from leukhelpers.models import profiles
 
-    prepare.profile_of(profile)
+    profiles.profile_of(profile)
     folder = out or _new_folder(files.workspace() / "runs", dataset, profile, seed, resume)
     numbers = [number.strip().zfill(2) for number in only.split(",") if number.strip()]
     parameters = {"dataset": absolute_dataset(dataset), "profile": profile, "seed": seed}

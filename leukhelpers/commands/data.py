@@ -41,10 +41,10 @@ def data_info(
     as_json: JsonOption = False,
 ) -> None:
     """Count images, subjects, groups, classes, folds, duplicates and unreadable files."""
-    from leukhelpers.models import prepare
+    from leukhelpers.models import prepare, profiles
     from leukhelpers.splits import inspection
 
-    chosen, data = prepare.profile_of(profile), files.workspace() / "data"
+    chosen, data = profiles.profile_of(profile), files.workspace() / "data"
     cells = inspection.only_test_parts(dataset, data) or prepare.load(dataset, chosen, seed, data)
     found = inspection.inspect(cells, data, chosen.size, chosen.crop)
     if not as_json:  # too long for a screen; --json tells all
@@ -138,9 +138,9 @@ def data_restructure(
 ) -> None:
     """Sort the pictures into one folder a class, as the paper does; subjects are kept."""
     from leukhelpers.data.export_folders import restructure
-    from leukhelpers.models import prepare
+    from leukhelpers.models import prepare, profiles
 
-    cells = prepare.load(dataset, prepare.profile_of(profile), seed, files.workspace() / "data")
+    cells = prepare.load(dataset, profiles.profile_of(profile), seed, files.workspace() / "data")
     with file_progress() as advance:
         found = restructure(
             cells,

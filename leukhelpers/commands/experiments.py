@@ -55,12 +55,12 @@ def train(
 ) -> None:
     """Train one model on all subjects, or on all but those of one fold."""
     from leukhelpers.experiments import train
-    from leukhelpers.models import prepare
+    from leukhelpers.models import profiles
 
     (name,) = _known_models([model], random_weights)
     if not (resume and (out / "training" / "asked.json").is_file()):
         files.refuse_used(out)
-    prepared = prepare_cells(dataset, profile or prepare.default_profile(dataset), seed)
+    prepared = prepare_cells(dataset, profile or profiles.default_profile(dataset), seed)
     with _joblib_on(scheduler):
         run = train.train_run(out, prepared, fold, name)
     print_result({"run": str(run.folder), **run.metrics}, as_json)
@@ -87,11 +87,11 @@ def crossval(
 ) -> None:
     """Measure models on the same grouped folds: per fold and together."""
     from leukhelpers.experiments import crossval
-    from leukhelpers.models import prepare, registry
+    from leukhelpers.models import profiles, registry
 
     wanted = list(registry.CHOICES) if model == "all" else model.replace(" ", "").split(",")
-    names = _known_models([*wanted, *prepare.CLASSICAL], random_weights)
-    prepared = prepare_cells(dataset, profile or prepare.default_profile(dataset), seed)
+    names = _known_models([*wanted, *profiles.CLASSICAL], random_weights)
+    prepared = prepare_cells(dataset, profile or profiles.default_profile(dataset), seed)
     with _joblib_on(scheduler):
         found = crossval.crossvalidate(prepared, folds, tell, names, out)
     if as_json:

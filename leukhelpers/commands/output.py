@@ -168,8 +168,8 @@ def lesson_progress() -> Iterator[Any]:
 
 def prepare_cells(dataset: str, profile: str, seed: int) -> Any:
     """Read cells and make them ready to learn from."""
-    from leukhelpers.models import prepare
+    from leukhelpers.models import prepare, profiles
 
     data = files.workspace() / "data"
-    chosen = prepare.profile_of(profile)
+    chosen = profiles.profile_of(profile)
     return prepare.prepare(prepare.load(dataset, chosen, seed, data), chosen, seed, data)

@@ -13,7 +13,7 @@ from leukhelpers.course import quiz
 from leukhelpers.data.base import Dataset
 from leukhelpers.errors import InputError
 from leukhelpers.experiments import provenance, storage
-from leukhelpers.models import prepare
+from leukhelpers.models import prepare, profiles
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Lesson:
 
     number: str
     dataset_name: str
-    profile: prepare.Profile
+    profile: profiles.Profile
     seed: int
     run: Path
     data: Path
@@ -121,7 +121,7 @@ def begin(
     for name, value in (("dataset", dataset), ("profile", profile), ("run", run)):
         if not isinstance(value, str):
             raise InputError(f"{name} must be text in quotation marks, not {value!r}.")
-    chosen = prepare.profile_of(profile)
+    chosen = profiles.profile_of(profile)
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
         raise InputError(f"seed must be a whole number from 0 up, not {seed!r}.")
     home = files.workspace()

@@ -16,8 +16,8 @@ import yaml
 
 from leukhelpers.datasets import absolute_dataset
 from leukhelpers.errors import InputError
-from leukhelpers.experiments import run_notebook, sweep_runs
-from leukhelpers.models import prepare, registry
+from leukhelpers.experiments import run_notebook, sweep_entry
+from leukhelpers.models import profiles, registry
 
 # Training without a held-out fold measures nothing; a sweep is there to measure.
 _DEFAULTS: dict[str, dict[str, Any]] = {
@@ -112,8 +112,8 @@ def read_grid(path: Path | str) -> list[Entry]:
             f"{path.name} has {', '.join(unknown)} outside; a grid has {', '.join(_KEYS)}."
         )
     task = asked.get("task")
-    if task not in sweep_runs.WORK:
-        raise InputError(f"task must be {', '.join(sweep_runs.WORK)}, not {task!r}.")
+    if task not in sweep_entry.WORK:
+        raise InputError(f"task must be {', '.join(sweep_entry.WORK)}, not {task!r}.")
     notebooks = _Notebooks(path.parent)
     entries = [_entry(task, values, notebooks) for values in _combinations(asked)]
     first: dict[str, int] = {}
@@ -182,7 +182,7 @@ def _entry(task: str, values: dict[str, Any], notebooks: _Notebooks) -> Entry:
             raise InputError(f"{name} must be text, a number, true or false, not {value!r}.")
     if task == "lesson":
         return _lesson_entry(values, notebooks)
-    profile = prepare.default_profile(str(values.get("dataset", "twin")))
+    profile = profiles.default_profile(str(values.get("dataset", "twin")))
     defaults = {**_DEFAULTS[task], **_ALWAYS, "profile": profile}
     _refuse_unknown(task, values, defaults)
     parameters = {**defaults, **values}
@@ -229,7 +229,7 @@ def _refuse_unknown(whose: str, values: Mapping[str, Any], known: Any) -> None:
 
 def _check_common(values: Mapping[str, Any]) -> None:
     if "profile" in values:
-        prepare.profile_of(values["profile"])
+        profiles.profile_of(values["profile"])
     if "seed" in values:
         _check_number("seed", values["seed"], 0, 2**31 - 1)
 

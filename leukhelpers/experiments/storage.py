@@ -42,7 +42,7 @@ from leukhelpers.experiments.predictions import (
     measure,
     predictions_of,
 )
-from leukhelpers.models import cnn, prepare, registry
+from leukhelpers.models import cnn, prepare, profiles, registry
 from leukhelpers.splits import groups
 
 N_BACKGROUND = 24  # cells with which SHAP compares
@@ -256,7 +256,7 @@ def classes_of(about: dict[str, Any]) -> tuple[str, ...]:
     return tuple(classes) if isinstance(classes, list) else CLASS_NAMES
 
 
-def profile_in(about: dict[str, Any]) -> prepare.Profile:
+def profile_in(about: dict[str, Any]) -> profiles.Profile:
     """Read the profile of a run from its ``run.json``.
 
     Raises
@@ -265,9 +265,11 @@ def profile_in(about: dict[str, Any]) -> prepare.Profile:
         If it was written by another version of the course.
     """
     kept = about.get("profile")
-    if not isinstance(kept, dict) or set(kept) != {field.name for field in fields(prepare.Profile)}:
+    if not isinstance(kept, dict) or set(kept) != {
+        field.name for field in fields(profiles.Profile)
+    }:
         raise InputError("The run was made by another version of the course; train it again.")
-    return prepare.Profile(**kept)
+    return profiles.Profile(**kept)
 
 
 def model_of(about: dict[str, Any]) -> str:

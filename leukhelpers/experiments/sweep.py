@@ -1,7 +1,7 @@
 """Many runs: a grid of parameters, on this machine or on a Dask cluster.
 
 Each entry of the grid is one run in its own process and folder
-(:mod:`leukhelpers.experiments.sweep_runs`). The folders are the memory of
+(:mod:`leukhelpers.experiments.sweep_entry`). The folders are the memory of
 a sweep: whatever is killed, ``resume`` runs what they lack.
 """
 
@@ -19,9 +19,9 @@ import joblib
 
 from leukhelpers import files
 from leukhelpers.errors import InputError, LessonError
-from leukhelpers.experiments import sweep_runs
+from leukhelpers.experiments import sweep_entry
 from leukhelpers.experiments.grid import Entry
-from leukhelpers.experiments.sweep_runs import Place
+from leukhelpers.experiments.sweep_entry import Place
 
 _LOOK = 0.2  # seconds between two looks at the cluster
 _GONE = 10.0  # seconds after which a scheduler that does not answer is given up
@@ -203,7 +203,7 @@ def _follow(
     def submit(job: dict[str, Any]) -> Any:
         tries[job["key"]] += 1
         name = f"run-{job['key']}-{tries[job['key']]}-{os.getpid()}-{time.time_ns()}"
-        return client.submit(sweep_runs.run_job, job, at_once, key=name, pure=False)
+        return client.submit(sweep_entry.run_job, job, at_once, key=name, pure=False)
 
     at_work = {job["key"]: (submit(job), job) for job in jobs}
     lost_since = None
@@ -219,7 +219,7 @@ def _follow(
                 continue
             _note(state, key, outcome)
             del at_work[key]
-        running = set(sweep_runs.unfinished(Path(jobs[0]["out"])))
+        running = set(sweep_entry.unfinished(Path(jobs[0]["out"])))
         for key in at_work:
             state.of[key] = "running" if key in running else "waiting"
         state = state._replace(seconds_left=_left(state, sum(at_once.values())))
@@ -239,7 +239,7 @@ def _at_once(client: Any) -> dict[str, int]:
     """Count how many runs each machine of a cluster takes at once."""
     found: Counter[str] = Counter()
     for address, threads in client.nthreads().items():
-        found[sweep_runs.host_of(address)] += threads
+        found[sweep_entry.host_of(address)] += threads
     return dict(found)
 
 
@@ -251,8 +251,8 @@ def _outcome(future: Any, job: dict[str, Any], seconds: float) -> dict[str, Any]
     place = Place(Path(job["out"]), job["key"])
     error = future.exception()
     killed = type(error).__name__ == "KilledWorker"
-    reason = sweep_runs.DIED if killed else f"{type(error).__name__}: {error}"
-    return sweep_runs.fail(place, job, f"{reason[0].upper()}{reason[1:]}.", round(seconds, 1))
+    reason = sweep_entry.DIED if killed else f"{type(error).__name__}: {error}"
+    return sweep_entry.fail(place, job, f"{reason[0].upper()}{reason[1:]}.", round(seconds, 1))
 
 
 def _left(state: State, slots: int) -> float | None:

@@ -18,7 +18,7 @@ from leukhelpers import files, plots
 from leukhelpers.evaluation.names import METRIC_NAMES, MODEL_NAMES
 from leukhelpers.experiments.grid import Entry, varying
 from leukhelpers.experiments.sweep import State
-from leukhelpers.experiments.sweep_runs import Place
+from leukhelpers.experiments.sweep_entry import Place
 
 METRIC = ("answered_by", "metric", "value", "low", "high")
 

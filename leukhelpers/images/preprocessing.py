@@ -27,8 +27,8 @@ _SAMPLE = 256
 # The share of black pictures that a set of cells may hold.
 _BLACK = 0.1
 
-# In place of a crop: the square around each cell, whatever its size.
-BOX = 0
+CROP, SIZE = 384, 96  # pixels: what is cut out of the middle, and what it is shrunk to
+BOX = 0  # in place of a crop: the square around each cell, whatever its size
 _MARGIN = 0.02  # of the cell's length, on each side
 
 # So many cells are one task of a thread: handing out each alone costs a tenth of the reading.
@@ -155,7 +155,11 @@ def resize_masks(
 
 
 def build_pixels(
-    dataset: Dataset, cache: Path | str, size: int = 96, crop: int = 384, n_jobs: int | None = None
+    dataset: Dataset,
+    cache: Path | str,
+    size: int = SIZE,
+    crop: int = CROP,
+    n_jobs: int | None = None,
 ) -> Pixels:
     """Crop and resize every cell of a data set, once.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from leukhelpers.models import prepare
+from leukhelpers.models import prepare, profiles
 from leukhelpers.models.epochs import Settings
 from leukhelpers.splits import groups
 
@@ -149,7 +149,7 @@ def _train_one(
     return network, history.assign(network=number)
 
 
-def training_settings(profile: prepare.Profile) -> Settings:
+def training_settings(profile: profiles.Profile) -> Settings:
     """Pick from a profile what :func:`leukhelpers.models.training.fit` needs."""
     return Settings(
         epochs=profile.epochs,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,52 +17,16 @@ from leukhelpers.data.base import Dataset
 from leukhelpers.datasets import load_dataset
 from leukhelpers.errors import InputError
 from leukhelpers.images import handmade
-from leukhelpers.images.preprocessing import BOX, build_pixels
+from leukhelpers.images.preprocessing import build_pixels
+from leukhelpers.models import profiles
 from leukhelpers.splits import groups
-
-
-@dataclass(frozen=True)
-class Profile:
-    """How much work a run does.
-
-    ``size`` and ``crop`` are in pixels: a ``crop``×``crop`` square out of the middle of
-    the 450×450 original is averaged down to ``size``×``size``. The network of the course sees
-    each cell in its own box, ``box_size`` pixels wide. After a first network
-    has shown how long to train, ``refits`` are trained on everybody and joined into one.
-    ``measures_weight`` is the weight of the second task, to tell the hand-made features
-    from the pixels; ``blended`` the share of training pictures that are laid over another.
-    """
-
-    name: str
-    twin_images: int
-    twin_subjects: int
-    epochs: int
-    patience: int
-    size: int = 96
-    box_size: int = 128
-    crop: int = 384
-    batch_size: int = 32
-    learning_rate: float = 2e-3
-    refits: int = 0
-    measures_weight: float = 1.0
-    blended: float = 0.8
-
-
-_PLAIN: dict[str, Any] = {"measures_weight": 0.0, "blended": 0.0, "batch_size": 16}
-
-
-PROFILES = {
-    "smoke": Profile("smoke", 200, 28, epochs=2, patience=2, box_size=48, **_PLAIN),
-    "fast": Profile("fast", 800, 28, epochs=12, patience=6, box_size=64, **_PLAIN),
-    "full": Profile("full", 10661, 73, epochs=16, patience=5, refits=1),
-}
 
 
 class Prepared(NamedTuple):
     """Cells ready to learn from: pictures and table row for row, and an honest split."""
 
     dataset: Dataset
-    profile: Profile
+    profile: profiles.Profile
     seed: int
     pixels: np.ndarray
     table: pd.DataFrame
@@ -71,21 +35,9 @@ class Prepared(NamedTuple):
     data: Path  # folder of the caches
 
 
-def default_profile(dataset: str) -> str:
-    """Name the profile of a training: ``fast`` on the synthetic cells, ``full`` on others."""
-    return "fast" if dataset == "twin" else "full"
-
-
-def profile_of(name: str) -> Profile:
-    """Find a profile by its name; an unknown one is an :class:`InputError`."""
-    if name not in PROFILES:
-        raise InputError(f"Profile {name!r} is not known; choose from {', '.join(PROFILES)}.")
-    return PROFILES[name]
-
-
 def load(
     dataset: str | Path,
-    profile: Profile,
+    profile: profiles.Profile,
     seed: int,
     data: Path,
     parts: Sequence[str] = ("training",),
@@ -96,7 +48,7 @@ def load(
     )
 
 
-def prepare(dataset: Dataset, profile: Profile, seed: int, data: Path) -> Prepared:
+def prepare(dataset: Dataset, profile: profiles.Profile, seed: int, data: Path) -> Prepared:
     """Turn cells into small pictures, and hold out a quarter of the groups.
 
     Parameters
@@ -124,31 +76,6 @@ def fingerprint(table: pd.DataFrame) -> str:
     return digest.hexdigest()[:16]
 
 
-CLASSICAL = ("svm", "rf")
-
-
-def picture_size(name: str, profile: Profile) -> tuple[int, int]:
-    """Tell which pictures a model takes: their edge, and the edge of what is cut out.
-
-    Parameters
-    ----------
-    name : str
-        A model's name.
-    profile : Profile
-        That of the run. Pretrained networks take its size: on real cells frozen
-        EfficientNet-Lite0 gained nothing at 128 pixels over 96. The network of the
-        course sees each cell in its own box, and so not how large it is.
-
-    Returns
-    -------
-    size, crop : int
-        Pixels of the picture, and of the original (or ``pixels.BOX``).
-    """
-    if name == "cnn":
-        return profile.box_size, BOX
-    return (handmade.SIZE if name in CLASSICAL else profile.size), profile.crop
-
-
 def pictures(name: str, prepared: Prepared) -> np.ndarray:
     """Give the pictures that a model takes, row for row with the table of `prepared`.
 
@@ -157,7 +84,7 @@ def pictures(name: str, prepared: Prepared) -> np.ndarray:
     InputError
         If a file went bad since the others were read.
     """
-    size, crop = picture_size(name, prepared.profile)
+    size, crop = profiles.picture_size(name, prepared.profile)
     if (size, crop) == (prepared.profile.size, prepared.profile.crop):
         return prepared.pixels
     array, table, _ = build_pixels(

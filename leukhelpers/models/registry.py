@@ -19,14 +19,15 @@ from leukhelpers import files
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation.names import MODEL_NAMES, PRETRAINED
 from leukhelpers.images import handmade
-from leukhelpers.models import classical, cnn, prepare
+from leukhelpers.models import classical, cnn, prepare, profiles
 from leukhelpers.models.epochs import Settings
 
 if TYPE_CHECKING:
     import keras
 
 if TYPE_CHECKING:
-    from leukhelpers.models.prepare import Prepared, Profile
+    from leukhelpers.models.prepare import Prepared
+    from leukhelpers.models.profiles import Profile
     from leukhelpers.splits.groups import Split
 
 TUNED = "-tuned"
@@ -100,7 +101,7 @@ def validate_model_name(name: str) -> str:
 
 def is_network(name: str) -> bool:
     """Tell a neural network from a classical model on hand-made features."""
-    return name not in prepare.CLASSICAL
+    return name not in profiles.CLASSICAL
 
 
 def base_name(name: str) -> str:
@@ -190,7 +191,7 @@ def fit(
     """
     split = split or prepared.split
     how: Callable[..., tuple[Any, pd.DataFrame, np.ndarray | None]]
-    if validate_model_name(name) in prepare.CLASSICAL:
+    if validate_model_name(name) in profiles.CLASSICAL:
         how = _learn_classical
     else:
         how = _learn_cnn if name == "cnn" else _learn_transfer
@@ -304,7 +305,7 @@ def predict_proba_of_pictures(
         return training.predict(learnt.model, array)
     if len(array) == 0:
         return np.zeros(0)
-    _, crop = prepare.picture_size(learnt.name, profile)
+    _, crop = profiles.picture_size(learnt.name, profile)
     return _classical_answer(learnt.model, handmade.measure_cells(array, crop))
 
 

@@ -6,16 +6,12 @@ import math
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from leukhelpers import files
 from leukhelpers.backend import keras
 from leukhelpers.models.epochs import Settings
-
-if TYPE_CHECKING:
-    pass
 
 # Share of the steps in which the learning rate rises from next to nothing; then it falls along a
 # cosine. The first steps, of which Adam does not know yet how long they should be, do less harm so.

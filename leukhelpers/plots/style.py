@@ -21,7 +21,13 @@ from leukhelpers.errors import InputError
 
 # Blue, vermilion, green, purple and grey of seaborn's "colorblind" palette.
 CLASS_COLOURS = ("#0173b2", "#d55e00")
-MODEL_COLOURS: Mapping[str, str] = {"cnn": "#029e73", "area": "#cc78bc", "majority": "#949494"}
+MODEL_COLOURS: Mapping[str, str] = {
+    "cnn": "#029e73",
+    "svm": "#332288",
+    "rf": "#882255",
+    "area": "#cc78bc",
+    "majority": "#949494",
+}
 # For what is neither class nor model: Paul Tol's "muted" scheme, safe for the colour-blind.
 # Indigo, olive, rose, green, cyan, wine, teal, purple.
 SPARE_COLOURS = (

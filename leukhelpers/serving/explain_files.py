@@ -16,12 +16,12 @@ from leukhelpers.data.pictures import read_image
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.experiments import storage
-from leukhelpers.models import prepare, registry
+from leukhelpers.models import profiles, registry
 from leukhelpers.serving import predict
 
 
 def read_cells(
-    paths: Sequence[Path], profile: prepare.Profile, name: str = "cnn"
+    paths: Sequence[Path], profile: profiles.Profile, name: str = "cnn"
 ) -> tuple[np.ndarray, list[dict]]:
     """Read picture files as a run's model wants them.
 
@@ -40,7 +40,7 @@ def read_cells(
         For every file, ``file`` and, where it cannot be read, ``error``.
     """
     pictures, entries = [], []
-    size, crop = prepare.picture_size(name, profile)
+    size, crop = profiles.picture_size(name, profile)
     for path in paths:
         entry: dict[str, Any] = {"file": str(path)}
         try:
@@ -211,7 +211,7 @@ def _explain_features(
         run.folder,
         ask=lambda pictures: registry.predict_proba_of_pictures(learnt, pictures, profile),
     )
-    _, crop = prepare.picture_size(name, profile)
+    _, crop = profiles.picture_size(name, profile)
     measured = handmade.measure_cells(array, crop)
     background = handmade.measure_cells(np.load(run.folder / "background.npy"), crop)
     shares = explain_features(learnt.model, measured, background, run.about["seed"])

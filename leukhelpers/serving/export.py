@@ -23,7 +23,7 @@ from leukhelpers.errors import InputError
 from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.experiments import storage
 from leukhelpers.images.preprocessing import build_pixels
-from leukhelpers.models import prepare, registry, training
+from leukhelpers.models import profiles, registry, training
 from leukhelpers.splits import groups
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def export_run(
         )
     storage.refuse_other_classes(run, dataset)
     model = registry.load_model(run.folder)
-    size, crop = prepare.picture_size(name, storage.profile_in(run.about))
+    size, crop = profiles.picture_size(name, storage.profile_in(run.about))
     array, table, _ = build_pixels(dataset, data / "cache", size, crop)
     rows = _spread(np.flatnonzero(storage.unseen(run, dataset, table)), _CHECKED_CELLS)
     if len(rows) == 0:

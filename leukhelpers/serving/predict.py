@@ -25,7 +25,7 @@ from leukhelpers.evaluation import calibration, decisions
 from leukhelpers.experiments import storage
 from leukhelpers.experiments.predictions import columns_of_run
 from leukhelpers.images.preprocessing import crop_and_resize
-from leukhelpers.models import ood, prepare, registry
+from leukhelpers.models import ood, profiles, registry
 
 WORDS = {"HEM": "Healthy", "ALL": "Leukemic"}
 NEAR = "too close to the operating point to call"
@@ -119,7 +119,7 @@ def load(
             f"The run in {run.folder} has no familiar.json, by which cells are distinguished from "
             "other pictures; train it again."
         )
-    size, crop = prepare.picture_size(name, profile)
+    size, crop = profiles.picture_size(name, profile)
     served = Served(
         run,
         name,
@@ -172,7 +172,7 @@ def _rule(run: storage.Run, name: str) -> Rule:
 
 
 def _quick(
-    run: storage.Run, name: str, profile: prepare.Profile, cache: Path | None
+    run: storage.Run, name: str, profile: profiles.Profile, cache: Path | None
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Give the quickest way to ask a run's model."""
     if not registry.is_network(name):

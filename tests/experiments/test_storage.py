@@ -22,12 +22,12 @@ from leukhelpers.evaluation import calibration, summary
 from leukhelpers.experiments import crossval, evaluate, storage
 from leukhelpers.experiments.train import train_run
 from leukhelpers.explain import attribution
-from leukhelpers.models import classical, cnn, prepare, registry, training
+from leukhelpers.models import classical, cnn, prepare, profiles, registry, training
 from leukhelpers.models import networks as models
 from leukhelpers.serving import explain_files, predict
 from leukhelpers.splits import groups
 
-TINY = prepare.Profile("tiny", 60, 14, epochs=2, patience=2, size=32, box_size=32, batch_size=16)
+TINY = profiles.Profile("tiny", 60, 14, epochs=2, patience=2, size=32, box_size=32, batch_size=16)
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +211,7 @@ def test_save_that_is_killed_leaves_no_run(run, prepared, tmp_path, monkeypatch)
 
 def test_unknown_profile_is_refused():
     with pytest.raises(InputError, match="choose from smoke, fast, full"):
-        prepare.profile_of("quick")
+        profiles.profile_of("quick")
 
 
 def test_workspace_is_the_checkout_the_variable_or_the_current_folder(tmp_path, monkeypatch):

@@ -26,10 +26,10 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from leukhelpers import cli
 from leukhelpers.errors import InputError, LessonError
-from leukhelpers.experiments import storage, sweep, sweep_runs, sweep_table
+from leukhelpers.experiments import storage, sweep, sweep_entry, sweep_table
 from leukhelpers.experiments.grid import Entry, read_grid, varying
 from leukhelpers.images import handmade
-from leukhelpers.models import classical, prepare
+from leukhelpers.models import classical, prepare, profiles
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -115,7 +115,7 @@ def at_work(below: int | None = None) -> list[psutil.Process]:
     found = []
     for process in psutil.Process(below).children(recursive=True):
         try:
-            if "leukhelpers.experiments.sweep_runs" in process.cmdline():
+            if "leukhelpers.experiments.sweep_entry" in process.cmdline():
                 found.append(process)
         except psutil.Error:
             continue
@@ -295,7 +295,7 @@ def test_a_killed_worker_takes_its_run_along_and_another_worker_does_it(
     assert state.count("done") == 1
     assert log(tmp_path) == ["wait 0"] * 2
     kept = json.loads(next((tmp_path / "out" / "runs").glob("*/result.json")).read_text())
-    assert kept["before"] == [sweep_runs.DIED]
+    assert kept["before"] == [sweep_entry.DIED]
 
 
 @pytest.mark.slow
@@ -355,7 +355,7 @@ def test_an_entry_is_never_run_twice_at_once(write_grid, tmp_path):
     (entry,) = read_grid(write_grid({"act": "wait"}))
     asked = job(entry, tmp_path / "out")
     with ThreadPoolExecutor(2) as pool:
-        both = [pool.submit(sweep_runs.run_job, asked) for _ in range(2)]
+        both = [pool.submit(sweep_entry.run_job, asked) for _ in range(2)]
         until(lambda: log(tmp_path))
         time.sleep(0.5)
         (tmp_path / "go").touch()
@@ -375,7 +375,7 @@ def test_a_run_beyond_its_limits_is_ended_with_all_that_it_started(
     write_grid, tmp_path, act, limit, sentence
 ):
     (entry,) = read_grid(write_grid({"act": act}))
-    told = sweep_runs.run_job(job(entry, tmp_path / "out", **limit))
+    told = sweep_entry.run_job(job(entry, tmp_path / "out", **limit))
     assert told["state"] == "failed"
     assert sentence in told["error"]
     assert at_work() == []
@@ -405,7 +405,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.slow
 def test_on_a_full_disk_a_result_is_whole_or_absent(write_grid, tmp_path, small_disk):
     fine, fill = read_grid(write_grid({"act": "fine"}, {"act": "fill"}))
-    told = sweep_runs.run_job(job(fill, small_disk))
+    told = sweep_entry.run_job(job(fill, small_disk))
     assert told["state"] == "failed"
     assert "No space left on device" in told["error"]
     assert (small_disk / "failed" / fill.key / "failure.json").is_file()
@@ -415,12 +415,12 @@ def test_on_a_full_disk_a_result_is_whole_or_absent(write_grid, tmp_path, small_
         while True:
             file.write(bytes(4096))
             file.flush()
-    told = sweep_runs.run_job(job(fine, small_disk))
+    told = sweep_entry.run_job(job(fine, small_disk))
     assert told["state"] == "failed"
     assert "No space left on device" in told["error"]
     assert list((small_disk / "runs").iterdir()) == []
     ballast.unlink()
-    assert sweep_runs.run_job(job(fine, small_disk))["state"] == "done"
+    assert sweep_entry.run_job(job(fine, small_disk))["state"] == "done"
     assert json.loads((small_disk / "runs" / fine.key / "result.json").read_text())
 
 
@@ -505,9 +505,9 @@ def test_features_and_forests_use_the_same_cluster(tiny_prepared, tmp_path, clus
 
 def test_runs_share_the_cores(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    assert set(sweep_runs.bounds(2).values()) == {"4"}
-    assert set(sweep_runs.bounds(16).values()) == {"1"}
-    assert "TF_NUM_INTRAOP_THREADS" in sweep_runs.bounds(1)
+    assert set(sweep_entry.bounds(2).values()) == {"4"}
+    assert set(sweep_entry.bounds(16).values()) == {"1"}
+    assert "TF_NUM_INTRAOP_THREADS" in sweep_entry.bounds(1)
 
 
 def test_drawn_cells_are_called_synthetic_wherever_they_lie(tmp_path):
@@ -571,10 +571,10 @@ def test_a_run_that_succeeds_is_whole_and_is_not_done_again(
         (part / "model").write_text("whole")
         return {"score": 0.5}
 
-    monkeypatch.setitem(sweep_runs.WORK, "fake", work)
-    place = sweep_runs.Place(tmp_path, "k")
+    monkeypatch.setitem(sweep_entry.WORK, "fake", work)
+    place = sweep_entry.Place(tmp_path, "k")
     for _ in range(2):
-        assert sweep_runs._run_alone(place, fake(tmp_path))["state"] == "done"
+        assert sweep_entry._run_alone(place, fake(tmp_path))["state"] == "done"
     assert len(calls) == 1
     assert (place.done / "model").read_text() == "whole"
     assert json.loads((place.done / "result.json").read_text())["measured"] == {"score": 0.5}
@@ -596,16 +596,16 @@ def test_a_run_that_fails_leaves_its_reason_and_no_result(
         (part / "half").write_text("of a model")
         raise error
 
-    monkeypatch.setitem(sweep_runs.WORK, "fake", work)
-    place = sweep_runs.Place(tmp_path, "k")
-    outcome = sweep_runs._run_alone(place, fake(tmp_path))
+    monkeypatch.setitem(sweep_entry.WORK, "fake", work)
+    place = sweep_entry.Place(tmp_path, "k")
+    outcome = sweep_entry._run_alone(place, fake(tmp_path))
     assert (outcome["state"], outcome["error"]) == ("failed", sentence)
     assert not place.done.exists()
     assert not place.part.exists()
     assert json.loads((place.failed / "failure.json").read_text())["error"] == sentence
     # done at the second try: then nothing says that it failed
-    monkeypatch.setitem(sweep_runs.WORK, "fake", lambda job, part: {})
-    assert sweep_runs._run_alone(place, fake(tmp_path))["state"] == "done"
+    monkeypatch.setitem(sweep_entry.WORK, "fake", lambda job, part: {})
+    assert sweep_entry._run_alone(place, fake(tmp_path))["state"] == "done"
     assert not place.failed.exists()
 
 
@@ -616,7 +616,7 @@ def test_a_run_in_a_process_of_its_own_reports_what_is_wrong_in_one_sentence(
     asked = {"dataset": "nowhere", "profile": "smoke", "seed": 0, "fold": None}
     given = {**fake(tmp_path), "task": "train"}
     given["parameters"] = {**asked, "model": "svm", "random_weights": False}
-    outcome = sweep_runs.run_job(given)
+    outcome = sweep_entry.run_job(given)
     assert outcome["state"] == "failed"
     assert "neither twin nor cnmc" in outcome["error"]
 
@@ -625,14 +625,14 @@ def test_a_run_in_a_process_of_its_own_reports_what_is_wrong_in_one_sentence(
 def test_a_training_of_a_sweep_is_that_of_the_command_line(
     tiny_tree: Path, tiny_svm_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    profile = prepare.Profile(**tiny_svm_run.about["profile"])
-    monkeypatch.setitem(prepare.PROFILES, "tiny", profile)
+    profile = profiles.Profile(**tiny_svm_run.about["profile"])
+    monkeypatch.setitem(profiles.PROFILES, "tiny", profile)
     monkeypatch.setenv("LEUK_HOME", str(tmp_path / "home"))
     asked = {"dataset": str(tiny_tree), "profile": "tiny", "seed": 0, "fold": 0}
     job = {**fake(tmp_path), "task": "train"}
     job["parameters"] = {**asked, "model": "svm", "random_weights": False}
-    place = sweep_runs.Place(tmp_path, "k")
-    assert sweep_runs._run_alone(place, job)["state"] == "done"
+    place = sweep_entry.Place(tmp_path, "k")
+    assert sweep_entry._run_alone(place, job)["state"] == "done"
     measured = json.loads((place.done / "result.json").read_text())["measured"]
     assert measured["models"] == tiny_svm_run.metrics["models"]
 

@@ -19,12 +19,21 @@ from leukhelpers.experiments.train import train_run
 from leukhelpers.explain import attribution
 from leukhelpers.images import handmade
 from leukhelpers.images.preprocessing import BOX, cell_box, crop_and_resize
-from leukhelpers.models import classical, cnn, networks, prepare, registry, training, transfer
+from leukhelpers.models import (
+    classical,
+    cnn,
+    networks,
+    prepare,
+    profiles,
+    registry,
+    training,
+    transfer,
+)
 from leukhelpers.serving import explain_files
 from leukhelpers.serving import predict as serve
 from leukhelpers.splits import groups
 
-TINY = prepare.Profile(
+TINY = profiles.Profile(
     "tiny", 1200, 28, epochs=2, patience=2, size=32, box_size=32, batch_size=16, refits=2
 )
 

@@ -17,14 +17,14 @@ from PIL import Image
 from leukhelpers.data.cnmc import FOLDERS, LABELS, read_cnmc
 from leukhelpers.data.schema import ALL, HEM, UNLABELLED
 from leukhelpers.errors import InputError
-from leukhelpers.models import prepare
+from leukhelpers.models import prepare, profiles
 from leukhelpers.splits import inspection
 from leukhelpers.splits.inspection import count, subject_images
 
-FAST = prepare.profile_of("fast")
+FAST = profiles.profile_of("fast")
 
 
-def inspect(dataset: str, profile: prepare.Profile, seed: int, data: Path) -> dict[str, Any]:
+def inspect(dataset: str, profile: profiles.Profile, seed: int, data: Path) -> dict[str, Any]:
     """Do as ``leuk data info`` does."""
     cells = inspection.only_test_parts(dataset, data)
     cells = cells or prepare.load(dataset, profile, seed, data)

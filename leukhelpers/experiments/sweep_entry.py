@@ -84,7 +84,7 @@ def run_job(job: dict[str, Any], at_once: Mapping[str, int] | int = 1) -> dict[s
     """
     place = Place(Path(job["out"]), job["key"])
     process = subprocess.Popen(
-        [sys.executable, "-m", "leukhelpers.experiments.sweep_runs"],
+        [sys.executable, "-m", "leukhelpers.experiments.sweep_entry"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -363,9 +363,9 @@ def _lesson(job: dict[str, Any], part: Path) -> dict[str, Any]:
 
 
 def _prepared(asked: dict[str, Any]) -> Any:
-    from leukhelpers.models import prepare
+    from leukhelpers.models import prepare, profiles
 
-    profile, data = prepare.profile_of(asked["profile"]), files.workspace() / "data"
+    profile, data = profiles.profile_of(asked["profile"]), files.workspace() / "data"
     cells = prepare.load(asked["dataset"], profile, asked["seed"], data)
     return prepare.prepare(cells, profile, asked["seed"], data)
 
