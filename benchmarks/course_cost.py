@@ -69,11 +69,10 @@ def measure(
                     one.kill()
             return {"seconds": limit, "peak_memory_gb": round(peak / 2**30, 2), "stopped": True}
         time.sleep(EVERY)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
     return {
         "seconds": round(time.monotonic() - started, 1),
         "peak_memory_gb": round(peak / 2**30, 2),
+        "status": process.returncode,
     }
 
 
@@ -112,6 +111,8 @@ def main() -> None:
     order = (ROOT, before, ROOT) if given.what == "course" else (ROOT, before)
     mine, theirs, *again = (run(checkout) for checkout in order)
     turns = [mine, *again]
+    if failed := [turn for turn in turns if turn["status"]]:
+        parser.error(f"the command failed with status {failed[0]['status']}")
     ours = min(turns, key=lambda turn: turn["seconds"])
     seconds = [turn["seconds"] for turn in turns]
     share = sum(seconds) / len(seconds) / theirs["seconds"]
