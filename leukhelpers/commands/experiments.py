@@ -167,7 +167,7 @@ def _watching(entries: Any) -> Iterator[Any]:
 
     ended: set[str] = set()
 
-    def tell(state: Any) -> None:
+    def report(state: Any) -> None:
         for key in [key for key in state.results if key not in ended]:
             ended.add(key)
             if state.results[key]["again"]:
@@ -177,7 +177,7 @@ def _watching(entries: Any) -> Iterator[Any]:
 
     named = _names(entries)
     if not errors.is_terminal:
-        yield tell
+        yield report
         return
     with Live(console=errors, transient=True, refresh_per_second=4) as live:
         yield lambda state: live.update(_sweep_table(entries, state))

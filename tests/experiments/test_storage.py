@@ -456,8 +456,9 @@ def test_crossvalidation_predicts_each_cell_once(prepared):
 def test_training_that_is_killed_leaves_no_run(tiny_tree, tmp_path):
     program = (
         "import sys; from pathlib import Path; from leukhelpers.experiments import train; "
-        "from leukhelpers.models import prepare; from leukhelpers.data.cnmc import read_cnmc; "
-        "p = prepare.Profile('tiny', 1, 1, epochs=500, patience=500, size=32, box_size=32); "
+        "from leukhelpers.models import prepare, profiles; "
+        "from leukhelpers.data.cnmc import read_cnmc; "
+        "p = profiles.Profile('tiny', 1, 1, epochs=500, patience=500, size=32, box_size=32); "
         "d = Path(sys.argv[2]); q = prepare.prepare(read_cnmc(sys.argv[1]), p, 0, d / 'data'); "
         "print('ready', flush=True); train.train_run(d / 'run', q)"
     )
