@@ -115,7 +115,7 @@ def run_notebook(
                 engine_name="once",
                 progress_bar=False,
                 on_cell_start=on_cell_start,
-                extra_arguments=["--log-level=ERROR"],  # of the kernel
+                extra_arguments=["--log-level=CRITICAL"],  # its own errors come with the cell
             )
     except PapermillExecutionError as error:
         part.replace(failed)
