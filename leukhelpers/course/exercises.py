@@ -204,7 +204,7 @@ def _without_mark(answer: Any, labs: dict[str, Any]) -> str | None:
         return None
     if int(answer) == len(ill):
         return "That is how many ALL cells there are; of how many did the answer change?"
-    return "Compare the answers to lab.images of label 1 with those to nothing_beside of them."
+    return "Compare the answers to lab.images of label 1 with those to mask_background of them."
 
 
 def called_all(model: Any, images: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rich.filesize import decimal
 
+from leukhelpers import files
 from leukhelpers.data.pictures import list_files
 from leukhelpers.errors import InputError
 
@@ -51,7 +52,7 @@ def unpack(archive: Path, folder: Path, progress: Progress) -> None:
     InputError
         If the disk has no room or may not be written.
     """
-    with _explained(archive.name, folder), _new_folder(folder) as part:
+    with _explained(archive.name, folder), files.new_folder(folder) as part:
         if tarfile.is_tarfile(archive):  # first: a tar with a zip inside could pass for that zip
             with tarfile.open(archive) as tar:
                 members = tar.getmembers()
@@ -88,15 +89,15 @@ def copy_folder(source: Path, folder: Path, progress: Progress) -> None:
     refused, not followed.
     """
     with _explained(source.name, folder):
-        files = list_files(source)
-        states = [os.lstat(file) for file in files]
+        found = list_files(source)
+        states = [os.lstat(file) for file in found]
         if not all(stat.S_ISREG(state.st_mode) for state in states):
             raise ArchiveError(f"{source.name} holds links or devices; remove them.")
         sizes = [state.st_size for state in states]
         same_disk = source.stat().st_dev == folder.parent.stat().st_dev
         _check_size(source, folder, sizes, room=not same_disk)
-        with _new_folder(folder) as part:
-            for file, done in zip(files, accumulate(sizes), strict=True):
+        with files.new_folder(folder) as part:
+            for file, done in zip(found, accumulate(sizes), strict=True):
                 path = part / file.relative_to(source)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 try:
@@ -140,16 +141,3 @@ def _explained(name: str, folder: Path) -> Iterator[None]:
         raise ArchiveError(f"{name} is damaged ({error}); download it again.") from None
     except Exception as error:  # zipfile and tarfile raise BadZipFile, zlib.error, ValueError, …
         raise ArchiveError(f"{name} is damaged or unsafe ({error}); download it again.") from None
-
-
-@contextmanager
-def _new_folder(folder: Path) -> Iterator[Path]:
-    """Give an empty folder beside `folder`, and rename it when the block succeeds."""
-    part = folder.with_name(f".part-{folder.name}")
-    shutil.rmtree(part, ignore_errors=True)  # a killed process left it
-    part.mkdir(parents=True)
-    try:
-        yield part
-        os.rename(part, folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)

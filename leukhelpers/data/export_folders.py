@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -75,23 +74,14 @@ def restructure(
     out = Path(out)
     _check_place(out, dataset.root)
     placed = _plan(dataset)
-    unfinished: Path | None = None
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{out.name}.unfinished-", dir=out.parent))
-        ways = _place(dataset, placed, unfinished, how, progress)
-        _write_notes(dataset, placed, unfinished)
-        unfinished.chmod(0o755)  # mkdtemp lets only its owner in
-        if out.exists():
-            out.rmdir()  # it was empty, and on Windows nothing can be renamed over it
-        unfinished.rename(out)
+        with files.new_folder(out) as unfinished:
+            ways = _place(dataset, placed, unfinished, how, progress)
+            _write_notes(dataset, placed, unfinished)
     except OSError as error:
         raise InputError(
             f"{out} could not be made ({error}); mend that, or name another folder."
         ) from None
-    finally:
-        if unfinished is not None:
-            shutil.rmtree(unfinished, ignore_errors=True)
     counts = dataset.table["label"].value_counts()
     return {
         "out": str(out),

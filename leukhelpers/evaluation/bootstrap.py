@@ -1,4 +1,8 @@
-"""Intervals by drawing groups of subjects again, with replacement."""
+"""Intervals by drawing groups of subjects again, with replacement.
+
+Subjects that share an image are one group. Cells of one subject resemble one another, so
+resampling single cells would give intervals that are too narrow.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,7 @@
-"""Measure predictions: metrics, tables by class and by subject, intervals.
+"""Measure predictions: metrics, and tables by class and by subject.
 
 A cell is called ALL when its probability is at least the threshold. Point
-estimates come from scikit-learn. Intervals come from a bootstrap over groups
-(the subjects that share an image stay together): cells of one subject resemble
-one another, so resampling single cells would give intervals that are too narrow.
+estimates come from scikit-learn, intervals from :mod:`leukhelpers.evaluation.bootstrap`.
 
 A quantity that is not defined, such as the AUROC of cells of one class, is
 ``None``, never nan.
@@ -221,12 +219,6 @@ def by_subject(predictions: pd.DataFrame, threshold: float = 0.5) -> pd.DataFram
     return table.sort_values(
         ["correct", "cells", "subject"], ascending=[True, False, True], ignore_index=True
     )
-
-
-# ---------------------------------------------------------------- bootstrap over groups
-
-
-# ---------------------------------------------------------------- weighted formulas
 
 
 # ---------------------------------------------------------------- checks of input

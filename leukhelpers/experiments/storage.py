@@ -168,7 +168,7 @@ def fit_familiar(
     """
     from leukhelpers.models import ood, prepare
 
-    known = [ood.some_rows(rows) for rows in (split.train, split.validation)]
+    known = [prepare.subsample(rows, ood.AT_MOST) for rows in (split.train, split.validation)]
     rows = np.concatenate(known)
     return ood.fit(prepare.pictures(name, prepared)[rows], split.groups[rows])
 

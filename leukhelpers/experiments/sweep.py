@@ -49,12 +49,6 @@ class State(NamedTuple):
         return list(self.of.values()).count(state)
 
 
-# ------------------------------------------------------------------ reading a grid
-
-
-# ------------------------------------------------------------------ running it
-
-
 def open_folder(out: Path, entries: Sequence[Entry], resume: bool) -> None:
     """Note what a folder's runs are, or refuse a folder that holds something else.
 

@@ -15,8 +15,6 @@ from leukhelpers.explain.common import logits
 from leukhelpers.models.networks import logit_model
 
 TILES = 16  # so many tiles along an edge are taken away one after another
-
-
 N_RANDOM = 3  # random orders of tiles, with which a map is compared
 STEPS = 16
 

@@ -150,9 +150,3 @@ def mahalanobis(learnt: dict[str, Any], described: np.ndarray) -> np.ndarray:
     standardized = (described - learnt["mean"]) / learnt["spread"]
     squared = np.einsum("ij,jk,ik->i", standardized, np.asarray(learnt["precision"]), standardized)
     return np.sqrt(squared / standardized.shape[1])
-
-
-def some_rows(rows: np.ndarray) -> np.ndarray:
-    """Pick at most :data:`AT_MOST` rows, evenly spread over all of them."""
-    picked = np.linspace(0, len(rows) - 1, min(len(rows), AT_MOST)).round().astype(int)
-    return np.asarray(rows)[picked]

@@ -76,6 +76,11 @@ def fingerprint(table: pd.DataFrame) -> str:
     return digest.hexdigest()[:16]
 
 
+def subsample(rows: np.ndarray, at_most: int) -> np.ndarray:
+    """Pick at most so many rows, evenly spread over all of them."""
+    return rows[np.linspace(0, len(rows) - 1, min(len(rows), at_most)).round().astype(int)]
+
+
 def pictures(name: str, prepared: Prepared) -> np.ndarray:
     """Give the pictures that a model takes, row for row with the table of `prepared`.
 

@@ -18,13 +18,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from leukhelpers.errors import InputError
+from leukhelpers.evaluation.names import MODEL_NAMES
 
-# Blue, vermilion, green, purple and grey of seaborn's "colorblind" palette.
+# Blue, vermilion, green, brown, sky, purple and grey of seaborn's "colorblind" palette.
 CLASS_COLOURS = ("#0173b2", "#d55e00")
 MODEL_COLOURS: Mapping[str, str] = {
     "cnn": "#029e73",
-    "svm": "#332288",
-    "rf": "#882255",
+    "svm": "#ca9161",
+    "rf": "#56b4e9",
     "area": "#cc78bc",
     "majority": "#949494",
 }
@@ -126,8 +127,9 @@ def dark(colour: str) -> tuple[float, float, float]:
 
 
 def model_colour(name: str, index: int) -> str:
-    """Return a model's own colour, or for an unnamed model a spare one."""
-    return MODEL_COLOURS.get(name, SPARE_COLOURS[index % len(SPARE_COLOURS)])
+    """Return the colour of a model's name or title, or for an unnamed model a spare one."""
+    titles = {title: model for model, title in MODEL_NAMES.items()}
+    return MODEL_COLOURS.get(titles.get(name, name), SPARE_COLOURS[index % len(SPARE_COLOURS)])
 
 
 def write(

@@ -23,7 +23,7 @@ from leukhelpers.errors import InputError
 from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.experiments import storage
 from leukhelpers.images.preprocessing import build_pixels
-from leukhelpers.models import profiles, registry, training
+from leukhelpers.models import prepare, profiles, registry, training
 from leukhelpers.splits import groups
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def export_run(
     model = registry.load_model(run.folder)
     size, crop = profiles.picture_size(name, storage.profile_in(run.about))
     array, table, _ = build_pixels(dataset, data / "cache", size, crop)
-    rows = _spread(np.flatnonzero(storage.unseen(run, dataset, table)), _CHECKED_CELLS)
+    rows = prepare.subsample(np.flatnonzero(storage.unseen(run, dataset, table)), _CHECKED_CELLS)
     if len(rows) == 0:
         raise InputError(
             f"The run {run.folder.name} has learnt from every subject of {dataset.name}; "
@@ -251,12 +251,7 @@ def _calibration_cells(run: storage.Run, array: np.ndarray, table: pd.DataFrame)
     rows = np.flatnonzero(table["sha256"].isin(learnt))
     if len(rows) == 0:
         return np.load(run.folder / "background.npy")
-    return array[_spread(rows, CALIBRATION_CELLS)]
-
-
-def _spread(rows: np.ndarray, at_most: int) -> np.ndarray:
-    """Pick so many rows, evenly spread."""
-    return rows[np.linspace(0, len(rows) - 1, min(len(rows), at_most)).round().astype(int)]
+    return array[prepare.subsample(rows, CALIBRATION_CELLS)]
 
 
 def _compared(found: np.ndarray, wanted: np.ndarray, labels: np.ndarray) -> dict[str, Any]:

@@ -8,7 +8,6 @@ known for each of them, as numbers (:func:`read_causes`) and as places in the pi
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from filelock import FileLock
 from joblib import Parallel, delayed
 from PIL import Image
 
+from leukhelpers import files
 from leukhelpers.data.schema import ALL, HEM
 from leukhelpers.errors import InputError
 from leukhelpers.synthetic import drawing
@@ -148,17 +148,8 @@ def write_twin(
     with FileLock(out.parent / f".{out.name}.lock"):
         if _is_there(out, asked):  # another process was faster
             return out / ROOT
-        # Whoever holds the lock is alone: what lies here was left by a killed run.
-        unfinished = out.parent / f".{out.name}.unfinished"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir()
-        try:
+        with files.new_folder(out) as unfinished:
             _write(unfinished, plan, asked, n_jobs, progress)
-            if out.exists():
-                out.rmdir()  # empty, or _is_there had refused it
-            unfinished.rename(out)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
     return out / ROOT
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from leukhelpers.errors import InputError
-from leukhelpers.models import ood
+from leukhelpers.models import ood, prepare
 
 
 def test_most_cells_of_unknown_subjects_are_familiar_and_their_grey_copies_are_not(tiny_prepared):
@@ -49,10 +49,10 @@ def test_distance_is_the_one_of_mahalanobis_over_the_root_of_the_number_of_numbe
     assert (found**2).mean() == pytest.approx(1)  # the mean of its square is the dimension
 
 
-@pytest.mark.parametrize("n", [1, 7, ood.AT_MOST, ood.AT_MOST + 1, 5 * ood.AT_MOST])
-def test_some_rows_are_spread_over_all_in_their_order(n):
+@pytest.mark.parametrize("n", [1, 7, 1000, 1001, 5000])
+def test_a_subsample_is_spread_over_all_rows_in_their_order(n):
     rows = np.arange(n) * 3 + 5
-    picked = ood.some_rows(rows)
-    assert len(picked) == len(set(picked)) == min(n, ood.AT_MOST)
+    picked = prepare.subsample(rows, 1000)
+    assert len(picked) == len(set(picked)) == min(n, 1000)
     assert (picked[0], picked[-1]) == (rows[0], rows[-1])
-    assert np.diff(picked).max(initial=0) <= 3 * (n // ood.AT_MOST + 1)
+    assert np.diff(picked).max(initial=0) <= 3 * (n // 1000 + 1)

@@ -32,7 +32,13 @@ from leukhelpers.evaluation.names import METRICS
 from leukhelpers.explain.deletion import Curves
 from leukhelpers.explain.localisation import CAUSES
 from leukhelpers.plots.cells import _overlay
-from leukhelpers.plots.style import CLASS_COLOURS, WIDTH
+from leukhelpers.plots.style import (
+    CLASS_COLOURS,
+    MODEL_COLOURS,
+    SPARE_COLOURS,
+    WIDTH,
+    model_colour,
+)
 
 TITLE = "The finding"
 LONG = "A long finding that needs more than one line " * 2
@@ -635,3 +641,10 @@ def test_a_heavy_picture_is_shown_in_fewer_shades_and_saved_in_all(
     assert np.abs(whole - fewer).max() <= 2
     assert len(np.unique(fewer)) <= 64 < len(np.unique(whole))
     assert fewer[0, 0].tolist() == whole[0, 0].tolist() == [255, 255, 255]
+
+
+def test_models_have_colours_that_no_spare_one_repeats_whether_named_or_titled() -> None:
+    own = [*MODEL_COLOURS.values(), *SPARE_COLOURS, *CLASS_COLOURS]
+    assert len(set(own)) == len(own)
+    assert model_colour("SVM", 0) == model_colour("svm", 5) == MODEL_COLOURS["svm"]
+    assert model_colour("another model", 1) == SPARE_COLOURS[1]

@@ -333,7 +333,7 @@ def test_an_error_on_the_way_leaves_no_folder(
 @pytest.mark.slow
 def test_what_a_killed_run_left_is_drawn_anew(tmp_path: Path) -> None:
     arguments: dict[str, Any] = {"n_images": 8, "n_subjects": 8, "n_jobs": 1}
-    left = tmp_path / ".twin.unfinished" / "C-NMC_Leukemia"
+    left = tmp_path / ".part-twin" / "C-NMC_Leukemia"
     left.mkdir(parents=True)
     (left / "UID_11_10_1_all.bmp").write_bytes(b"half")
     root = twin.write_twin(tmp_path / "twin", **arguments)
