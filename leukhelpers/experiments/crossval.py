@@ -84,7 +84,7 @@ def crossvalidate(
                 columns=lambda c, to=columns[name]: c.replace("probability", to, 1)
             )
             table = (answers.drop(columns=own) if table is None else table).join(renamed)
-            value = _told(table, classes, {name: columns[name]}, headline)
+            value = _formatted(table, classes, {name: columns[name]}, headline)
             say(f"Fold {number}, {MODEL_NAMES[name]}: {value}")
         tables.append(table)
         folds.append(measure(table, classes, columns))
@@ -138,7 +138,7 @@ def _answers(
     return answers, cost
 
 
-def _told(
+def _formatted(
     table: pd.DataFrame, classes: Sequence[str], column: dict[str, str], headline: str
 ) -> str:
     """Say the headline metric of one model on one fold."""

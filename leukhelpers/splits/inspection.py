@@ -110,7 +110,7 @@ def inspect(found: Dataset, data: Path, size: int, crop: int) -> dict[str, Any]:
         "dataset": found.name,
         "synthetic": found.synthetic,
         "cautions": list(found.cautions),
-        **_told(found),
+        **_counts(found),
         "near_duplicates": count_near_duplicates(found, data, size, crop)
         if len(found.table)
         else None,
@@ -143,7 +143,7 @@ def count_near_duplicates(found: Dataset, data: Path, size: int, crop: int) -> d
     }
 
 
-def _told(found: Dataset) -> dict[str, Any]:
+def _counts(found: Dataset) -> dict[str, Any]:
     """Tell the counts of one part."""
     return {
         **count(found.table, found.classes),
@@ -176,7 +176,7 @@ def _test_parts(found: Dataset, data: Path) -> dict[str, dict[str, Any]]:
             continue
         try:
             other = load_dataset(found.root, data, parts=(part,))
-            parts[part] = _told(other)
+            parts[part] = _counts(other)
             if part == "preliminary":
                 parts[part]["labels"] = _labels(found.root)
         except InputError as error:  # the training cells can be used all the same
