@@ -36,38 +36,38 @@ from leukhelpers.models.training import make_deterministic
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "cnn_ideas.json"
 PAGE = ROOT / "docs" / "cnn-log.md"
-CENTRE = 432  # pixels of the original, for networks that see how large a cell is
+CENTER = 432  # pixels of the original, for networks that see how large a cell is
 
 FIRST = {
-    "crop": BOX, "size": 96, "epochs": 10, "colour": (0.15, 0.1, 0.06), "zoom": 0.1,
+    "crop": BOX, "size": 96, "epochs": 10, "color": (0.15, 0.1, 0.06), "zoom": 0.1,
     "measures": 0.0, "sizes_too": False, "teacher": 0.0, "pools": False, "first_pool": False,
     "people": 0.0, "mixed": 0.0, "focus": 0.0, "seed": 0,
 }  # fmt: skip
-MILD = {"colour": (0.05, 0.03, 0.02)}
+MILD = {"color": (0.05, 0.03, 0.02)}
 FINER = {**MILD, "measures": 0.5, "size": 128}
 MIXED = {**FINER, "mixed": 0.8, "measures": 1.0, "epochs": 16}
 IDEAS: dict[str, tuple[str, dict[str, Any]]] = {
-    "plain": ("plain CNN, boxed cells, usual colour changes", {}),
-    "pools": ("plain CNN, boxed cells, usual colour changes, means of every block",
+    "plain": ("plain CNN, boxed cells, usual color changes", {}),
+    "pools": ("plain CNN, boxed cells, usual color changes, means of every block",
               {"pools": True, "first_pool": True}),
-    "pools, mild": ("means of every block, mild colours, second task",
+    "pools, mild": ("means of every block, mild colors, second task",
                     {**MILD, "pools": True, "first_pool": True, "measures": 0.5}),
-    "teacher": ("means of every block, mild colours, second task, an SVM as teacher",
+    "teacher": ("means of every block, mild colors, second task, an SVM as teacher",
                 {**MILD, "pools": True, "first_pool": True, "measures": 0.5, "teacher": 0.5}),
-    "size by zoom": ("means of every block, mild colours, second task, fixed crop, wide zoom",
+    "size by zoom": ("means of every block, mild colors, second task, fixed crop, wide zoom",
                      {**MILD, "pools": True, "first_pool": True, "measures": 0.5,
-                      "crop": CENTRE, "zoom": 0.4}),
-    "sized": ("means of every block, mild colours, second task, fixed crop, size to be told",
+                      "crop": CENTER, "zoom": 0.4}),
+    "sized": ("means of every block, mild colors, second task, fixed crop, size to be told",
               {**MILD, "pools": True, "first_pool": True, "measures": 0.5,
-               "crop": CENTRE, "sizes_too": True}),
-    "pools, longer": ("means of every block, mild colours, second task twice as heavy, 16 epochs",
+               "crop": CENTER, "sizes_too": True}),
+    "pools, longer": ("means of every block, mild colors, second task twice as heavy, 16 epochs",
                       {**MILD, "pools": True, "first_pool": True, "measures": 1.0, "epochs": 16}),
-    "mild": ("plain CNN, boxed cells, mild colours", MILD),
-    "mild, measures": ("plain CNN, boxed cells, mild colours, second task",
+    "mild": ("plain CNN, boxed cells, mild colors", MILD),
+    "mild, measures": ("plain CNN, boxed cells, mild colors, second task",
                        {**MILD, "measures": 0.5}),
-    "measures, longer": ("plain CNN, boxed cells, mild colours, second task twice as heavy, "
+    "measures, longer": ("plain CNN, boxed cells, mild colors, second task twice as heavy, "
                          "16 epochs", {**MILD, "measures": 1.0, "epochs": 16}),
-    "finer": ("plain CNN, boxed cells of 128 pixels, mild colours, second task",
+    "finer": ("plain CNN, boxed cells of 128 pixels, mild colors, second task",
               FINER),
     "finer, again": ("the same once more, but for what dropout drops and the last digits of the "
                      "augmentation", FINER),
@@ -130,7 +130,7 @@ def _block(x: Any, filters: int, kernel: int, stride: int, seed: int) -> Any:
 def train(options: dict[str, Any], pixels: np.ndarray, targets: list, rows: np.ndarray) -> Any:
     """Train on some rows: AdamW, a cosine with a warm-up, classes weighed alike."""
     make_deterministic(options["seed"])
-    augmentation.CONTRAST, brightness, stain = options["colour"]
+    augmentation.CONTRAST, brightness, stain = options["color"]
     augmentation.BRIGHTNESS, augmentation.STAIN = 1 + brightness, 1 + stain
     augmentation.ZOOM = 1 + options["zoom"]
     augmentation._compiled.cache_clear()  # what was compiled knows the former amounts
@@ -305,7 +305,7 @@ measured from {days[0]} to {days[-1]} on {found["machine"]["cores"]} cores by
 `benchmarks/cnn_ideas.py` and its forerunners, from seed {found["seed"]} where no other is named.
 AUROC: mean ± standard deviation over the folds. On the same folds: {told}.
 
-*Mild* colours are changed by a third of the usual amounts; the *second task* is to tell the
+*Mild* colors are changed by a third of the usual amounts; the *second task* is to tell the
 hand-made features of lesson 04 from the pixels; *boxed* cells fill the picture. Without another
 word a network is trained for 10 epochs.
 
@@ -326,8 +326,8 @@ the best mean, {best:.3f}, will be lower on other people.
 
 ## What helped, and what did not
 
-- **Colours hardly changed** in augmentation, in place of the usual amounts: the largest gain of
-  all. In this data set colour is evidence, within one laboratory at least, and noise drowned it.
+- **Colors hardly changed** in augmentation, in place of the usual amounts: the largest gain of
+  all. In this data set color is evidence, within one laboratory at least, and noise drowned it.
 - **Each cell in its own box** instead of a fixed crop: the AUROC is the same, but the ranking of
   cells of the same size is better. The grain is seen at twice the resolution, and the size, which
   is a shortcut, is gone. A fixed crop with wide zooming, meant to hide the size, did worse than

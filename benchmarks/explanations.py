@@ -271,7 +271,7 @@ cell without the cause does not count.
         parts.append(
             "(g) What the network reads: one thing taken away at a time, and how its probability "
             f"of ALL moves, on {found['probe']['cells']} cells of {found['probe']['subjects']} "
-            f"people, half of them ALL. One stain is the same mean and spread of each colour: how "
+            f"people, half of them ALL. One stain is the same mean and spread of each color: how "
             f"dark a cell is and how strong its contrast goes with it.\n\n{probe_table(found)}\n"
         )
     parts.append(f"## Time\n\n{_bars(kept)}.\n")

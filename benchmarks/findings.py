@@ -107,8 +107,8 @@ FINDINGS: dict[str, tuple[list[str], Callable[..., bool]]] = {
         ["12/spread_between_seeds", "12/spread_between_patients"],
         lambda seeds, patients: patients > seeds,
     ),
-    "13: the planted leak makes the colours look better than they are": (
-        ["13/auroc_of_colours_as_planted", "13/auroc_of_colours_repaired"],
+    "13: the planted leak makes the colors look better than they are": (
+        ["13/auroc_of_colors_as_planted", "13/auroc_of_colors_repaired"],
         lambda planted, repaired: planted > repaired,
     ),
 }

@@ -26,7 +26,7 @@ KINDS = {
     "real": "Real cells: fold 0 of the training set of C-NMC 2019",
 }
 IMAGES = {"twin": (True, 800), "real": (False, 3527)}  # synthetic or not, cells
-COLOUR_ROWS = {
+COLOR_ROWS = {
     "mean": "mean (0 to 255)",
     "sd_within_cells": "spread within a cell",
     "sd_between_cells": "spread between cells",
@@ -134,8 +134,8 @@ class Statistic(NamedTuple):
 def statistics(found: dict[str, Any]) -> list[Statistic]:
     """List what is compared, each with its tolerance.
 
-    The tolerances were set before the networks were measured: 5 % of an area; 3 grey
-    levels of a mean colour, 2 of a spread; 2 of 100 cells; of an AUROC one standard
+    The tolerances were set before the networks were measured: 5 % of an area; 3 gray
+    levels of a mean color, 2 of a spread; 2 of 100 cells; of an AUROC one standard
     deviation over the folds of the real cells, but not less than 0.02.
     """
     real, twin = found["real"], found["twin"]
@@ -145,11 +145,11 @@ def statistics(found: dict[str, Any]) -> list[Statistic]:
             values = [side[label]["area_quantiles"][share] for side in (real, twin)]
             name = f"{label}, area of a cell, {float(share):.0%} quantile (pixels)"
             rows.append(Statistic(name, *values, 0.05 * values[0], "{:,.0f}"))
-        for channel, colour in zip("rgb", ("red", "green", "blue"), strict=True):
-            for key, title in COLOUR_ROWS.items():
-                values = [side[label]["colour"][channel][key] for side in (real, twin)]
+        for channel, color in zip("rgb", ("red", "green", "blue"), strict=True):
+            for key, title in COLOR_ROWS.items():
+                values = [side[label]["color"][channel][key] for side in (real, twin)]
                 allowed = 3.0 if key == "mean" else 2.0
-                rows.append(Statistic(f"{label}, {colour}, {title}", *values, allowed, "{:.1f}"))
+                rows.append(Statistic(f"{label}, {color}, {title}", *values, allowed, "{:.1f}"))
     beyond = [side["beyond_300"] for side in (real, twin)]
     rows.append(Statistic("cells that reach beyond a crop of 300×300", *beyond, 0.02, "{:.1%}"))
     for name, score in real["auroc"].items():
@@ -181,8 +181,8 @@ The twin is **synthetic**: its cells are drawn by code. It imitates fold 0 of th
 C-NMC 2019 ({real["cells"]} cells of {real["subjects"]} subjects), to which its numbers were
 fitted by hand, with the seed {found["seed"]}; other seeds draw other cells of the same kind.
 AUROC: mean ± standard deviation over four folds; 0.5 is what the majority answer reaches. The last
-column says how far the twin may be from the real cells: 5 % of an area, 3 grey levels of a mean
-colour and 2 of a spread, 2 of 100 cells, and of an AUROC one standard deviation over the real
+column says how far the twin may be from the real cells: 5 % of an area, 3 gray levels of a mean
+color and 2 of a spread, 2 of 100 cells, and of an AUROC one standard deviation over the real
 folds (at least 0.02). {fact} Here the sum of squares is divided by four, for the standard deviation
 in the README by three. The SVM takes a few quick features, not those of lesson 04, and so has
 other scores than in the README. The CNN is built as that of lesson 02, and sees pictures of half
@@ -202,7 +202,7 @@ Drawing {speed["images"]} files of 450×450 pixels took {speed["seconds"]:.1f} s
 
 The SVM's mean AUROC lies {lead[0]:+.3f} above that of the area on real cells and {lead[1]:+.3f} on
 the twin, both within the scatter of the folds. Texture of eight pixels, measured as its spread in
-grey levels (median cell, ALL), is {texture[0]:.2f} in real cells and {texture[1]:.2f} in the twin.
+gray levels (median cell, ALL), is {texture[0]:.2f} in real cells and {texture[1]:.2f} in the twin.
 The nucleoli of the twin are drawn larger and more distinct than real ones, so that a small network
 can learn them in minutes. What is measured here is the twin with {real["cells"]} cells in fold 0;
 the course draws a smaller one, whose scores in lesson 02 differ from these.

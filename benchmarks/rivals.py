@@ -163,7 +163,7 @@ def render_pipeline() -> str:
     head = (
         f"The input pipeline ({found['date']}, {found['machine']['cores']} cores, medians over "
         "rounds, `benchmarks/input_pipeline.py` and `feature_kinds.py`): pictures are turned, "
-        "mirrored, zoomed and recoloured, and mixed where that is said. The network learns from "
+        "mirrored, zoomed and recolored, and mixed where that is said. The network learns from "
         f"mixed pictures of {max(found['training'], key=int)} pixels; the larger they are, the "
         "more of the time is its own, and the less of it any pipeline can save. A ratio is the "
         "median of the rounds' ratios; one below what was aimed at is not reached.\n\n"

@@ -234,7 +234,7 @@ def measure_workers(work: Path) -> None:
 
 def draw(found: dict[str, Any]) -> None:
     """Draw time and memory against the number of cells."""
-    from leukhelpers.plots.style import SPARE_COLOURS, label_line_ends, new_figure, styled, write
+    from leukhelpers.plots.style import SPARE_COLORS, label_line_ends, new_figure, styled, write
 
     table = pd.DataFrame(found["by_number"])
     top = table[["table_gb", "cache_gb", "training_gb"]].to_numpy().max()
@@ -253,18 +253,18 @@ def draw(found: dict[str, Any]) -> None:
         for axes, ending, shown in ((left, "seconds", names), (right, "gb", None)):
             parts = shown or {"table": "table", "cache": "cache", "training": "training"}
             ends = []
-            for colour, (part, name) in zip(SPARE_COLOURS, parts.items(), strict=False):
+            for color, (part, name) in zip(SPARE_COLORS, parts.items(), strict=False):
                 values = table[f"{part}_{ending}"]
-                axes.plot(table["cells"], values, "o-", color=colour, markersize=5)
-                ends.append((name, table["cells"].iloc[-1], values.iloc[-1], colour))
+                axes.plot(table["cells"], values, "o-", color=color, markersize=5)
+                ends.append((name, table["cells"].iloc[-1], values.iloc[-1], color))
             axes.set_xscale("log")
             axes.set_xlabel("cells")
             if ending == "seconds":
                 axes.set_yscale("log")
                 axes.set_ylabel("seconds")
                 ranked = sorted(ends, key=lambda end: end[2])
-                for shift, (name, x, y, colour) in zip((-5, 5, 8), ranked, strict=True):
-                    write(axes, name, (x, y), shift=(7, shift), va="center", color=colour)
+                for shift, (name, x, y, color) in zip((-5, 5, 8), ranked, strict=True):
+                    write(axes, name, (x, y), shift=(7, shift), va="center", color=color)
             else:
                 axes.axhline(LIMIT_GB, color="#999999", linewidth=1, linestyle="--")
                 axes.set_ylim(0, LIMIT_GB * 1.1)

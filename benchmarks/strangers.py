@@ -16,7 +16,7 @@ _PHOTOGRAPHS = (
     *("astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field", "immunohistochemistry"),
     *("retina", "colorwheel", "logo", "cat"),
 )
-_GREY_PHOTOGRAPHS = ("brick", "camera", "cell", "clock", "coins", "grass", "gravel", "moon")
+_GRAY_PHOTOGRAPHS = ("brick", "camera", "cell", "clock", "coins", "grass", "gravel", "moon")
 _TEXTS = (
     *("Leukemia", "ALL or HEM?", "مرحبا", "report.pdf\npage 2 of 7", "0123456789", "Hello, world"),
 )
@@ -62,7 +62,7 @@ def masked_photographs(rng: np.random.Generator) -> list[np.ndarray]:
 
 
 def drawings(rng: np.random.Generator) -> list[np.ndarray]:
-    """Shapes in flat colours, on black and on other grounds; some purple, as a stain is."""
+    """Shapes in flat colors, on black and on other grounds; some purple, as a stain is."""
     found = []
     for number in range(60):
         ground = (0, 0, 0) if number % 2 else tuple(map(int, rng.integers(0, 256, 3)))
@@ -72,8 +72,8 @@ def drawings(rng: np.random.Generator) -> list[np.ndarray]:
             x, y = rng.integers(60, 300, 2)
             box = (int(x), int(y), int(x + rng.integers(20, 150)), int(y + rng.integers(20, 150)))
             purple = (int(rng.integers(90, 180)), int(rng.integers(40, 110)), 160)
-            colour = purple if number % 3 == 0 else tuple(map(int, rng.integers(30, 256, 3)))
-            [brush.ellipse, brush.rectangle, brush.line][int(rng.integers(0, 3))](box, fill=colour)
+            color = purple if number % 3 == 0 else tuple(map(int, rng.integers(30, 256, 3)))
+            [brush.ellipse, brush.rectangle, brush.line][int(rng.integers(0, 3))](box, fill=color)
         found.append(np.asarray(image))
     return found
 
@@ -85,11 +85,11 @@ def texts(rng: np.random.Generator) -> list[np.ndarray]:
         light = number % 2 == 0
         image = Image.new("RGB", (SIDE, SIDE), (255, 255, 255) if light else (0, 0, 0))
         brush = ImageDraw.Draw(image)
-        colour = (0, 0, 0) if light else tuple(map(int, rng.integers(100, 256, 3)))
+        color = (0, 0, 0) if light else tuple(map(int, rng.integers(100, 256, 3)))
         font = ImageFont.load_default(int(rng.integers(14, 60)))
         for line in range(int(rng.integers(1, 9))):
             words = _TEXTS[int(rng.integers(0, len(_TEXTS)))]
-            brush.text((int(rng.integers(5, 120)), 10 + 50 * line), words, fill=colour, font=font)
+            brush.text((int(rng.integers(5, 120)), 10 + 50 * line), words, fill=color, font=font)
         found.append(np.asarray(image))
     return found
 
@@ -108,7 +108,7 @@ def noise(rng: np.random.Generator) -> list[np.ndarray]:
 
 
 def blanks(rng: np.random.Generator) -> list[np.ndarray]:
-    """Pictures of one colour, or of a slow change between two."""
+    """Pictures of one color, or of a slow change between two."""
     found = [np.full((SIDE, SIDE, 3), value, np.uint8) for value in (0, 1, 127, 254, 255)]
     for number in range(55):
         one, other = rng.integers(0, 256, (2, 3))
@@ -117,16 +117,16 @@ def blanks(rng: np.random.Generator) -> list[np.ndarray]:
     return found
 
 
-def greys(rng: np.random.Generator, cells: list[np.ndarray]) -> list[np.ndarray]:
-    """Photographs in grey levels, and the given cells without their colour."""
-    found = _named(_GREY_PHOTOGRAPHS)
+def grays(rng: np.random.Generator, cells: list[np.ndarray]) -> list[np.ndarray]:
+    """Photographs in gray levels, and the given cells without their color."""
+    found = _named(_GRAY_PHOTOGRAPHS)
     found += [_cut(picture, rng) for picture in found]
     of_cells = [_rgb(np.asarray(Image.fromarray(cell).convert("L"))) for cell in cells]
     return found + of_cells
 
 
 def kinds(seed: int, cells: list[np.ndarray]) -> dict[str, list[np.ndarray]]:
-    """Draw all kinds of strangers from a seed; `cells` lose their colour for one of them."""
+    """Draw all kinds of strangers from a seed; `cells` lose their color for one of them."""
     rng = np.random.default_rng(seed)
     return {
         "photographs": photographs(rng),
@@ -135,5 +135,5 @@ def kinds(seed: int, cells: list[np.ndarray]) -> dict[str, list[np.ndarray]]:
         "text": texts(rng),
         "noise": noise(rng),
         "blank": blanks(rng),
-        "grey levels": greys(rng, cells),
+        "gray levels": grays(rng, cells),
     }

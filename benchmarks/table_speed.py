@@ -96,7 +96,7 @@ def own_files(folder: Path) -> dict[str, float]:
     return seconds
 
 
-def write_own(folder: Path) -> None:
+def import_folder(folder: Path) -> None:
     """Write tiny pictures, no two alike, and their CSV."""
     rng = np.random.default_rng(SEED)
     rows = ["path,label,subject"]
@@ -133,7 +133,7 @@ if __name__ == "__main__":
     from leukhelpers.experiments import provenance
 
     with tempfile.TemporaryDirectory() as temporary:
-        write_own(Path(temporary))
+        import_folder(Path(temporary))
         found = {
             "what": f"table, groups and splits of {CELLS:,} cells, the best of {REPEATS} runs",
             "seed": SEED,

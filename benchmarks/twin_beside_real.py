@@ -1,7 +1,7 @@
 """Measure the drawn cells of the twin beside the real cells of C-NMC's fold 0.
 
 Both sides go through the same code: area quantiles by class, mean and spread of
-each colour, shading, texture, and what the area alone, a support vector machine on
+each color, shading, texture, and what the area alone, a support vector machine on
 21 quick features and the course's CNN reach when subjects are kept apart and when
 they are not. The CNN takes most of the time.
 
@@ -42,13 +42,13 @@ from leukhelpers.splits import groups
 from leukhelpers.synthetic import twin
 
 SHAPE = ["area", "eccentricity", "solidity", "form_factor", "extent"]
-COLOUR = [f"{channel}_{number}" for number in ("mean", "sd") for channel in "rgb"]
+COLOR = [f"{channel}_{number}" for number in ("mean", "sd") for channel in "rgb"]
 TEXTURE = [
     *("fine", "middle", "coarse", "gradient"),
     *("lbp_flat", "lbp_edge", "lbp_rough"),
     *("glcm_contrast", "glcm_homogeneity", "glcm_correlation"),
 ]
-FEATURES = SHAPE + COLOUR + TEXTURE
+FEATURES = SHAPE + COLOR + TEXTURE
 IDENTITY = ["cell_id", "label", "subject", "sha256", "small"]
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -78,7 +78,7 @@ def measure(rgb: np.ndarray) -> dict[str, float]:
         "solidity": shape.solidity,
         "form_factor": shape.perimeter**2 / (4 * np.pi * shape.area),
         "extent": shape.extent,
-        **dict(zip(COLOUR, [*inside.mean(axis=0), *inside.std(axis=0)], strict=True)),
+        **dict(zip(COLOR, [*inside.mean(axis=0), *inside.std(axis=0)], strict=True)),
         "beyond_300": float(
             min(rows[0], columns[0]) < 75 or max(rows[-1], columns[-1]) >= rgb.shape[0] - 75
         ),
@@ -89,18 +89,18 @@ def measure(rgb: np.ndarray) -> dict[str, float]:
 
 
 def _small_texture(rgb: np.ndarray) -> dict[str, float]:
-    """Gradient, band, LBP and GLCM numbers of the centre crop of 300 at 96 px."""
+    """Gradient, band, LBP and GLCM numbers of the center crop of 300 at 96 px."""
     small = Image.fromarray(rgb[75:375, 75:375]).convert("L").resize((96, 96), Image.Resampling.BOX)
-    grey = np.asarray(small, dtype=np.float32)
-    inside = ndimage.binary_erosion(grey > 0, iterations=3)
+    gray = np.asarray(small, dtype=np.float32)
+    inside = ndimage.binary_erosion(gray > 0, iterations=3)
     if inside.sum() < 50:
         return dict.fromkeys(TEXTURE, 0.0)
-    blurred = [grey] + [ndimage.gaussian_filter(grey, sigma) for sigma in (1, 2, 4)]
+    blurred = [gray] + [ndimage.gaussian_filter(gray, sigma) for sigma in (1, 2, 4)]
     bands = [float((a - b)[inside].std()) for a, b in pairwise(blurred)]
-    gradient = np.hypot(ndimage.sobel(grey, 0), ndimage.sobel(grey, 1))[inside].mean()
+    gradient = np.hypot(ndimage.sobel(gray, 0), ndimage.sobel(gray, 1))[inside].mean()
     codes = local_binary_pattern(np.asarray(small), 8, 1, method="uniform")[inside]
     share = np.bincount(codes.astype(int), minlength=10) / len(codes)
-    levels = np.where(inside, np.clip(grey // 4, 0, 30) + 1, 0).astype(np.uint8)
+    levels = np.where(inside, np.clip(gray // 4, 0, 30) + 1, 0).astype(np.uint8)
     pairs = graycomatrix(levels, [1, 2], [0, np.pi / 2], levels=32, symmetric=True)
     pairs = pairs[1:, 1:].sum(axis=(2, 3), keepdims=True).astype(np.float64)
     pairs /= pairs.sum()
@@ -111,18 +111,18 @@ def _small_texture(rgb: np.ndarray) -> dict[str, float]:
     return dict(zip(TEXTURE, [*bands, float(gradient), *lbp, *glcm], strict=True))
 
 
-def _shading(grey: np.ndarray, mask: np.ndarray) -> dict[str, float]:
-    """Brightness of rim and centre (grey levels), and texture in bands of 2 to 16 px."""
+def _shading(gray: np.ndarray, mask: np.ndarray) -> dict[str, float]:
+    """Brightness of rim and center (gray levels), and texture in bands of 2 to 16 px."""
     depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     row = {}
     for name, low, high in (("rim_0_4", 0, 4), ("rim_4_10", 4, 10), ("rim_10_25", 10, 25)):
-        row[name] = float(grey[(depth > low) & (depth <= high)].mean())
-    row["centre"] = float(grey[depth > max(25.0, 0.5 * depth.max())].mean())
+        row[name] = float(gray[(depth > low) & (depth <= high)].mean())
+    row["center"] = float(gray[depth > max(25.0, 0.5 * depth.max())].mean())
     weight = mask.astype(np.float32)
-    previous = grey
+    previous = gray
     deep = depth > 12
     for sigma in (1, 2, 4, 8, 16):
-        smooth = ndimage.gaussian_filter(grey * weight, sigma) / np.maximum(
+        smooth = ndimage.gaussian_filter(gray * weight, sigma) / np.maximum(
             ndimage.gaussian_filter(weight, sigma), 1e-3
         )
         row[f"band_{sigma}"] = float((previous - smooth)[deep].std())
@@ -215,7 +215,7 @@ def learned_by_cnn(cells: pd.DataFrame, seed: int) -> dict[str, dict[str, float]
     return results
 
 
-def summarise(cells: pd.DataFrame, seed: int) -> dict:
+def summarize(cells: pd.DataFrame, seed: int) -> dict:
     """Everything that is compared, as plain numbers."""
     result: dict = {"cells": len(cells), "subjects": int(cells["subject"].nunique())}
     result["beyond_300"] = float(cells["beyond_300"].mean())
@@ -223,7 +223,7 @@ def summarise(cells: pd.DataFrame, seed: int) -> dict:
         part = cells[cells["label"] == label]
         result[name] = {
             "area_quantiles": {str(q): float(part["area"].quantile(q)) for q in QUANTILES},
-            "colour": {
+            "color": {
                 channel: {
                     "mean": float(part[f"{channel}_mean"].mean()),
                     "sd_within_cells": float(part[f"{channel}_sd"].mean()),
@@ -234,7 +234,7 @@ def summarise(cells: pd.DataFrame, seed: int) -> dict:
             "medians": {
                 column: float(part[column].median())
                 for column in cells.columns.drop([*IDENTITY, "area"])
-                if column not in COLOUR and column != "beyond_300"
+                if column not in COLOR and column != "beyond_300"
             },
         }
     result["auroc"] = {**learned(cells, seed), **learned_by_cnn(cells, seed)}
@@ -256,8 +256,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
-    real = summarise(real_cells(arguments.real, arguments.jobs), arguments.seed)
-    drawn = summarise(twin_cells(arguments.seed, arguments.jobs), arguments.seed)
+    real = summarize(real_cells(arguments.real, arguments.jobs), arguments.seed)
+    drawn = summarize(twin_cells(arguments.seed, arguments.jobs), arguments.seed)
     result = {
         "date": dt.date.today().isoformat(),
         "seed": arguments.seed,

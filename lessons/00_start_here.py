@@ -54,7 +54,7 @@ here = lesson.begin("00", dataset, profile, seed, run)
 # the data set's file names, look much the same: telling them apart is hard for people, too.
 #
 # In 2019 the *C-NMC challenge* published about fifteen thousand pictures of single cells, each
-# cut out and placed on black, each labelled by an expert. A well-known Kaggle data set is made of
+# cut out and placed on black, each labeled by an expert. A well-known Kaggle data set is made of
 # them. Many notebooks train a network on it and report wonderful numbers. Some of those numbers
 # are wrong, and this course is about how one can tell.
 #
@@ -105,7 +105,7 @@ Markdown(cards.as_markdown(card) if card else "These cells have no data card. Wr
 # %% tags=["nbval-check-output", "slide"]
 chosen = np.random.default_rng(5).choice(len(table), 12, replace=False)
 prepared = here.prepare()
-figure = plots.montage(
+figure = plots.plot_cells(
     prepared.pixels[chosen],
     [f"cell {i}" for i in range(1, 13)],
     columns=6,
@@ -134,7 +134,7 @@ print(f"accuracy of the answer that never looks: {(labels == always_all).mean():
 # is called the *majority answer*, and in this course it stands beside every score.
 #
 # Look at each class for itself and the trick is over. **Recall** of a class is the share of its
-# cells that were recognised; **balanced accuracy** is the mean of the recalls. (Of the next table
+# cells that were recognized; **balanced accuracy** is the mean of the recalls. (Of the next table
 # only the column *recall* matters now; the others come in lesson 06.)
 
 # %% tags=["nbval-check-output"]

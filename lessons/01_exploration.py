@@ -16,7 +16,7 @@
 # **Objectives** – you will
 #
 # 1. count cells by class, subject and fold, and find irregular names;
-# 2. measure area, colour and sharpness of each cell;
+# 2. measure area, color and sharpness of each cell;
 # 3. compare how much of each measure belongs to the person and how much to the disease.
 
 # %% tags=["setup"]
@@ -78,7 +78,7 @@ rows = [
 ]
 shown = np.concatenate(rows)
 names = ["HEM"] * 6 + ["ALL"] * 6
-figure = plots.montage(
+figure = plots.plot_cells(
     pixels[shown], names, columns=6, title="Healthy above, leukemic below", note=note
 )
 here.show(figure, "classes", "Six healthy cells above six leukemic ones; they look much alike.")
@@ -87,7 +87,7 @@ here.show(figure, "classes", "Six healthy cells above six leukemic ones; they lo
 # ## What one can measure
 #
 # Eight plain numbers for each cell: its area (in pixels of the original), the mean and the spread
-# of each colour inside it (0 to 255), and its sharpness (the mean step between neighbouring
+# of each color inside it (0 to 255), and its sharpness (the mean step between neighboring
 # pixels). None of them knows anything about medicine.
 
 # %%
@@ -130,7 +130,7 @@ print("smallest and largest, healthy and leukemic:", ", ".join(extremes))
 # %% tags=["nbval-check-output", "slide"]
 # np.resize repeats the cells of a person who has fewer than five.
 rows = [np.resize(np.flatnonzero(table["subject"] == subject), 5) for subject in extremes]
-figure = plots.montage(
+figure = plots.plot_cells(
     pixels[np.concatenate(rows)],
     [subject for subject in extremes for _ in range(5)],
     columns=5,
@@ -150,7 +150,7 @@ figure = plots.values_by_subject(
     title="The median area differs from person to person, within a class too",
     note=note,
 )
-here.show(figure, "area-by-subject", "Box of cell area for each subject, coloured by class.")
+here.show(figure, "area-by-subject", "Box of cell area for each subject, colored by class.")
 
 # %% [markdown]
 # What holds for the size holds for the stain and the focus. In the next figure each dot is a
@@ -163,7 +163,7 @@ figure = plots.measures_by_subject(
     {
         "area": "area (thousand pixels)",
         "mean_red": "mean red (0 to 255)",
-        "sharpness": "sharpness (grey levels)",
+        "sharpness": "sharpness (gray levels)",
     },
     title="Size, stain and focus differ from person to person, in both classes",
     note=note,
@@ -204,7 +204,7 @@ shares.sort_values("person beyond class", ascending=False).round(2)
 # %% [markdown]
 # The last column is variation *between people with the same label*: it cannot help to tell ALL from
 # HEM in people whom one has never met. A network that is trained and tested on the same people can
-# use all of it: it recognises the person, and remembers the label. Look at the row *area*, too: how
+# use all of it: it recognizes the person, and remembers the label. Look at the row *area*, too: how
 # much of it goes with the class, how much with the person beyond?
 
 # %%
@@ -218,7 +218,7 @@ here.record(
 print(f"Most personal, beyond the class: {beyond.idxmax()} ({beyond.max():.0%} of its variation).")
 
 # %% [markdown]
-# What does that look like? Each point below is a cell; each colour and shape is one of six healthy
+# What does that look like? Each point below is a cell; each color and shape is one of six healthy
 # people; the large marks are their middles. All these cells have the same label. Where do the
 # clouds overlap, so that one cell cannot tell the person? And the large marks: how far apart are
 # they? An average over many cells says more about the person than one cell.

@@ -88,7 +88,7 @@ print(next(fault for fault in published["known_faults"] if "byte-identical" in f
 if len(two_names):
     row_of = {cell_id: row for row, cell_id in enumerate(table["cell_id"])}
     pair = two_names.iloc[0]
-    figure = plots.montage(
+    figure = plots.plot_cells(
         pixels[[row_of[pair["cell_a"]], row_of[pair["cell_b"]]]],
         [f"subject {pair[f'subject_{x}']}, fold {pair[f'fold_{x}']}" for x in "ab"],
         columns=2,
@@ -100,7 +100,7 @@ if len(two_names):
 # %% [markdown]
 # If a network learns from one copy and is tested on the other, the test asks what it has been told.
 #
-# A checksum changes with a single grey level. Pictures that are *nearly* the same (saved once more,
+# A checksum changes with a single gray level. Pictures that are *nearly* the same (saved once more,
 # a little brighter, shifted by a pixel) are found by a **perceptual hash**, a checksum of what a
 # picture looks like. It may be wrong, so such pairs are shown to a person and join nobody.
 
@@ -216,7 +216,7 @@ for name, learner in (("SVM", svm), ("random forest", forest)):
         seeds = range(seed, seed + 3)
         splits = [split for one in seeds for split in groups.random_folds(cells, 4, one)]
         answers[name] = leakage.answer_folds(splits, learner)
-    gaps[name] = leakage.split_optimism(labels, group, by_image[name], by_group[name], seed=seed)
+    gaps[name] = leakage.split_optimizm(labels, group, by_image[name], by_group[name], seed=seed)
 
 # %% tags=["nbval-check-output", "slide"]
 figure = plots.split_leak(

@@ -16,7 +16,7 @@
 # **Objectives** – you will
 #
 # 1. choose a crop and a size by a figure, not by habit;
-# 2. recognise two silent mistakes, a wrong resize and a double scaling;
+# 2. recognize two silent mistakes, a wrong resize and a double scaling;
 # 3. augment pictures in the input pipeline, and show that the background stays black.
 
 # %% tags=["setup"]
@@ -70,7 +70,7 @@ print(
 
 # %%
 def reach(image):
-    """Side of the smallest centred square that holds the whole cell, in pixels."""
+    """Side of the smallest centered square that holds the whole cell, in pixels."""
     middle = (np.array(image.shape[:2]) - 1) / 2
     points = np.argwhere(image.max(axis=2) > 0)
     return int(np.ceil(2 * np.abs(points - middle).max() + 1)) if len(points) else 0
@@ -89,21 +89,21 @@ for side in (224, 300, 350, 384, 420):
 
 # %% [markdown]
 # Whoever crops to 224 or 300, because a famous network has that input, cuts cells that are large,
-# off the centre or joined to a neighbour, and size is information. From which line on is next to
+# off the center or joined to a neighbor, and size is information. From which line on is next to
 # nothing cut? This course crops to 384: that leaves room for cells that are not in the sample, and
 # four by four pixels average to one of a picture of 96.
 
 # %% tags=["nbval-check-output", "slide"]
 sides = {"crop 300 → 96": 300, "crop 384 → 96": 384, "whole → 96": 450}
 large = read_image(root / table["path"].iloc[sample[np.argmax(reaches)]])
-figure = plots.montage(
+figure = plots.plot_cells(
     np.stack([crop_and_resize(large, size, side) for side in sides.values()]),
     list(sides),
     columns=3,
     title="A crop that is too small cuts what reaches far",
     note=note,
 )
-here.show(figure, "crop", "One cell that reaches far from the centre, under three crops.")
+here.show(figure, "crop", "One cell that reaches far from the center, under three crops.")
 
 # %% [markdown] tags=["slide"]
 # ## The surprise: two mistakes that raise no error
@@ -115,7 +115,7 @@ here.show(figure, "crop", "One cell that reaches far from the centre, under thre
 cell = original[33:417, 33:417]
 wrong = np.resize(cell, (size, size, 3))
 right = crop_and_resize(original, size, crop)
-figure = plots.montage(
+figure = plots.plot_cells(
     np.stack([right, wrong]),
     ["averaged", "np.resize"],
     columns=2,
@@ -151,7 +151,7 @@ print([layer.name for layer in network.layers[:3]], "takes", network.input_shape
 #
 # A cell on a slide has no up and no left. If the network sees each cell turned another way at each
 # pass, it cannot learn the angle by heart. The same goes, within limits, for stain and light. Here
-# is the top of it: eight random numbers an image. `move` turns, mirrors and zooms; `recolour`
+# is the top of it: eight random numbers an image. `move` turns, mirrors and zooms; `recolor`
 # changes contrast, brightness and stain.
 
 # %%
@@ -165,14 +165,14 @@ print(inspect.getsource(augmentation.augment_batch))
 typical = sample[np.argsort(reaches)[len(reaches) // 2]]
 batch = np.repeat(pixels[typical][None], 12, axis=0)
 augmented = augmentation.augment_batch(batch, (seed, 0)).numpy()
-figure = plots.montage(
+figure = plots.plot_cells(
     augmented.round().astype(np.uint8),
     [""] * 12,
     columns=6,
     title="Twelve times the same cell, and the same diagnosis",
     note=note,
 )
-here.show(figure, "augmented", "One cell, turned, mirrored, zoomed and recoloured in twelve ways.")
+here.show(figure, "augmented", "One cell, turned, mirrored, zoomed and recolored in twelve ways.")
 
 # %% [markdown]
 # What is random must still repeat: the numbers come from a *seed*, so that the same seed gives the
@@ -193,10 +193,10 @@ print("all corners still black:      ", bool(corners.max() == 0))
 # something else. The network of lesson 05 goes further and gets each cell in its own box, as large
 # as all others.
 #
-# And note how little the colours change. Three times as much was tried: on unseen people the
+# And note how little the colors change. Three times as much was tried: on unseen people the
 # network lost more by it than by anything else that was tried (the log of all trials, with their
-# figures, is `docs/cnn-log.md` in the course's repository). Colour noise is meant to hide the
-# laboratory's stain. Where the colour itself is evidence, it hides that, too. An augmentation is a
+# figures, is `docs/cnn-log.md` in the course's repository). Color noise is meant to hide the
+# laboratory's stain. Where the color itself is evidence, it hides that, too. An augmentation is a
 # claim about what does not matter, and claims are tested.
 
 # %%

@@ -15,7 +15,7 @@
 #
 # **Objectives** – you will
 #
-# 1. name a feature of shape, one of colour and one of texture;
+# 1. name a feature of shape, one of color and one of texture;
 # 2. train a support vector machine and a random forest, and judge them on unseen people;
 # 3. tell by leaving features out what a model lives on.
 
@@ -56,24 +56,24 @@ measured = prepare.features(prepared)
 measured.head(3).round(2)
 
 # %% tags=["nbval-check-output"]
-for kind, members in handmade.kinds().items():
+for kind, members in handmade.feature_kinds().items():
     print(f"{kind:8s} {len(members):2d} features, such as {', '.join(members[1:4])}")
 
 # %% [markdown]
 # - **Shape** is measured on the outline: area, perimeter, how long against how wide
 #   (*eccentricity*), how much of its convex hull the cell fills (*solidity*), how near it is to a
 #   circle (*roundness*). The hull is the shape of a rubber band around the cell.
-# - **Colour** is the mean, the spread and the skewness (do a few very light or very dark pixels
-#   pull to one side?) of red, green and blue, of the lightness and of two contrasts of colours
+# - **Color** is the mean, the spread and the skewness (do a few very light or very dark pixels
+#   pull to one side?) of red, green and blue, of the lightness and of two contrasts of colors
 #   (green to red, blue to yellow). Also how much of the cell is *dark*, which is the nucleus as far
 #   as a threshold finds it (Otsu, 1979), the means of that dark part, and how far they lie from
 #   those of the rest.
-# - **Texture** asks how greys lie beside each other. The *co-occurrence matrix* (GLCM; Haralick,
-#   1973) counts pairs of greys at a distance: many equal pairs mean smooth, many unequal ones
+# - **Texture** asks how grays lie beside each other. The *co-occurrence matrix* (GLCM; Haralick,
+#   1973) counts pairs of grays at a distance: many equal pairs mean smooth, many unequal ones
 #   mean coarse. *Local binary patterns* (LBP; Ojala, 2002) note of each pixel which of its
-#   neighbours are lighter, and count the patterns.
+#   neighbors are lighter, and count the patterns.
 #
-# None of these knows anything of leukaemia. Do any of them differ between the classes?
+# None of these knows anything of leukemia. Do any of them differ between the classes?
 
 # %% tags=["nbval-check-output", "slide"]
 open_rows = np.concatenate([split.train, split.validation])
@@ -83,7 +83,7 @@ figure = plots.measures_by_subject(
     {
         "solidity": "solidity (0 to 1)",
         "dark_share": "dark part (0 to 1)",
-        "glcm_contrast_1": "contrast of greys",
+        "glcm_contrast_1": "contrast of grays",
     },
     title="None of these three measurements separates the two kinds of people",
     note=note,
@@ -162,7 +162,7 @@ pd.DataFrame(aurocs).rename(columns=MODEL_NAMES).rename_axis("fold").round(3)
 #
 # The same three on real cells, and beside them a plain network much like the paper's, all on the
 # same four folds of people who were never seen in training. (It sees each cell in a box of its own,
-# so not how large it is, and its colours were changed three times as much as in lesson 03.)
+# so not how large it is, and its colors were changed three times as much as in lesson 03.)
 
 # %% tags=["slide"]
 rivals = lesson.measured("rivals_real")
@@ -202,7 +202,7 @@ figure = plots.fold_scores(
     by_choice, title="The SVM with and without each kind of feature", note=note
 )
 here.show(
-    figure, "kinds", "AUROC of the SVM in four folds, with and without shape, colour, texture."
+    figure, "kinds", "AUROC of the SVM in four folds, with and without shape, color, texture."
 )
 
 # %% [markdown]
@@ -211,8 +211,8 @@ here.show(
 # the outline and, less plainly, in how much of the cell is dark.
 #
 # The twin's stain is drawn by chance for each *person*, so the stain cannot tell the disease there.
-# Colour *alone* is above one half all the same, for this kind also says how much of a cell is dark.
-# Does the SVM judge strangers better without colour? And on real cells?
+# Color *alone* is above one half all the same, for this kind also says how much of a cell is dark.
+# Does the SVM judge strangers better without color? And on real cells?
 
 # %%
 real_kinds = lesson.measured("feature_kinds")
@@ -221,9 +221,9 @@ beside = real[[MODEL_NAMES["majority"], MODEL_NAMES["area"]]].mean()
 pd.DataFrame({"mean AUROC, real cells": pd.concat([beside, by_kind])}).round(3)
 
 # %% [markdown]
-# On real cells colour *alone* nearly does, and without it the loss is largest. Without texture, for
+# On real cells color *alone* nearly does, and without it the loss is largest. Without texture, for
 # which we took such large pictures, the mean is no lower; it moves by less than the folds of one
-# model lie apart. Is colour a sign of the disease, or of the day on which the
+# model lie apart. Is color a sign of the disease, or of the day on which the
 # slide was stained? No score answers that: within one laboratory the two cannot be told apart.
 #
 # ## Learnt by heart
@@ -258,7 +258,7 @@ here.record(
 # %% [markdown]
 # ## Exercises
 #
-# **04.1** Which *kind* of feature is `glcm_contrast_1`: `"shape"`, `"colour"` or `"texture"`?
+# **04.1** Which *kind* of feature is `glcm_contrast_1`: `"shape"`, `"color"` or `"texture"`?
 
 # %% tags=["nbval-check-output"]
 answer = "texture"  # solution

@@ -48,7 +48,7 @@ labels = table["label"].to_numpy()
 # %% [markdown]
 # ## The network
 #
-# The paper describes a network of convolutions, batch normalisation, ReLU, max pooling, dropout
+# The paper describes a network of convolutions, batch normalization, ReLU, max pooling, dropout
 # and a sigmoid. Here is ours, a line a layer: its name, and what it hands to the next, as height ×
 # width × number of maps. (For the curious: the code is `networks.build_cnn`.)
 
@@ -63,7 +63,7 @@ for layer in untrained.layers:
 # | layer | what it is for |
 # |---|---|
 # | convolution | looks for a small pattern, the same one everywhere |
-# | batch normalisation | keeps the numbers in a range in which learning works |
+# | batch normalization | keeps the numbers in a range in which learning works |
 # | ReLU | lets through what is present, cuts off what is absent |
 # | max pooling | halves the picture, keeps the strongest answer |
 # | global average | asks *how much* of a pattern there is, not where |
@@ -93,7 +93,7 @@ print({name: round(weights[label], 2) for label, name in enumerate(("HEM", "ALL"
 # ## Training
 #
 # An *epoch* is one pass over the training cells. The *loss* (cross-entropy) is small when a high
-# probability is given to the right class; both classes weigh the same in it. The optimiser, *Adam*,
+# probability is given to the right class; both classes weigh the same in it. The optimizer, *Adam*,
 # changes the numbers step by step so that the loss falls; the *learning rate* is the length of a
 # step.
 #
@@ -277,5 +277,5 @@ here.ask()
 # - Stop by people whom the network has not seen, and never by the test people.
 # - Curves show *that* something is learnt. What it is worth, only a comparison shows.
 #
-# **Read next:** lesson 06. On batch normalisation: Ioffe and Szegedy, ICML 2015. On Adam: Kingma
+# **Read next:** lesson 06. On batch normalization: Ioffe and Szegedy, ICML 2015. On Adam: Kingma
 # and Ba, ICLR 2015.

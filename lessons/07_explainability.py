@@ -55,7 +55,7 @@ trained = storage.ensure_run(here.run, prepared)
 model = registry.load_model(trained.folder)
 
 # %% [markdown]
-# A **heat map** colours each place of a picture by how much it moved the network's answer. These
+# A **heat map** colors each place of a picture by how much it moved the network's answer. These
 # are the seven tests that it will have to pass; each has its letter at the place where it comes.
 #
 # | test | asks |
@@ -100,7 +100,7 @@ titles = [
 background = np.load(trained.folder / "background.npy")
 shap_values = shap_gradient(model, images, background, n_samples=100, seed=seed)
 by_pixel = shap_values.sum(axis=-1)
-print("one number for each pixel and colour:", shap_values.shape)
+print("one number for each pixel and color:", shap_values.shape)
 
 # %% [markdown]
 # ### Test (a): do they add up?
@@ -132,7 +132,7 @@ print(inspect.getsource(grad_cam).split('"""')[2])
 fade = integrated_gradients(model, images, background).sum(axis=-1)
 cam = grad_cam(model, images)
 maps = {"SHAP": by_pixel, "integrated gradients": fade, "Grad-CAM": cam}
-figure = plots.attribution_grid(
+figure = plots.plot_maps(
     images, maps, titles, title="What moved the network, by three methods", note=note
 )
 here.show(
@@ -155,10 +155,10 @@ here.show(
 # do its maps look like?
 
 # %% tags=["nbval-check-output", "slide"]
-ignorant = sanity.randomise_weights(model, seed=seed + 1)
+ignorant = sanity.randomize_weights(model, seed=seed + 1)
 ignorant_cam = grad_cam(ignorant, images)
 ignorant_shap = shap_gradient(ignorant, images, background, 50, seed).sum(axis=-1)
-figure = plots.attribution_grid(
+figure = plots.plot_maps(
     images,
     {"SHAP, untrained": ignorant_shap, "Grad-CAM, untrained": ignorant_cam},
     [f"trained: {told}" for told in titles],
@@ -168,7 +168,7 @@ figure = plots.attribution_grid(
 here.show(figure, "untrained", "The same six cells explained by a network with random weights.")
 
 # %% [markdown]
-# Read the colour bars first: each figure is stretched to its own range. Then look at SHAP: it
+# Read the color bars first: each figure is stretched to its own range. Then look at SHAP: it
 # traces the edge of the cell again, now for a network that has never learnt anything. The edge is
 # simply where there is something to see. A method whose maps change when the learning is taken away
 # passes this test; one whose maps do not is drawing the picture, not the network.
@@ -217,7 +217,7 @@ similarity.round(2).astype(object).where(similarity.notna(), "blank map")
 # %% [markdown]
 # A *blank map* has no order: one of the two networks shows nothing inside that cell. Where
 # *strength* is well above 0 while *signed* is near 0, the two networks mark partly the same places
-# in other colours. What both mark comes from the picture, and no story of learning may rest on it;
+# in other colors. What both mark comes from the picture, and no story of learning may rest on it;
 # what only the trained network marks may have been learnt. And mind that two *untrained* networks
 # disagree in sign as well (not shown here): a 0 alone proves nothing.
 #
@@ -335,8 +335,8 @@ pd.DataFrame(steady, index=titles).round(2)
 # ## Test (g): what a heat map cannot tell, a probe can
 #
 # A map says *where*, not *what*. Orange on the whole nucleus may mean its grain, its size, or its
-# colour. To tell these apart one changes one of them and leaves the rest: all cells scaled to **one
-# size**, recoloured to **one stain**, or with **nothing beside** them. How does the answer move?
+# color. To tell these apart one changes one of them and leaves the rest: all cells scaled to **one
+# size**, recolored to **one stain**, or with **nothing beside** them. How does the answer move?
 
 # %%
 some = np.random.default_rng(seed).permutation(prepared.split.test)[:150]
@@ -350,7 +350,7 @@ probed.round(2)
 # and the AUROC stays, it was disturbed and no more. A network that sees each cell in its own box
 # has little to lose from *one size*; the area model of lesson 01 would lose all. *One stain* evens
 # out how dark a cell is and how strong its contrast, too: what is lost there may have been the
-# laboratory's colour or the cell's own chromatin.
+# laboratory's color or the cell's own chromatin.
 #
 # ## Which method for which question?
 #
@@ -419,7 +419,7 @@ check("07.1", answer)
 # %% [markdown]
 # **07.2** Someone shows you a heat map that lies exactly on the nucleus, and says: "So the network
 # has learnt to look at the nucleus." Which question do you ask first?
-# `"Which colour map is that?"`, `"What does the map of an untrained network look like?"` or
+# `"Which color map is that?"`, `"What does the map of an untrained network look like?"` or
 # `"How many layers has it?"`
 
 # %% tags=["nbval-check-output"]
@@ -428,7 +428,7 @@ check("07.2", answer)
 
 # %% [markdown]
 # **07.3** Two laboratories, A and B, each send a small network and some cells of theirs. In both,
-# a grey mark is to be seen in a corner of the ALL cells' pictures. In one laboratory *every*
+# a gray mark is to be seen in a corner of the ALL cells' pictures. In one laboratory *every*
 # picture has it, a speck on the lens perhaps; in the other only those of ALL cells, and the network
 # has learnt it. Which one, `"A"` or `"B"`?
 #
@@ -445,7 +445,7 @@ its_maps = {
     ).sum(axis=-1)
     for name, lab in labs.items()
 }
-figure = plots.attribution_grid(
+figure = plots.plot_maps(
     some_ill["A"], its_maps, ["ALL"] * 3, title="One mark, two networks: who reads it?", note=note
 )
 here.show(figure, "mark", "Three cells with a mark in a corner, and the SHAP maps of two networks.")

@@ -76,7 +76,7 @@ small = np.stack([crop_and_resize(picture, size, crop) for picture in strangers.
 said = training.predict(network, small)
 
 # %% tags=["slide"]
-figure = plots.montage(
+figure = plots.plot_cells(
     small,
     [f"{name}: ALL {p:.0%}" for name, p in zip(strangers, said, strict=True)],
     columns=5,
@@ -95,7 +95,7 @@ here.show(figure, "strangers", alt)
 # ## How far from the cells that it knows?
 #
 # So before the network is asked, a few plain numbers of the picture are compared with those of
-# cells that are known: how much of it is black, its colours, its grain (how much neighbouring
+# cells that are known: how much of it is black, its colors, its grain (how much neighboring
 # pixels differ). Add up how far each number lies from its mean, in units of its spread, and you
 # have a distance. But some numbers go together: a brighter cell is brighter in red, green and blue.
 # The *distance of Mahalanobis* does not count that three times. In the code, *precision* (not that
@@ -116,15 +116,15 @@ print(inspect.getsource(ood.mahalanobis))
 known = storage.fit_familiar(prepared, prepared.split)
 print("groups of people who were left out once:", known["chosen_on"])
 groups = {"held-out cells": cells[prepared.split.test], "strangers": small}
-grey = cells[prepared.split.test].mean(axis=-1, keepdims=True).astype(np.uint8)
-groups["held-out cells, grey"] = np.repeat(grey, 3, axis=-1)
+gray = cells[prepared.split.test].mean(axis=-1, keepdims=True).astype(np.uint8)
+groups["held-out cells, gray"] = np.repeat(gray, 3, axis=-1)
 for name, pictures in groups.items():
     passed = ood.distance(known, pictures) <= known["limit"]
     print(f"{name:22}{len(pictures):4} pictures, pass: {passed.mean():.0%}")
 
 # %% [markdown]
-# Even the same cells without their colour are refused: a network that has learnt on stained cells
-# was never asked about grey ones. But such a score knows only what it measures. A cell of another
+# Even the same cells without their color are refused: a network that has learnt on stained cells
+# was never asked about gray ones. But such a score knows only what it measures. A cell of another
 # laboratory may pass, and the network may be wrong about it all the same.
 
 # %% [markdown]
@@ -133,7 +133,7 @@ for name, pictures in groups.items():
 # Everything that a page does with a file is one function, `predict.answer`, and the command
 # `leuk predict` calls the same. It may be handed anything, and answers in one of three ways:
 #
-# - an **error**, if the file is no picture of 8 bits a colour, or too large: more than 20 MB, or
+# - an **error**, if the file is no picture of 8 bits a color, or too large: more than 20 MB, or
 #   more than 4096 pixels long or wide. This is checked *before* the pixels are decoded: a file of a
 #   few bytes can claim to hold a picture that is larger than the memory;
 # - **no answer**, and why: the picture is too far from the known cells, or too close to call;
@@ -179,7 +179,7 @@ pd.DataFrame(shown).loc[["answer", "why", "distance", "probability_all", "operat
 
 # %%
 paths = [prepared.dataset.root / p for p in prepared.table["path"].iloc[prepared.split.test]]
-told = pd.DataFrame(predict.answer_files(served, paths))
+told = pd.DataFrame(predict.predict_files(served, paths))
 truth = prepared.table["label"].iloc[prepared.split.test].map(dict(enumerate(served.classes)))
 spoken = told["answer"].notna().to_numpy()
 right = told["answer"].to_numpy() == truth.to_numpy()

@@ -123,7 +123,7 @@ print(f"both: {len(training_set)} cells, a fifth of them: {len(training_set) / 5
 # What made their network *collapse*, that is, give every cell the same answer, the paper does not
 # tell, and its table cannot: any network that always gives one answer prints it. We plant the
 # second silent mistake of lesson 03: the pixels are scaled **twice**. To save time we leave out the
-# augmentation. And we leave out batch normalisation, which the paper has: with it, this mistake
+# augmentation. And we leave out batch normalization, which the paper has: with it, this mistake
 # might not make the network collapse. So this is not how theirs failed, only one way to the same
 # table. (`stratify` keeps the share of each class.)
 
@@ -353,14 +353,14 @@ table_of_steps.assign(lowest_auroc=lowest, highest_auroc=highest).astype(float).
 #   fold, luck is as large as the leak (lesson 02 measured it). No better and no worse network was
 #   made, it was only asked about strangers.
 # - *Epoch.* (With five epochs nothing is stopped early; the watched cells choose which one is
-#   kept.) Nor does this repair make the network better. It removes a favour, and it has a price:
+#   kept.) Nor does this repair make the network better. It removes a favor, and it has a price:
 #   the people who now choose are lost for learning. The figure cannot part the two.
 # - *Weights.* Sensitivity and specificity move towards each other; the order of cells, the AUROC,
 #   hardly cares.
 #
 # **Three of the five repairs made the study true, not good.** (For accuracy alone there is no row:
 # its repair is the other columns.) Now compare the last row of the network with the area alone,
-# below the grey line: are the two further apart than the folds of one of them, from the lowest to
+# below the gray line: are the two further apart than the folds of one of them, from the lowest to
 # the highest AUROC? That is what a reader wants to know. (Rows of a single test set have no spread
 # to show.)
 

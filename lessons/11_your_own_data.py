@@ -15,7 +15,7 @@
 # **Objectives** – you will
 #
 # 1. say what labels mean and who the subjects are, and check the table that comes of it;
-# 2. recognise exchanged classes by their counts, and by a measure whose direction is known;
+# 2. recognize exchanged classes by their counts, and by a measure whose direction is known;
 # 3. train a model with more than two classes, and read its scores class by class.
 
 # %% tags=["setup"]
@@ -38,7 +38,7 @@ from sklearn.metrics import roc_auc_score
 from leukhelpers import plots
 from leukhelpers.course import lesson
 from leukhelpers.course.exercises import check
-from leukhelpers.data.table import write_own
+from leukhelpers.data.table import import_folder
 from leukhelpers.datasets import load_dataset
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation import metrics
@@ -84,7 +84,7 @@ prepared = here.prepare()
 row_of = {cell_id: row for row, cell_id in enumerate(prepared.table["cell_id"])}
 rows = np.array([row_of[cell_id] for cell_id in table["cell_id"]])
 shown = np.random.default_rng(0).choice(len(rows), 8, replace=False)
-figure = plots.montage(
+figure = plots.plot_cells(
     prepared.pixels[rows[shown]],
     [f"patient{person[table['subject'].iloc[i]]}" for i in shown],
     columns=4,
@@ -153,20 +153,20 @@ print("AUROC of the majority answer, either way:          0.50")
 #
 # ## Say what the labels mean
 #
-# `write_own` (on the command line: `leuk data import`) turns a folder into a table. The classes are
-# given in the order of their numbers, each with the labels that mean it. Who is who it does not
+# `import_folder` (on the command line: `leuk data import`) turns a folder into a table. The classes
+# are given in the order of their numbers, each with the labels that mean it. Who is who it does not
 # know yet:
 
 # %% tags=["nbval-check-output"]
 meaning = {"HEM": ["normal"], "ALL": ["blasts"]}
-attempt(write_own, delivery, home / "table", meaning)
+attempt(import_folder, delivery, home / "table", meaning)
 
 # %% [markdown]
 # Without subjects there is no honest split, so there is no table. One may insist that no two
 # images are of one person. Here that is a lie, and the table will say so for ever:
 
 # %% tags=["nbval-check-output"]
-insisted = write_own(delivery, home / "insisted", meaning, each_image_its_own_subject=True)
+insisted = import_folder(delivery, home / "insisted", meaning, each_image_its_own_subject=True)
 print(insisted["subjects"], "subjects.", *insisted["cautions"])
 
 # %% [markdown]
@@ -176,7 +176,7 @@ print(insisted["subjects"], "subjects.", *insisted["cautions"])
 # keep, and all else must match as it stands.
 
 # %% tags=["nbval-check-output"]
-verified = write_own(delivery, home / "table", meaning, subject_pattern=r"patient(\d+)_")
+verified = import_folder(delivery, home / "table", meaning, subject_pattern=r"patient(\d+)_")
 for key in ("images", "classes", "subjects", "set_aside", "cautions"):
     print(f"{key:10s}", verified[key])
 
@@ -239,7 +239,7 @@ listed = pd.DataFrame(
     }
 )
 listed.to_csv(home / "sizes.csv", index=False)
-print(write_own(home / "sizes.csv", home / "three", three)["classes"])
+print(import_folder(home / "sizes.csv", home / "three", three)["classes"])
 
 # %%
 from leukhelpers.models import registry

@@ -39,8 +39,9 @@ from tqdm import tqdm
 
 from leukhelpers import plots
 from leukhelpers.backend import keras
-from leukhelpers.course import bughunt, lesson
+from leukhelpers.course import lesson
 from leukhelpers.course.exercises import check
+from leukhelpers.course.exercises import lesson_13 as bughunt
 from leukhelpers.data import cards, published
 from leukhelpers.images import features
 from leukhelpers.models import classical, training
@@ -74,14 +75,14 @@ print(f"{len(table)} cells; {people} of {table['subject'].nunique()} people are 
 #
 # ## Exercises
 #
-# ### What a colour knows
+# ### What a color knows
 #
-# This program looks at nothing but the colours inside a cell, their means and their spreads. Stain
+# This program looks at nothing but the colors inside a cell, their means and their spreads. Stain
 # is the laboratory's doing; on the twin it was drawn by lot for each person.
 
 # %%
-kinds = [f"{kind}_{colour}" for kind in ("mean", "spread") for colour in features.CHANNELS]
-colours = features.simple_features(pixels, prepared.profile.crop)[kinds].to_numpy()
+kinds = [f"{kind}_{color}" for kind in ("mean", "spread") for color in features.CHANNELS]
+colors = features.simple_features(pixels, prepared.profile.crop)[kinds].to_numpy()
 
 
 def deal(table, seed):
@@ -90,18 +91,18 @@ def deal(table, seed):
     return train_test_split(rows, test_size=0.25, stratify=table["label"], random_state=seed)
 
 
-def colours_alone(train, test):
-    """Learn from the colours; how well are the test cells ranked?"""
-    model = make_pipeline(StandardScaler(), SVC(C=30)).fit(colours[train], labels[train])
-    return roc_auc_score(labels[test], model.decision_function(colours[test]))
+def colors_alone(train, test):
+    """Learn from the colors; how well are the test cells ranked?"""
+    model = make_pipeline(StandardScaler(), SVC(C=30)).fit(colors[train], labels[train])
+    return roc_auc_score(labels[test], model.decision_function(colors[test]))
 
 
 # %%
-found = [colours_alone(*deal(table, one)) for one in range(seed, seed + 4)]
-print("AUROC of the colours alone, four times:", np.round(found, 2), "majority answer: 0.5")
+found = [colors_alone(*deal(table, one)) for one in range(seed, seed + 4)]
+print("AUROC of the colors alone, four times:", np.round(found, 2), "majority answer: 0.5")
 
 # %% [markdown]
-# **13.1** How far are these above the majority answer? And that from colours, which differ most
+# **13.1** How far are these above the majority answer? And that from colors, which differ most
 # from person to person (lesson 01). Repair `deal`.
 
 
@@ -118,16 +119,16 @@ check("13.1", answer, table=table)
 # Ask the same again (where you have not repaired it yet, you will see the same numbers).
 
 # %%
-again = [colours_alone(*deal(table, one)) for one in range(seed, seed + 4)]
-print("AUROC of the colours alone, four times:", np.round(again, 2))
+again = [colors_alone(*deal(table, one)) for one in range(seed, seed + 4)]
+print("AUROC of the colors alone, four times:", np.round(again, 2))
 here.record(
-    auroc_of_colours_as_planted=round(float(np.mean(found)), 3),
-    auroc_of_colours_repaired=round(float(np.mean(again)), 3),
+    auroc_of_colors_as_planted=round(float(np.mean(found)), 3),
+    auroc_of_colors_repaired=round(float(np.mean(again)), 3),
 )
 
 # %% [markdown]
-# Where it is lower now, the rest was people recognised. It need not be one half: so few people
-# scatter, and how much a colour varies inside a cell tells something of its structure, too.
+# Where it is lower now, the rest was people recognized. It need not be one half: so few people
+# scatter, and how much a color varies inside a cell tells something of its structure, too.
 #
 # ### How many cells are leukemic?
 #
@@ -250,7 +251,7 @@ print(f"black before: {(before == 0).mean():.0%}; after: {(after == 0).mean():.0
 
 # %% tags=["nbval-check-output", "slide"]
 both = np.concatenate([pixels[chosen], shown.repeat(4, axis=1).repeat(4, axis=2)])
-figure = plots.montage(
+figure = plots.plot_cells(
     both,
     ["before"] * 6 + ["after"] * 6,
     columns=6,

@@ -49,11 +49,11 @@ def cells(n: int = 6, size: int = 48) -> np.ndarray:
 
 
 def odd_pictures() -> np.ndarray:
-    """Draw one-coloured squares that touch an edge, and a black picture."""
+    """Draw one-colored squares that touch an edge, and a black picture."""
     drawn = np.zeros((8, 24, 24, 3), np.uint8)
     for index, channel in enumerate((0, 1, 2, 0, 1, 2)):
         drawn[index, 4:9, 5:12, channel] = 90 + 10 * index
-    # Each touches one edge, in its own colour.
+    # Each touches one edge, in its own color.
     drawn[0, 4:9, 0, 0] = drawn[1, 6:20, -1, 1] = drawn[2, 0, 3:5, 2] = drawn[3, -1, 3:20, 0] = 70
     drawn[6, :, :, 1] = np.arange(24, dtype=np.uint8) + 1
     return drawn
@@ -102,7 +102,7 @@ def measured() -> dict[str, Any]:
     pictures, known, unseen = cells(), answers(1), answers(2)
     labels, scores = known["label"], known["probability"]
     table = people()
-    learnt = ood.fit(pictures[:5], np.arange(5) // 2)
+    learnt = ood.fit_ood(pictures[:5], np.arange(5) // 2)
     halves = [np.arange(0, 90, 2), np.arange(1, 90, 2)]
     folds = [leak.FoldAnswers(rows, scores.to_numpy()[rows]) for rows in halves]
     worse = [leak.FoldAnswers(r, known["area_probability"].to_numpy()[r]) for r in halves]
@@ -117,7 +117,7 @@ def measured() -> dict[str, Any]:
         "measure_empty": handmade.measure_cell(np.zeros((16, 16, 3), np.uint8), 2.0),
         "describe": ood.describe(np.concatenate([pictures, np.zeros((1, 48, 48, 3), np.uint8)])),
         "describe_odd": ood.describe(odd_pictures()),
-        "familiar_of_two": ood.fit(pictures, np.arange(6) // 3),
+        "familiar_of_two": ood.fit_ood(pictures, np.arange(6) // 3),
         "familiar": learnt,
         "distance": ood.distance(learnt, pictures),
         "metrics": metrics.metrics(labels, scores),
@@ -126,10 +126,10 @@ def measured() -> dict[str, Any]:
         "decisions": decisions.summary(unseen, known),
         "decisions_unchosen": decisions.summary(unseen, None),
         "sets": decisions.fit_conformal(labels, scores, 0.25),
-        "gap_of_few": leak.split_optimism(
+        "gap_of_few": leak.split_optimizm(
             labels[:24].to_numpy(), codes[:24], early, early[:1], 300
         ),
-        "gap": leak.split_optimism(labels.to_numpy(), codes, folds, worse, n_resamples=200, seed=4),
+        "gap": leak.split_optimizm(labels.to_numpy(), codes, folds, worse, n_resamples=200, seed=4),
         "reliability": calibration.reliability(labels, scores),
         "cooled": calibration.apply_temperature([0, 0.2, 0.5, 0.9, 1], 2.5),
         "groups": groups.group_ids(table),
@@ -181,7 +181,7 @@ def defaults() -> dict[str, Any]:
         "practice": split_rows(groups.validation_as_test(table, held)),
         "bootstrap": bootstrap.bootstrap(labels, scores, known["group"]).mean(),
         "intervals": bootstrap.intervals(labels, scores, known["group"]),
-        "gap": leak.split_optimism(
+        "gap": leak.split_optimizm(
             labels.to_numpy(),
             known["group"].to_numpy(),
             [leak.FoldAnswers(np.arange(90), scores.to_numpy())],
@@ -283,7 +283,7 @@ def explained() -> dict[str, Any]:
     found["curves"] = deletion.deletion_insertion(
         model, images, maps["integrated"], background
     )._asdict()
-    steps = sanity.randomise_stages(model, 1)
+    steps = sanity.randomize_stages(model, 1)
     found["forgotten"] = [[name, digest(part(images).numpy())] for name, part in steps]
     found["cascade"] = sanity.cascade(model, grad_cam, images)
     found["stability"] = sanity.stability(model, grad_cam, images, maps["grad_cam"])

@@ -15,7 +15,7 @@ import nbformat
 import pytest
 import requests
 
-from leukhelpers.course import quiz
+from leukhelpers.course import exercises
 from tools import build
 
 pytestmark = pytest.mark.slow
@@ -163,7 +163,7 @@ def test_lesson_runs_and_shows_figures_bar_questions_and_hints(
     if with_bar:
         see(bar, "bar")
 
-    for question in quiz.read_questions()[number]:
+    for question in exercises.texts(number)["questions"]:
         for kind in ("wrong", "right"):
             answer, deserved = next(iter(question[kind].items()))
             shown.locator(".MCButton", has_text=answer).click()

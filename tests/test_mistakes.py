@@ -21,7 +21,7 @@ from leukhelpers.data.schema import (
     ALL,
     CLASS_NAMES,
     HEM,
-    UNLABELLED,
+    UNLABELED,
     check_labels,
     label_of,
     parse_name,
@@ -218,7 +218,7 @@ class TestResizingByNpResize:
 
 
 def smooth_pictures(side: int) -> np.ndarray:
-    """Draw 16 pictures without black whose neighbouring pixels are alike."""
+    """Draw 16 pictures without black whose neighboring pixels are alike."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(60, 200, (16, 6, 6, 3), dtype=np.uint8)
     large = (side, side)
@@ -295,7 +295,7 @@ class Recorder:
     [
         (["UID_1_1_1_all"], [ALL, HEM], "1 names but 2 labels"),
         (["UID_1_1_1_all"], ALL, "1 names but 1 labels"),
-        (["UID_1_1_1_all"], [UNLABELLED], "Labels must be 0"),
+        (["UID_1_1_1_all"], [UNLABELED], "Labels must be 0"),
         (["UID_1_1_1_all"], ["all"], "Labels must be 0"),
         (["UID_1_1_1_all"], [np.nan], "Labels must be 0"),
         (["UID_1_1_1_all", "b.png"], [ALL, HEM], "could not be checked .*'b' is not named"),

@@ -1,4 +1,4 @@
-"""Citation, licences, issue forms and the contributor's guide say what they should."""
+"""Citation, licenses, issue forms and the contributor's guide say what they should."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_citation_names_no_place_that_nobody_gave_it():
     assert not {"doi", "url", "repository-code", "identifiers"} & set(read(ROOT / "CITATION.cff"))
 
 
-def test_licences_are_there_and_name_each_other():
+def test_licenses_are_there_and_name_each_other():
     code, words = ((ROOT / name).read_text("utf-8") for name in PROJECT["license-files"])
     assert code.startswith("MIT License")
     assert "https://creativecommons.org/licenses/by/4.0/" in words
@@ -81,5 +81,8 @@ def test_the_site_tells_of_every_module():
         for file in package.rglob("*.py")
         if file.name != "__init__.py"
     }
-    packages = {f"leukhelpers.{file.parent.name}" for file in package.glob("*/__init__.py")}
+    packages = {
+        ".".join(["leukhelpers", *file.parent.relative_to(package).parts])
+        for file in package.glob("*/**/__init__.py")
+    }
     assert listed == found | packages

@@ -161,7 +161,7 @@ def test_every_statistic_of_the_twin_is_within_its_stated_tolerance():
 
 def test_a_twin_that_drifts_away_would_be_noticed():
     found = files.read_json(reference.RESULTS / "twin_beside_real.json")
-    found["twin"]["HEM"]["colour"]["g"]["mean"] += 9
+    found["twin"]["HEM"]["color"]["g"]["mean"] += 9
     found["twin"]["auroc"]["SVM, subjects apart"]["mean"] -= 0.2
     outside = [row.name for row in reference.statistics(found) if not row.within]
     assert outside == ["HEM, green, mean (0 to 255)", "AUROC, SVM, subjects apart"]

@@ -13,7 +13,7 @@ from PIL import Image
 
 from leukhelpers import NOTICE, files
 from leukhelpers.course import lesson
-from leukhelpers.data.table import write_own
+from leukhelpers.data.table import import_folder
 from leukhelpers.datasets import load_dataset
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation import multiclass, summary
@@ -42,7 +42,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     edge = (450 - EXTENT) // 2
     for number, row in enumerate(plan):
         size, subject = list(SIZES)[number % 3], number // 3 % 4
-        row = {**row, "diameter": SIZES[size], "number": number, "neighbour": False, "cut": False}
+        row = {**row, "diameter": SIZES[size], "number": number, "neighbor": False, "cut": False}
         cell = draw_cell(row, 0)[0][edge:-edge, edge:-edge]
         place = folder / size / f"{size}-{subject}"
         place.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def prepare_cells(folder: Path, data: Path) -> prepare.Prepared:
 @pytest.fixture(scope="module")
 def prepared(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> prepare.Prepared:
     folder = tmp_path_factory.mktemp("own") / "three"
-    write_own(pictures, folder, CLASSES)
+    import_folder(pictures, folder, CLASSES)
     return prepare_cells(folder, folder.parent / "data")
 
 
@@ -104,7 +104,7 @@ def test_prediction_names_the_class_and_gives_each_probability(
     row = int(np.flatnonzero(prepared.table["cell_id"] == run.predictions["cell_id"][0])[0])
     file = prepared.dataset.root / prepared.table["path"][row]
     Image.new("RGB", (450, 450)).save(tmp_path / "black.png")
-    told, black = predict.answer_files(predict.load(run.folder), [file, tmp_path / "black.png"])
+    told, black = predict.predict_files(predict.load(run.folder), [file, tmp_path / "black.png"])
     columns = run.predictions.filter(regex="^probability_")
     wanted = dict(zip(run.about["classes"], columns.iloc[0], strict=True))
     assert told["probabilities"] == pytest.approx(wanted, abs=2e-6)
@@ -234,7 +234,7 @@ def alone(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> prepare.P
             (folder / "images" / size).mkdir(parents=True, exist_ok=True)
             shutil.copy(file, folder / "images" / size / file.name)
     classes = {"healthy": ["small"], "AML": ["large"]}
-    write_own(folder / "images", folder / "table", classes, each_image_its_own_subject=True)
+    import_folder(folder / "images", folder / "table", classes, each_image_its_own_subject=True)
     return prepare_cells(folder / "table", folder / "data")
 
 
@@ -263,7 +263,7 @@ def test_answers_bear_the_users_names_and_the_caution(
     alone_run: storage.Run, alone: prepare.Prepared, tmp_path: Path
 ) -> None:
     file = alone.dataset.root / alone.table["path"][0]
-    (told,) = predict.answer_files(predict.load(alone_run.folder), [file])
+    (told,) = predict.predict_files(predict.load(alone_run.folder), [file])
     assert (told["answer"] in ("healthy", "AML")) == (told["why"] is None)
     assert "probability_all" not in told
     assert set(told["probabilities"]) == {"healthy", "AML"}
@@ -294,5 +294,5 @@ def test_run_of_an_older_release_knows_hem_and_all(alone_run: storage.Run, tmp_p
     del about["cautions"], about["class_counts"]
     files.write_json(folder / "run.json", {**about, "classes": {"ALL": 12, "HEM": 12}})
     assert storage.classes_of(storage.read_run(folder).about) == ("HEM", "ALL")
-    (told,) = predict.answer_files(predict.load(folder), [tmp_path / "none.png"])
+    (told,) = predict.predict_files(predict.load(folder), [tmp_path / "none.png"])
     assert "error" in told

@@ -6,7 +6,8 @@
     python -m tools.build --check    write nothing; status 1 if a notebook is out of step
 
 A line that ends in ``# solution`` belongs to the solved notebook. In the exercises it
-becomes ``name = ...`` if it gives a name its value, and vanishes otherwise.
+becomes ``name = ...`` if it gives a name its value, and vanishes otherwise. A text cell with the
+tag ``solution`` stands in the solved notebook only.
 """
 
 from __future__ import annotations
@@ -93,6 +94,8 @@ def read_lesson(source: Path, solved: bool) -> NotebookNode:
             lines = cell.source.splitlines()
             kept = [_line(line, solved) for line in lines]
             cell.source = "\n".join(line for line in kept if line is not None).strip("\n")
+    if not solved:
+        notebook.cells = [c for c in notebook.cells if "solution" not in c.metadata.get("tags", [])]
     return notebook
 
 

@@ -88,8 +88,8 @@ def fill(folder: Path) -> None:
     """Put everything but the wheels into place; of those, only the list."""
     write_text(folder / "requirements.txt", pins(folder / "wheels"))
     write_text(folder / "README.md", readme())
-    for licence in ("LICENSE", "LICENSE-TEXT"):
-        shutil.copy(ROOT / licence, folder)
+    for license in ("LICENSE", "LICENSE-TEXT"):
+        shutil.copy(ROOT / license, folder)
     for source in build.sources([]):
         for target, solved in build.targets(source):
             place = folder / ("solutions" if solved else "notebooks")

@@ -177,9 +177,9 @@ def data_import(
     as_json: JsonOption = False,
 ) -> None:
     """Turn a folder of your own images into a verified table of cells."""
-    from leukhelpers.data.table import parse_classes, write_own
+    from leukhelpers.data.table import parse_classes, import_folder
 
-    found = write_own(
+    found = import_folder(
         place,
         out,
         parse_classes(classes),

@@ -23,7 +23,7 @@ def predict(
     from leukhelpers.files import workspace
     from leukhelpers.serving import predict
 
-    print_lines(predict.answer_files(predict.load(run, workspace() / "data" / "cache"), files))
+    print_lines(predict.predict_files(predict.load(run, workspace() / "data" / "cache"), files))
 
 
 @app.command("export")

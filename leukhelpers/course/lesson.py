@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from leukhelpers import files, plots
@@ -13,28 +16,33 @@ from leukhelpers.course import quiz
 from leukhelpers.data.base import Dataset
 from leukhelpers.errors import InputError
 from leukhelpers.experiments import provenance, storage
+from leukhelpers.images import features
 from leukhelpers.models import prepare, profiles
+from leukhelpers.splits import groups
 
 
-@dataclass(frozen=True)
 class Lesson:
-    """The place of one lesson: its parameters, and where it reads and writes."""
+    """What one lesson works on, read when it is first used.
 
-    number: str
-    dataset_name: str
-    profile: profiles.Profile
-    seed: int
-    run: Path
-    data: Path
+    Attributes
+    ----------
+    number : str
+        Such as ``"05"``.
+    seed, profile : int, Profile
+        As given; ``profile.epochs`` is how long the network of the course is trained.
+    run, data : pathlib.Path
+        Folder of the results; folder of datasets and caches.
+    """
 
-    def load(self) -> Dataset:
-        """Read the cells that the parameters name, and print what one must know of them.
+    def __init__(
+        self, number: str, dataset: str, profile: profiles.Profile, seed: int, run: Path, data: Path
+    ) -> None:
+        self.number, self.dataset_name = number, dataset
+        self.profile, self.seed, self.run, self.data = profile, seed, run, data
 
-        Raises
-        ------
-        InputError
-            If they are of more than two classes.
-        """
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The cells: ``table``, ``root``, ``classes``, ``note``; cautions are printed."""
         dataset = prepare.load(self.dataset_name, self.profile, self.seed, self.data)
         if len(dataset.classes) > 2:
             raise InputError(
@@ -45,19 +53,84 @@ class Lesson:
             print(f"Caution: {caution}")
         return dataset
 
-    def prepare(self) -> prepare.Prepared:
-        """Read the cells, make them small, and hold out a quarter of the groups."""
-        prepared = prepare.prepare(self.load(), self.profile, self.seed, self.data)
+    @cached_property
+    def prepared(self) -> prepare.Prepared:
+        """Pictures, table and split, as the functions that train take them."""
+        prepared = prepare.prepare(self.dataset, self.profile, self.seed, self.data)
         # For the report, whichever lessons the run has.
         storage.write_table(self.run / "set_aside.csv", prepared.set_aside)
         files.write_json(self.run / "cells.json", provenance.describe(prepared))
         return prepared
 
-    def show(self, figure: Figure, name: str, alt: str) -> None:
-        """Show a figure, and keep it in the run's folder under the lesson's number."""
-        plots.show(figure, self.run / "figures", f"{self.number}-{name}", alt)
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row per cell: ``cell_id, path, label, subject, fold, sha256``."""
+        return self.prepared.table
 
-    def ask(self) -> None:
+    @property
+    def images(self) -> np.ndarray:
+        """The middle of each original, resized: uint8, shape (n, 96, 96, 3)."""
+        return self.prepared.pixels
+
+    @cached_property
+    def crops(self) -> np.ndarray:
+        """Each cell cropped to its bounding box, as the network of the course sees it.
+
+        uint8, shape (n, size, size, 3), where size is ``profile.box_size``. The size of a cell
+        can no longer be seen.
+        """
+        return prepare.pictures("cnn", self.prepared)
+
+    @property
+    def y(self) -> np.ndarray:
+        """The labels: 0 = HEM (healthy), 1 = ALL (leukemic); shape (n,)."""
+        return self.table["label"].to_numpy()
+
+    @property
+    def split(self) -> groups.Split:
+        """Row numbers ``train``, ``validation``, ``test``; no subject is in two of them.
+
+        ``split.groups`` names the group of subjects of each cell, shape (n,).
+        """
+        return self.prepared.split
+
+    @cached_property
+    def area(self) -> np.ndarray:
+        """The area of each cell, in pixels of the originals; shape (n,)."""
+        return features.cell_area(self.images, self.profile.crop)
+
+    @cached_property
+    def features(self) -> pd.DataFrame:
+        """The hand-crafted features of each cell, one column per feature."""
+        return prepare.features(self.prepared)
+
+    @property
+    def note(self) -> str:
+        """What every figure of these cells must say, such as ``synthetic cells``."""
+        return "; ".join(filter(None, [self.dataset.note, "not for clinical use"]))
+
+    def path(self, row: int) -> Path:
+        """Return the file of a cell, by the number of its row."""
+        return self.dataset.root / self.table["path"].iloc[row]
+
+    def save_figure(self, figure: Figure, name: str, alt: str) -> None:
+        """Display a figure, and save it in the results folder under the lesson's number.
+
+        Parameters
+        ----------
+        figure : matplotlib.figure.Figure
+            Its title (``figure.suptitle``) states the finding. The note is added.
+        name : str
+            File name without extension: letters, digits, ``-``.
+        alt : str
+            What a reader who cannot see the figure should know.
+        """
+        if not any(self.note in text.get_text() for text in figure.texts):
+            figure.text(0.99, -0.01, self.note, ha="right", va="top", size=8, color=plots.FAINT)
+        plots.show(figure, self.run / "figures", f"{self.number}-{name}", alt)
+        plt.close(figure)
+
+    def quiz(self) -> None:
         """Show the lesson's multiple-choice questions, to be answered by a click."""
         quiz.show_questions(self.number)
 
@@ -65,6 +138,52 @@ class Lesson:
         """Keep what the lesson measured, for the report; a nan becomes "not defined"."""
         values = {name: "not defined" if value != value else value for name, value in facts.items()}
         files.write_json(self.run / "facts" / f"{self.number}.json", values)
+
+    def save_run(
+        self, model: Any, history: pd.DataFrame, validation_proba: np.ndarray
+    ) -> storage.Run:
+        """Save a trained network with everything that later lessons need.
+
+        Its predictions for the test cells are made here, once.
+
+        Parameters
+        ----------
+        model : keras.Model
+        history : pandas.DataFrame
+            One row per epoch: ``epoch``, ``loss``, and what else was measured.
+        validation_proba : float array of shape (n_validation,)
+            Predicted probabilities of ALL of the validation cells.
+        """
+        return storage.save_run(self.run, self.prepared, model, history, validation_proba)
+
+    def load_run(self) -> storage.Run:
+        """Read the network that lesson 05 saved; train it first where there is none.
+
+        Returns
+        -------
+        Run
+            ``model``, ``history``, ``predictions`` (one row per test cell: ``cell_id, subject,
+            group, fold, label, probability, area_probability, majority_probability``) and
+            ``validation`` (the same for the validation cells).
+        """
+        return storage.ensure_run(self.run, self.prepared)
+
+    # Version 1 of the lessons.
+    def load(self) -> Dataset:
+        """Return the dataset."""
+        return self.dataset
+
+    def prepare(self) -> prepare.Prepared:
+        """Return the prepared cells."""
+        return self.prepared
+
+    def show(self, figure: Figure, name: str, alt: str) -> None:
+        """Show a figure."""
+        plots.show(figure, self.run / "figures", f"{self.number}-{name}", alt)
+
+    def ask(self) -> None:
+        """Show the questions."""
+        self.quiz()
 
 
 def measured(name: str) -> dict[str, Any]:
@@ -132,4 +251,5 @@ def begin(
     print(f"Environment: {text}")
     kind = "synthetic cells, drawn by code" if dataset == "twin" else "cells read from disk"
     print(f"Data set: {name} ({kind}); profile: {profile}; seed: {seed}")
+    plt.rcParams.update(plots.settings())
     return Lesson(number, dataset, chosen, seed, folder, home / "data")

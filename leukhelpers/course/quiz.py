@@ -1,34 +1,19 @@
 """The multiple-choice questions that end a lesson: click an answer, read what it deserves.
 
-They stand in ``questions.yaml`` and are shown by jupyterquiz, offline. A notebook calls
+They stand in ``exercises/<lesson>.yaml`` and are shown by jupyterquiz, offline. A notebook calls
 :meth:`leukhelpers.course.lesson.Lesson.ask` and holds nothing of them until it runs.
 """
 
 from __future__ import annotations
 
 import html
-from importlib import resources
 from typing import Any
 
-import yaml
-
+from leukhelpers.course import exercises
 from leukhelpers.errors import InputError
 
 # White on these is read by everybody.
-COLOURS = {"--jq-multiple-choice-bg": "#34495e", "--jq-correct-color": "#00664d"}
-
-
-def read_questions() -> dict[str, list[dict[str, Any]]]:
-    """Read all questions.
-
-    Returns
-    -------
-    dict
-        By the lesson's number a list of questions. Each has ``question``, a text, and
-        ``right`` and ``wrong``, which map an answer to what there is to say about it.
-    """
-    text = resources.files("leukhelpers.course").joinpath("questions.yaml").read_text("utf-8")
-    return yaml.safe_load(text)
+COLORS = {"--jq-multiple-choice-bg": "#34495e", "--jq-correct-color": "#00664d"}
 
 
 def show_questions(number: str) -> None:
@@ -51,13 +36,14 @@ def show_questions(number: str) -> None:
     from IPython.utils.capture import capture_output
     from jupyterquiz import display_quiz
 
-    questions = read_questions()
-    if number not in questions:
-        raise InputError(f"Lesson {number} has no questions; {', '.join(questions)} have.")
+    try:
+        questions = exercises.texts(number)["questions"]
+    except OSError:
+        raise InputError(f"There is no lesson {number}.") from None
     with capture_output() as shown:
         display_quiz(
-            [_for_jupyterquiz(question) for question in questions[number]],
-            colors=COLOURS,
+            [_for_jupyterquiz(question) for question in questions],
+            colors=COLORS,
             max_width=800,
         )
     page, script = (output.data for output in shown.outputs)
@@ -65,7 +51,7 @@ def show_questions(number: str) -> None:
     code = (
         f"(function () {{\nconst MathJax = undefined;\n{script['application/javascript']}\n}})();"
     )
-    words = "\n\n".join(_in_words(question) for question in questions[number])
+    words = "\n\n".join(_in_words(question) for question in questions)
     display({"text/html": page["text/html"], "text/markdown": words, "text/plain": words}, raw=True)
     display({"application/javascript": code, "text/plain": ""}, raw=True)
 

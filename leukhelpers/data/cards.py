@@ -15,7 +15,7 @@ from leukhelpers.data.base import Dataset
 from leukhelpers.data.cnmc import find_root
 from leukhelpers.errors import InputError
 
-TEXTS = ("title", "what", "source", "licence", "citation")
+TEXTS = ("title", "what", "source", "license", "citation")
 LISTS = ("known_faults", "not_for")
 OWN_CARD = "card.toml"
 
@@ -36,7 +36,7 @@ def read_card(place: str | Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        The texts ``title, what, source, licence, citation``, the lists of text
+        The texts ``title, what, source, license, citation``, the lists of text
         ``known_faults, not_for``, and ``counts``: a name of a part → what is counted
         in it → a whole number (empty if the card has none).
 
@@ -50,6 +50,8 @@ def read_card(place: str | Path) -> dict[str, Any]:
         card = tomllib.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:  # TOML's and Unicode's errors are ValueErrors
         raise InputError(f"The data card {file} cannot be read ({error}).") from None
+    if "licence" in card:  # as cards of version 1 spell it
+        card.setdefault("license", card.pop("licence"))
     for name in TEXTS:
         if not isinstance(card.get(name), str) or not card[name].strip():
             raise InputError(f"The data card {file.name} needs a text {name!r}.")
@@ -92,10 +94,34 @@ def card_of(dataset: Dataset) -> dict[str, Any] | None:
     return read_card(own) if own.is_file() else None
 
 
+def data_card(dataset: Dataset) -> str:
+    """Return the card of a dataset as Markdown, to be shown in a notebook.
+
+    Parameters
+    ----------
+    dataset : Dataset
+
+    Returns
+    -------
+    str
+        Source, license, counts, known faults, and what the cells must not be used for; one
+        sentence where a dataset has no card.
+
+    Examples
+    --------
+    >>> import leukhelpers as lk
+    >>> cells = lk.load_dataset("twin", "data", n_images=200)
+    >>> lk.data_card(cells).splitlines()[0]
+    '**The twin: synthetic blood cells**'
+    """
+    card = card_of(dataset)
+    return as_markdown(card) if card else "These cells have no data card. Write one!"
+
+
 def as_markdown(card: dict[str, Any]) -> str:
     """Lay a card out for a notebook or a page."""
     lines = [f"**{card['title']}**", "", card["what"], ""]
-    lines += [f"- *{name.capitalize()}:* {card[name]}" for name in ("source", "licence")]
+    lines += [f"- *{name.capitalize()}:* {card[name]}" for name in ("source", "license")]
     lines += [f"- *Cite as:* {card['citation']}", ""]
     if card["counts"]:
         columns = list(dict.fromkeys(name for part in card["counts"].values() for name in part))

@@ -22,7 +22,7 @@ import pandas as pd
 
 from leukhelpers.data.base import Dataset, read_table, set_aside_frame
 from leukhelpers.data.pictures import list_files, not_a_picture, readable_cells
-from leukhelpers.data.schema import CLASS_NAMES, UNLABELLED, parse_name
+from leukhelpers.data.schema import CLASS_NAMES, UNLABELED, parse_name
 from leukhelpers.errors import InputError
 
 _TRAINING = "training_data"
@@ -105,8 +105,8 @@ def refuse_two_labels(table: pd.DataFrame) -> None:
     picture; one subject under two names (the same label) is another fault, which
     :func:`leukhelpers.splits.groups.group_ids` mends.
     """
-    labelled = table[table["label"] != UNLABELLED].drop_duplicates(["sha256", "label"])
-    both = labelled[labelled["sha256"].duplicated(keep=False)]
+    labeled = table[table["label"] != UNLABELED].drop_duplicates(["sha256", "label"])
+    both = labeled[labeled["sha256"].duplicated(keep=False)]
     if both.empty:
         return
     one, other = both.loc[both["sha256"] == both["sha256"].iloc[0], "path"].iloc[:2]
@@ -209,7 +209,7 @@ def _final(root: Path, rows: list[Row], aside: list[tuple[str, str]]) -> None:
         if reason:
             aside.append((path, reason))
         else:
-            rows.append((f"final/{file.stem}", path, UNLABELLED, "", "final"))
+            rows.append((f"final/{file.stem}", path, UNLABELED, "", "final"))
 
 
 def _files(root: Path, below: str) -> Iterator[tuple[Path, str]]:

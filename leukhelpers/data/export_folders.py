@@ -24,7 +24,7 @@ from leukhelpers.data.cards import OWN_CARD, cards_folder
 from leukhelpers.data.cnmc import find_root
 from leukhelpers.data.folder import CSV, TWIN_NOTE
 from leukhelpers.data.label_map import FILE, meaning_text
-from leukhelpers.data.schema import CLASS_NAMES, UNLABELLED
+from leukhelpers.data.schema import CLASS_NAMES, UNLABELED
 from leukhelpers.errors import InputError
 
 _WAYS = ("link", "copy")
@@ -43,7 +43,7 @@ def restructure(
     Parameters
     ----------
     dataset : Dataset
-        Labelled cells.
+        Labeled cells.
     out : path
         A folder that does not exist yet, or is empty. It gets a folder for each class, in
         which the files keep their names; ``cells.csv`` (``path,label,subject``); the data
@@ -103,7 +103,7 @@ def _check_place(out: Path, root: Path) -> None:
 def _plan(dataset: Dataset) -> pd.Series:
     """Give each cell its new path; the index is that of the table."""
     table = dataset.table
-    if (table["label"] == UNLABELLED).any():
+    if (table["label"] == UNLABELED).any():
         raise InputError("Cells without a label belong in no class folder; leave them out.")
     for name in dataset.classes:
         if name.startswith(".") or set(name) & set('/\\:*?"<>|'):
@@ -175,7 +175,7 @@ def _write_notes(dataset: Dataset, placed: pd.Series, folder: Path) -> None:
         text = meaning_text({name: [] for name in dataset.classes}, bool(dataset.cautions))
         (folder / FILE).write_text(text, "utf-8")
     card = dataset.root / OWN_CARD
-    if find_root(dataset.root) is not None:  # its licence asks to be named with every copy
+    if find_root(dataset.root) is not None:  # its license asks to be named with every copy
         card = cards_folder() / ("twin.toml" if dataset.synthetic else "cnmc.toml")
     if card.is_file():
         shutil.copyfile(card, folder / OWN_CARD)

@@ -22,7 +22,7 @@ from leukhelpers.data.base import Dataset, read_table, set_aside_frame
 from leukhelpers.data.cards import OWN_CARD
 from leukhelpers.data.label_map import FILE, SAY_OWN_SUBJECTS, Meaning, read_meaning
 from leukhelpers.data.pictures import list_files, not_a_picture, readable_cells
-from leukhelpers.data.schema import UNLABELLED, parse_name, validate
+from leukhelpers.data.schema import UNLABELED, parse_name, validate
 from leukhelpers.errors import InputError
 
 CSV = "cells.csv"
@@ -77,7 +77,7 @@ def read_listed(
     # A + joins the subjects of a group, so no subject may hold one.
     subjects = listed["subject"].where(~alone, cell_ids.str.replace("+", "%2B", regex=False))
     labels = dict(zip(listed["path"], map(meaning.label_of, listed["label"]), strict=True))
-    listed = listed.assign(label=UNLABELLED, subject=subjects, cell_id=cell_ids, fold="")
+    listed = listed.assign(label=UNLABELED, subject=subjects, cell_id=cell_ids, fold="")
     table = readable_cells(root, listed, aside, cache)
     # The labels come last, and are checked where the number of classes is known.
     table["label"] = table["path"].map(labels)

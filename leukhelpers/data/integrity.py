@@ -34,7 +34,7 @@ from leukhelpers.data.published import (
     read_digests,
     read_published,
 )
-from leukhelpers.data.schema import CLASS_NAMES, UNLABELLED
+from leukhelpers.data.schema import CLASS_NAMES, UNLABELED
 from leukhelpers.errors import InputError
 
 BYTES, CONVERTED = "published bytes", "converted"
@@ -287,7 +287,7 @@ def _part_name(fold: str) -> str:
 def _counts(listed: pd.DataFrame) -> dict[str, int]:
     """Count images, and the classes where labels are public."""
     counts = {"images": len(listed)}
-    for label in sorted(set(listed["label"]) - {UNLABELLED}, reverse=True):
+    for label in sorted(set(listed["label"]) - {UNLABELED}, reverse=True):
         counts[CLASS_NAMES[label]] = int((listed["label"] == label).sum())
     return counts
 

@@ -44,7 +44,7 @@ def read_image(path: Path | str) -> np.ndarray:
     ------
     InputError
         If the file is empty, cut short, no picture, larger than `MAX_BYTES` or `MAX_SIDE`, of
-        another depth or colour mode, or has several frames.
+        another depth or color mode, or has several frames.
     """
     return np.asarray(load_image(path))
 
@@ -74,7 +74,7 @@ def _decoded(content: bytes) -> Image.Image:
             if max(image.size) > MAX_SIDE:  # before any pixel is decoded
                 raise InputError(f"the picture is longer or wider than {MAX_SIDE} pixels")
             if image.mode not in _MODES:
-                raise InputError(f"the picture's colour mode {image.mode} is not 8-bit RGB")
+                raise InputError(f"the picture's color mode {image.mode} is not 8-bit RGB")
             # Pillow would drop the lower byte of 16-bit RGB and all frames but the first.
             if re.search(r";16[BLN]", str(image.tile)):
                 raise InputError("the picture has 16 bits a channel, not 8")

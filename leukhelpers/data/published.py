@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from leukhelpers.data.cnmc import FOLDERS
-from leukhelpers.data.schema import CLASS_NAMES, UNLABELLED, parse_name
+from leukhelpers.data.schema import CLASS_NAMES, UNLABELED, parse_name
 
 FOLDS = ("0", "1", "2", "preliminary", "final")
 DIGITS = 16  # of a checksum, in the list; enough to tell 15,114 files apart
@@ -33,8 +33,8 @@ _HEAD = """\
 # and in the preliminary set the name that its table of labels gives to the picture.
 """
 
-# The preliminary BMPs have a longer header, which says that their colours are sRGB.
-_COLOUR_SPACE = struct.pack(
+# The preliminary BMPs have a longer header, which says that their colors are sRGB.
+_COLOR_SPACE = struct.pack(
     "<4I4s9I3I4I",
     *(0xFF0000, 0xFF00, 0xFF, 0xFF000000),  # where red, green, blue and alpha would be
     b"BGRs",
@@ -67,7 +67,7 @@ def read_published() -> pd.DataFrame:
             path = before + short + after
             name = origin[0] if origin else "" if fold == "final" else PurePosixPath(path).stem
             cell = parse_name(name) if name else None
-            label, subject = (cell.label, cell.subject) if cell else (UNLABELLED, "")
+            label, subject = (cell.label, cell.subject) if cell else (UNLABELED, "")
             rows.append((path, fold, name, label, subject, checksum))
     return pd.DataFrame(rows, columns=["path", "fold", "name", "label", "subject", "checksum"])
 
@@ -103,7 +103,7 @@ def published_bytes(image: np.ndarray, fold: str) -> bytes:
     height, width = image.shape[:2]
     rows = np.zeros((height, -(-3 * width // 4) * 4), np.uint8)  # each row fills whole words
     rows[:, : 3 * width] = image[::-1, :, ::-1].reshape(height, -1)  # bottom row first, BGR
-    tail = _COLOUR_SPACE if fold == "preliminary" else b""
+    tail = _COLOR_SPACE if fold == "preliminary" else b""
     start = 54 + len(tail)
     resolution = 0 if fold == "final" else 3779  # pixels a metre
     header = struct.pack(

@@ -20,7 +20,7 @@ from leukhelpers.errors import InputError
 HEM = 0
 ALL = 1
 CLASS_NAMES = ("HEM", "ALL")
-UNLABELLED = -1
+UNLABELED = -1
 
 COLUMNS = ("cell_id", "path", "label", "subject", "fold", "sha256")
 
@@ -154,19 +154,19 @@ def validate(table: pd.DataFrame, n_classes: int = 2) -> pd.DataFrame:
     twice = table.loc[table["cell_id"].duplicated(), "cell_id"].unique()
     if len(twice):
         raise InputError(f"These cells stand twice in the table: {_some(twice)}.")
-    unknown = table.loc[~table["label"].isin([UNLABELLED, *range(n_classes)]), "label"].unique()
+    unknown = table.loc[~table["label"].isin([UNLABELED, *range(n_classes)]), "label"].unique()
     if len(unknown):
         known = "0 (HEM) or 1 (ALL)" if n_classes == 2 else f"0 to {n_classes - 1}"
         raise InputError(f"Labels must be {known}, not {_some(unknown)}.")
-    labelled = table[table["label"] != UNLABELLED]
-    subjects = labelled["subject"].fillna("").astype(str).str.strip()
-    nameless = labelled.loc[subjects == "", "cell_id"]
+    labeled = table[table["label"] != UNLABELED]
+    subjects = labeled["subject"].fillna("").astype(str).str.strip()
+    nameless = labeled.loc[subjects == "", "cell_id"]
     if len(nameless):
         raise InputError(f"These cells have no subject: {_some(nameless)}.")
     plus = subjects[subjects.str.contains("+", regex=False)].unique()
     if len(plus):  # groups.group_ids joins subjects by it
         raise InputError(f"Subjects must not contain a +: {_some(plus)}; write another sign.")
-    labels_of_subject = labelled.groupby("subject")["label"].nunique()
+    labels_of_subject = labeled.groupby("subject")["label"].nunique()
     both = labels_of_subject.index[labels_of_subject > 1]
     if len(both):
         several = "both labels" if n_classes == 2 else "labels of more than one class"

@@ -32,7 +32,7 @@ from leukhelpers.errors import InputError
 from leukhelpers.files import write_text
 
 
-def write_own(
+def import_folder(
     place: Path | str,
     out: Path | str,
     classes: Mapping[str, Sequence[str]],
@@ -113,7 +113,7 @@ def write_own(
 
 
 def parse_classes(given: Sequence[str]) -> dict[str, list[str]]:
-    """Read ``NAME=label,label`` (or ``NAME`` alone) into what :func:`write_own` takes."""
+    """Read ``NAME=label,label`` (or ``NAME`` alone) into what :func:`import_folder` takes."""
     classes: dict[str, list[str]] = {}
     for text in given:
         name, _, labels = text.partition("=")

@@ -86,7 +86,7 @@ def choose_threshold(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> flo
     Returns
     -------
     float
-        In the middle between two neighbouring probabilities, so that it is as far from
+        In the middle between two neighboring probabilities, so that it is as far from
         either as it can be. 0.5 if no threshold does better than to call all cells alike.
 
     Raises

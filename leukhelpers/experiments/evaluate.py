@@ -26,7 +26,7 @@ def evaluate_run(run_folder: Path | str, dataset: Dataset, data: Path) -> dict[s
     run_folder : path
         A finished run.
     dataset : Dataset
-        Labelled cells. Those of groups that the run learnt from are left out, and
+        Labeled cells. Those of groups that the run learnt from are left out, and
         their number is reported.
     data : path
         Folder for the caches.

@@ -153,5 +153,5 @@ def quiet(logger: str) -> Iterator[None]:
 
 
 def _plain(text: str) -> str:
-    """Take the colours out of a traceback."""
+    """Take the colors out of a traceback."""
     return re.sub(r"\x1b\[[0-9;]*m", "", text)

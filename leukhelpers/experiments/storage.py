@@ -49,13 +49,23 @@ N_BACKGROUND = 24  # cells with which SHAP compares
 
 
 class Run(NamedTuple):
-    """What a run's folder holds, the network aside (:func:`load_model`)."""
+    """What an experiment folder holds; the model is loaded when it is asked for."""
 
     folder: Path
     about: dict[str, Any]
     history: pd.DataFrame
     predictions: pd.DataFrame
     metrics: dict[str, Any]
+
+    @property
+    def model(self) -> Any:
+        """The trained model, read from its file."""
+        return registry.load(self.folder, model_of(self.about)).model
+
+    @property
+    def validation(self) -> pd.DataFrame | None:
+        """Predictions for the validation cells, by a model that was not trained on them."""
+        return read_validation(self.folder)
 
 
 def save_run(
@@ -164,13 +174,13 @@ def fit_familiar(
     Returns
     -------
     dict
-        See :func:`leukhelpers.models.ood.fit`.
+        See :func:`leukhelpers.models.ood.fit_ood`.
     """
     from leukhelpers.models import ood, prepare
 
     known = [prepare.subsample(rows, ood.AT_MOST) for rows in (split.train, split.validation)]
     rows = np.concatenate(known)
-    return ood.fit(prepare.pictures(name, prepared)[rows], split.groups[rows])
+    return ood.fit_ood(prepare.pictures(name, prepared)[rows], split.groups[rows])
 
 
 def _parts(prepared: prepare.Prepared, split: groups.Split) -> pd.DataFrame:

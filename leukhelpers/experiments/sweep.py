@@ -204,7 +204,7 @@ def _follow(
     while at_work:
         lost = client.status != "running"
         for key, (future, job) in list(at_work.items()):
-            if future.status in ("pending", "lost", "cancelled"):
+            if future.status in ("pending", "lost", "canceled"):
                 lost |= future.status != "pending"
                 continue
             outcome = _outcome(future, job, time.monotonic() - started)

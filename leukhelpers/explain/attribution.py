@@ -53,7 +53,7 @@ def explain_pixels(
     Returns
     -------
     float32 array of shape (n, height, width)
-        Summed over colours; in logits, positive towards ALL. Grad-CAM's has no unit.
+        Summed over colors; in logits, positive towards ALL. Grad-CAM's has no unit.
 
     Raises
     ------

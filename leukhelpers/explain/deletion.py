@@ -47,7 +47,7 @@ def smooth_cells(images: np.ndarray) -> np.ndarray:
     Returns
     -------
     float32 array of shape (n, height, width, 3)
-        The same outlines, filled with each cell's own colours, blurred by an eighth of the
+        The same outlines, filled with each cell's own colors, blurred by an eighth of the
         picture: so no edge appears where something is taken away.
     """
     inside, values = localisation.cell_of(images)[..., None], np.asarray(images, np.float32)

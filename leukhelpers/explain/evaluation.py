@@ -11,12 +11,12 @@ import pandas as pd
 
 from leukhelpers.backend import keras
 from leukhelpers.explain import attribution, deletion, localisation
-from leukhelpers.explain.sanity import completeness, randomise_weights, rank_similarity, stability
+from leukhelpers.explain.sanity import completeness, randomize_weights, rank_similarity, stability
 
 # What the tests are called in tables, by their letters in lesson 07.
 COLUMNS = {
     "completeness": "(a) adds up",
-    "randomised": "(b) untrained",
+    "randomized": "(b) untrained",
     "faithfulness": "(c) faithful",
     "off_cell": "(d) beside the cell",
     **{
@@ -78,14 +78,14 @@ def evaluate_explainer(
     seed : int
     few : int
         So many images, drawn by :func:`both_classes`, are explained again and again, for
-        randomised weights and rotations.
+        randomized weights and rotations.
 
     Returns
     -------
     maps : array of shape (n, height, width)
     dict
         ``seconds`` an image; ``completeness`` (0 is perfect, None for Grad-CAM);
-        ``randomised``, the similarity to the map of a network that has forgotten all;
+        ``randomized``, the similarity to the map of a network that has forgotten all;
         ``faithfulness``, the area between deletion and insertion beyond a random order's;
         ``off_cell``, the share beside the cell; ``stability``; with `masks` also what
         :func:`by_cause` tells. All but the first two as :func:`interval` tells them.
@@ -100,13 +100,13 @@ def evaluate_explainer(
     seconds = (time.perf_counter() - start) / len(images)
     expected = attribution.expected_sum(method, model, images, background)
     some = both_classes(labels, few, seed)
-    ignorant = maps_of(randomise_weights(model, seed + 1), images[some])
+    ignorant = maps_of(randomize_weights(model, seed + 1), images[some])
     alike = np.nan_to_num(rank_similarity(maps[some], ignorant, localisation.cell_of(images[some])))
     steady = stability(model, maps_of, images[some], maps[some])
     results: dict[str, Any] = {
         "seconds": seconds,
         "completeness": None if expected is None else completeness(maps.sum(axis=(1, 2)), expected),
-        "randomised": localisation.interval(alike, groups[some], seed),
+        "randomized": localisation.interval(alike, groups[some], seed),
         "faithfulness": localisation.interval(
             deletion.deletion_insertion(model, images, maps, background, seed).scores, groups, seed
         ),

@@ -29,14 +29,14 @@ def grad_cam(
         RGB values 0 to 255.
     layer_name : str, optional
         The layer whose feature maps are used; by default the last convolution, taken
-        after its normalisation and ReLU (see :func:`last_feature_layer`).
+        after its normalization and ReLU (see :func:`last_feature_layer`).
     progress : callable, optional
         Called with the number of images done and in all.
 
     Returns
     -------
     float32 array of shape (n, height, width)
-        At least 0, not normalised. The maps are as coarse as the layer and enlarged.
+        At least 0, not normalized. The maps are as coarse as the layer and enlarged.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def grad_cam(
 def last_feature_layer(model: keras.Model) -> keras.layers.Layer:
     """Find the last layer whose maps are as wide and high as the last convolution's.
 
-    A convolution without bias has no zero of its own: normalisation and ReLU, which
+    A convolution without bias has no zero of its own: normalization and ReLU, which
     follow and keep its places, decide when a feature counts as present. Networks that stand
     side by side (:func:`leukhelpers.models.networks.join`) are looked at where they are joined.
 

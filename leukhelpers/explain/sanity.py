@@ -19,7 +19,7 @@ from leukhelpers.explain import common, localisation
 DEGREES = (-8.0, 8.0)  # by which pictures are turned, to see whether maps turn along
 
 
-def randomise_weights(model: keras.Model, seed: int) -> keras.Model:
+def randomize_weights(model: keras.Model, seed: int) -> keras.Model:
     """Copy a model and forget what it learned.
 
     An explanation that looks the same for a model that has learned nothing does not
@@ -78,9 +78,9 @@ def rank_similarity(a: np.ndarray, b: np.ndarray, inside: np.ndarray | None = No
         [rankdata(map_[where]) for map_ in maps]
         for *maps, where in zip(np.asarray(a), np.asarray(b), inside, strict=True)
     ]
-    centred = [[ranks - ranks.mean() for ranks in pair] for pair in pairs]
-    covariance = np.array([(first * second).sum() for first, second in centred])
-    norms = [np.sqrt((first**2).sum() * (second**2).sum()) for first, second in centred]
+    centered = [[ranks - ranks.mean() for ranks in pair] for pair in pairs]
+    covariance = np.array([(first * second).sum() for first, second in centered])
+    norms = [np.sqrt((first**2).sum() * (second**2).sum()) for first, second in centered]
     return localisation.ratio(covariance, np.array(norms))
 
 
@@ -103,7 +103,7 @@ def completeness(sums: np.ndarray, expected: np.ndarray) -> float:
     return float(np.abs(sums - expected).mean() / max(np.abs(expected).mean(), 1e-9))
 
 
-def randomise_stages(
+def randomize_stages(
     model: keras.Model, seed: int, n_stages: int = 5
 ) -> Iterator[tuple[str, keras.Model]]:
     """Make a network forget, from its last layer down to its first.
@@ -124,7 +124,7 @@ def randomise_stages(
     keras.Model
         The network so far; the same object each time.
     """
-    fresh, partial = randomise_weights(model, seed), keras.models.clone_model(model)
+    fresh, partial = randomize_weights(model, seed), keras.models.clone_model(model)
     partial.set_weights(model.get_weights())
     layers = _layers_from_above(model)
     parts = np.array_split(np.arange(len(layers)), min(n_stages, len(layers)))
@@ -136,7 +136,7 @@ def randomise_stages(
 
 
 def _layers_from_above(model: keras.Model) -> list[list[str]]:
-    """List layers with a kernel, each with the normalisation behind it, the last one first.
+    """List layers with a kernel, each with the normalization behind it, the last one first.
 
     Networks that stand side by side count as one.
     """
@@ -183,7 +183,7 @@ def cascade(
     """
     inside, whole = localisation.cell_of(images), method(model, images)
     found = {"nothing": 1.0}
-    for name, partial in randomise_stages(model, seed):
+    for name, partial in randomize_stages(model, seed):
         alike = rank_similarity(whole, method(partial, images), inside)
         found[f"down to {name}"] = float(np.nan_to_num(alike).mean())
     return pd.Series(found, name="similarity")

@@ -28,7 +28,7 @@ CELLS_OF_LABORATORY = 160  # as many ALL as HEM
 
 
 def plant_mark(images: np.ndarray, corner: str = "upper left", value: int = 200) -> np.ndarray:
-    """Put a grey square into a corner of each picture, as a label or a scratch might be.
+    """Put a gray square into a corner of each picture, as a label or a scratch might be.
 
     Its side is an eighth of the picture's.
 
@@ -94,15 +94,15 @@ def one_size(images: np.ndarray, share: float = 0.5) -> np.ndarray:
     found, middle = np.zeros(np.shape(images), np.uint8), (np.shape(images)[1] - 1) / 2
     for index, (image, cell) in enumerate(zip(images, localisation.cell_of(images), strict=True)):
         factor = np.sqrt(max(cell.mean(), 1e-4) / share)
-        centre = np.array(ndimage.center_of_mass(cell)) if cell.any() else np.full(2, middle)
-        shift = centre - factor * middle
+        center = np.array(ndimage.center_of_mass(cell)) if cell.any() else np.full(2, middle)
+        shift = center - factor * middle
         planes = [cell.astype(float), *(np.where(cell, image[..., c], 0) for c in range(3))]
-        weight, *colours = (
+        weight, *colors = (
             ndimage.affine_transform(plane.astype(float), [factor, factor], shift, order=1)
             for plane in planes
         )
         # A rim that is half background would be dim, and count as cell.
-        shades = np.stack(colours, axis=-1) / np.maximum(weight, 1e-6)[..., None]
+        shades = np.stack(colors, axis=-1) / np.maximum(weight, 1e-6)[..., None]
         found[index] = np.where(weight[..., None] >= 0.5, np.clip(np.round(shades), 1, 255), 0)
     return found
 
@@ -114,7 +114,7 @@ def one_stain(images: np.ndarray, reference: np.ndarray) -> np.ndarray:
     ----------
     images : array of shape (n, size, size, 3)
     reference : array of shape (m, size, size, 3)
-        Whose colours they get: the mean of these cells'.
+        Whose colors they get: the mean of these cells'.
 
     Returns
     -------
@@ -122,18 +122,18 @@ def one_stain(images: np.ndarray, reference: np.ndarray) -> np.ndarray:
         What is not cell stays as it was.
     """
     known = zip(reference, localisation.cell_of(reference), strict=True)
-    wanted = np.mean([_colours(image[cell]) for image, cell in known if cell.any()], axis=0)
+    wanted = np.mean([_colors(image[cell]) for image, cell in known if cell.any()], axis=0)
     found = np.array(images, np.uint8)
     for image, cell in zip(found, localisation.cell_of(images), strict=True):
         if not cell.any():
             continue
-        mean, spread = _colours(image[cell])
+        mean, spread = _colors(image[cell])
         stained = (image[cell] - mean) / np.maximum(spread, 1) * wanted[1] + wanted[0]
         image[cell] = np.clip(np.round(stained), 1, 255)  # 0 would be background
     return found
 
 
-def _colours(inside: np.ndarray) -> np.ndarray:
+def _colors(inside: np.ndarray) -> np.ndarray:
     """Mean and spread of each channel of a cell's pixels, shape (2, 3)."""
     return np.array([inside.mean(axis=0), inside.std(axis=0)])
 
@@ -157,7 +157,7 @@ def probe(
         Pictures → P(ALL), shape (n,).
     images : uint8 array of shape (n, size, size, 3)
     background : uint8 array of shape (m, size, size, 3)
-        Training cells, whose size and colours all get.
+        Training cells, whose size and colors all get.
     labels : int array of shape (n,), optional
         With them the table has the AUROC, too.
 

@@ -18,8 +18,8 @@ from leukhelpers.errors import InputError
 from leukhelpers.images.preprocessing import read_rows
 
 ZOOM = 1.1  # between 1/1.1 and 1.1 times as large
-# Of colour only a little: three times as much cost the network 0.05 of its AUROC on unseen
-# people (docs/cnn-log.md). In these cells colour is evidence, and noise drowns it.
+# Of color only a little: three times as much cost the network 0.05 of its AUROC on unseen
+# people (docs/cnn-log.md). In these cells color is evidence, and noise drowns it.
 CONTRAST = 0.05  # 0.95 to 1.05 times the differences in optical density
 BRIGHTNESS = 1.03  # all channels together, between 1/1.03 and 1.03 times
 STAIN = 1.02  # each channel for itself, between 1/1.02 and 1.02 times
@@ -28,7 +28,7 @@ IN_MEMORY = 2**29  # bytes of training images that are held in memory; more are 
 
 
 def augment_batch(images: tf.Tensor, seed: tf.Tensor | tuple[int, int]) -> tf.Tensor:
-    """Turn, mirror, zoom and recolour each image of a batch in its own way.
+    """Turn, mirror, zoom and recolor each image of a batch in its own way.
 
     Parameters
     ----------
@@ -45,10 +45,10 @@ def augment_batch(images: tf.Tensor, seed: tf.Tensor | tuple[int, int]) -> tf.Te
     # Eight random numbers from -1 to 1 an image. A stateless generator depends on
     # its seed alone, so parallel work cannot change who gets which number.
     draw = tf.random.stateless_uniform((tf.shape(images)[0], 8), seed, -1.0, 1.0)
-    return move(recolour(images, draw[:, 3:]), draw[:, :3])
+    return move(recolor(images, draw[:, 3:]), draw[:, :3])
 
 
-def recolour(images: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
+def recolor(images: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
     """Change contrast, brightness and stain.
 
     All three act on the optical density, the logarithm of the light that passes, as
@@ -66,10 +66,10 @@ def recolour(images: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
     -------
     float32 tensor of the shape of `images`
     """
-    return _compiled(_recolour)(images, draw)
+    return _compiled(_recolor)(images, draw)
 
 
-def _recolour(images: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
+def _recolor(images: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
     """Multiply and shift the logarithm of the light, each image and channel in its own way."""
     images = tf.cast(images, tf.float32)
     shape = tf.shape(images)
@@ -78,11 +78,11 @@ def _recolour(images: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
     lines = tf.reshape(images, (shape[0], shape[1], 3 * shape[2]))
     contrast = 1 + CONTRAST * draw[:, 0:1]
     gain = BRIGHTNESS ** draw[:, 1:2] * STAIN ** draw[:, 2:5]
-    # The mean colour is that of the cell alone, whatever share of the image it fills.
-    # To stretch the light itself, not its logarithm, would leave a coloured rim where
+    # The mean color is that of the cell alone, whatever share of the image it fills.
+    # To stretch the light itself, not its logarithm, would leave a colored rim where
     # the cell fades to black.
     # Every fourth row tells it well enough.
-    middle = tf.math.log(tf.maximum(_mean_colour(lines[:, ::4]), 1.0))
+    middle = tf.math.log(tf.maximum(_mean_color(lines[:, ::4]), 1.0))
     # Contrast about the middle and gain in one sum, since each pass over the pixels costs.
     # The logarithm of black is minus infinity, and its exponential black again.
     shift = tf.tile(middle * (1 - contrast) + tf.math.log(gain), (1, shape[2]))
@@ -90,7 +90,7 @@ def _recolour(images: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
     return tf.reshape(tf.minimum(tf.exp(density), 255.0), shape)
 
 
-def _mean_colour(lines: tf.Tensor) -> tf.Tensor:
+def _mean_color(lines: tf.Tensor) -> tf.Tensor:
     """Average each channel over what is not black; images as lines of red, green, blue."""
 
     def summed(values: tf.Tensor) -> tf.Tensor:
@@ -101,7 +101,7 @@ def _mean_colour(lines: tf.Tensor) -> tf.Tensor:
 
 
 def move(images: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
-    """Turn by any angle, mirror and zoom, about the centre.
+    """Turn by any angle, mirror and zoom, about the center.
 
     The three are one matrix, and the image is resampled once: each resampling
     blurs, and blur would become a sign of the augmented image.
@@ -127,7 +127,7 @@ def _compiled(function: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
     """Let XLA make one loop of a function's many small steps, where it is to be had.
 
     :func:`_move` is three times as fast so as TensorFlow's own operation, which works out
-    anew for each channel where to read; :func:`_recolour` one and a half times as fast as
+    anew for each channel where to read; :func:`_recolor` one and a half times as fast as
     step by step (benchmarks/input_pipeline.py measures the whole).
     """
     with tf.init_scope():  # to be tried now, and not when the pipeline that asks first is run
@@ -144,18 +144,18 @@ def _move(images: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
     n, height, width = shape[0], shape[1], shape[2]
     column, row = _read_from(draw, height, width)
     left, top = tf.floor(column), tf.floor(row)
-    beside, below = (column - left)[..., None], (row - top)[..., None]  # shares of the neighbours
-    # In a black frame, one pixel wide before and two behind, every place has its neighbours.
+    beside, below = (column - left)[..., None], (row - top)[..., None]  # shares of the neighbors
+    # In a black frame, one pixel wide before and two behind, every place has its neighbors.
     framed = tf.pad(images, [[0, 0], [1, 2], [1, 2], [0, 0]])
     wide = width + 3
     first = tf.reshape((_int(top) + 1) * wide + _int(left) + 1, (n, -1))
     lines = tf.reshape(framed, (n, -1, 3))
 
-    def neighbours(steps: int | tf.Tensor) -> tf.Tensor:
+    def neighbors(steps: int | tf.Tensor) -> tf.Tensor:
         return tf.reshape(tf.gather(lines, first + steps, batch_dims=1), shape)
 
-    upper = (1 - beside) * neighbours(0) + beside * neighbours(1)
-    lower = (1 - beside) * neighbours(wide) + beside * neighbours(wide + 1)
+    upper = (1 - beside) * neighbors(0) + beside * neighbors(1)
+    lower = (1 - beside) * neighbors(wide) + beside * neighbors(wide + 1)
     return (1 - below) * upper + below * lower
 
 
@@ -183,7 +183,7 @@ def _read_from(draw: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tuple[tf
 def blend(
     images: tf.Tensor, targets: Sequence[tf.Tensor], weights: tf.Tensor, draw: tf.Tensor
 ) -> tuple[tf.Tensor, ...]:
-    """Lay over each image a little of its neighbour in the batch, and mix their targets alike.
+    """Lay over each image a little of its neighbor in the batch, and mix their targets alike.
 
     A network that learns from the two cells and from all that lies between them cannot be sure
     of any one person's cells (*mixup*: Zhang et al. 2018, arXiv:1710.09412).
@@ -209,9 +209,9 @@ def blend(
     mine, its = own * weights, (1 - own) * tf.roll(weights, 1, axis=0)
     labels, *others = targets
     return (
-        _compiled(_sum_with_neighbour)(images, own, 1 - own),
-        _sum_with_neighbour(labels, mine / (mine + its), its / (mine + its)),
-        *(_sum_with_neighbour(other, own, 1 - own) for other in others),
+        _compiled(_sum_with_neighbor)(images, own, 1 - own),
+        _sum_with_neighbor(labels, mine / (mine + its), its / (mine + its)),
+        *(_sum_with_neighbor(other, own, 1 - own) for other in others),
         mine + its,
     )
 
@@ -225,11 +225,11 @@ def _draw_shares(
     return tf.where(draw[0] < blended, draw[1], 0.0)
 
 
-def _sum_with_neighbour(values: tf.Tensor, mine: tf.Tensor, its: tf.Tensor) -> tf.Tensor:
-    """Add up the shares of each row and of its neighbour in the batch."""
+def _sum_with_neighbor(values: tf.Tensor, mine: tf.Tensor, its: tf.Tensor) -> tf.Tensor:
+    """Add up the shares of each row and of its neighbor in the batch."""
     one_a_row = (-1,) + (1,) * (len(values.shape) - 1)
-    neighbour = tf.roll(values, 1, axis=0)
-    return tf.reshape(mine, one_a_row) * values + tf.reshape(its, one_a_row) * neighbour
+    neighbor = tf.roll(values, 1, axis=0)
+    return tf.reshape(mine, one_a_row) * values + tf.reshape(its, one_a_row) * neighbor
 
 
 def _float(values: tf.Tensor) -> tf.Tensor:

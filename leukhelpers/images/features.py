@@ -63,7 +63,7 @@ def cell_area(pixels: np.ndarray, crop: int) -> np.ndarray:
 
 
 def simple_features(pixels: np.ndarray, crop: int) -> pd.DataFrame:
-    """Measure eight plain numbers of each cell: area, colour and sharpness.
+    """Measure eight plain numbers of each cell: area, color and sharpness.
 
     Parameters
     ----------
@@ -78,11 +78,11 @@ def simple_features(pixels: np.ndarray, crop: int) -> pd.DataFrame:
         A row a cell: ``area`` (pixels of the original), ``mean_red``, ``mean_green``,
         ``mean_blue``, ``spread_red``, ``spread_green``, ``spread_blue`` (standard
         deviation within the cell; both 0 to 255) and ``sharpness`` (mean absolute
-        difference between neighbouring pixels of the cell). A picture without a
+        difference between neighboring pixels of the cell). A picture without a
         cell gives zeros.
     """
     rows = [
-        _colours_and_sharpness(pixels[start : start + CHUNK])
+        _colors_and_sharpness(pixels[start : start + CHUNK])
         for start in range(0, len(pixels), CHUNK)
     ]
     names = [f"{kind}_{channel}" for kind in ("mean", "spread") for channel in CHANNELS]
@@ -91,15 +91,15 @@ def simple_features(pixels: np.ndarray, crop: int) -> pd.DataFrame:
     return measured
 
 
-def _colours_and_sharpness(pixels: np.ndarray) -> np.ndarray:
+def _colors_and_sharpness(pixels: np.ndarray) -> np.ndarray:
     """Mean and spread of each channel inside the cell, then its sharpness: (n, 7)."""
     inside = cell_mask(pixels)[..., None]
     count = np.maximum(inside.sum(axis=(1, 2)), 1)
     values = pixels.astype(np.float32)  # the background is 0 and adds nothing to a sum
     mean = values.sum(axis=(1, 2)) / count
     variance = (values**2).sum(axis=(1, 2)) / count - mean**2
-    grey = values.mean(axis=-1)
+    gray = values.mean(axis=-1)
     both_inside = inside[:, :, 1:, 0] & inside[:, :, :-1, 0]
-    step = np.abs(np.diff(grey, axis=2)) * both_inside
+    step = np.abs(np.diff(gray, axis=2)) * both_inside
     sharpness = step.sum(axis=(1, 2)) / np.maximum(both_inside.sum(axis=(1, 2)), 1)
     return np.column_stack([mean, np.sqrt(np.maximum(variance, 0)), sharpness])

@@ -1,4 +1,4 @@
-"""Hand-made features of shape, colour and texture: what microscopists measured before networks.
+"""Hand-made features of shape, color and texture: what microscopists measured before networks.
 
 Every feature has a name that says what it measures, so that a model on them can be
 asked which ones it used.
@@ -23,7 +23,7 @@ SIZE = 192
 
 # Those that a picture in which every cell is as large as the others cannot tell.
 SIZES = ("area", "perimeter", "long_axis", "short_axis")
-GREYS = 32
+GRAYS = 32
 DISTANCES = (1, 2, 4)  # pixels of the array that is measured
 _ANGLES = (0, np.pi / 4, np.pi / 2, 3 * np.pi / 4)
 _GLCM = ("contrast", "dissimilarity", "homogeneity", "ASM", "correlation")
@@ -34,7 +34,7 @@ _CHUNK = 32
 def measure_cells(
     pixels: np.ndarray, crop: int, rows: np.ndarray | None = None, n_jobs: int | None = None
 ) -> pd.DataFrame:
-    """Measure shape, colour and texture of cells, in parallel.
+    """Measure shape, color and texture of cells, in parallel.
 
     Parameters
     ----------
@@ -52,9 +52,9 @@ def measure_cells(
     -------
     pandas.DataFrame
         A row a cell, float, no value missing. *Shape*: scikit-image's region properties.
-        *Colour*: mean, spread and skewness of each channel of RGB and of L*a*b*, and the
+        *Color*: mean, spread and skewness of each channel of RGB and of L*a*b*, and the
         same of the dark part of the cell, separated from the rest by Otsu's threshold.
-        *Texture*: grey-level co-occurrence (Haralick 1973), averaged over directions, and
+        *Texture*: gray-level co-occurrence (Haralick 1973), averaged over directions, and
         histograms of uniform local binary patterns (Ojala 2002), both inside the cell only.
 
     Raises
@@ -82,18 +82,18 @@ def feature_names() -> list[str]:
     return list(measure_cell(disc, scale=1.0))
 
 
-def kinds() -> dict[str, list[str]]:
-    """Sort the names of the features into shape, colour and texture."""
+def feature_kinds() -> dict[str, list[str]]:
+    """Sort the names of the features into shape, color and texture."""
     names = feature_names()
-    texture = [name for name in names if name.startswith(("glcm", "lbp", "grey_range"))]
+    texture = [name for name in names if name.startswith(("glcm", "lbp", "gray_range"))]
     shape = names[: names.index("roundness") + 1]
-    colour = [name for name in names if name not in (*shape, *texture)]
-    return {"shape": shape, "colour": colour, "texture": texture}
+    color = [name for name in names if name not in (*shape, *texture)]
+    return {"shape": shape, "color": color, "texture": texture}
 
 
 def choices() -> dict[str, list[str]]:
     """List what to compare: all features, all but one kind, and one kind alone."""
-    names, by_kind = feature_names(), kinds()
+    names, by_kind = feature_names(), feature_kinds()
     found = {"all features": names}
     for kind, members in by_kind.items():
         found[f"without {kind}"] = [name for name in names if name not in members]
@@ -126,8 +126,8 @@ def measure_cell(cell: np.ndarray, scale: float) -> dict[str, float]:
     """
     cell = _box(cell)
     inside = cell_mask(cell)
-    grey = color.rgb2gray(cell)
-    found = {**_shape(inside, scale), **_colour(cell, grey, inside), **_texture(grey, inside)}
+    gray = color.rgb2gray(cell)
+    found = {**_shape(inside, scale), **_color(cell, gray, inside), **_texture(gray, inside)}
     values = np.nan_to_num(np.array(list(found.values()), float), posinf=0, neginf=0)
     return dict(zip(found, values.tolist(), strict=True))
 
@@ -163,25 +163,25 @@ def _shape(inside: np.ndarray, scale: float) -> dict[str, float]:
     }
 
 
-def _colour(cell: np.ndarray, grey: np.ndarray, inside: np.ndarray) -> dict[str, float]:
-    """Colour of the cell, and of its dark part: the nucleus, as far as a threshold finds it."""
+def _color(cell: np.ndarray, gray: np.ndarray, inside: np.ndarray) -> dict[str, float]:
+    """Color of the cell, and of its dark part: the nucleus, as far as a threshold finds it."""
     if not inside.any():
         inside = np.ones_like(inside)
     shown = cell[inside] / 255
     # A row a channel, since sums along rows are quick.
     values = np.ascontiguousarray(np.concatenate([shown, color.rgb2lab(shown)], axis=1).T)
     mean = values.mean(axis=1)
-    centred = values - mean[:, None]
-    squared = centred * centred
+    centered = values - mean[:, None]
+    squared = centered * centered
     spread = np.sqrt(squared.mean(axis=1))
-    cubed = (squared * centred).mean(axis=1)
+    cubed = (squared * centered).mean(axis=1)
     skewness = cubed / np.where(spread > 1e-6, spread, np.inf) ** 3
     names = [*CHANNELS, "lightness", "green_to_red", "blue_to_yellow"]
     found: dict[str, float] = {}
     for name, *moments in zip(names, mean, spread, skewness, strict=True):
         named = zip(("mean", "spread", "skewness"), moments, strict=True)
         found |= {f"{moment}_{name}": value for moment, value in named}
-    shades = grey[inside]
+    shades = gray[inside]
     dark = shades < (filters.threshold_otsu(shades) if np.ptp(shades) > 0 else 0.0)
     found["dark_share"] = share = dark.mean()
     of_dark = values @ dark / dark.sum() if share > 0 else mean
@@ -191,21 +191,21 @@ def _colour(cell: np.ndarray, grey: np.ndarray, inside: np.ndarray) -> dict[str,
     return found
 
 
-def _texture(grey: np.ndarray, inside: np.ndarray) -> dict[str, float]:
-    """Grain of the chromatin: co-occurring greys, and local binary patterns."""
+def _texture(gray: np.ndarray, inside: np.ndarray) -> dict[str, float]:
+    """Grain of the chromatin: co-occurring grays, and local binary patterns."""
     # The rim is left out: its step down to black says nothing of the chromatin.
     core = morphology.isotropic_erosion(np.pad(inside, 1), 4)[1:-1, 1:-1]
     if core.sum() < 64:
         core = inside
-    shades = grey[core] if core.any() else np.zeros(1)
+    shades = gray[core] if core.any() else np.zeros(1)
     low, high = np.quantile(shades, [0.01, 0.99])
     # Greys from the cell's own darkest to its own lightest: a paler stain is no texture.
-    stretched = np.clip((grey - low) / max(high - low, 1e-6), 0, 1)
-    levels = np.where(core, 1 + (stretched * (GREYS - 1)).astype(np.uint8), 0).astype(np.uint8)
-    counted = feature.graycomatrix(levels, DISTANCES, _ANGLES, levels=GREYS + 1, symmetric=True)
+    stretched = np.clip((gray - low) / max(high - low, 1e-6), 0, 1)
+    levels = np.where(core, 1 + (stretched * (GRAYS - 1)).astype(np.uint8), 0).astype(np.uint8)
+    counted = feature.graycomatrix(levels, DISTANCES, _ANGLES, levels=GRAYS + 1, symmetric=True)
     counted = counted[1:, 1:].astype(float)  # pairs with the background do not count
     counted /= np.maximum(counted.sum(axis=(0, 1), keepdims=True), 1)
-    found = {"grey_range": high - low}
+    found = {"gray_range": high - low}
     for name in _GLCM:
         by_distance = feature.graycoprops(counted, name).mean(axis=1)
         found |= {

@@ -86,7 +86,7 @@ def cell_box(image: np.ndarray) -> tuple[int, int, int, int]:
 
 
 def crop_and_resize(image: np.ndarray | Image.Image, size: int, crop: int) -> np.ndarray:
-    """Cut the centre, or the cell's own box, out of a picture, and average it down.
+    """Cut the center, or the cell's own box, out of a picture, and average it down.
 
     Parameters
     ----------
@@ -106,11 +106,11 @@ def crop_and_resize(image: np.ndarray | Image.Image, size: int, crop: int) -> np
         uint8, shape (size, size, 3). Each pixel is the mean of the pixels it covers.
     """
     picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
-    box = cell_box(np.asarray(image)) if crop == BOX else _centre(*picture.size, crop)
+    box = cell_box(np.asarray(image)) if crop == BOX else _center(*picture.size, crop)
     return _cut(picture, size, box)
 
 
-def _centre(width: int, height: int, crop: int) -> tuple[int, int, int, int]:
+def _center(width: int, height: int, crop: int) -> tuple[int, int, int, int]:
     top, left = (height - crop) // 2, (width - crop) // 2
     return left, top, left + crop, top + crop
 
@@ -148,7 +148,7 @@ def resize_masks(
     shades = np.repeat(np.asarray(masks, np.uint8)[..., None] * 255, 3, axis=-1)
     whole = shades if cells is None else np.asarray(cells)[..., None]
     height, width = whole.shape[1:3]
-    boxes = [cell_box(cell) if crop == BOX else _centre(width, height, crop) for cell in whole]
+    boxes = [cell_box(cell) if crop == BOX else _center(width, height, crop) for cell in whole]
     pairs = zip(map(Image.fromarray, shades), boxes, strict=True)
     small = [_cut(shade, size, box)[..., 0] >= 128 for shade, box in pairs]
     return np.array(small, dtype=bool).reshape(-1, size, size)

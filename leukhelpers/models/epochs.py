@@ -22,7 +22,7 @@ class Settings:
     patience : int
         Epochs in the second half without a better validation loss before the training stops.
     augment : bool
-        Whether training images are turned, mirrored, zoomed and recoloured.
+        Whether training images are turned, mirrored, zoomed and recolored.
     measures_weight : float
         How much the second task counts beside the first, see
         :func:`leukhelpers.models.training.fit`.

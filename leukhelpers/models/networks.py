@@ -19,7 +19,7 @@ def build_cnn(
 ) -> keras.Model:
     """Build the kind of network that the paper describes, untrained.
 
-    Four blocks of convolution, batch normalisation, ReLU and max pooling; then
+    Four blocks of convolution, batch normalization, ReLU and max pooling; then
     dropout, one dense unit and a sigmoid. About 0.17 million weights. More than two
     classes have a dense unit each, and a softmax.
 
@@ -76,7 +76,7 @@ def _blocks(x: keras.KerasTensor, seed: int, prefix: str) -> keras.KerasTensor:
             kernel_size=5 if first else 3,
             strides=2 if first else 1,  # most of the work is in the first block: a quarter of it
             padding="same",
-            use_bias=False,  # the normalisation that follows has its own
+            use_bias=False,  # the normalization that follows has its own
             kernel_initializer=keras.initializers.HeNormal(seed=seed + 100 * block),
             name=f"{prefix}conv{block}",
         )(x)

@@ -20,7 +20,7 @@ MISSED = 0.01
 PARTS = 30  # subjects are left out one by one, or, if there are more, in so many parts
 AT_MOST = 1000  # cells of either part, evenly spread: more of them change little
 _SHADES = (0.05, 0.5, 0.95)
-_DISTANCES = (1, 2, 4)  # pixels between neighbours
+_DISTANCES = (1, 2, 4)  # pixels between neighbors
 _SMALL = 1e-3
 
 
@@ -36,7 +36,7 @@ def describe(pictures: np.ndarray) -> np.ndarray:
     -------
     float array of shape (n, n_numbers)
         How much of the picture, and of its edge, is not black, and how ragged its outline
-        is; the colour: means, spreads, shades, how alike the channels are; the grain, fine
+        is; the color: means, spreads, shades, how alike the channels are; the grain, fine
         and coarse, and how much of the cell is flat.
     """
     return np.array([_describe_one(picture) for picture in pictures])
@@ -55,8 +55,8 @@ def _describe_one(picture: np.ndarray) -> np.ndarray:
     alike = np.array([(red * green).mean(), (red * blue).mean(), (green * blue).mean()])
     hues = np.array([values[0] - values[1], values[2] - values[1]])
     red_green_blue = picture.astype(np.int16)
-    grey = red_green_blue[..., 0] + red_green_blue[..., 1] + red_green_blue[..., 2]
-    grain, flat = _grain(grey, inside)
+    gray = red_green_blue[..., 0] + red_green_blue[..., 1] + red_green_blue[..., 2]
+    grain, flat = _grain(gray, inside)
     logs = [*spread, *(1 - alike), *hues.std(axis=1), *grain, flat]
     return np.concatenate(
         [
@@ -64,19 +64,19 @@ def _describe_one(picture: np.ndarray) -> np.ndarray:
             [np.log((outline + 1) / np.sqrt(inside.sum()))],
             mean,
             hues.mean(axis=1),
-            np.quantile(grey[inside], _SHADES) / 765,
+            np.quantile(gray[inside], _SHADES) / 765,
             np.log(np.maximum(logs, 0) + _SMALL),
         ]
     )
 
 
-def _grain(grey: np.ndarray, inside: np.ndarray) -> tuple[list[float], float]:
-    """Measure how much neighbours differ, near and far, and which share of them does not."""
+def _grain(gray: np.ndarray, inside: np.ndarray) -> tuple[list[float], float]:
+    """Measure how much neighbors differ, near and far, and which share of them does not."""
     found, flat = [], 0.0
     for distance in _DISTANCES:
         pairs = [  # of each picture and its transpose: downwards, and sideways
             np.abs(shade[distance:] - shade[:-distance])[both[distance:] & both[:-distance]]
-            for shade, both in ((grey, inside), (grey.T, inside.T))
+            for shade, both in ((gray, inside), (gray.T, inside.T))
         ]
         steps = np.concatenate([*pairs, [0]])
         found.append(float(steps.mean()) / 765)
@@ -84,7 +84,7 @@ def _grain(grey: np.ndarray, inside: np.ndarray) -> tuple[list[float], float]:
     return found, flat
 
 
-def fit(pictures: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
+def fit_ood(pictures: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
     """Learn how cells look, and how far the cells of an unknown subject may be from them.
 
     Unseen people are stained and lit in other ways than the few who are known. So everybody

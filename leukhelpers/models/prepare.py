@@ -54,7 +54,7 @@ def prepare(dataset: Dataset, profile: profiles.Profile, seed: int, data: Path) 
     Parameters
     ----------
     dataset : Dataset
-        Labelled cells.
+        Labeled cells.
     profile : Profile
         Size and crop of the pictures.
     seed : int

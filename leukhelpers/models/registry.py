@@ -88,7 +88,7 @@ def validate_model_name(name: str) -> str:
 
     The four pretrained networks also go by ``-tuned`` (all their weights learn on, not
     only the last layer) or ``-random`` (they never saw ImageNet). Not by both: batch
-    normalisation, which fine-tuning leaves as it is, knows nothing in a random network.
+    normalization, which fine-tuning leaves as it is, knows nothing in a random network.
     """
     if name not in MODEL_NAMES or name in ("area", "majority"):
         raise InputError(

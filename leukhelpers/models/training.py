@@ -71,7 +71,7 @@ def fit(
     callbacks : sequence of keras.callbacks.Callback, optional
         Further callbacks, such as a progress bar.
     backup : path, optional
-        Folder in which the state is left after each epoch: weights, optimiser, the best
+        Folder in which the state is left after each epoch: weights, optimizer, the best
         weights so far, and the history. If it holds an interrupted training, that goes on
         after its last whole epoch, and ends as it would have ended uninterrupted.
     measures : float array of shape (n, n_measures), optional
@@ -206,7 +206,7 @@ def _compiled(
     loss, metrics = _loss_and_metrics(_n_classes(model))
     losses: list[Any] = [loss]
     loss_weights = [1.0]
-    # Not the network itself is made ready: it is kept without optimiser and metrics.
+    # Not the network itself is made ready: it is kept without optimizer and metrics.
     if measures is None:
         trained = keras.Model(model.input, model.output)
     else:

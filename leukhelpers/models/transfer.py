@@ -32,7 +32,7 @@ _LITE0 = (
     (4, 6, 5, 2, 192),
     (1, 6, 3, 1, 320),
 )
-# Its batch normalisation, in PyTorch's names and in the order of Keras.
+# Its batch normalization, in PyTorch's names and in the order of Keras.
 _NORM = ("weight", "bias", "running_mean", "running_var")
 
 
@@ -112,7 +112,7 @@ def _application(name: str, inputs: keras.KerasTensor, weights: str) -> keras.Ke
     """Lay out a network of ``keras.applications``, with the scaling that it is used to."""
     x = inputs
     if name in ("resnet50", "vgg16"):
-        # As Caffe wanted it: blue first, the mean colour of ImageNet taken away.
+        # As Caffe wanted it: blue first, the mean color of ImageNet taken away.
         x = keras.ops.flip(x, axis=-1)
         x = keras.layers.Rescaling(1.0, offset=[-103.939, -116.779, -123.68], name="centring")(x)
     build = {
@@ -165,7 +165,7 @@ def _convolved(
     name: str,
     active: bool = True,
 ) -> keras.KerasTensor:
-    """Convolve (each channel for itself, if `channels` is None), normalise, cut off."""
+    """Convolve (each channel for itself, if `channels` is None), normalize, cut off."""
     common = {"strides": stride, "padding": "same", "use_bias": False, "name": f"{name}_conv"}
     if channels is None:
         x = keras.layers.DepthwiseConv2D(kernel, **common)(x)
@@ -218,7 +218,7 @@ def feature_model(model: keras.Model) -> keras.Model:
 
 
 def unfreeze(model: keras.Model) -> None:
-    """Let all weights learn but those of batch normalisation.
+    """Let all weights learn but those of batch normalization.
 
     Its means and variances come from a million photographs; a few small batches of
     cells would replace them with worse ones.

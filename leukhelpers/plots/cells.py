@@ -13,21 +13,47 @@ from matplotlib.figure import Figure
 
 from leukhelpers.data.schema import ALL, HEM
 from leukhelpers.errors import InputError
-from leukhelpers.plots.style import CLASS_COLOURS, RULE, WIDTH, new_figure, styled, write
+from leukhelpers.plots.style import CLASS_COLORS, RULE, WIDTH, new_figure, styled, write
 
 _SIGNED = mcolors.LinearSegmentedColormap.from_list(
-    "towards", [CLASS_COLOURS[HEM], "#f7f7f7", CLASS_COLOURS[ALL]]
+    "towards", [CLASS_COLORS[HEM], "#f7f7f7", CLASS_COLORS[ALL]]
 )
 _POSITIVE = mcolors.LinearSegmentedColormap.from_list(
-    "strength", ["#f7f7f7", "#f0a868", CLASS_COLOURS[ALL], "#6e2b00"]
+    "strength", ["#f7f7f7", "#f0a868", CLASS_COLORS[ALL], "#6e2b00"]
 )
+
+
+def brighten(images: np.ndarray, gamma: float = 0.6) -> np.ndarray:
+    """Return images brightened for display; a model never sees them.
+
+    Stained cells on black are dark on a projector. Black stays black, white stays white.
+
+    Parameters
+    ----------
+    images : uint8 array of shape (..., 3)
+        RGB values 0 to 255.
+    gamma : float, default 0.6
+        The share of full light is raised to this power: below 1 brightens.
+
+    Returns
+    -------
+    uint8 array of the same shape
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import leukhelpers as lk
+    >>> lk.brighten(np.array([[0, 64, 255]], np.uint8))
+    array([[  0, 111, 255]], dtype=uint8)
+    """
+    return (255 * (np.asarray(images) / 255) ** gamma).round().astype(np.uint8)
 
 
 @styled
-def montage(
+def plot_cells(
     pixels: np.ndarray, titles: Sequence[str], columns: int, title: str, note: str = ""
 ) -> Figure:
-    """Show cells side by side.
+    """Show cells side by side, brightened.
 
     Parameters
     ----------
@@ -52,7 +78,7 @@ def montage(
         If there is no cell, or not one title for each.
     """
     if len(pixels) == 0 or len(titles) != len(pixels) or columns < 1:
-        raise InputError("A montage needs at least one cell, a title for each and columns >= 1.")
+        raise InputError("Draw at least one cell, with a title for each and columns >= 1.")
     columns = min(columns, len(pixels))
     rows = -(-len(pixels) // columns)
     side = min(WIDTH / columns, 2.4)
@@ -69,13 +95,13 @@ def montage(
         axes.set_axis_off()
         axes.set_anchor("SW")
     for axes, image, text in zip(grid[:, :columns].ravel(), pixels, wrapped, strict=False):
-        axes.imshow(image)
+        axes.imshow(brighten(image))
         axes.set_title(text, size=size, pad=3)
     return figure
 
 
 @styled
-def attribution_grid(
+def plot_maps(
     images: np.ndarray,
     maps: Mapping[str, np.ndarray],
     titles: Sequence[str],
@@ -84,7 +110,7 @@ def attribution_grid(
 ) -> Figure:
     """Show cells, and beside each what a method says the model looked at.
 
-    Under each map lies the cell in pale grey, its background white, so that
+    Under each map lies the cell in pale gray, its background white, so that
     attribution on the background is seen as well. A method has one scale for all
     its cells: up to the 99th percentile of what is not zero.
 
@@ -94,7 +120,7 @@ def attribution_grid(
         Cells, RGB, on black.
     maps : mapping of str to numpy.ndarray
         For each method its maps, (n, height, width), or (n, height, width, 3), which
-        is summed over colours. A method with negative values is drawn as signed:
+        is summed over colors. A method with negative values is drawn as signed:
         blue towards HEM, vermilion towards ALL, in logits.
     titles : sequence of str, length n
         What stands above each row.
@@ -132,7 +158,7 @@ def attribution_grid(
     lower_edges = [foot + (n - 1 - index) * row for index in range(n)]
     for image, text, lower in zip(images, titles, lower_edges, strict=True):
         axes = place(0, lower, side)
-        axes.imshow(image)
+        axes.imshow(brighten(image))
         axes.set_title(text, size=9, pad=4)
         _frame(axes)
     for column, given in enumerate(maps.values(), start=1):
@@ -147,7 +173,7 @@ def attribution_grid(
             if lower == lower_edges[0]:
                 style: dict[str, Any] = {"ha": "center", "size": 10, "weight": "bold"}
                 write(axes, heads[column - 1], (0.5, 1), "axes fraction", (0, 20), **style)
-        _colour_bar(place(column, foot - 0.17, 0.09), limit, signed, side)
+        _color_bar(place(column, foot - 0.17, 0.09), limit, signed, side)
     return figure
 
 
@@ -158,9 +184,9 @@ def _limit(values: np.ndarray) -> float:
 
 
 def _pale(image: np.ndarray) -> np.ndarray:
-    """Turn a cell on black into pale grey on white, float in [0, 1]."""
-    grey = image.astype(float).mean(axis=-1) / 255
-    pale = np.where(image.max(axis=-1) > 0, 0.62 + 0.36 * grey, 1.0)
+    """Turn a cell on black into pale gray on white, float in [0, 1]."""
+    gray = image.astype(float).mean(axis=-1) / 255
+    pale = np.where(image.max(axis=-1) > 0, 0.62 + 0.36 * gray, 1.0)
     return np.repeat(pale[..., None], 3, axis=-1)
 
 
@@ -172,7 +198,7 @@ def _frame(axes: Axes) -> None:
 
 
 def _overlay(values: np.ndarray, limit: float, signed: bool) -> np.ndarray:
-    """Colour a map, RGBA in [0, 1]; what is near zero lets the cell show through."""
+    """Color a map, RGBA in [0, 1]; what is near zero lets the cell show through."""
     if signed:
         rgba = _SIGNED((np.clip(values / limit, -1, 1) + 1) / 2)
     else:
@@ -182,8 +208,8 @@ def _overlay(values: np.ndarray, limit: float, signed: bool) -> np.ndarray:
     return rgba
 
 
-def _colour_bar(axes: Axes, limit: float, signed: bool, side: float) -> None:
-    """Draw a colour bar that says what its two ends mean."""
+def _color_bar(axes: Axes, limit: float, signed: bool, side: float) -> None:
+    """Draw a color bar that says what its two ends mean."""
     scale = np.linspace(-limit if signed else 0, limit, 256)[None]
     axes.imshow(_overlay(scale, limit, signed), aspect="auto", extent=(0, 1, 0, 1))
     _frame(axes)

@@ -14,10 +14,10 @@ from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.plots.style import (
     FAINT,
     INK,
-    SPARE_COLOURS,
-    colour_key,
+    SPARE_COLORS,
+    color_key,
     label_line_ends,
-    model_colour,
+    model_color,
     new_figure,
     styled,
     write,
@@ -48,24 +48,24 @@ def reliability_diagram(
         point, the more cells.
     """
     own = _model(decided, model)
-    tables = {"as predicted": (own["reliability"], model_colour(model, 0))}
+    tables = {"as predicted": (own["reliability"], model_color(model, 0))}
     if "calibrated" in own:
         name = f"temperature {own['temperature']:.1f}"
-        tables[name] = own["calibrated"]["reliability"], SPARE_COLOURS[0]
+        tables[name] = own["calibrated"]["reliability"], SPARE_COLORS[0]
     figure = new_figure(4.4, title, note)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle=(0, (4, 4)), zorder=1)
     write(axes, "if all were right", (0.72, 0.72), shift=(8, -4), va="top", color=FAINT)
-    for table, colour in tables.values():
+    for table, color in tables.values():
         cells = np.array(table["cells"])
         places = table["mean_probability"], table["share_of_all"]
-        axes.plot(*places, color=colour, linewidth=1.6, clip_on=False)
+        axes.plot(*places, color=color, linewidth=1.6, clip_on=False)
         sizes = 12 + 160 * cells / cells.sum()
-        axes.scatter(*places, s=sizes, color=colour, edgecolor="white", zorder=3, clip_on=False)
+        axes.scatter(*places, s=sizes, color=color, edgecolor="white", zorder=3, clip_on=False)
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", anchor="W")
     axes.set_xlabel("predicted probability of ALL, mean of a bin")
     axes.set_ylabel("share of ALL among the bin's cells")
-    colour_key(axes, {name: colour for name, (_, colour) in tables.items()})
+    color_key(axes, {name: color for name, (_, color) in tables.items()})
     return figure
 
 
@@ -95,9 +95,9 @@ def net_benefit_curves(decided: Mapping[str, Any], title: str, note: str = "") -
     ends = [("call none ALL", first["threshold"][-1], 0.0, FAINT)]
     highest = max(first["call_all"])
     for index, model in enumerate(name for name in decided["models"] if name != "majority"):
-        table, colour = _model(decided, model)["net_benefit"], model_colour(model, index)
-        axes.plot(table["threshold"], table["model"], color=colour)
-        ends.append((MODEL_NAMES[model], table["threshold"][-1], table["model"][-1], colour))
+        table, color = _model(decided, model)["net_benefit"], model_color(model, index)
+        axes.plot(table["threshold"], table["model"], color=color)
+        ends.append((MODEL_NAMES[model], table["threshold"][-1], table["model"][-1], color))
         highest = max(highest, *table["model"])
     axes.set(xlim=(0, 0.95), ylim=(-0.12, 1.08 * highest))
     # Where calling all cells ALL leaves the picture, downwards, its name stands.
@@ -132,9 +132,9 @@ def risk_curves(decided: Mapping[str, Any], title: str, note: str = "") -> Figur
     axes = figure.subplots()
     ends, highest = [], 0.0
     for index, model in enumerate(decided["models"]):
-        table, colour = _model(decided, model)["risk_coverage"], model_colour(model, index)
-        axes.plot(table["coverage"], table["risk"], color=colour, clip_on=False)
-        ends.append((MODEL_NAMES[model], 1.0, table["risk"][-1], colour))
+        table, color = _model(decided, model)["risk_coverage"], model_color(model, index)
+        axes.plot(table["coverage"], table["risk"], color=color, clip_on=False)
+        ends.append((MODEL_NAMES[model], 1.0, table["risk"][-1], color))
         highest = max(highest, *table["risk"])
     axes.set(xlim=(0.1, 1), ylim=(0, max(0.1, 1.1 * highest)))
     label_line_ends(axes, ends)

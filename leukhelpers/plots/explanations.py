@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from leukhelpers.data.schema import ALL, HEM
 from leukhelpers.errors import InputError
 from leukhelpers.plots.style import (
-    CLASS_COLOURS,
+    CLASS_COLORS,
     FAINT,
     INK,
-    SPARE_COLOURS,
-    colour_key,
+    SPARE_COLORS,
+    color_key,
     label_line_ends,
     new_figure,
     number,
@@ -78,9 +78,9 @@ def feature_bars(
         values.append(float(shares[order[at_most:]].sum()))
     figure = new_figure(1.1 + 0.27 * len(values), title, note)
     axes = figure.subplots()
-    colours = [CLASS_COLOURS[ALL if value > 0 else HEM] for value in values]
+    colors = [CLASS_COLORS[ALL if value > 0 else HEM] for value in values]
     places = np.arange(len(values))[::-1]
-    axes.barh(places, values, color=colours, height=0.7)
+    axes.barh(places, values, color=colors, height=0.7)
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.set_yticks(places, names)
     reach = 1.25 * max(np.abs(values).max(), 1e-9)
@@ -93,7 +93,7 @@ def feature_bars(
         f"share of the answer, in {unit}:\n{signed(base)} (training cells) "
         f"and all shares make {signed(total)}"
     )
-    colour_key(axes, {"towards HEM": CLASS_COLOURS[HEM], "towards ALL": CLASS_COLOURS[ALL]})
+    color_key(axes, {"towards HEM": CLASS_COLORS[HEM], "towards ALL": CLASS_COLORS[ALL]})
     return figure
 
 
@@ -120,9 +120,9 @@ def forgetting_lines(similarity: pd.DataFrame, title: str, note: str = "") -> Fi
     axes = figure.subplots()
     places, ends = np.arange(len(similarity)), []
     for index, (name, values) in enumerate(similarity.items()):
-        colour = SPARE_COLOURS[index % len(SPARE_COLOURS)]
-        axes.plot(places, values, color=colour, marker="o", markersize=4, clip_on=False)
-        ends.append((str(name), float(places[-1]), float(values.iloc[-1]), colour))
+        color = SPARE_COLORS[index % len(SPARE_COLORS)]
+        axes.plot(places, values, color=color, marker="o", markersize=4, clip_on=False)
+        ends.append((str(name), float(places[-1]), float(values.iloc[-1]), color))
     axes.plot(places[[0, -1]], [0, 0], color=FAINT, linewidth=0.8, linestyle=(0, (4, 4)))
     axes.set_xticks(places, [str(name).replace("down to ", "to ") for name in similarity.index])
     axes.set_ylim(min(-0.2, float(similarity.min().min()) - 0.05), 1.02)
@@ -160,14 +160,14 @@ def deletion_curves(found: Mapping[str, Curves], title: str, note: str = "") -> 
         random = getattr(first, f"random_{kind}")
         axes.plot(first.shares, random, color=FAINT, linewidth=1.4, linestyle=(0, (4, 3)))
         for index, curve in enumerate(found.values()):
-            axes.plot(first.shares, getattr(curve, kind), color=SPARE_COLOURS[index])
+            axes.plot(first.shares, getattr(curve, kind), color=SPARE_COLORS[index])
         axes.axhline(0, color=FAINT, linewidth=0.6)
         axes.set(xlim=(0, 1))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
         axes.set_xlabel(f"share of the picture {doing}")
     panels[0].set_ylabel("evidence for its own answer")
-    entries = {name: SPARE_COLOURS[index] for index, name in enumerate(found)}
-    colour_key(panels[0], {**entries, "random": FAINT})
+    entries = {name: SPARE_COLORS[index] for index, name in enumerate(found)}
+    color_key(panels[0], {**entries, "random": FAINT})
     # The names reach over both panels: they must not push these apart, but need a line.
     panels[0].get_legend().set_in_layout(False)
     panels[0].set_title(" ")
@@ -204,16 +204,16 @@ def cause_dots(found: Mapping[str, Mapping[str, Any]], title: str, note: str = "
         for index, result in enumerate(found.values()):
             shift = 0.7 * (0.5 - (index + 0.5) / len(found))
             for middle, cause in zip(middles, causes, strict=True):
-                score, colour = result[f"{test}_{cause}"], SPARE_COLOURS[index]
+                score, color = result[f"{test}_{cause}"], SPARE_COLORS[index]
                 if score["value"] is None:
                     continue
-                axes.plot(score["value"], middle + shift, "o", color=colour, markersize=5)
+                axes.plot(score["value"], middle + shift, "o", color=color, markersize=5)
                 if score["low"] is not None:
-                    axes.plot([score["low"], score["high"]], [middle + shift] * 2, color=colour)
+                    axes.plot([score["low"], score["high"]], [middle + shift] * 2, color=color)
         axes.set(xlim=(-1.05, 1.05), xlabel=f"{test}, less an even spread")
     panels[0].set_yticks(middles, causes)
     panels[0].set_ylabel("known cause")
-    colour_key(panels[0], {name: SPARE_COLOURS[index] for index, name in enumerate(found)})
+    color_key(panels[0], {name: SPARE_COLORS[index] for index, name in enumerate(found)})
     # The names reach over both panels: they must not push these apart, but need a line.
     panels[0].get_legend().set_in_layout(False)
     panels[0].set_title(" ")

@@ -15,10 +15,10 @@ from leukhelpers.evaluation.names import METRIC_NAMES, MODEL_NAMES
 from leukhelpers.plots.style import (
     FAINT,
     RULE,
-    SPARE_COLOURS,
-    colour_key,
+    SPARE_COLORS,
+    color_key,
     dark,
-    model_colour,
+    model_color,
     new_figure,
     signed,
     styled,
@@ -66,13 +66,13 @@ def split_leak(
             raise InputError("Give each split one finite AUROC a fold, in a sequence.")
     figure = new_figure(0.9 + 1.15 * len(values), title, note)
     axes = figure.subplots()
-    colours = dict(zip(splits, SPARE_COLOURS[:2], strict=True))
+    colors = dict(zip(splits, SPARE_COLORS[:2], strict=True))
     lowest = 0.52
     for row, (model, by_split) in enumerate(values.items()):
         means = []
         for split, middle in zip(splits, (row - 0.18, row + 0.28), strict=True):
             folds = np.sort(np.asarray(by_split[split], dtype=float))
-            _draw_folds(axes, folds, middle, colours[split])
+            _draw_folds(axes, folds, middle, colors[split])
             means.append(folds.mean())
             lowest = min(lowest, folds[0])
         gain, beside = signed(means[1] - means[0], plus="+"), axes.get_yaxis_transform()
@@ -88,7 +88,7 @@ def split_leak(
     axes.tick_params(axis="y", length=0, labelsize=10)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("AUROC (dot: one fold; tick: mean of the folds; 0.5 is chance)")
-    colour_key(axes, colours)
+    color_key(axes, colors)
     write(axes, "gain", (1, 1), "axes fraction", (24, 4), va="bottom", color=FAINT)
     return figure
 
@@ -136,9 +136,9 @@ def repair_steps(
         values = np.array([found.get(metric, np.nan) for found in every.values()], dtype=float)
         if not np.isfinite(values).all():
             raise InputError(f"Every state needs a finite value of {metric!r}.")
-        colour, moving = SPARE_COLOURS[index], slice(len(steps))
-        axes.plot(values[moving], rows[moving], color=colour, alpha=0.3, linewidth=1.5)
-        axes.plot(values, rows, marker, color=colour, markersize=7, clip_on=False)
+        color, moving = SPARE_COLORS[index], slice(len(steps))
+        axes.plot(values[moving], rows[moving], color=color, alpha=0.3, linewidth=1.5)
+        axes.plot(values, rows, marker, color=color, markersize=7, clip_on=False)
     axes.axvline(0.5, color=FAINT, linewidth=1)
     axes.axhline(len(steps) - 0.5, color=RULE, linewidth=1)
     axes.set(xlim=(0, 1), ylim=(len(every) - 0.5, -0.5))
@@ -146,8 +146,8 @@ def repair_steps(
     axes.tick_params(axis="y", length=0, labelsize=10, pad=9)  # a mark may stand on the edge
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("value (0.5 is what guessing gives, of all but the accuracy)")
-    named = dict(zip((METRIC_NAMES[metric] for metric in metrics), SPARE_COLOURS, strict=False))
-    colour_key(axes, named, markers=markers)
+    named = dict(zip((METRIC_NAMES[metric] for metric in metrics), SPARE_COLORS, strict=False))
+    color_key(axes, named, markers=markers)
     return figure
 
 
@@ -226,17 +226,17 @@ def repeated_scores(
     return figure
 
 
-def _draw_folds(axes: Axes, folds: np.ndarray, middle: float, colour: str) -> None:
+def _draw_folds(axes: Axes, folds: np.ndarray, middle: float, color: str) -> None:
     """Draw sorted folds as dots over their range, and their mean as a tick."""
-    # Steps of the golden ratio set neighbours apart, and the same ones in every run.
+    # Steps of the golden ratio set neighbors apart, and the same ones in every run.
     heights = middle + 0.16 * ((np.arange(len(folds)) * 0.618) % 1 - 0.5)
     mean = folds.mean()
-    axes.hlines(middle, folds[0], folds[-1], color=colour, linewidth=9, alpha=0.2)
-    axes.plot(folds, heights, "o", color=colour, markersize=4.5, alpha=0.8, mew=0, clip_on=False)
-    axes.vlines(mean, middle - 0.16, middle + 0.16, color=dark(colour), linewidth=3)
+    axes.hlines(middle, folds[0], folds[-1], color=color, linewidth=9, alpha=0.2)
+    axes.plot(folds, heights, "o", color=color, markersize=4.5, alpha=0.8, mew=0, clip_on=False)
+    axes.vlines(mean, middle - 0.16, middle + 0.16, color=dark(color), linewidth=3)
     style: dict[str, Any] = {"ha": "center", "va": "bottom", "weight": "bold"}
     top = (mean, middle - 0.16)
-    write(axes, f"{mean:.2f}", top, shift=(0, 1), color=dark(colour), **style)
+    write(axes, f"{mean:.2f}", top, shift=(0, 1), color=dark(color), **style)
 
 
 def _score_rows(rows: Mapping[str, np.ndarray], title: str, note: str) -> tuple[Figure, Axes]:
@@ -244,7 +244,7 @@ def _score_rows(rows: Mapping[str, np.ndarray], title: str, note: str) -> tuple[
     figure = new_figure(0.9 + 0.5 * len(rows), title, note)
     axes = figure.subplots()
     for row, (name, scores) in enumerate(rows.items()):
-        _draw_folds(axes, scores, row + 0.05, model_colour(name, row))
+        _draw_folds(axes, scores, row + 0.05, model_color(name, row))
     axes.set_ylim(len(rows) - 0.5, -0.6)
     axes.set_yticks(np.arange(len(rows)) + 0.05, [MODEL_NAMES.get(name, name) for name in rows])
     axes.tick_params(axis="y", length=0, labelsize=10)

@@ -17,15 +17,15 @@ from leukhelpers.data.schema import ALL, CLASS_NAMES, HEM
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation.names import ERRORS, METRIC_NAMES, MODEL_NAMES
 from leukhelpers.plots.style import (
-    CLASS_COLOURS,
+    CLASS_COLORS,
     FAINT,
     INK,
-    MODEL_COLOURS,
+    MODEL_COLORS,
     RULE,
-    colour_key,
+    color_key,
     dark,
     label_line_ends,
-    model_colour,
+    model_color,
     new_figure,
     require_columns,
     signed,
@@ -79,7 +79,7 @@ def learning_curves(
     layout.set(wspace=0.08)
     ylabels = {"loss": "loss (cross-entropy)", "accuracy": "accuracy (share of cells)"}
     for axes, (name, ylabel) in zip(figure.subplots(1, 2), ylabels.items(), strict=True):
-        green = MODEL_COLOURS["cnn"]
+        green = MODEL_COLORS["cnn"]
         trained, validated = history[name].to_numpy(), history[f"val_{name}"].to_numpy()
         axes.plot(epochs, trained, color=FAINT, linewidth=1.6)
         axes.plot(epochs, validated, color=green, linewidth=2.2)
@@ -88,9 +88,9 @@ def learning_curves(
             ("validation", epochs[-1], validated[-1], green),
         ]
         if name == "accuracy" and majority is not None:
-            grey = MODEL_COLOURS["majority"]
-            axes.hlines(majority, epochs[0], epochs[-1], color=grey, linewidth=1, linestyle="--")
-            ends.append(("majority", epochs[-1], majority, grey))
+            gray = MODEL_COLORS["majority"]
+            axes.hlines(majority, epochs[0], epochs[-1], color=gray, linewidth=1, linestyle="--")
+            ends.append(("majority", epochs[-1], majority, gray))
         axes.axvline(epochs[best], color=RULE, linewidth=0.9, linestyle=(0, (3, 3)), zorder=0)
         axes.plot(epochs[best], validated[best], "o", color=green, markersize=8, mec="white")
         kept, above = f"kept: epoch {epochs[best]}", ("data", "axes fraction")
@@ -129,11 +129,11 @@ def confusion_matrix(table: pd.DataFrame, title: str, note: str = "") -> Figure:
         raise InputError("The confusion matrix must have two rows and two columns.")
     of_row = counts.sum(axis=1, keepdims=True)
     shares = counts / np.maximum(of_row, 1)
-    tints = [sns.light_palette(colour, as_cmap=True) for colour in CLASS_COLOURS]
+    tints = [sns.light_palette(color, as_cmap=True) for color in CLASS_COLORS]
     figure = new_figure(3.9, title, note)
     axes = figure.subplots()
-    colours = [[tints[row](0.6 * shares[row, column]) for column in (0, 1)] for row in (0, 1)]
-    axes.imshow(colours, aspect=0.62)
+    colors = [[tints[row](0.6 * shares[row, column]) for column in (0, 1)] for row in (0, 1)]
+    axes.imshow(colors, aspect=0.62)
     for row in (HEM, ALL):
         for column in (HEM, ALL):
             middle: dict[str, Any] = {"ha": "center", "va": "center"}
@@ -151,8 +151,8 @@ def confusion_matrix(table: pd.DataFrame, title: str, note: str = "") -> Figure:
     axes.tick_params(length=0, labelsize=10.5)
     axes.spines[:].set_visible(False)
     for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
-        for text, colour in zip(labels, CLASS_COLOURS, strict=True):
-            text.set(color=dark(colour), weight="bold")
+        for text, color in zip(labels, CLASS_COLORS, strict=True):
+            text.set(color=dark(color), weight="bold")
     return figure
 
 
@@ -167,7 +167,7 @@ def roc_curves(
     labels : array_like of int, shape (n,)
         True classes, 0 (HEM) or 1 (ALL).
     probabilities : mapping of str to array_like of float, shape (n,)
-        P(ALL) by each model; ``cnn``, ``area`` and ``majority`` have colours of
+        P(ALL) by each model; ``cnn``, ``area`` and ``majority`` have colors of
         their own.
     title : str
         The finding.
@@ -185,21 +185,21 @@ def roc_curves(
     """
     truth = np.asarray(labels)
     if set(np.unique(truth).tolist()) != {HEM, ALL}:
-        raise InputError("A ROC curve needs cells of both classes, labelled 0 (HEM) and 1 (ALL).")
+        raise InputError("A ROC curve needs cells of both classes, labeled 0 (HEM) and 1 (ALL).")
     figure = new_figure(4.8, title, note)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle=(0, (4, 4)), zorder=3)
     rows = [("chance", "0.50", FAINT)]
     for index, (name, scores) in enumerate(probabilities.items()):
         false_positive, true_positive, _ = sk.roc_curve(truth, scores)
-        colour = model_colour(name, index)
-        axes.plot(false_positive, true_positive, color=colour, linewidth=2.2, clip_on=False)
+        color = model_color(name, index)
+        axes.plot(false_positive, true_positive, color=color, linewidth=2.2, clip_on=False)
         auroc = sk.roc_auc_score(truth, scores)
-        rows.insert(index, (MODEL_NAMES.get(name, name), f"{auroc:.2f}", colour))
+        rows.insert(index, (MODEL_NAMES.get(name, name), f"{auroc:.2f}", color))
     top = 0.06 + 0.062 * len(rows)
     axes.text(0.98, top, "AUROC", ha="right", va="bottom", size=9, color=FAINT)
-    for index, (name, value, colour) in enumerate(rows):
-        style: dict[str, Any] = {"color": dark(colour), "va": "bottom", "weight": "bold"}
+    for index, (name, value, color) in enumerate(rows):
+        style: dict[str, Any] = {"color": dark(color), "va": "bottom", "weight": "bold"}
         axes.text(0.88, top - 0.062 * (index + 1), name, ha="right", **style)
         axes.text(0.98, top - 0.062 * (index + 1), value, ha="right", **style)
     axes.set(xlim=(0, 1), ylim=(0, 1.01), aspect="equal", anchor="W")
@@ -241,19 +241,19 @@ def metric_bars(summary: Mapping[str, Any], title: str, note: str = "") -> Figur
     lowest = 0.0
     beside = axes.get_yaxis_transform()
     for order, (model, values) in enumerate(models.items()):
-        colour = model_colour(model, order)
+        color = model_color(model, order)
         for row, metric in enumerate(names):
             y = row + step * (order - (len(models) - 1) / 2)
             value, low, high = (values[metric][key] for key in ("value", "low", "high"))
             written = "undefined" if value is None else signed(value)
-            at, style = (1, y), {"va": "center", "size": 8.5, "color": dark(colour)}
+            at, style = (1, y), {"va": "center", "size": 8.5, "color": dark(color)}
             write(axes, written, at, beside, (9, 0), **style)
             if value is None:
                 continue
             lowest = min(lowest, value, value if low is None else low)
             if low is not None:
-                axes.hlines(y, low, high, color=colour, linewidth=2)
-            axes.plot(value, y, "o", color=colour, markersize=6.5, mec="white", clip_on=False)
+                axes.hlines(y, low, high, color=color, linewidth=2)
+            axes.plot(value, y, "o", color=color, markersize=6.5, mec="white", clip_on=False)
     for row, metric in enumerate(names):
         if metric in CHANCE_IS_HALF:
             dotted: Any = {"color": FAINT, "linewidth": 1, "linestyle": (0, (2, 2))}
@@ -267,6 +267,6 @@ def metric_bars(summary: Mapping[str, Any], title: str, note: str = "") -> Figur
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("value, with its 95 % interval over groups of subjects")
-    key = {MODEL_NAMES.get(name, name): model_colour(name, i) for i, name in enumerate(models)}
-    colour_key(axes, key)
+    key = {MODEL_NAMES.get(name, name): model_color(name, i) for i, name in enumerate(models)}
+    color_key(axes, key)
     return figure

@@ -1,4 +1,4 @@
-"""What all figures share: colours, sizes, and where title, note and names stand."""
+"""What all figures share: colors, sizes, and where title, note and names stand."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from matplotlib.lines import Line2D
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation.names import MODEL_NAMES
 
-# Blue, vermilion, green, brown, sky, purple and grey of seaborn's "colorblind" palette.
-CLASS_COLOURS = ("#0173b2", "#d55e00")
-MODEL_COLOURS: Mapping[str, str] = {
+# Blue, vermilion, green, brown, sky, purple and gray of seaborn's "colorblind" palette.
+CLASS_COLORS = ("#0173b2", "#d55e00")
+MODEL_COLORS: Mapping[str, str] = {
     "cnn": "#029e73",
     "svm": "#ca9161",
     "rf": "#56b4e9",
     "area": "#cc78bc",
     "majority": "#949494",
 }
-# For what is neither class nor model: Paul Tol's "muted" scheme, safe for the colour-blind.
+# For what is neither class nor model: Paul Tol's "muted" scheme, safe for the color-blind.
 # Indigo, olive, rose, green, cyan, wine, teal, purple.
-SPARE_COLOURS = (
+SPARE_COLORS = (
     *("#332288", "#999933", "#cc6677", "#117733"),
     *("#88ccee", "#882255", "#44aa99", "#aa4499"),
 )
@@ -120,16 +120,16 @@ def new_figure(height: float, title: str, note: str) -> Figure:
     return figure
 
 
-def dark(colour: str) -> tuple[float, float, float]:
-    """Darken a colour until it can be read as text on white."""
-    red, green, blue = (0.72 * part for part in mcolors.to_rgb(colour))
+def dark(color: str) -> tuple[float, float, float]:
+    """Darken a color until it can be read as text on white."""
+    red, green, blue = (0.72 * part for part in mcolors.to_rgb(color))
     return red, green, blue
 
 
-def model_colour(name: str, index: int) -> str:
-    """Return the colour of a model's name or title, or for an unnamed model a spare one."""
+def model_color(name: str, index: int) -> str:
+    """Return the color of a model's name or title, or for an unnamed model a spare one."""
     titles = {title: model for model, title in MODEL_NAMES.items()}
-    return MODEL_COLOURS.get(titles.get(name, name), SPARE_COLOURS[index % len(SPARE_COLOURS)])
+    return MODEL_COLORS.get(titles.get(name, name), SPARE_COLORS[index % len(SPARE_COLORS)])
 
 
 def write(
@@ -147,17 +147,17 @@ def write(
     )
 
 
-def colour_key(
+def color_key(
     axes: Axes, entries: Mapping[str, str], lift: float = 4, markers: Sequence[str] = ()
 ) -> None:
-    """Write coloured names in a row, ``lift`` points above the upper left corner.
+    """Write colored names in a row, ``lift`` points above the upper left corner.
 
     Each stands behind a dot, or behind its marker where ``markers`` has one for each.
     """
     shapes = markers or ["o"] * len(entries)
     handles = [
-        Line2D([], [], linestyle="", marker=shape, color=colour, markersize=7)
-        for shape, colour in zip(shapes, entries.values(), strict=True)
+        Line2D([], [], linestyle="", marker=shape, color=color, markersize=7)
+        for shape, color in zip(shapes, entries.values(), strict=True)
     ]
     axes.legend(
         handles,
@@ -170,14 +170,14 @@ def colour_key(
         columnspacing=1.4,
         handlelength=0.8,
         handletextpad=0.4,
-        labelcolor=[dark(colour) for colour in entries.values()],
+        labelcolor=[dark(color) for color in entries.values()],
         prop={"size": 9.5, "weight": "bold"},
         frameon=False,
     )
 
 
 def _apart(values: Sequence[float], gap: float) -> np.ndarray:
-    """Move labels apart until neighbours keep a gap, as little as possible."""
+    """Move labels apart until neighbors keep a gap, as little as possible."""
     order = np.argsort(values, kind="stable")
     placed = np.asarray(values, dtype=float)[order]
     for _ in range(100):
@@ -192,11 +192,11 @@ def _apart(values: Sequence[float], gap: float) -> np.ndarray:
 
 
 def label_line_ends(axes: Axes, ends: Sequence[tuple[str, float, float, str]]) -> None:
-    """Write (name, x, y, colour) to the right of where each line ends."""
+    """Write (name, x, y, color) to the right of where each line ends."""
     low, high = axes.get_ylim()
     heights = _apart([y for _, _, y, _ in ends], 0.075 * (high - low))
-    for (name, x, _, colour), height in zip(ends, heights, strict=True):
-        write(axes, name, (x, height), shift=(7, 0), va="center", color=dark(colour))
+    for (name, x, _, color), height in zip(ends, heights, strict=True):
+        write(axes, name, (x, height), shift=(7, 0), va="center", color=dark(color))
 
 
 def signed(value: float, plus: str = "-") -> str:

@@ -15,11 +15,11 @@ from matplotlib.patheffects import withStroke
 from leukhelpers.data.schema import ALL, CLASS_NAMES, HEM
 from leukhelpers.errors import InputError
 from leukhelpers.plots.style import (
-    CLASS_COLOURS,
+    CLASS_COLORS,
     FAINT,
     INK,
-    SPARE_COLOURS,
-    colour_key,
+    SPARE_COLORS,
+    color_key,
     dark,
     new_figure,
     number,
@@ -68,8 +68,8 @@ def by_subject_bars(
     for index, axes in enumerate(panels):
         part = table.iloc[index * in_column : (index + 1) * in_column]
         rows = np.arange(len(part))
-        colours = [CLASS_COLOURS[label] for label in part["label"]]
-        axes.barh(rows, part["correct"], height=0.72, color=colours)
+        colors = [CLASS_COLORS[label] for label in part["label"]]
+        axes.barh(rows, part["correct"], height=0.72, color=colors)
         beside, above = axes.get_yaxis_transform(), ("data", "axes fraction")
         style: dict[str, Any] = {"size": 8, "color": FAINT}
         for row, cells in zip(rows, part["cells"], strict=True):
@@ -87,8 +87,8 @@ def by_subject_bars(
         axes.set_xlabel("share of its cells answered rightly")
     panels[0].set_ylabel("subject")
     present = sorted(set(table["label"]))
-    key = {CLASS_NAMES[label]: CLASS_COLOURS[label] for label in present}
-    colour_key(panels[0], key, lift=17)
+    key = {CLASS_NAMES[label]: CLASS_COLORS[label] for label in present}
+    color_key(panels[0], key, lift=17)
     return figure
 
 
@@ -130,18 +130,18 @@ def distribution_by_class(
         part = numbers[truth == label]
         if len(part) == 0:
             continue
-        colour = CLASS_COLOURS[label]
+        color = CLASS_COLORS[label]
         shares = np.histogram(part, edges)[0] / len(part) * 100
-        axes.stairs(shares, edges, fill=True, color=colour, alpha=0.25)
-        axes.stairs(shares, edges, color=colour, linewidth=1.8)
+        axes.stairs(shares, edges, fill=True, color=color, alpha=0.25)
+        axes.stairs(shares, edges, color=color, linewidth=1.8)
         medians.append((float(np.median(part)), label))
-        axes.axvline(medians[-1][0], color=colour, linewidth=1.2, linestyle=(0, (3, 2)))
+        axes.axvline(medians[-1][0], color=color, linewidth=1.2, linestyle=(0, (3, 2)))
     medians.sort()
     for place, (median, label) in enumerate(medians):
         leftmost = place == 0 and len(medians) > 1
         written = f"{CLASS_NAMES[label]}\nmedian {number(median)}"
         side: dict[str, Any] = {"ha": "right" if leftmost else "left", "va": "top"}
-        side |= {"color": dark(CLASS_COLOURS[label]), "weight": "bold"}
+        side |= {"color": dark(CLASS_COLORS[label]), "weight": "bold"}
         above, shift = ("data", "axes fraction"), (-5 if leftmost else 5, 0)
         write(axes, written, (median, 1), above, shift, size=9.5, **side)
     axes.set_ylim(0, axes.get_ylim()[1] * 1.15)
@@ -193,7 +193,7 @@ def values_by_subject(
     for index, axes in enumerate(panels):
         subjects = by_subject.iloc[index * in_panel : (index + 1) * in_panel]
         for place, (subject, label) in enumerate(subjects["label"].items(), start=1):
-            colour = CLASS_COLOURS[label]
+            color = CLASS_COLORS[label]
             axes.boxplot(
                 cells.loc[cells["subject"] == subject, "value"],
                 positions=[place],
@@ -202,9 +202,9 @@ def values_by_subject(
                 showfliers=False,
                 showcaps=False,
                 patch_artist=True,
-                boxprops={"facecolor": colour, "edgecolor": colour},
+                boxprops={"facecolor": color, "edgecolor": color},
                 medianprops={"color": "white", "linewidth": 1.6},
-                whiskerprops={"color": colour, "linewidth": 1.2},
+                whiskerprops={"color": color, "linewidth": 1.2},
                 manage_ticks=False,
             )
         axes.set_xlim(0.3, in_panel + 0.7)
@@ -219,8 +219,8 @@ def values_by_subject(
     panels[-1].set_xlabel(
         "subject (box: middle half of its cells; whiskers: 5th to 95th percentile)"
     )
-    key = {CLASS_NAMES[k]: CLASS_COLOURS[k] for k in sorted(set(by_subject["label"]))}
-    colour_key(panels[0], key)
+    key = {CLASS_NAMES[k]: CLASS_COLORS[k] for k in sorted(set(by_subject["label"]))}
+    color_key(panels[0], key)
     return figure
 
 
@@ -272,9 +272,9 @@ def measures_by_subject(
             low, middle, high = spread.unstack().sort_values(0.5).to_numpy().T
             # Each class fills a column of the same width, however many subjects it has.
             places = start + (np.arange(len(middle)) + 0.5) / len(middle)
-            colour = CLASS_COLOURS[label]
-            axes.vlines(places, low, high, color=colour, alpha=0.45, linewidth=2)
-            axes.plot(places, middle, "o", color=colour, markersize=4.5, mew=0)
+            color = CLASS_COLORS[label]
+            axes.vlines(places, low, high, color=color, alpha=0.45, linewidth=2)
+            axes.plot(places, middle, "o", color=color, markersize=4.5, mew=0)
             ticks.append((start + 0.5, f"{CLASS_NAMES[label]}\n({len(middle)})"))
             start += 1.25
         axes.set_xlim(-0.15, start - 0.1)
@@ -318,7 +318,7 @@ def scatter_by_subject(
     Returns
     -------
     matplotlib.figure.Figure
-        Each subject has a colour and a marker of its own, drawn large at its
+        Each subject has a color and a marker of its own, drawn large at its
         medians. Its name stands there, or all names stand above the axes where
         they would cover each other.
 
@@ -345,23 +345,23 @@ def scatter_by_subject(
     axes.set(xlabel=labels[0], ylabel=labels[1])
     size = 22 if drawn.sum() <= 600 else 11
     names = []
-    for subject, colour, marker in zip(subjects, SPARE_COLOURS, SUBJECT_MARKERS, strict=False):
+    for subject, color, marker in zip(subjects, SPARE_COLORS, SUBJECT_MARKERS, strict=False):
         own = owners == subject
-        point: dict[str, Any] = {"color": colour, "marker": marker}
+        point: dict[str, Any] = {"color": color, "marker": marker}
         axes.scatter(across[own], up[own], s=size, alpha=0.55, linewidths=0, **point)
         median = (np.median(across[own]), np.median(up[own]))
         axes.scatter(*median, s=110, edgecolors="white", linewidths=1.2, zorder=4, **point)
         halo = [withStroke(linewidth=3, foreground="white")]
         style: dict[str, Any] = {"size": 10, "weight": "bold", "path_effects": halo, "zorder": 5}
-        name = write(axes, subject, median, shift=(8, 0), va="center", color=dark(colour), **style)
+        name = write(axes, subject, median, shift=(8, 0), va="center", color=dark(color), **style)
         names.append(name)
     thousands(axes.xaxis)
     thousands(axes.yaxis)
     if _any_covered(figure, names):
         for name in names:
             name.remove()
-        key = dict(zip(subjects, SPARE_COLOURS, strict=False))
-        colour_key(axes, key, markers=SUBJECT_MARKERS[: len(subjects)])
+        key = dict(zip(subjects, SPARE_COLORS, strict=False))
+        color_key(axes, key, markers=SUBJECT_MARKERS[: len(subjects)])
     return figure
 
 

@@ -94,7 +94,7 @@ def explain_files(
     Raises
     ------
     InputError
-        If the run knows more than two classes (the figure has the colours of two), or no
+        If the run knows more than two classes (the figure has the colors of two), or no
         method fits its model.
     """
     from leukhelpers.explain import attribution
@@ -170,7 +170,7 @@ def _explain_pixels(
             for method, found in maps.items()
         }
         words = _answered(served, array[row], entry)
-        figure = plots.attribution_grid(
+        figure = plots.plot_maps(
             array[row : row + 1],
             heads,
             [f"{words},\nnot for clinical use"],

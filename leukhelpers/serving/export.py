@@ -165,7 +165,7 @@ def export_run(
     run_folder : path
         A finished run of a network.
     dataset : Dataset
-        Labelled cells. The copies are checked on those of groups that the run has not
+        Labeled cells. The copies are checked on those of groups that the run has not
         learnt from; 8-bit numbers are scaled to those that it has, or, where there are
         none here, to the few training cells that the run keeps.
     data : path

@@ -294,7 +294,7 @@ def calibrated(rule: Rule, probability: float) -> float:
     return float(calibration.apply_temperature(np.array([probability]), rule.temperature)[0])
 
 
-def answer_files(served: Served, paths: Sequence[Path]) -> list[dict[str, Any]]:
+def predict_files(served: Served, paths: Sequence[Path]) -> list[dict[str, Any]]:
     """Answer picture files: for each what :func:`answer` gives, or ``error``.
 
     Returns
@@ -343,5 +343,5 @@ def overlay(served: Served, picture: np.ndarray, model: Any) -> np.ndarray | Non
     if not heat.max() > 0:
         return None
     shade = heat[..., None] / heat.max()
-    coloured = 255 * matplotlib.colormaps["viridis"](shade[..., 0])[..., :3]
-    return (picture * (1 - 0.6 * shade) + coloured * 0.6 * shade).astype(np.uint8)
+    colored = 255 * matplotlib.colormaps["viridis"](shade[..., 0])[..., :3]
+    return (picture * (1 - 0.6 * shade) + colored * 0.6 * shade).astype(np.uint8)

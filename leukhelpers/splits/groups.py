@@ -1,6 +1,6 @@
 """Groups that belong together, and splits that keep them so.
 
-A model that has seen other cells of the same patient recognises the patient, not
+A model that has seen other cells of the same patient recognizes the patient, not
 the disease. Two subjects that share an image are, for this purpose, one.
 """
 
@@ -167,7 +167,7 @@ def grouped_folds(table: pd.DataFrame, n_splits: int = 4, seed: int = 0) -> Iter
     Parameters
     ----------
     table : pandas.DataFrame
-        A labelled cell table, of two classes or more. A group that holds several
+        A labeled cell table, of two classes or more. A group that holds several
         classes, because they share a picture, counts for the one of most of its cells.
     n_splits : int
         Number of folds, at least 2.
@@ -186,7 +186,7 @@ def grouped_folds(table: pd.DataFrame, n_splits: int = 4, seed: int = 0) -> Iter
         If a cell has no label or belongs to a published test set, or a class has too
         few groups for each part to hold every class.
     """
-    cells = _labelled_groups(table, n_splits)
+    cells = _labeled_groups(table, n_splits)
     everything = np.arange(len(table))
     if len(cells.class_of_group) > _MANY_GROUPS:
         folds = _deal(cells, everything, n_splits, seed)
@@ -206,7 +206,7 @@ def random_folds(table: pd.DataFrame, n_splits: int = 4, seed: int = 0) -> Itera
     not as many cells. Parameters, yields and errors are those of
     :func:`grouped_folds`.
     """
-    cells = _labelled_groups(table, n_splits)
+    cells = _labeled_groups(table, n_splits)
     for rest, test in _deal(cells, np.arange(len(table)), n_splits, seed):
         yield _with_validation(cells, rest, test, seed)
 
@@ -217,7 +217,7 @@ def official_folds(table: pd.DataFrame, seed: int = 0) -> Iterator[Split]:
     Parameters
     ----------
     table : pandas.DataFrame
-        A labelled cell table with published folds, such as C-NMC's training part.
+        A labeled cell table with published folds, such as C-NMC's training part.
     seed : int
         Seed of the choice of the validation groups.
 
@@ -233,7 +233,7 @@ def official_folds(table: pd.DataFrame, seed: int = 0) -> Iterator[Split]:
         If the table has no published folds or only one, before the joins or after,
         and as :func:`grouped_folds` does.
     """
-    cells = _labelled_groups(table, 2)
+    cells = _labeled_groups(table, 2)
     fold = group_consistent_folds(table)
     names = np.unique(fold)
     if len(names) < 2:
@@ -282,7 +282,7 @@ def holdout_split(table: pd.DataFrame, seed: int = 0) -> Split:
 
 def no_test_split(table: pd.DataFrame, seed: int = 0) -> Split:
     """Learn from all groups: a quarter of them to validate with, none held out."""
-    cells = _labelled_groups(table, 2)
+    cells = _labeled_groups(table, 2)
     train, validation = next(_deal(cells, np.arange(len(table)), 4, seed))
     return Split(cells.groups, train, validation, np.zeros(0, dtype=int))
 
@@ -308,7 +308,7 @@ def validation_as_test(table: pd.DataFrame, split: Split, seed: int = 0) -> Spli
     InputError
         If a class has fewer than two groups in the training rows.
     """
-    cells = _labelled_groups(table, 2)
+    cells = _labeled_groups(table, 2)
     train, validation = next(_deal(cells, split.train, 4, seed))
     return Split(split.groups, train, validation, split.validation)
 
@@ -322,7 +322,7 @@ def image_level_groups(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(subject=table["cell_id"], sha256=table["cell_id"])
 
 
-class _Labelled(NamedTuple):
+class _Labeled(NamedTuple):
     """Labels and groups of a table's rows, and the one class of each group."""
 
     labels: np.ndarray
@@ -332,7 +332,7 @@ class _Labelled(NamedTuple):
     n_classes: int
 
 
-def _labelled_groups(table: pd.DataFrame, n_splits: int) -> _Labelled:
+def _labeled_groups(table: pd.DataFrame, n_splits: int) -> _Labeled:
     """Read labels and groups, and refuse more folds than a class has groups."""
     if n_splits < 2:
         raise InputError("At least 2 folds are needed.")
@@ -350,7 +350,7 @@ def _labelled_groups(table: pd.DataFrame, n_splits: int) -> _Labelled:
                 f"{n_splits} folds need at least {n_splits} groups of "
                 f"{_class_name(label, n_classes)}; there are {count}."
             )
-    return _Labelled(labels, groups, number, class_of_group, n_classes)
+    return _Labeled(labels, groups, number, class_of_group, n_classes)
 
 
 def _refuse_test_sets(table: pd.DataFrame) -> None:
@@ -369,7 +369,7 @@ def _class_name(label: int, n_classes: int) -> str:
     return CLASS_NAMES[label] if n_classes == len(CLASS_NAMES) else f"class {label}"
 
 
-def _with_validation(cells: _Labelled, rest: np.ndarray, test: np.ndarray, seed: int) -> Split:
+def _with_validation(cells: _Labeled, rest: np.ndarray, test: np.ndarray, seed: int) -> Split:
     """Take a quarter of the remaining groups for validation."""
     train, validation = next(_deal(cells, rest, 4, seed))
     for part, rows in (("train", train), ("validation", validation), ("test", test)):
@@ -383,7 +383,7 @@ def _with_validation(cells: _Labelled, rest: np.ndarray, test: np.ndarray, seed:
 
 
 def _deal(
-    cells: _Labelled, rows: np.ndarray, n_splits: int, seed: int
+    cells: _Labeled, rows: np.ndarray, n_splits: int, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Deal the groups of some rows to folds, class by class; yield the others, the fold."""
     numbers = np.unique(cells.number[rows])

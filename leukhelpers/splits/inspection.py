@@ -19,7 +19,7 @@ from leukhelpers.data.cnmc import (
     labels_without_picture,
     read_labels,
 )
-from leukhelpers.data.schema import CLASS_NAMES, COLUMNS, UNLABELLED
+from leukhelpers.data.schema import CLASS_NAMES, COLUMNS, UNLABELED
 from leukhelpers.datasets import existing_place, load_dataset
 from leukhelpers.errors import InputError
 from leukhelpers.images.preprocessing import build_pixels
@@ -45,12 +45,12 @@ def count(table: pd.DataFrame, classes: Sequence[str] = CLASS_NAMES) -> dict[str
         name: images), ``duplicate_pairs`` (pairs of cells with the same pixels) and
         ``shared_groups`` (groups of more than one subject).
     """
-    labelled = table[table["label"] != UNLABELLED]
-    ids = np.unique(groups.group_ids(labelled)) if len(labelled) else np.array([], dtype=str)
+    labeled = table[table["label"] != UNLABELED]
+    ids = np.unique(groups.group_ids(labeled)) if len(labeled) else np.array([], dtype=str)
     joined = [str(name) for name in ids if "+" in str(name)]
     return {
         "images": len(table),
-        "subjects": int(labelled["subject"].nunique()),
+        "subjects": int(labeled["subject"].nunique()),
         "groups": len(ids),
         "classes": {
             name: int((table["label"] == label).sum()) for label, name in _in_order(classes)

@@ -27,7 +27,7 @@ def near_duplicates(
 ) -> pd.DataFrame:
     """Find the pairs of cells whose pictures look alike but are not equal.
 
-    Each picture is moved so that its light is centred, and hashed by
+    Each picture is moved so that its light is centered, and hashed by
     :func:`imagehash.phash`: the signs of its 20×20 lowest frequencies against their
     median, 400 bits. Two pictures look alike if at most `distance` bits differ.
 
@@ -117,10 +117,10 @@ def _hash(picture: np.ndarray) -> np.ndarray:
     total = max(light.sum(), 1.0)  # a black picture has no middle
     down, right = light.sum(axis=1) @ places / total, light.sum(axis=0) @ places / total
     # Two cuts of one cell differ by a pixel or two, and that alone turns a tenth of the bits.
-    centred = Image.fromarray(picture).transform(
+    centered = Image.fromarray(picture).transform(
         (size, size),
         Image.Transform.AFFINE,
         (1, 0, right, 0, 1, down),
         Image.Resampling.BILINEAR,
     )
-    return imagehash.phash(centred, hash_size=HASH_SIZE).hash.ravel()
+    return imagehash.phash(centered, hash_size=HASH_SIZE).hash.ravel()

@@ -1,8 +1,8 @@
 """Draw one synthetic blood cell from numbers that say how it shall look.
 
-The numbers were fitted to the 3,527 cells of fold 0 of C-NMC 2019: colours, their
+The numbers were fitted to the 3,527 cells of fold 0 of C-NMC 2019: colors, their
 spread, the bright rim of two or three pixels, the power of the texture from 1 to 16
-pixels, the size and the shape. Outlines are given in polar coordinates about the centre
+pixels, the size and the shape. Outlines are given in polar coordinates about the center
 of the cell, so that "how deep inside is this pixel" is one subtraction.
 """
 
@@ -16,14 +16,14 @@ import numpy as np
 from scipy import ndimage
 
 SIDE = 450  # pixels, as in C-NMC
-MASKS = ("cell", "nucleus", "chromatin", "nucleoli", "outline", "neighbour")
+MASKS = ("cell", "nucleus", "chromatin", "nucleoli", "outline", "neighbor")
 
 _ANGLES = 2048  # a third of a pixel apart at a radius of 110 pixels
 _REACH = 700  # half the side of the grid of polar coordinates, pixels
 _TILE = 768  # side of a noise texture, pixels
 _BAND = 4.0  # half the width of the band along the nuclear outline, pixels
 
-# RGB grey levels, and directions in RGB of unit length, read off the real cells.
+# RGB gray levels, and directions in RGB of unit length, read off the real cells.
 _NUCLEUS = (66.5, 26.0, 76.5)
 _CYTOPLASM = (27.5, 31.0, 26.0)  # more than the nucleus
 _DEBRIS = (92.0, 72.0, 96.0)
@@ -105,7 +105,7 @@ def draw(row: Mapping[Any, Any], seed: int) -> tuple[_Array, dict[str, _Array]]:
     nucleus, cell = _outlines(row, rng)
     half = int(np.ceil(cell.max())) + 2
     up = left = down = right = half
-    stranger = _place_neighbour(row, cell, rng) if row["neighbour"] else None
+    stranger = _place_neighbor(row, cell, rng) if row["neighbor"] else None
     if stranger is not None:
         y, x, reach = stranger["y"], stranger["x"], stranger["radius"]
         up, down = max(up, int(reach - y) + 2), max(down, int(reach + y) + 2)
@@ -117,37 +117,37 @@ def draw(row: Mapping[Any, Any], seed: int) -> tuple[_Array, dict[str, _Array]]:
     depth = cell[angle] - radius
     texture = _texture(row, seed, shape, rng)
     spots, light = _nucleoli(row, nucleus, nuclear_depth, (up, left), rng)
-    colours = _colours(row, nuclear_depth, texture, rng)
-    for channel, share in zip(colours, _NUCLEOLUS, strict=True):
+    colors = _colors(row, nuclear_depth, texture, rng)
+    for channel, share in zip(colors, _NUCLEOLUS, strict=True):
         channel += np.float32(share) * light
     if row["cut"]:
         depth = np.minimum(depth, _straight_cut(depth, rng))
     cover = np.clip(depth, 0.0, 1.0)
     foreign = np.zeros(shape, dtype=bool)
     if stranger is not None:
-        other, other_depth = _neighbour(stranger, row, seed, depth, (up, down, left, right), rng)
+        other, other_depth = _neighbor(stranger, row, seed, depth, (up, down, left, right), rng)
         foreign = (depth <= 0) & (other_depth > 0)
         # Where two cells meet there is no black line between them.
         cover = np.where(other_depth > 0, 1.0, cover)
         cover[foreign] = np.clip(other_depth[foreign], 0.0, 1.0)
-        for channel, value in zip(colours, other, strict=True):
+        for channel, value in zip(colors, other, strict=True):
             channel[foreign] = value[foreign]
     noise = _piece(noise_tiles(seed)["grain"], shape, rng)
     box = np.empty((*shape, 3), dtype=np.uint8)
-    for index, channel in enumerate(colours):
+    for index, channel in enumerate(colors):
         channel += noise * np.float32(row["grain"])
         np.clip(channel, 4.0, 255.0, out=channel)
         channel *= cover
         box[..., index] = channel
     seen = box.max(axis=2) > 0
-    top, start = _centred(seen, up, left, rng)
+    top, start = _centered(seen, up, left, rng)
     deep = nuclear_depth > 0
     layers = {
         "cell": seen,
         "nucleus": deep & seen & ~foreign,
         "nucleoli": spots & seen & ~foreign,
         "outline": (np.abs(nuclear_depth) <= _BAND) & seen & ~foreign,
-        "neighbour": foreign & seen,
+        "neighbor": foreign & seen,
     }
     layers["chromatin"] = layers["nucleus"] & ~layers["nucleoli"]
     target, source = _overlap(shape, top, start)
@@ -183,10 +183,10 @@ def _wave(rng: np.random.Generator, low: int, high: int) -> _Array:
     return wave / wave.std()
 
 
-def _bump(centre: float, width: float) -> _Array:
+def _bump(center: float, width: float) -> _Array:
     """Rise to 1 at one angle; ``width`` in radians."""
     angles = np.arange(_ANGLES) * (2 * np.pi / _ANGLES)
-    away = (angles - centre + np.pi) % (2 * np.pi) - np.pi
+    away = (angles - center + np.pi) % (2 * np.pi) - np.pi
     return np.exp(-0.5 * (away / width) ** 2)
 
 
@@ -231,7 +231,7 @@ def _piece(tile: _Array, shape: tuple[int, int], rng: np.random.Generator) -> _A
 def _texture(
     row: Mapping[Any, Any], seed: int, shape: tuple[int, int], rng: np.random.Generator
 ) -> _Array:
-    """Mix fine and clumped chromatin; grey levels along the chromatin's direction."""
+    """Mix fine and clumped chromatin; gray levels along the chromatin's direction."""
     tiles = noise_tiles(seed)
     clumping, focus = float(row["clumping"]), float(row["focus"])
     mixed = np.zeros(shape, dtype=np.float32)
@@ -251,7 +251,7 @@ def _nucleoli(
     row: Mapping[Any, Any],
     nucleus: _Array,
     depth: _Array,
-    centre: tuple[int, int],
+    center: tuple[int, int],
     rng: np.random.Generator,
 ) -> tuple[_Array, _Array]:
     """Place the nucleoli: where they are (bool), and how much lighter it is there."""
@@ -262,7 +262,7 @@ def _nucleoli(
         size = row["nucleolus_size"] * rng.uniform(0.8, 1.2)
         room = nucleus[int(angle / (2 * np.pi) * _ANGLES) % _ANGLES] - 1.5 * size - 8
         away = 0.8 * room * np.sqrt(rng.uniform(0.02, 1.0))
-        y, x = centre[0] + away * np.sin(angle), centre[1] + away * np.cos(angle)
+        y, x = center[0] + away * np.sin(angle), center[1] + away * np.cos(angle)
         reach = int(2.2 * size) + 2
         rows = slice(max(int(y) - reach, 0), min(int(y) + reach + 1, depth.shape[0]))
         columns = slice(max(int(x) - reach, 0), min(int(x) + reach + 1, depth.shape[1]))
@@ -282,10 +282,10 @@ def _nucleoli(
     return spots & (depth > 0), light
 
 
-def _colours(
+def _colors(
     row: Mapping[Any, Any], nuclear_depth: _Array, texture: _Array, rng: np.random.Generator
 ) -> list[_Array]:
-    """Colour nucleus and cytoplasm: three float32 arrays, red, green, blue."""
+    """Color nucleus and cytoplasm: three float32 arrays, red, green, blue."""
     focus = float(row["focus"])
     inside = _step(nuclear_depth, -2.5 - focus, 7.0 + 3.0 * focus)
     middle = _step(nuclear_depth, 8.0, 75.0) - np.float32(0.5)
@@ -315,7 +315,7 @@ def _straight_cut(depth: _Array, rng: np.random.Generator) -> _Array:
     return line[:, None] if side == 0 else line[None, :]
 
 
-def _place_neighbour(
+def _place_neighbor(
     row: Mapping[Any, Any], cell: _Array, rng: np.random.Generator
 ) -> dict[str, Any]:
     """Choose where what touches the cell lies: a piece of a red cell, or another cell."""
@@ -335,7 +335,7 @@ def _place_neighbour(
     }
 
 
-def _neighbour(
+def _neighbor(
     stranger: dict[str, Any],
     row: Mapping[Any, Any],
     seed: int,
@@ -343,17 +343,17 @@ def _neighbour(
     sides: tuple[int, int, int, int],
     rng: np.random.Generator,
 ) -> tuple[list[_Array], _Array]:
-    """Draw what touches the cell: its colours, and the depth of each pixel in it."""
+    """Draw what touches the cell: its colors, and the depth of each pixel in it."""
     radius, angle = _window(*sides, stranger["y"], stranger["x"])
     depth = stranger["outline"][angle] - radius
     broad = _piece(noise_tiles(seed)["broad"], depth.shape, rng)
     if stranger["is_cell"]:
         texture = _texture(row, seed, depth.shape, rng)
-        colours = _colours(row, depth - np.float32(row["rim"]), texture, rng)
+        colors = _colors(row, depth - np.float32(row["rim"]), texture, rng)
         shift = np.float32(rng.normal(0, 6))
-        for channel in colours:
+        for channel in colors:
             channel += shift
-        return colours, np.minimum(depth, stranger["reach"] + cell_depth)
+        return colors, np.minimum(depth, stranger["reach"] + cell_depth)
     # The segmentation let through a ragged piece of it.
     ragged = (stranger["reach"] + cell_depth + np.float32(11) * broad) * np.float32(0.7)
     shade = np.float32(4.5) * broad + np.float32(0.6 * row["brightness"])
@@ -361,10 +361,10 @@ def _neighbour(
     return [np.float32(value) + shade for value in _DEBRIS], np.minimum(depth, ragged)
 
 
-def _centred(seen: _Array, up: int, left: int, rng: np.random.Generator) -> tuple[int, int]:
+def _centered(seen: _Array, up: int, left: int, rng: np.random.Generator) -> tuple[int, int]:
     """Choose row and column of the image at which the box begins.
 
-    C-NMC centres what its segmentation found, so a neighbour moves the cell aside.
+    C-NMC centers what its segmentation found, so a neighbor moves the cell aside.
     """
     total = max(int(seen.sum()), 1)
     y = float(seen.sum(axis=1) @ np.arange(seen.shape[0])) / total

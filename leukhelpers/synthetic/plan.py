@@ -22,7 +22,7 @@ MIN_SUBJECTS = 8  # four of each class, so that four grouped folds hold both
 PICTURE = (
     *("number", "diameter", "clumping", "nucleoli", "nucleolus_size", "nucleolus_contrast"),
     *("irregularity", "cleft", "elongation", "rim", "rim_brightness", "cytoplasm"),
-    *("brightness", "hue", "contrast", "shading", "focus", "grain", "neighbour", "torn", "cut"),
+    *("brightness", "hue", "contrast", "shading", "focus", "grain", "neighbor", "torn", "cut"),
 )
 
 # These come first when a smaller twin is planned: ALL subjects of different folds that
@@ -226,7 +226,7 @@ def plan_pictures(names: pd.DataFrame, seed: int) -> pd.DataFrame:
         "shading": 8.0 * np.exp(0.15 * subject_wise() + 0.20 * cell_wise()),
         "focus": np.clip(0.5 + 0.30 * subject_wise() + 0.10 * cell_wise(), 0.0, 1.0),
         "grain": np.clip(0.66 * np.exp(0.18 * subject_wise() + 0.06 * cell_wise()), 0.3, 1.3),
-        "neighbour": rng.random(n)
+        "neighbor": rng.random(n)
         < np.clip(np.where(leukemic, 0.10, 0.05) * np.exp(0.8 * odd), 0, 0.5),
         "torn": rng.random(n) < 0.14,
         "cut": rng.random(n) < 0.04,

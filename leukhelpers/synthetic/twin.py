@@ -51,14 +51,14 @@ def plan_twin(n_images: int = 1200, n_subjects: int = 28, seed: int = 0) -> pd.D
 
         - the causes, by which ALL differs from HEM: ``diameter`` (pixels, of a disc as
           large as the cell), ``clumping`` (chromatin, 0 fine to 1 clumped), ``nucleoli``
-          (count), ``nucleolus_size`` (radius, pixels), ``nucleolus_contrast`` (grey
+          (count), ``nucleolus_size`` (radius, pixels), ``nucleolus_contrast`` (gray
           levels), ``irregularity`` (spread of the nuclear radius, relative), ``cleft``
           (depth of the nuclear cleft, relative, 0 without one);
         - what differs by subject and cell, not by class: ``elongation``, ``rim``
           (pixels), ``rim_brightness``, ``cytoplasm`` (height of its cap, relative),
-          ``brightness`` and ``hue`` (grey levels), ``contrast`` and ``shading`` (grey
+          ``brightness`` and ``hue`` (gray levels), ``contrast`` and ``shading`` (gray
           levels), ``focus`` (0 sharp to 1 soft);
-        - mishaps (bool): ``neighbour`` (something touches the cell), ``torn`` (edge),
+        - mishaps (bool): ``neighbor`` (something touches the cell), ``torn`` (edge),
           ``cut`` (by the edge of the photograph);
         - ``number``, the picture's own number, with which its random draws begin.
 
@@ -94,7 +94,7 @@ def draw_cell(row: Mapping[Any, Any] | pd.Series, seed: int) -> tuple[np.ndarray
     masks : dict of numpy.ndarray
         bool, shape (450, 450): ``cell`` (all that is not black), ``nucleus``,
         ``chromatin`` (the nucleus without its nucleoli), ``nucleoli``, ``outline`` (a
-        band along the edge of the nucleus), ``neighbour``.
+        band along the edge of the nucleus), ``neighbor``.
     """
     return drawing.draw(row if isinstance(row, Mapping) else row.to_dict(), seed)
 

@@ -8,11 +8,12 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-from leukhelpers.course import quiz
+from leukhelpers.course import exercises, quiz
 from leukhelpers.errors import InputError
 from tools import build
 
-ASKED = quiz.read_questions()
+LESSONS = [source.name[:2] for source in build.sources([])]
+ASKED = {number: exercises.texts(number)["questions"] for number in LESSONS}
 EACH = [(number, question) for number, asked in ASKED.items() for question in asked]
 each_question = pytest.mark.parametrize(
     "question",
@@ -55,13 +56,14 @@ def test_each_question_is_asked_by_exactly_one_lesson():
     assert len(set(texts)) == len(texts)
     calls = {
         source.name[:2]: source.read_text("utf-8").count("here.ask()")
+        + source.read_text("utf-8").count("lesson.quiz()")
         for source in build.sources([])
     }
     assert {number for number, count in calls.items() if count} == set(ASKED)
     assert max(calls.values()) == 1
     assert all(1 <= len(asked) <= 2 for asked in ASKED.values())
     for source in build.sources(sorted(ASKED)):
-        assert f'lesson.begin("{source.name[:2]}"' in source.read_text("utf-8")
+        assert f'begin("{source.name[:2]}"' in source.read_text("utf-8")
 
 
 def test_no_notebook_holds_what_an_answer_deserves():
@@ -100,7 +102,7 @@ def test_other_outputs_are_kept_whole():
 
 
 def test_lesson_without_questions_says_so():
-    with pytest.raises(InputError, match="Lesson 99 has no questions"):
+    with pytest.raises(InputError, match="There is no lesson 99"):
         quiz.show_questions("99")
 
 

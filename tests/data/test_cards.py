@@ -17,7 +17,7 @@ WHOLE = """
 title = "Ours"
 what = "Cells."
 source = "Our laboratory"
-licence = "CC0"
+license = "CC0"
 citation = "none"
 known_faults = []
 not_for = ["diagnosis"]
@@ -36,7 +36,7 @@ def test_the_cards_of_the_course_are_whole_and_forbid_clinical_use(name):
     assert any("clinical" in entry for entry in card["not_for"])
     assert card["known_faults"]
     shown = cards.as_markdown(card)
-    for text in (card["title"], card["licence"], *card["known_faults"], *card["not_for"]):
+    for text in (card["title"], card["license"], *card["known_faults"], *card["not_for"]):
         assert text in shown
 
 
@@ -116,8 +116,8 @@ def test_counts_with_gaps_are_shown_with_a_dash(tmp_path):
     ("text", "told"),
     [
         ("title = ", "cannot be read"),
-        (WHOLE.replace('licence = "CC0"', ""), "'licence'"),
-        (WHOLE.replace('licence = "CC0"', "licence = 3"), "'licence'"),
+        (WHOLE.replace('license = "CC0"', ""), "'license'"),
+        (WHOLE.replace('license = "CC0"', "license = 3"), "'license'"),
         (WHOLE.replace("known_faults = []", 'known_faults = "none"'), "'known_faults'"),
         (WHOLE.replace("known_faults = []", "known_faults = [1]"), "'known_faults'"),
         (WHOLE + "counts = 3\n", "counts"),

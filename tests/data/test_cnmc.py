@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from leukhelpers.data.cnmc import FOLDERS, find_root, labels_without_picture, read_cnmc, read_labels
-from leukhelpers.data.schema import ALL, COLUMNS, HEM, UNLABELLED
+from leukhelpers.data.schema import ALL, COLUMNS, HEM, UNLABELED
 from leukhelpers.errors import InputError
 from leukhelpers.splits.groups import group_ids
 
@@ -78,7 +78,7 @@ def test_bad_files_are_set_aside_with_their_reason(small_cnmc: Path) -> None:
     fold = small_cnmc / FOLD
     good = fold / "all" / "UID_1_1_1_all.bmp"
     whole = good.read_bytes()
-    grey = Image.fromarray(np.zeros((9, 9), np.uint16))
+    gray = Image.fromarray(np.zeros((9, 9), np.uint16))
     bad = {
         "all/UID_1_10_1_all.bmp": (b"", "empty"),
         "all/UID_1_11_1_all.bmp": (whole[:-1000], "damaged"),
@@ -98,7 +98,7 @@ def test_bad_files_are_set_aside_with_their_reason(small_cnmc: Path) -> None:
     for name, (content, _) in bad.items():
         (fold / name).parent.mkdir(exist_ok=True)
         (fold / name).write_bytes(content)
-    grey.save(fold / "all" / "UID_1_21_1_all.png")
+    gray.save(fold / "all" / "UID_1_21_1_all.png")
     bad["all/UID_1_21_1_all.png"] = (b"", "not 8-bit")
     (fold / "all" / "UID_1_22_1_all.bmp").symlink_to(small_cnmc / "nowhere")
     bad["all/UID_1_22_1_all.bmp"] = (b"", "no file that can be opened")
@@ -295,7 +295,7 @@ def test_test_pictures_that_cannot_be_used_are_set_aside(preliminary: Path) -> N
 
 def test_final_pictures_have_neither_label_nor_subject(preliminary: Path) -> None:
     table = read_cnmc(preliminary, ("final",)).table
-    assert table[["label", "subject", "fold"]].to_numpy().tolist() == [[UNLABELLED, "", "final"]]
+    assert table[["label", "subject", "fold"]].to_numpy().tolist() == [[UNLABELED, "", "final"]]
 
 
 def test_test_parts_are_opened_only_when_asked_for(preliminary: Path) -> None:

@@ -16,7 +16,7 @@ from leukhelpers.data.base import Dataset
 from leukhelpers.data.cards import card_of
 from leukhelpers.data.cnmc import read_cnmc
 from leukhelpers.data.export_folders import restructure
-from leukhelpers.data.schema import UNLABELLED
+from leukhelpers.data.schema import UNLABELED
 from leukhelpers.datasets import load_dataset
 from leukhelpers.errors import InputError
 
@@ -190,9 +190,9 @@ def test_files_of_one_name_are_refused(tmp_path: Path) -> None:
         restructure(load_dataset(tmp_path / "own", tmp_path / "data"), tmp_path / "out")
 
 
-def test_unlabelled_cells_and_odd_class_names_are_refused(small_cnmc: Path, tmp_path: Path) -> None:
+def test_unlabeled_cells_and_odd_class_names_are_refused(small_cnmc: Path, tmp_path: Path) -> None:
     source = read_cnmc(small_cnmc)
-    final = replace(source, table=source.table.assign(label=UNLABELLED))
+    final = replace(source, table=source.table.assign(label=UNLABELED))
     with pytest.raises(InputError, match="without a label"):
         restructure(final, tmp_path / "out")
     for name in ("AML/M3", "..", "C:"):

@@ -23,7 +23,7 @@ from leukhelpers.data import published
 from leukhelpers.data.cnmc import FOLDERS, LABELS, read_labels
 from leukhelpers.data.integrity import verify
 from leukhelpers.data.pictures import read_image
-from leukhelpers.data.schema import ALL, HEM, UNLABELLED
+from leukhelpers.data.schema import ALL, HEM, UNLABELED
 from leukhelpers.errors import InputError
 from leukhelpers.synthetic.twin import write_twin
 
@@ -417,7 +417,7 @@ def test_list_has_the_published_counts() -> None:
         ("2", HEM): 1096,
         ("preliminary", ALL): 1219,
         ("preliminary", HEM): 648,
-        ("final", UNLABELLED): 2586,
+        ("final", UNLABELED): 2586,
     }
     assert set(published.read_digests()) == {"all", *published.FOLDS}
 

@@ -41,8 +41,8 @@ def chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + check
 
 
-def png(width: int, height: int, depth: int, colour: int, rows: bytes, extra: bytes = b"") -> bytes:
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+def png(width: int, height: int, depth: int, color: int, rows: bytes, extra: bytes = b"") -> bytes:
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0))
     body = chunk(b"IDAT", zlib.compress(rows))
     return b"\x89PNG\r\n\x1a\n" + head + extra + body + chunk(b"IEND", b"")
 
@@ -74,8 +74,8 @@ BAD = {
     "bmp without width": (bmp_that_claims(0, 12), "damaged|not a picture|no pixels"),
     "bmp without height": (bmp_that_claims(9, 0), "damaged|not a picture|no pixels"),
     "png for a bomb": (png(60_000, 60_000, 8, 2, b""), "too large"),
-    "16-bit grey": (encoded("PNG", Image.new("I;16", (4, 4))), "not 8-bit"),
-    "16-bit colour": (png(2, 2, 16, 2, (b"\0" + bytes(12)) * 2), "16 bits"),
+    "16-bit gray": (encoded("PNG", Image.new("I;16", (4, 4))), "not 8-bit"),
+    "16-bit color": (png(2, 2, 16, 2, (b"\0" + bytes(12)) * 2), "16 bits"),
     "16-bit with alpha": (png(2, 2, 16, 6, (b"\0" + bytes(16)) * 2), "16 bits"),
     "32-bit float": (encoded("TIFF", Image.new("F", (4, 4))), "not 8-bit"),
     "cmyk jpeg": (encoded("JPEG", Image.new("CMYK", (8, 8))), "CMYK is not 8-bit RGB"),
@@ -100,8 +100,8 @@ def test_bad_picture_is_refused_with_a_reason(kind: str) -> None:
         decode_image(content)
 
 
-def test_16_bit_colour_tiff_is_refused() -> None:
-    tifffile = pytest.importorskip("tifffile", reason="tifffile writes 16-bit colour")
+def test_16_bit_color_tiff_is_refused() -> None:
+    tifffile = pytest.importorskip("tifffile", reason="tifffile writes 16-bit color")
     out = io.BytesIO()
     tifffile.imwrite(out, np.full((4, 4, 3), 300, np.uint16), photometric="rgb")
     with pytest.raises(InputError, match=r"16 bits|not a picture|not 8-bit"):
@@ -115,9 +115,9 @@ def test_lossless_picture_keeps_every_pixel(format: str) -> None:
     assert np.array_equal(decoded, RGB)
 
 
-def test_grey_and_palette_become_rgb() -> None:
-    grey = decode_image(encoded("PNG", Image.fromarray(RGB[..., 0])))
-    assert np.array_equal(grey, np.repeat(RGB[..., :1], 3, axis=-1))
+def test_gray_and_palette_become_rgb() -> None:
+    gray = decode_image(encoded("PNG", Image.fromarray(RGB[..., 0])))
+    assert np.array_equal(gray, np.repeat(RGB[..., :1], 3, axis=-1))
     palette = Image.fromarray(RGB).quantize(16)
     for format in ("PNG", "BMP"):
         assert np.array_equal(decode_image(encoded(format, palette)), palette.convert("RGB"))
@@ -137,11 +137,11 @@ def test_what_is_transparent_becomes_black() -> None:
 
 
 @pytest.mark.parametrize(
-    ("colour", "key", "pixel"), [(2, (1, 2, 3), b"\1\2\3\4\5\6"), (0, (7,), b"\7\6")]
+    ("color", "key", "pixel"), [(2, (1, 2, 3), b"\1\2\3\4\5\6"), (0, (7,), b"\7\6")]
 )
-def test_a_transparent_colour_becomes_black(colour: int, key: tuple, pixel: bytes) -> None:
+def test_a_transparent_color_becomes_black(color: int, key: tuple, pixel: bytes) -> None:
     extra = chunk(b"tRNS", struct.pack(f">{len(key)}H", *key))
-    decoded = decode_image(png(2, 1, 8, colour, b"\0" + pixel, extra))
+    decoded = decode_image(png(2, 1, 8, color, b"\0" + pixel, extra))
     assert decoded[0, 0].tolist() == [0, 0, 0]
     assert decoded[0, 1].any()
 

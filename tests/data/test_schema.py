@@ -12,7 +12,7 @@ from leukhelpers.data.schema import (
     CLASS_NAMES,
     COLUMNS,
     HEM,
-    UNLABELLED,
+    UNLABELED,
     label_of,
     parse_name,
     validate,
@@ -106,7 +106,7 @@ def test_numbers_and_other_words_are_no_labels(name: object) -> None:
 
 
 def test_valid_table_comes_back_in_order_with_a_fresh_index() -> None:
-    shuffled = table(label=[ALL, HEM, UNLABELLED], subject=["1", "H1", ""])
+    shuffled = table(label=[ALL, HEM, UNLABELED], subject=["1", "H1", ""])
     shuffled = shuffled.iloc[[2, 0, 1], ::-1].assign(reason="")
     valid = validate(shuffled)
     assert tuple(valid.columns) == COLUMNS
@@ -149,5 +149,5 @@ def test_only_the_first_culprits_are_listed() -> None:
 
 
 def test_a_subject_may_have_cells_without_a_label_beside_those_of_its_class() -> None:
-    mixed = table(label=[ALL, UNLABELLED], subject=["1", "1"])
-    assert validate(mixed)["label"].tolist() == [ALL, UNLABELLED]
+    mixed = table(label=[ALL, UNLABELED], subject=["1", "1"])
+    assert validate(mixed)["label"].tolist() == [ALL, UNLABELED]

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from leukhelpers.data.folder import read_own
-from leukhelpers.data.table import parse_classes, write_own
+from leukhelpers.data.table import import_folder, parse_classes
 from leukhelpers.datasets import load_dataset
 from leukhelpers.errors import InputError
 
@@ -45,7 +45,7 @@ def test_folder_becomes_a_table_that_reads_back_the_same(tmp_path: Path) -> None
     place = draw(tmp_path / "images")
     (place / "notes.txt").write_text("no pixels")
     (place / "blast/p3/empty.png").write_bytes(b"")
-    told = write_own(place, tmp_path / "table", CLASSES)
+    told = import_folder(place, tmp_path / "table", CLASSES)
     assert told["images"] == 6
     assert told["classes"] == {"healthy": 2, "ALL": 2, "AML": 2}
     assert told["labels"] == {"AML": "AML", "L1": "ALL", "blast": "ALL", "normal": "healthy"}
@@ -66,7 +66,7 @@ def test_folder_becomes_a_table_that_reads_back_the_same(tmp_path: Path) -> None
 
 def test_table_may_stand_in_the_folder_of_the_images(tmp_path: Path) -> None:
     place = draw(tmp_path / "images")
-    write_own(place, place, CLASSES)
+    import_folder(place, place, CLASSES)
     assert "blast/p3/1.png" in read_own(place).table["path"].tolist()
 
 
@@ -75,14 +75,14 @@ def test_table_is_found_through_links_to_both_folders(tmp_path: Path) -> None:
     (tmp_path / "images").symlink_to(tmp_path / "far" / "away" / "images")
     (tmp_path / "deep" / "er").mkdir(parents=True)
     (tmp_path / "out").symlink_to(tmp_path / "deep" / "er")
-    told = write_own(tmp_path / "images", tmp_path / "out", CLASSES)
+    told = import_folder(tmp_path / "images", tmp_path / "out", CLASSES)
     assert told["images"] == len(read_own(tmp_path / "out").table) == 6
 
 
 def test_pattern_finds_the_subject_anywhere_in_the_path(tmp_path: Path) -> None:
     names = ("site 1/patient12/normal/x/y.png", "site 1/patient7/blast/a.png", "AML/patient9_1.png")
     place = draw(tmp_path / "images", names)
-    told = write_own(place, tmp_path / "table", CLASSES, r"patient(\d+)")
+    told = import_folder(place, tmp_path / "table", CLASSES, r"patient(\d+)")
     assert told["subjects"] == 3
     assert sorted(read_own(tmp_path / "table").table["subject"]) == ["12", "7", "9"]
 
@@ -91,7 +91,7 @@ def test_every_image_may_be_a_subject_and_then_the_caution_stays_with_the_table(
     tmp_path: Path,
 ) -> None:
     place = draw(tmp_path / "images", ("normal/a.png", "blast/b.png", "AML/c.png"))
-    told = write_own(place, tmp_path / "table", CLASSES, each_image_its_own_subject=True)
+    told = import_folder(place, tmp_path / "table", CLASSES, each_image_its_own_subject=True)
     assert told["cautions"][0].startswith("Every image was taken for a subject")
     assert list(read_own(tmp_path / "table").cautions) == told["cautions"]
     assert told["subjects"] == 3
@@ -103,7 +103,7 @@ def test_csv_of_another_kind_becomes_a_table(tmp_path: Path) -> None:
     rows[0] = f"{place / NAMES[0]},0,p1"
     csv = place / "list.csv"
     csv.write_text("\n".join(["path,label,subject", *rows, "gone.png,blast,p9"]) + "\n")
-    told = write_own(csv, tmp_path / "table", {**CLASSES, "healthy": ["normal", "0"]})
+    told = import_folder(csv, tmp_path / "table", {**CLASSES, "healthy": ["normal", "0"]})
     assert told["images"] == 6
     assert told["labels"]["0"] == "healthy"
     assert told["set_aside"] == [{"path": "gone.png", "reason": "the file is missing"}]
@@ -113,7 +113,7 @@ def test_csv_of_another_kind_becomes_a_table(tmp_path: Path) -> None:
 def test_drawn_cells_stay_synthetic(tmp_path: Path) -> None:
     place = draw(tmp_path / "twin" / "images")
     (tmp_path / "twin" / "twin.json").write_text("{}")
-    assert write_own(place, tmp_path / "table", CLASSES)["synthetic"] is True
+    assert import_folder(place, tmp_path / "table", CLASSES)["synthetic"] is True
     assert read_own(tmp_path / "table").synthetic
 
 
@@ -146,7 +146,7 @@ def test_what_is_unclear_is_refused_and_leaves_nothing(
     for seed, name in enumerate(names, start=20):
         picture(place / name, seed)
     with pytest.raises(InputError, match=message):
-        write_own(place, tmp_path / "table", CLASSES, **asked)
+        import_folder(place, tmp_path / "table", CLASSES, **asked)
     assert left(tmp_path) == ["images"]
 
 
@@ -155,7 +155,7 @@ def test_refusal_leaves_a_folder_that_was_there_as_it_was(tmp_path: Path) -> Non
     picture(place / "AML/p5/same.png", 0)  # the pixels of a healthy cell
     before = left(place)
     with pytest.raises(InputError, match="One picture is of two classes"):
-        write_own(place, place, CLASSES)
+        import_folder(place, place, CLASSES)
     assert left(place) == before
 
 
@@ -165,7 +165,7 @@ def test_nothing_is_overwritten(tmp_path: Path, name: str) -> None:
     (tmp_path / "table").mkdir()
     (tmp_path / "table" / name).write_text("mine")
     with pytest.raises(InputError, match="is there already; name another folder"):
-        write_own(place, tmp_path / "table", CLASSES)
+        import_folder(place, tmp_path / "table", CLASSES)
     assert left(tmp_path / "table") == [name]
     assert (tmp_path / "table" / name).read_text() == "mine"
 
@@ -173,22 +173,22 @@ def test_nothing_is_overwritten(tmp_path: Path, name: str) -> None:
 def test_places_that_cannot_be_are_refused(tmp_path: Path) -> None:
     place = draw(tmp_path / "images")
     with pytest.raises(InputError, match="does not exist"):
-        write_own(tmp_path / "nowhere", tmp_path / "table", CLASSES)
+        import_folder(tmp_path / "nowhere", tmp_path / "table", CLASSES)
     with pytest.raises(InputError, match="is no folder"):
-        write_own(place, place / "AML" / "p5" / "1.png", CLASSES)
+        import_folder(place, place / "AML" / "p5" / "1.png", CLASSES)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds no picture"):
-        write_own(tmp_path / "empty", tmp_path / "table", CLASSES)
+        import_folder(tmp_path / "empty", tmp_path / "table", CLASSES)
 
 
 def test_label_of_two_classes_and_class_without_images_are_refused(tmp_path: Path) -> None:
     place = draw(tmp_path / "images")
     with pytest.raises(InputError, match="'blast' is given to ALL and to AML"):
-        write_own(place, tmp_path / "table", {**CLASSES, "AML": ["blast"]})
+        import_folder(place, tmp_path / "table", {**CLASSES, "AML": ["blast"]})
     with pytest.raises(InputError, match="No readable cell is of the class CML"):
-        write_own(place, tmp_path / "table", {**CLASSES, "CML": []})
+        import_folder(place, tmp_path / "table", {**CLASSES, "CML": []})
     with pytest.raises(InputError, match="two names or more"):
-        write_own(place, tmp_path / "table", {"ALL": ["blast"]})
+        import_folder(place, tmp_path / "table", {"ALL": ["blast"]})
 
 
 def test_path_on_another_drive_is_written_absolutely(
@@ -199,7 +199,7 @@ def test_path_on_another_drive_is_written_absolutely(
 
     place = draw(tmp_path / "images")
     monkeypatch.setattr(os.path, "relpath", no_way)
-    write_own(place, tmp_path / "table", CLASSES)
+    import_folder(place, tmp_path / "table", CLASSES)
     assert all(Path(path).is_absolute() for path in read_own(tmp_path / "table").table["path"])
 
 

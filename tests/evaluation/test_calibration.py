@@ -55,7 +55,7 @@ def test_where_cells_say_nothing_of_a_temperature_it_stays_at_one(told):
     assert calibration.fit_temperature([0, 0, 1, 1], told[::-1]) >= 1.0
 
 
-def test_a_threshold_between_neighbours_that_touch_is_the_upper_one():
+def test_a_threshold_between_neighbors_that_touch_is_the_upper_one():
     low = 0.30000000000000004
     told = [low, np.nextafter(low, 1)]
     threshold = calibration.choose_threshold([0, 1], told)

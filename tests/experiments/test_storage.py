@@ -338,7 +338,7 @@ def test_run_of_one_fold_holds_out_the_groups_of_that_fold(prepared, tmp_path):
 def test_predict_answers_good_files_and_names_bad_ones(run, prepared, tmp_path):
     good = prepared.dataset.root / prepared.table["path"].iloc[0]
     (tmp_path / "empty.png").write_bytes(b"")
-    told = predict.answer_files(
+    told = predict.predict_files(
         predict.load(run.folder), [good, tmp_path / "empty.png", tmp_path / "none.png"]
     )
     assert (told[0]["answer"] in ("ALL", "HEM")) == (told[0]["why"] is None)
@@ -351,7 +351,7 @@ def test_predict_answers_good_files_and_names_bad_ones(run, prepared, tmp_path):
 @pytest.mark.slow
 def test_predict_gives_the_probability_of_the_pipeline(run, prepared):
     row = prepared.split.test[0]
-    (told,) = predict.answer_files(
+    (told,) = predict.predict_files(
         predict.load(run.folder), [prepared.dataset.root / prepared.table["path"].iloc[row]]
     )
     assert told["uncalibrated"] == pytest.approx(run.predictions["probability"][0], abs=2e-6)
@@ -394,7 +394,7 @@ def test_explain_tells_of_a_file_what_is_told_when_it_is_served_and_heeds_no_oth
     assert of_one == pytest.approx(of_three, abs=2e-3)
     ready = predict.load(run.folder, prepared.data / "cache")
     assert ready.rule.chosen_on > 0
-    for served, told in zip(predict.answer_files(ready, paths), together, strict=True):
+    for served, told in zip(predict.predict_files(ready, paths), together, strict=True):
         assert (told["answer"], told["why"]) == (served["answer"], served["why"])
         assert told["probability_all"] == pytest.approx(served["probability_all"], abs=1e-4)
         assert told["calibrated_on"] == ready.rule.chosen_on

@@ -205,7 +205,7 @@ SEEDS = {"seed": [0, 1]}
         ({"task": "lesson", "grid": SEEDS}, "needs a lesson"),
         ({"task": "lesson", "grid": {"lesson": ["77"]}}, "There is no lesson 77"),
         ({"task": "lesson", "grid": {"lesson": ["mine.ipynb"]}}, "There is no notebook"),
-        ({"task": "lesson", "grid": {"lesson": [4], "colour": ["red"]}}, "no parameter colour"),
+        ({"task": "lesson", "grid": {"lesson": [4], "color": ["red"]}}, "no parameter color"),
         ({"task": "lesson", "grid": {"lesson": [4], "run": ["x"]}}, "run is not for a grid"),
     ],
 )

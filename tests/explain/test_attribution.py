@@ -63,7 +63,7 @@ def smooth_model():
 def test_grad_cam_points_to_the_only_quadrant_that_counts():
     images = np.zeros((2, SIZE, SIZE, 3), np.uint8)
     images[:, UPPER_LEFT] = 200  # light where it counts …
-    images[:, ~UPPER_LEFT, 2] = 200  # … and of another colour elsewhere
+    images[:, ~UPPER_LEFT, 2] = 200  # … and of another color elsewhere
     maps = grad_cam(quadrant_model(), images)
     np.testing.assert_allclose(mask_share(maps, np.stack([UPPER_LEFT] * 2)), 1)
 

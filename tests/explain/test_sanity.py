@@ -21,8 +21,8 @@ from leukhelpers.explain.localisation import (
 from leukhelpers.explain.sanity import (
     cascade,
     completeness,
-    randomise_stages,
-    randomise_weights,
+    randomize_stages,
+    randomize_weights,
     rank_similarity,
     stability,
 )
@@ -43,12 +43,12 @@ def images():
     return np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE, 3), dtype=np.uint8)
 
 
-def test_randomised_copy_forgets_and_leaves_the_original(cnn, images):
+def test_randomized_copy_forgets_and_leaves_the_original(cnn, images):
     model = build_cnn(SIZE, seed=3)
     mean = model.get_layer("norm1").moving_mean
     mean.assign(np.full(mean.shape, 9.0))
     before = [weight.copy() for weight in model.get_weights()]
-    fresh = randomise_weights(model, seed=5)
+    fresh = randomize_weights(model, seed=5)
     for old, now in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, now)
     for old, new in zip(model.weights, fresh.weights, strict=True):
@@ -59,10 +59,10 @@ def test_randomised_copy_forgets_and_leaves_the_original(cnn, images):
     assert not np.allclose(model(images), fresh(images))
 
 
-def test_randomised_copies_differ_by_seed_and_repeat(cnn, images):
-    same = [randomise_weights(cnn, 5)(images).numpy() for _ in range(2)]
+def test_randomized_copies_differ_by_seed_and_repeat(cnn, images):
+    same = [randomize_weights(cnn, 5)(images).numpy() for _ in range(2)]
     np.testing.assert_array_equal(*same)
-    assert not np.array_equal(same[0], randomise_weights(cnn, 6)(images))
+    assert not np.array_equal(same[0], randomize_weights(cnn, 6)(images))
 
 
 def test_rank_similarity_of_a_worked_example():
@@ -153,7 +153,7 @@ def test_stages_forget_from_the_last_layer_down(images):
     model.get_layer("norm1").moving_mean.assign(np.full(24, 9.0))
     before = model.get_weights()
     names = []
-    for name, partial in randomise_stages(model, seed=5):
+    for name, partial in randomize_stages(model, seed=5):
         names.append(name)
         for block in range(1, 5):
             for prefix in ("", "network2_"):
@@ -175,7 +175,7 @@ def test_deep_networks_forget_in_few_stages():
     for number in range(7):
         x = layers.Conv2D(2, 1, name=f"c{number}")(x)
     x = layers.Dense(1, name="logit")(layers.Flatten()(x))
-    names = [name for name, _ in randomise_stages(keras.Model(inputs, x), 0, n_stages=3)]
+    names = [name for name, _ in randomize_stages(keras.Model(inputs, x), 0, n_stages=3)]
     assert len(names) == 3
     assert names[-1] == "c0"
 
@@ -277,7 +277,7 @@ def known():
         "nucleolus_contrast": (60.0, 60.0),
     }.items():  # fmt: skip
         plan[cause] = np.where(labels == 1, values[1], values[0])
-    plan[["neighbour", "torn", "cut"]] = False
+    plan[["neighbor", "torn", "cut"]] = False
     drawn = [twin.draw_cell(row, 0) for row in plan.to_dict("records")]
     pictures = np.stack([crop_and_resize(picture, 48, BOX) for picture, _ in drawn])
     whole = np.stack([masks["cell"] for _, masks in drawn])
@@ -328,7 +328,7 @@ def test_planted_corner_mark_is_caught_and_an_honest_network_passes(known, hones
 def test_trained_and_untrained_networks_are_told_apart_by_their_maps(known, honest):
     rows, (pictures, _, masks) = unseen_all(known), known
     cells, background = pictures[rows], pictures[:16]
-    ignorant = randomise_weights(honest, seed=1)
+    ignorant = randomize_weights(honest, seed=1)
 
     def maps_of(network, some):
         return attribution.explain_pixels("integrated", network, some, background)
@@ -364,7 +364,7 @@ def test_judge_tells_every_test_of_a_method(known, honest):
     )
     assert maps.shape == (4, 48, 48)
     assert told["completeness"] is None
-    assert told["randomised"]["low"] <= told["randomised"]["value"] <= told["randomised"]["high"]
+    assert told["randomized"]["low"] <= told["randomized"]["value"] <= told["randomized"]["high"]
     assert {"pointing_nucleoli", "overlap_outline", "stability", "off_cell"} <= set(told)
     assert told["seconds"] > 0
     table = score_table({"gradcam": told, "deep": {"refused": "it does not fit"}})

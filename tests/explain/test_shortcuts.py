@@ -7,11 +7,11 @@ from leukhelpers.explain import localisation, shortcuts
 SIZE = 48
 
 
-def blob(radius, colour, noise=0):
+def blob(radius, color, noise=0):
     y, x = np.mgrid[:SIZE, :SIZE] - SIZE / 2 + 0.5
     inside = x**2 + y**2 < radius**2
     cell = np.zeros((SIZE, SIZE, 3))
-    cell[inside] = colour
+    cell[inside] = color
     cell[inside] += np.random.default_rng(radius).normal(0, noise, (inside.sum(), 3))
     return np.clip(cell, 0, 255).astype(np.uint8)
 
@@ -26,13 +26,13 @@ def area_model(pictures):
     return localisation.cell_of(pictures).mean(axis=(1, 2))
 
 
-def test_one_size_gives_all_cells_the_same_area_and_keeps_their_colour(cells):
+def test_one_size_gives_all_cells_the_same_area_and_keeps_their_color(cells):
     same = shortcuts.one_size(cells, share=0.3)
     np.testing.assert_allclose(area_model(same), 0.3, rtol=0.08)
     assert abs(same[0][24, 24].astype(int) - cells[0][24, 24].astype(int)).max() < 40
 
 
-def test_one_stain_gives_all_cells_the_same_colours_and_keeps_their_outline(cells):
+def test_one_stain_gives_all_cells_the_same_colors_and_keeps_their_outline(cells):
     same = shortcuts.one_stain(cells, cells)
     means = [picture[picture.any(axis=-1)].mean(axis=0) for picture in same]
     np.testing.assert_allclose(means[0], means[1], atol=2)

@@ -9,7 +9,7 @@ from leukhelpers.images.augmentation import (
     blend,
     move,
     ordered_batches,
-    recolour,
+    recolor,
     steps_per_epoch,
     training_batches,
 )
@@ -45,45 +45,45 @@ def test_black_stays_black():
     assert not np.any(augment_batch(images, (0, 0)).numpy()[:, outside])
 
 
-def test_recolouring_leaves_every_black_pixel_exactly_black():
+def test_recoloring_leaves_every_black_pixel_exactly_black():
     images = discs()
     numbers = tf.random.stateless_uniform((8, 5), (0, 0), -1, 1)
-    recoloured = recolour(tf.cast(images, tf.float32), numbers).numpy()
-    assert not np.any(recoloured[images == 0])
-    assert np.all(recoloured[images > 0] > 0)
+    recolored = recolor(tf.cast(images, tf.float32), numbers).numpy()
+    assert not np.any(recolored[images == 0])
+    assert np.all(recolored[images > 0] > 0)
 
 
 def test_no_strength_is_the_identity():
     images = tf.cast(discs(), tf.float32)
-    np.testing.assert_allclose(recolour(images, draw(8, 0, 0, 0, 0, 0)), images, atol=1e-3)
+    np.testing.assert_allclose(recolor(images, draw(8, 0, 0, 0, 0, 0)), images, atol=1e-3)
     np.testing.assert_allclose(move(images, draw(8, 0, 0, 0)), images, atol=1e-3)
 
 
-def test_contrast_scales_the_optical_densities_about_the_mean_colour():
+def test_contrast_scales_the_optical_densities_about_the_mean_color():
     images = discs()[:1].astype(np.float32)
     inside = images[0, ..., 0] > 0
     cell = images[0, inside]
-    flat = recolour(tf.constant(images), draw(1, -1, 0, 0, 0, 0)).numpy()[0, inside]
+    flat = recolor(tf.constant(images), draw(1, -1, 0, 0, 0, 0)).numpy()[0, inside]
     mean = images[0, ::4][inside[::4]].mean(axis=0)  # every fourth row is asked
     np.testing.assert_allclose(mean, cell.mean(axis=0), rtol=0.1)
     np.testing.assert_allclose(np.log(flat / mean), 0.95 * np.log(cell / mean), atol=1e-4)
 
 
-def test_contrast_leaves_no_bright_or_coloured_rim():
+def test_contrast_leaves_no_bright_or_colored_rim():
     """A rim pixel, a tenth cell and nine tenths black, stays dark and keeps its hue."""
     images = np.zeros((1, 32, 32, 3), np.float32)
-    colour = np.array([120.0, 60, 140])
-    images[0, 8:24, 8:24] = colour
-    images[0, 7, 8:24] = colour / 10
+    color = np.array([120.0, 60, 140])
+    images[0, 8:24, 8:24] = color
+    images[0, 7, 8:24] = color / 10
     for contrast in (-1, 1):
-        rim = recolour(tf.constant(images), draw(1, contrast, 0, 0, 0, 0)).numpy()[0, 7, 8]
-        assert np.all((rim > 0) & (rim < 0.2 * colour))
-        np.testing.assert_allclose(rim / rim.sum(), colour / colour.sum(), rtol=1e-3)
+        rim = recolor(tf.constant(images), draw(1, contrast, 0, 0, 0, 0)).numpy()[0, 7, 8]
+        assert np.all((rim > 0) & (rim < 0.2 * color))
+        np.testing.assert_allclose(rim / rim.sum(), color / color.sum(), rtol=1e-3)
 
 
 def test_brightness_and_stain_multiply_the_light():
     images = tf.cast(discs(), tf.float32)
-    changed = recolour(images, draw(8, 0, 1, 0, 1, -1)).numpy()
+    changed = recolor(images, draw(8, 0, 1, 0, 1, -1)).numpy()
     gains = changed.sum(axis=(1, 2)) / images.numpy().sum(axis=(1, 2))
     np.testing.assert_allclose(gains, [[1.03, 1.03 * 1.02, 1.03 / 1.02]] * 8, rtol=1e-4)
 
@@ -246,7 +246,7 @@ def test_blended_labels_cost_what_both_cost_by_share_and_weight():
     blended, mixed, told, weighed = (
         part.numpy() for part in blend(images, [labels, measures], weights, draw)
     )
-    before = [2, 0, 1]  # the first has the last one as its neighbour
+    before = [2, 0, 1]  # the first has the last one as its neighbor
     for row, own in enumerate([0.7, 0.5, 1]):
         other = before[row]
         np.testing.assert_allclose(
@@ -276,7 +276,7 @@ def test_the_asked_share_of_the_served_images_is_blended():
         assert 0.2 < np.mean(labels.numpy() % 1 > 1e-3) < 0.4
 
 
-def test_a_blended_image_has_any_share_of_its_neighbour_up_to_a_half():
+def test_a_blended_image_has_any_share_of_its_neighbor_up_to_a_half():
     drawn = augment._draw_shares((0, 1), 4000, 0.3).numpy()
     blended = drawn[drawn > 0]
     assert len(blended) == pytest.approx(0.3 * 4000, rel=0.1)

@@ -53,8 +53,8 @@ def test_area_refuses_a_crop_that_is_not_positive():
 
 
 def test_sharpness_is_of_the_cell_and_not_of_its_border_with_the_black():
-    flat = square(32, 8)  # one colour all over
+    flat = square(32, 8)  # one color all over
     striped = flat.copy()
-    striped[:, :8, 1:8:2, 1] += 3  # a third of it is what the grey changes by, at each step
+    striped[:, :8, 1:8:2, 1] += 3  # a third of it is what the gray changes by, at each step
     found = [simple_features(pixels, 32)["sharpness"].iloc[0] for pixels in (flat, striped)]
     assert found == pytest.approx([0, 1])

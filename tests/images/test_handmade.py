@@ -46,7 +46,7 @@ def test_a_circle_is_round_and_solid_and_an_ellipse_less_round():
     assert circle["solidity"] > 0.95
 
 
-def test_mean_colours_are_those_of_the_cell_without_its_background():
+def test_mean_colors_are_those_of_the_cell_without_its_background():
     found = measure(ellipse(noise=0))
     assert found["mean_red"] == pytest.approx(120 / 255, abs=0.003)
     assert found["mean_green"] == pytest.approx(60 / 255, abs=0.003)

@@ -11,30 +11,30 @@ from leukhelpers.errors import InputError
 from leukhelpers.models import ood, prepare
 
 
-def test_most_cells_of_unknown_subjects_are_familiar_and_their_grey_copies_are_not(tiny_prepared):
+def test_most_cells_of_unknown_subjects_are_familiar_and_their_gray_copies_are_not(tiny_prepared):
     split = tiny_prepared.split
     rows = np.concatenate([split.train, split.validation])
-    learnt = ood.fit(tiny_prepared.pixels[rows], split.groups[rows])
+    learnt = ood.fit_ood(tiny_prepared.pixels[rows], split.groups[rows])
     learnt = json.loads(json.dumps(learnt))
     cells = tiny_prepared.pixels[split.test]
     assert (ood.distance(learnt, cells) <= learnt["limit"]).mean() > 0.95
-    grey = np.repeat(cells.mean(axis=-1, keepdims=True).astype(np.uint8), 3, axis=-1)
-    assert (ood.distance(learnt, grey) > learnt["limit"]).all()
+    gray = np.repeat(cells.mean(axis=-1, keepdims=True).astype(np.uint8), 3, axis=-1)
+    assert (ood.distance(learnt, gray) > learnt["limit"]).all()
 
 
 def test_limit_lets_whoever_differs_most_pass_as_if_unknown(tiny_prepared):
     rows = np.concatenate([tiny_prepared.split.train, tiny_prepared.split.validation])
     pixels, groups = tiny_prepared.pixels[rows].copy(), tiny_prepared.split.groups[rows]
-    before = ood.fit(pixels, groups)["limit"]
+    before = ood.fit_ood(pixels, groups)["limit"]
     one = groups == groups[0]
     pixels[one] = (pixels[one] * 0.8).astype(np.uint8)  # this subject's slides are darker
-    learnt = ood.fit(pixels, groups)
+    learnt = ood.fit_ood(pixels, groups)
     assert learnt["limit"] > before
-    others = ood.fit(pixels[~one], groups[~one])
+    others = ood.fit_ood(pixels[~one], groups[~one])
     # What others teach, and no cell of that subject, decided how far it lies.
     assert learnt["limit"] >= np.quantile(ood.distance(others, pixels[one]), 0.98)
     with pytest.raises(InputError, match="two subjects"):
-        ood.fit(pixels[one], groups[one])
+        ood.fit_ood(pixels[one], groups[one])
 
 
 def test_distance_is_the_one_of_mahalanobis_over_the_root_of_the_number_of_numbers():

@@ -67,7 +67,7 @@ def test_a_run_of_any_model_answers_files_as_it_answered_its_test_rows(
     assert not (run.folder / "training").exists()
     cell = run.predictions.iloc[0]
     row = prepared.table.index[prepared.table["cell_id"] == cell["cell_id"]][0]
-    (told,) = serve.answer_files(
+    (told,) = serve.predict_files(
         serve.load(run.folder), [prepared.dataset.root / prepared.table["path"].iloc[row]]
     )
     assert told["distance"] > 1 or told["uncalibrated"] == pytest.approx(
@@ -148,7 +148,7 @@ def test_classical_model_is_explained_by_its_named_features_not_its_pixels(
     picture = prepared.dataset.root / prepared.table["path"].iloc[0]
     (told,) = explain_files.explain_files(run.folder, [picture], tmp_path / "maps")
     assert told["unit"] == f"{unit} before calibration, positive towards ALL"
-    (served,) = serve.answer_files(serve.load(run.folder), [picture])
+    (served,) = serve.predict_files(serve.load(run.folder), [picture])
     assert {key: told[key] for key in ("answer", "probability_all", "uncalibrated")} == {
         key: served[key] for key in ("answer", "probability_all", "uncalibrated")
     }
@@ -322,8 +322,8 @@ def test_in_their_boxes_a_small_and_a_large_cell_look_alike():
     )
     boxed = [crop_and_resize(cell, 32, BOX).astype(int) for cell in (small, large)]
     assert np.abs(boxed[0] - boxed[1]).mean() < 3
-    centred = [crop_and_resize(cell, 32, 200).astype(int) for cell in (small, large)]
-    assert np.abs(centred[0] - centred[1]).mean() > 30
+    centered = [crop_and_resize(cell, 32, 200).astype(int) for cell in (small, large)]
+    assert np.abs(centered[0] - centered[1]).mean() > 30
 
 
 # ------------------------------------------------------------------ several models, same folds

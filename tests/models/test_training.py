@@ -189,7 +189,7 @@ def test_blended_images_teach_as_well_and_count_as_the_class_to_which_they_lean(
     assert np.mean(found == labels[SPLIT.validation]) > 0.9
 
 
-def test_a_trained_network_keeps_neither_optimiser_nor_metrics(trained, tmp_path):
+def test_a_trained_network_keeps_neither_optimizer_nor_metrics(trained, tmp_path):
     model, _ = trained
     model.save(tmp_path / "model.keras")
     assert not keras.saving.load_model(tmp_path / "model.keras").compiled

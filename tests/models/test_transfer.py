@@ -111,7 +111,7 @@ def test_weights_of_another_network_are_refused():
         transfer._fill_lite0(model, {"_conv_stem.weight": np.zeros((1, 1, 1, 1))})
 
 
-def test_fine_tuning_changes_all_but_batch_normalisation():
+def test_fine_tuning_changes_all_but_batch_normalization():
     model = transfer.build_transfer("efficientnet-lite0", 32, "random")
     transfer.unfreeze(model)
     still = [layer for layer in model.layers if not layer.trainable]
@@ -145,10 +145,10 @@ def test_pixels_reach_a_network_as_keras_prepares_them_for_it(name, monkeypatch)
     np.testing.assert_allclose(fed.predict(cells, verbose=0), wanted, atol=1e-4)
 
 
-def test_lite0_sees_grey_as_zero_and_keeps_the_axes_of_its_kernels(lite0):
-    centred = keras.Model(lite0.input, lite0.get_layer("centring").output)
+def test_lite0_sees_gray_as_zero_and_keeps_the_axes_of_its_kernels(lite0):
+    centered = keras.Model(lite0.input, lite0.get_layer("centring").output)
     shades = np.broadcast_to(np.float32([0, 127, 255])[:, None, None, None], (3, 224, 224, 3))
-    found = centred.predict(shades, verbose=0)[:, 0, 0, 0]
+    found = centered.predict(shades, verbose=0)[:, 0, 0, 0]
     assert found == pytest.approx([-127 / 128, 0, 1], abs=1e-6)
     state = read_state_dict(transfer.lite0_file())
     stem = lite0.get_layer("stem_conv").get_weights()[0]

@@ -33,11 +33,11 @@ from leukhelpers.explain.deletion import Curves
 from leukhelpers.explain.localisation import CAUSES
 from leukhelpers.plots.cells import _overlay
 from leukhelpers.plots.style import (
-    CLASS_COLOURS,
-    MODEL_COLOURS,
-    SPARE_COLOURS,
+    CLASS_COLORS,
+    MODEL_COLORS,
+    SPARE_COLORS,
     WIDTH,
-    model_colour,
+    model_color,
 )
 
 TITLE = "The finding"
@@ -105,7 +105,7 @@ def all_figures(n_subjects: int = 6) -> dict[str, Callable[..., Figure]]:
         "forgetting_lines": lambda **k: plots.forgetting_lines(alike, **k),
         "deletion_curves": lambda **k: plots.deletion_curves({"SHAP": curve}, **k),
         "cause_dots": lambda **k: plots.cause_dots({"SHAP": toy_causes()}, **k),
-        "montage": lambda **k: plots.montage(cells, ["a", "b", "c"], 2, **k),
+        "plot_cells": lambda **k: plots.plot_cells(cells, ["a", "b", "c"], 2, **k),
         "learning_curves": lambda **k: plots.learning_curves(toy_history(), majority=0.6, **k),
         "confusion_matrix": lambda **k: plots.confusion_matrix(
             metrics.confusion(labels, scores), **k
@@ -128,7 +128,7 @@ def all_figures(n_subjects: int = 6) -> dict[str, Callable[..., Figure]]:
         "reliability_diagram": lambda **k: plots.reliability_diagram(decided, **k),
         "net_benefit_curves": lambda **k: plots.net_benefit_curves(decided, **k),
         "risk_curves": lambda **k: plots.risk_curves(decided, **k),
-        "attribution_grid": lambda **k: plots.attribution_grid(cells, maps, ["a", "b", "c"], **k),
+        "plot_maps": lambda **k: plots.plot_maps(cells, maps, ["a", "b", "c"], **k),
         "split_leak": lambda **k: plots.split_leak(splits, **k),
         "repair_steps": lambda **k: plots.repair_steps(STUDY, GUESS, ["accuracy"], **k),
         "scatter_by_subject": lambda **k: plots.scatter_by_subject(
@@ -151,7 +151,7 @@ def drawn(name: str) -> Figure:
     return FIGURES[name](title=LONG, note=NOTE)
 
 
-PICTURES = {"montage", "attribution_grid"}
+PICTURES = {"plot_cells", "plot_maps"}
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def texts_of(figure: Figure) -> list[str]:
     return [text.get_text() for axes in figure.axes for text in axes.texts]
 
 
-def facecolours(axes: Axes) -> set[str]:
+def facecolors(axes: Axes) -> set[str]:
     return {mcolors.to_hex(patch.get_facecolor()) for patch in axes.patches}
 
 
@@ -225,22 +225,22 @@ def test_saved_picture_is_readable_at_700_pixels(name: str, tmp_path: Path) -> N
         assert 250 < picture.width <= 900
 
 
-def test_classes_keep_their_colours_in_different_figures() -> None:
-    both = set(CLASS_COLOURS)
+def test_classes_keep_their_colors_in_different_figures() -> None:
+    both = set(CLASS_COLORS)
     assert len(both) == 2
     bars = FIGURES["by_subject_bars"](title=TITLE).axes[0]
     boxes = FIGURES["values_by_subject"](title=TITLE).axes[0]
     histograms = FIGURES["distribution_by_class"](title=TITLE).axes[0]
-    assert facecolours(bars) == both
-    assert facecolours(boxes) == both
-    assert facecolours(histograms) >= both
+    assert facecolors(bars) == both
+    assert facecolors(boxes) == both
+    assert facecolors(histograms) >= both
 
 
-def test_each_subject_bar_has_the_colour_and_length_of_its_subject() -> None:
+def test_each_subject_bar_has_the_color_and_length_of_its_subject() -> None:
     table = metrics.by_subject(toy_predictions(6))
     bars = plots.by_subject_bars(table, TITLE).axes[0].patches
     for bar, label, correct in zip(bars, table["label"], table["correct"], strict=True):
-        assert mcolors.to_hex(bar.get_facecolor()) == CLASS_COLOURS[label]
+        assert mcolors.to_hex(bar.get_facecolor()) == CLASS_COLORS[label]
         assert isinstance(bar, Rectangle)
         assert bar.get_width() == pytest.approx(correct)
 
@@ -364,7 +364,7 @@ def test_measures_by_subject_draw_a_dot_at_each_subjects_median(n_subjects: int)
     np.testing.assert_allclose(np.sort(drawn[:, 1]), np.sort(medians.to_numpy()))
     assert (np.diff(drawn[:, 0]) > 0).all()  # no dot upon another one
     for line in axes.lines:
-        of_class = table["label"] == CLASS_COLOURS.index(line.get_color())
+        of_class = table["label"] == CLASS_COLORS.index(line.get_color())
         own = medians[table.loc[of_class, "subject"].unique()].sort_values()
         np.testing.assert_allclose(np.asarray(line.get_ydata(), float), own)
 
@@ -387,10 +387,10 @@ def test_split_leak_draws_the_same_dots_every_time() -> None:
     assert len(np.unique(first[0][:, 1])) == 3  # equal folds do not hide each other
 
 
-def scatter(centres: np.ndarray, subjects: list[str], drawn: list[str]) -> Figure:
-    """Draw 20 cells around the centre of each subject."""
+def scatter(centers: np.ndarray, subjects: list[str], drawn: list[str]) -> Figure:
+    """Draw 20 cells around the center of each subject."""
     rng = np.random.default_rng(0)
-    points = np.repeat(centres, 20, axis=0) + rng.normal(0, 0.3, (20 * len(centres), 2))
+    points = np.repeat(centers, 20, axis=0) + rng.normal(0, 0.3, (20 * len(centers), 2))
     owners = np.repeat(subjects, 20)
     return plots.scatter_by_subject(points[:, 0], points[:, 1], owners, drawn, ("x", "y"), TITLE)
 
@@ -409,7 +409,7 @@ def test_scatter_names_subjects_at_their_medians_or_else_in_a_legend() -> None:
     assert legend.get_window_extent().x1 <= covered.bbox.x1
 
 
-def test_scatter_gives_each_subject_a_colour_and_a_marker_of_its_own() -> None:
+def test_scatter_gives_each_subject_a_color_and_a_marker_of_its_own() -> None:
     names = [f"H{i}" for i in range(8)]
     clouds: Any = scatter(np.zeros((8, 2)), names, names).axes[0].collections[::2]
     assert len({mcolors.to_hex(cloud.get_facecolor()[0]) for cloud in clouds}) == 8
@@ -439,7 +439,7 @@ def test_constant_values_are_drawn() -> None:
 
 
 def test_signed_maps_say_their_direction_and_positive_ones_start_at_zero() -> None:
-    figure = plots.attribution_grid(
+    figure = plots.plot_maps(
         toy_cells(1), {"SHAP": signed_maps(1), "Grad-CAM": np.abs(signed_maps(1))}, ["a"], TITLE
     )
     written = " ".join(texts_of(figure)).replace("\n", " ")
@@ -498,14 +498,14 @@ def test_cause_dots_draw_each_value_with_its_interval_and_leave_out_what_is_unkn
 
 def test_overlay_is_blue_towards_hem_vermilion_towards_all_and_clear_at_zero() -> None:
     towards_hem, nothing, towards_all = _overlay(np.array([-9.0, 0, 9]), 1.0, signed=True)
-    assert mcolors.to_hex(towards_hem) == CLASS_COLOURS[HEM]
-    assert mcolors.to_hex(towards_all) == CLASS_COLOURS[ALL]
+    assert mcolors.to_hex(towards_hem) == CLASS_COLORS[HEM]
+    assert mcolors.to_hex(towards_all) == CLASS_COLORS[ALL]
     assert towards_hem[3] == towards_all[3] > 0.8
     assert nothing[3] == 0
 
 
 def test_maps_of_zeros_are_drawn() -> None:
-    plots.attribution_grid(toy_cells(1), {"nothing": np.zeros((1, 24, 24))}, ["a"], TITLE)
+    plots.plot_maps(toy_cells(1), {"nothing": np.zeros((1, 24, 24))}, ["a"], TITLE)
 
 
 # ---------------------------------------------------------------- saving and showing
@@ -588,10 +588,10 @@ def test_show_sends_picture_and_alt_text(
 def test_bad_input_is_refused_with_a_sentence() -> None:
     cells, table = toy_cells(2), toy_predictions(2)
     bad: list[Callable[[], Figure]] = [
-        lambda: plots.montage(cells, ["only one"], 2, TITLE),
-        lambda: plots.montage(cells[:0], [], 2, TITLE),
-        lambda: plots.attribution_grid(cells, {"SHAP": signed_maps(1)}, ["a", "b"], TITLE),
-        lambda: plots.attribution_grid(cells, {}, ["a", "b"], TITLE),
+        lambda: plots.plot_cells(cells, ["only one"], 2, TITLE),
+        lambda: plots.plot_cells(cells[:0], [], 2, TITLE),
+        lambda: plots.plot_maps(cells, {"SHAP": signed_maps(1)}, ["a", "b"], TITLE),
+        lambda: plots.plot_maps(cells, {}, ["a", "b"], TITLE),
         lambda: plots.learning_curves(toy_history().drop(columns="val_loss"), TITLE),
         lambda: plots.learning_curves(toy_history().iloc[:0], TITLE),
         lambda: plots.confusion_matrix(pd.DataFrame([[1]]), TITLE),
@@ -631,7 +631,7 @@ def test_a_heavy_picture_is_shown_in_fewer_shades_and_saved_in_all(
     figure = Figure(figsize=(8, 8))
     figure.subplots().imshow(np.random.default_rng(0).random((400, 400, 3)))
     figure.suptitle("noise")
-    plots.show(figure, tmp_path, "noise", "Coloured noise.")
+    plots.show(figure, tmp_path, "noise", "Colored noise.")
     saved = (tmp_path / "noise.png").read_bytes()
     shown = base64.b64decode(sent[0]["image/png"])
     assert len(shown) < 0.85 * len(saved)
@@ -643,8 +643,8 @@ def test_a_heavy_picture_is_shown_in_fewer_shades_and_saved_in_all(
     assert fewer[0, 0].tolist() == whole[0, 0].tolist() == [255, 255, 255]
 
 
-def test_models_have_colours_that_no_spare_one_repeats_whether_named_or_titled() -> None:
-    own = [*MODEL_COLOURS.values(), *SPARE_COLOURS, *CLASS_COLOURS]
+def test_models_have_colors_that_no_spare_one_repeats_whether_named_or_titled() -> None:
+    own = [*MODEL_COLORS.values(), *SPARE_COLORS, *CLASS_COLORS]
     assert len(set(own)) == len(own)
-    assert model_colour("SVM", 0) == model_colour("svm", 5) == MODEL_COLOURS["svm"]
-    assert model_colour("another model", 1) == SPARE_COLOURS[1]
+    assert model_color("SVM", 0) == model_color("svm", 5) == MODEL_COLORS["svm"]
+    assert model_color("another model", 1) == SPARE_COLORS[1]

@@ -73,7 +73,7 @@ def test_every_hostile_file_gets_its_sentence_and_the_next_cell_its_answer(
     content, words = hostile.refused(disc(0))[name]
     (tmp_path / name).write_bytes(content)
     (tmp_path / "cell.bmp").write_bytes(cell)
-    bad, good = predict.answer_files(served, [tmp_path / name, tmp_path / "cell.bmp"])
+    bad, good = predict.predict_files(served, [tmp_path / name, tmp_path / "cell.bmp"])
     told = bad.get("error") or bad["why"]  # a pixel can be decoded: it is no cell
     assert words in told
     assert "\n" not in told
@@ -91,7 +91,7 @@ def test_odd_files_that_hold_a_cell_are_decoded(served, disc, name):
 def test_no_more_of_a_file_is_read_than_is_needed_to_refuse_it(served, tmp_path):
     with (tmp_path / "huge.bmp").open("wb") as file:
         file.truncate(5 * 10**9)
-    (told,) = predict.answer_files(served, [tmp_path / "huge.bmp"])
+    (told,) = predict.predict_files(served, [tmp_path / "huge.bmp"])
     assert "too large" in told["error"]
 
 

@@ -13,7 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
-from leukhelpers.data.schema import ALL, HEM, UNLABELLED, parse_name, validate
+from leukhelpers.data.schema import ALL, HEM, UNLABELED, parse_name, validate
 from leukhelpers.errors import InputError
 from leukhelpers.splits import groups
 from leukhelpers.splits.groups import (
@@ -280,7 +280,7 @@ def test_no_part_lacks_a_class_however_rare() -> None:
         (many(n_all=0), 2, "groups of ALL; there are 0"),
         (many(), 1, "At least 2 folds"),
         (many(n_all=2, n_hem=2), 2, "at least 2 groups outside the test part"),
-        (many().assign(label=UNLABELLED), 4, "without a label cannot be split"),
+        (many().assign(label=UNLABELED), 4, "without a label cannot be split"),
         (many().assign(label=lambda t: t["label"].where(t.index > 0, -1)), 4, "without a label"),
     ],
 )

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from leukhelpers.data.cnmc import FOLDERS, LABELS, read_cnmc
-from leukhelpers.data.schema import ALL, HEM, UNLABELLED
+from leukhelpers.data.schema import ALL, HEM, UNLABELED
 from leukhelpers.errors import InputError
 from leukhelpers.models import prepare, profiles
 from leukhelpers.splits import inspection
@@ -74,15 +74,15 @@ def test_classes_of_ones_own_are_counted_by_their_names(small_cnmc: Path) -> Non
     assert subject_images(table, names) == {"CLL": {"2": 2}, "AML": {"1": 2}, "normal": {"H1": 2}}
 
 
-def test_unlabelled_cells_are_images_but_neither_class_nor_subject(small_cnmc: Path) -> None:
+def test_unlabeled_cells_are_images_but_neither_class_nor_subject(small_cnmc: Path) -> None:
     table = read_cnmc(small_cnmc).table
-    unlabelled = table.assign(label=UNLABELLED, subject="", fold="final")
-    found = count(pd.concat([table, unlabelled.assign(cell_id="f" + table["cell_id"])]))
+    unlabeled = table.assign(label=UNLABELED, subject="", fold="final")
+    found = count(pd.concat([table, unlabeled.assign(cell_id="f" + table["cell_id"])]))
     assert found["images"] == 12
     assert found["subjects"] == found["groups"] == 3
     assert sum(found["classes"].values()) == 6
     assert found["folds"] == {"0": 2, "1": 2, "2": 2, "final": 6}
-    alone = count(unlabelled)
+    alone = count(unlabeled)
     assert (alone["subjects"], alone["groups"], alone["classes"]) == (0, 0, {"ALL": 0, "HEM": 0})
 
 

@@ -219,7 +219,7 @@ def test_masks_lie_inside_the_cell_and_all_else_is_black(drawn: list) -> None:
         assert not (masks["nucleoli"] & ~masks["nucleus"]).any()
         assert (masks["chromatin"] == (masks["nucleus"] & ~masks["nucleoli"])).all()
         assert masks["outline"].any()
-        assert masks["nucleus"].sum() > 0.5 * (masks["cell"] & ~masks["neighbour"]).sum()
+        assert masks["nucleus"].sum() > 0.5 * (masks["cell"] & ~masks["neighbor"]).sum()
 
 
 @pytest.mark.slow
@@ -230,11 +230,11 @@ def test_masks_agree_with_the_recorded_causes(drawn: list) -> None:
     rows["solidity"] = [
         regionprops(masks["nucleus"].astype(np.uint8))[0].solidity for _, _, masks in drawn
     ]
-    rows["strange"] = [masks["neighbour"].any() for _, _, masks in drawn]
+    rows["strange"] = [masks["neighbor"].any() for _, _, masks in drawn]
     assert ((rows["spots"] > 0) == (rows["nucleoli"] > 0)).all()
-    assert (rows["strange"] == rows["neighbour"]).mean() > 0.95
-    assert not rows.loc[~rows["neighbour"], "strange"].any()
-    whole = rows[~(rows["neighbour"] | rows["torn"] | rows["cut"])]
+    assert (rows["strange"] == rows["neighbor"]).mean() > 0.95
+    assert not rows.loc[~rows["neighbor"], "strange"].any()
+    whole = rows[~(rows["neighbor"] | rows["torn"] | rows["cut"])]
     assert np.allclose(whole["area"], np.pi / 4 * whole["diameter"] ** 2, rtol=0.02)
     deep = whole["cleft"] > 0.12
     assert (
@@ -254,15 +254,15 @@ def test_nucleoli_are_lighter_than_the_chromatin_around_them(drawn: list) -> Non
 
 @pytest.mark.slow
 def test_clumped_chromatin_has_the_coarser_texture() -> None:
-    row = twin.plan_twin(100, 8).query("not neighbour and not cut and not torn").iloc[0].to_dict()
+    row = twin.plan_twin(100, 8).query("not neighbor and not cut and not torn").iloc[0].to_dict()
     row |= {"focus": 0.2, "nucleoli": 0, "shading": 2.0, "grain": 0.3}
     fineness = {}
     for clumping in (0.05, 0.95):
         pixels, masks = twin.draw_cell(row | {"clumping": clumping}, 0)
-        grey = pixels.mean(axis=2)
+        gray = pixels.mean(axis=2)
         middle = ndimage.binary_erosion(masks["nucleus"], iterations=12)
         fine, coarse = (
-            (ndimage.gaussian_filter(grey, low) - ndimage.gaussian_filter(grey, high))[middle].std()
+            (ndimage.gaussian_filter(gray, low) - ndimage.gaussian_filter(gray, high))[middle].std()
             for low, high in ((1, 3), (6, 12))
         )
         fineness[clumping] = fine / coarse

@@ -1,8 +1,4 @@
-"""Checks of the bug hunt, lesson 13: each tries a repaired function on cases of its own.
-
-A check looks at an answer and gives a hint, or nothing if the answer is right. What is tried
-here is not what the lesson shows, so that a repair holds for more than the printed number.
-"""
+"""Checks of the exercises of lesson 13 that ask for code."""
 
 from __future__ import annotations
 

@@ -1,0 +1,399 @@
+"""Compare candidates for the network of the course on patients they have not seen.
+
+    python -m benchmarks.candidates FOLD_0 FOLD_1 --cache DIR             train what is missing
+    python -m benchmarks.candidates FOLD_0 FOLD_1 --cache DIR --summary   write the result file
+
+Every candidate changes one thing of the plain network. All see the same splits: `PARTITIONS`
+grouped partitions of the subjects of both folds, and fold 0 against fold 1 with `SEEDS` seeds.
+Predictions stay in ``--cache``, one file per training, so that an interrupted comparison goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import itertools
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from keras import layers
+from scipy.special import expit, logit
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from leukhelpers import files
+from leukhelpers.datasets import load_dataset
+from leukhelpers.experiments import provenance
+from leukhelpers.images import augmentation, handmade
+from leukhelpers.images.preprocessing import BOX, CROP, build_pixels
+from leukhelpers.models import classical
+from leukhelpers.splits import groups
+
+RESULT = Path(__file__).resolve().parent / "results" / "candidates.json"
+PARTITIONS, FOLDS, SEEDS = 3, 4, 3
+PLAIN: dict[str, Any] = {
+    "size": 64, "epochs": 10, "batch": 32, "rate": 2e-3, "color": 1.0, "norm": "batch",
+    "optimizer": "adam", "schedule": "cosine", "auxiliary": 0.0, "mixup": 0.0,
+    "density": False, "early_stopping": False, "ema": False,
+}  # fmt: skip
+CANDIDATES: dict[str, tuple[str, dict[str, Any]]] = {
+    "plain": ("plain network", {}),
+    "96 pixels": ("96 pixels", {"size": 96}),
+    "auxiliary": ("auxiliary task: hand-crafted features", {"auxiliary": 1.0}),
+    "mixup": ("mixup of 80 % of the images", {"mixup": 0.8}),
+    "strong color": ("color augmentation three times as strong", {"color": 3.0}),
+    "EMA": ("averaged weights", {"ema": True}),
+    "group norm": ("group normalization", {"norm": "group"}),
+    "AdamW": ("AdamW, weight decay 0.01", {"optimizer": "adamw"}),
+    "16 epochs": ("16 epochs", {"epochs": 16}),
+    "density": ("optical density as input", {"density": True}),
+    "plateau": ("constant rate, ReduceLROnPlateau", {"schedule": "plateau"}),
+    "early stopping": ("early stopping", {"early_stopping": True, "epochs": 16}),
+    "128 pixels": ("128 pixels", {"size": 128}),
+    "auxiliary + mixup": ("auxiliary task and mixup", {"auxiliary": 1.0, "mixup": 0.8}),
+}  # fmt: skip
+OTHERS = {"svm": "SVM on hand-crafted features", "area": "area baseline"}
+BASE = "plain, 4 rotations"
+N_RESAMPLES = 2000
+
+
+def build(recipe: dict[str, Any], n_auxiliary: int) -> keras.Model:
+    """Build a candidate's network, untrained: logit and auxiliary outputs."""
+    inputs = keras.Input((recipe["size"], recipe["size"], 3))
+    x = layers.Rescaling(1 / 255)(inputs)
+    if recipe["density"]:
+        x = layers.Lambda(lambda light: -keras.ops.log(keras.ops.maximum(light, 0.02)))(x)
+    for block, filters in enumerate((24, 48, 96, 128)):
+        x = layers.Conv2D(
+            filters, 3 if block else 5, 1 if block else 2, padding="same", use_bias=False,
+            kernel_initializer="he_normal",
+        )(x)  # fmt: skip
+        batch = recipe["norm"] == "batch"
+        x = layers.BatchNormalization(momentum=0.9)(x) if batch else layers.GroupNormalization(8)(x)
+        x = layers.ReLU()(x)
+        if block < 3:
+            x = layers.MaxPooling2D()(x)
+    x = layers.Dropout(0.3)(layers.GlobalAveragePooling2D()(x))
+    return keras.Model(inputs, [layers.Dense(1)(x), layers.Dense(max(1, n_auxiliary))(x)])
+
+
+def train(recipe: dict[str, Any], cells: Cells, rows: np.ndarray, seed: int) -> keras.Model:
+    """Train a candidate on some rows, and return it with the logit as its only output."""
+    keras.utils.set_random_seed(seed)
+    y = cells.y[rows].astype("float32")
+    weight = np.where(y == 1, 0.5 / y.mean(), 0.5 / (1 - y.mean())).astype("float32")
+    measured = StandardScaler().fit_transform(cells.features[rows]).clip(-4, 4).astype("float32")
+    model = build(recipe, measured.shape[1])
+    watched = recipe["early_stopping"] or recipe["schedule"] == "plateau"
+    inside = np.arange(len(rows))
+    validation_data = None
+    if watched:
+        inner = StratifiedGroupKFold(4, shuffle=True, random_state=seed)
+        inside, held_out = next(inner.split(rows, y, cells.group[rows]))
+        images = cells.images[recipe["size"]][rows[held_out]].astype("float32")
+        validation_data = (images, (y[held_out], measured[held_out]), (weight[held_out],) * 2)
+    steps = len(inside) // recipe["batch"]
+    rate = recipe["rate"]
+    if recipe["schedule"] == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps * recipe["epochs"])
+    ema = {"use_ema": True, "ema_momentum": 0.99} if recipe["ema"] else {}
+    adamw = recipe["optimizer"] == "adamw"
+    model.compile(
+        optimizer=keras.optimizers.AdamW(rate, weight_decay=0.01, **ema)
+        if adamw
+        else keras.optimizers.Adam(rate, **ema),
+        loss=[keras.losses.BinaryCrossentropy(from_logits=True), "mae"],
+        loss_weights=[1.0, recipe["auxiliary"]],
+    )
+    callbacks: list[Any] = []
+    if recipe["schedule"] == "plateau":
+        callbacks.append(keras.callbacks.ReduceLROnPlateau(factor=0.3, patience=2))
+    if recipe["early_stopping"]:
+        callbacks.append(
+            keras.callbacks.EarlyStopping(patience=5, start_from_epoch=8, restore_best_weights=True)
+        )
+    if recipe["ema"]:
+        callbacks.append(keras.callbacks.SwapEMAWeights())
+    model.fit(
+        batches(recipe, cells, rows, inside, (y, measured, weight), seed),
+        steps_per_epoch=steps, epochs=recipe["epochs"], callbacks=callbacks, verbose=0,
+        validation_data=validation_data,
+    )  # fmt: skip
+    return keras.Model(model.input, model.outputs[0])
+
+
+def batches(
+    recipe: dict[str, Any],
+    cells: Cells,
+    rows: np.ndarray,
+    inside: np.ndarray,
+    columns: tuple[np.ndarray, ...],
+    seed: int,
+) -> tf.data.Dataset:
+    """Serve shuffled, augmented batches without end."""
+    images = tf.constant(cells.images[recipe["size"]][rows[inside]])
+    y, measured, weight = (tf.constant(column[inside]) for column in columns)
+
+    def prepare(chosen: tf.Tensor, number: tf.Tensor) -> tuple:
+        draw = tf.random.stateless_uniform((recipe["batch"], 8), (seed, number), -1.0, 1.0)
+        strength = tf.constant([1.0] * 3 + [recipe["color"]] * 5)
+        colored = augmentation.recolour(tf.gather(images, chosen), (draw * strength)[:, 3:])
+        image = tf.ensure_shape(
+            augmentation.move(colored, draw[:, :3]), (recipe["batch"], *images.shape[1:])
+        )
+        label, target, counts = (tf.gather(column, chosen) for column in (y, measured, weight))
+        if recipe["mixup"]:
+            share = tf.random.stateless_uniform((2, recipe["batch"]), (seed + 1, number))
+            other = tf.where(share[0] < recipe["mixup"], share[1] / 2, 0.0)
+            own = 1 - other
+            image = own[:, None, None, None] * image + other[:, None, None, None] * tf.roll(
+                image, 1, 0
+            )
+            target = own[:, None] * target + other[:, None] * tf.roll(target, 1, 0)
+            mine, its = own * counts, other * tf.roll(counts, 1, 0)
+            label = (mine * label + its * tf.roll(label, 1, 0)) / (mine + its)
+            counts = mine + its
+        return image, (label, target), (counts, counts)
+
+    order = tf.data.Dataset.range(len(inside)).shuffle(len(inside), seed=seed).repeat()
+    order = order.batch(recipe["batch"], drop_remainder=True)
+    numbered = tf.data.Dataset.zip(order, tf.data.Dataset.counter())
+    return numbered.map(prepare, tf.data.AUTOTUNE, deterministic=True).prefetch(2)
+
+
+def predict(network: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Return the logits of four quarter turns, shape (n, 4)."""
+    turns = [np.rot90(images, quarters, (1, 2)).astype("float32") for quarters in range(4)]
+    return np.column_stack([network.predict(t, batch_size=128, verbose=0).ravel() for t in turns])
+
+
+class Cells:
+    """The cells of both folds: pictures by size, labels, subjects, groups, features."""
+
+    def __init__(self, folders: list[Path], cache: Path) -> None:
+        datasets = [load_dataset(folder, cache) for folder in folders]
+        self.images: dict[int, np.ndarray] = {}
+        for size in (64, 96, 128):
+            parts = [build_pixels(dataset, cache, size, BOX) for dataset in datasets]
+            self.images[size] = np.concatenate([part.array for part in parts])
+        self.table = pd.concat([part.table for part in parts], ignore_index=True)
+        self.fold = np.repeat([0, 1], [len(part.table) for part in parts])
+        kept = cache / "features.npy"
+        if not kept.is_file():
+            centered = [build_pixels(dataset, cache, handmade.SIZE, CROP) for dataset in datasets]
+            measured = [handmade.measure_cells(part.array, CROP) for part in centered]
+            np.save(kept, pd.concat(measured).to_numpy())
+        every = pd.DataFrame(np.load(kept), columns=handmade.feature_names())
+        self.every_feature = every.to_numpy()
+        self.area = every["area"].to_numpy()
+        self.features = every.drop(columns=list(handmade.SIZES)).to_numpy()
+        self.y = self.table["label"].to_numpy()
+        self.group = groups.group_ids(self.table)
+
+
+def splits(cells: Cells) -> dict[str, tuple[np.ndarray, np.ndarray, int]]:
+    """List the splits by name: training rows, test rows, seed."""
+    found = {}
+    for partition in range(PARTITIONS):
+        folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=partition)
+        for number, (train_rows, test) in enumerate(folds.split(cells.y, cells.y, cells.group)):
+            found[f"partition{partition}-fold{number}"] = (train_rows, test, partition)
+    first, second = np.flatnonzero(cells.fold == 0), np.flatnonzero(cells.fold == 1)
+    for seed in range(SEEDS):
+        found[f"unseen-seed{seed}"] = (first, second, seed)
+    return found
+
+
+def run(cells: Cells, cache: Path, only: list[str]) -> None:
+    """Train every candidate on every split, as far as it has not been done."""
+    for name, (split, (rows, test, seed)) in itertools.product(
+        [*OTHERS, *CANDIDATES], splits(cells).items()
+    ):
+        kept = cache / f"{name}-{split}.npz"
+        if kept.is_file() or (only and name not in only):
+            continue
+        start = time.perf_counter()
+        if name in OTHERS:
+            if not split.endswith(("seed1", "seed2")):
+                logits = other(name, cells, rows, test, seed)
+            else:  # neither depends on a seed
+                logits = np.load(cache / f"{name}-unseen-seed0.npz")["logits"]
+        else:
+            recipe = {**PLAIN, **CANDIDATES[name][1]}
+            network = train(recipe, cells, rows, seed)
+            logits = predict(network, cells.images[recipe["size"]][test])
+        seconds = time.perf_counter() - start
+        with files.whole_file(kept) as part, part.open("wb") as file:
+            np.savez(file, logits=logits, seconds=seconds)
+        print(f"{name:20} {split:20} {auroc(cells, test, logits.mean(1)):.3f} {seconds:5.0f} s")
+
+
+def other(name: str, cells: Cells, rows: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
+    """Fit a model that is no network, and return its logits."""
+    if name == "area":
+        model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
+        fitted = model.fit(np.log(cells.area[rows, None]), cells.y[rows])
+        return fitted.decision_function(np.log(cells.area[test, None]))[:, None]
+    names = handmade.feature_names()
+    fitted = classical.fit_calibrated(
+        classical.build_svm(), pd.DataFrame(cells.every_feature[rows], columns=names),
+        cells.y[rows], cells.group[rows], seed,
+    )  # fmt: skip
+    proba = fitted.predict_proba(cells.every_feature[test])[:, 1]
+    return logit(proba.clip(1e-6, 1 - 1e-6))[:, None]
+
+
+def auroc(cells: Cells, test: np.ndarray, scores: np.ndarray) -> float:
+    """Return the share of (ALL, HEM) pairs of cells that are ranked correctly."""
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(cells.y[test], scores))
+
+
+class Pairs:
+    """AUROC of one model on some test sets, for any weights of the subjects."""
+
+    def __init__(self, cells: Cells, tests: list[np.ndarray], scores: list[np.ndarray]) -> None:
+        self.names = np.unique(cells.table["subject"])
+        n = len(self.names)
+        code = np.searchsorted(self.names, cells.table["subject"])
+        self.wins, self.pairs = np.zeros((len(tests), n, n)), np.zeros((len(tests), n, n))
+        for number, (test, score) in enumerate(zip(tests, scores, strict=True)):
+            sick, well = (np.flatnonzero(cells.y[test] == label) for label in (1, 0))
+            order = np.sort(score[well])
+            for patient in np.unique(code[test[well]]):
+                mine = np.sort(score[well][code[test[well]] == patient])
+                below = np.searchsorted(mine, score[sick], "left")
+                below = (below + np.searchsorted(mine, score[sick], "right")) / 2
+                np.add.at(self.wins[number, :, patient], code[test[sick]], below)
+                np.add.at(self.pairs[number, :, patient], code[test[sick]], len(mine))
+            assert len(order)
+
+    def auroc(self, weights: np.ndarray) -> np.ndarray:
+        """Return the AUROC of each test set, weights of shape (n_subjects,); nan if undefined."""
+        both = weights[:, None] * weights[None, :]
+        pairs = (self.pairs * both).sum((1, 2))
+        wins = (self.wins * both).sum((1, 2))
+        return np.divide(wins, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
+
+
+def summarize(cells: Cells, cache: Path) -> dict[str, Any]:
+    """Judge what has been trained: means, paired differences, intervals, spread."""
+    every = splits(cells)
+    logits: dict[str, dict[str, np.ndarray]] = {}
+    seconds: dict[str, list[float]] = {}
+    for name in [*OTHERS, *CANDIDATES]:
+        stored = {split: cache / f"{name}-{split}.npz" for split in every}
+        if not all(path.is_file() for path in stored.values()):
+            continue
+        loaded = {split: dict(np.load(path)) for split, path in stored.items()}
+        label = f"{name}, 4 rotations" if name in CANDIDATES else name
+        logits[label] = {split: held["logits"].mean(1) for split, held in loaded.items()}
+        seconds[label] = [float(loaded[f"unseen-seed{s}"]["seconds"]) for s in range(SEEDS)]
+        if name in CANDIDATES:
+            logits[label + " + svm"] = {
+                split: held["logits"].mean(1) + logits["svm"][split]
+                for split, held in loaded.items()
+            }
+            seconds[label + " + svm"] = seconds[label]
+        if name == "plain":
+            logits["plain, 1 view"] = {s: held["logits"][:, 0] for s, held in loaded.items()}
+            seconds["plain, 1 view"] = seconds[label]
+    within = [name for name in every if name.startswith("partition")]
+    unseen = [name for name in every if name.startswith("unseen")]
+    rng = np.random.default_rng(0)
+    subjects = cells.table.groupby("subject")["label"].first()
+    draws = np.zeros((N_RESAMPLES, len(subjects)))
+    for label in (0, 1):
+        of_class = np.flatnonzero(subjects.to_numpy() == label)
+        drawn = rng.choice(of_class, (N_RESAMPLES, len(of_class)))
+        for row, chosen in enumerate(drawn):
+            np.add.at(draws[row], chosen, 1)
+    draws = np.vstack([np.ones(len(subjects)), draws])
+    tables = {
+        name: {
+            "within": Pairs(cells, [every[s][1] for s in within], [scores[s] for s in within]),
+            "unseen": Pairs(cells, [every[s][1] for s in unseen], [scores[s] for s in unseen]),
+        }
+        for name, scores in logits.items()
+    }
+    values = {
+        name: {kind: np.array([pairs.auroc(w) for w in draws]) for kind, pairs in kinds.items()}
+        for name, kinds in tables.items()
+    }
+    rows = []
+    for name, kinds in values.items():
+        row: dict[str, Any] = {"candidate": name, "seconds": round(np.mean(seconds[name]), 1)}
+        for kind, found in kinds.items():
+            mean = np.nanmean(found, axis=1)
+            difference = np.nanmean(found - values[BASE][kind], axis=1)
+            repeats = found[0].reshape(-1, FOLDS if kind == "within" else 1).mean(1)
+            base = values[BASE][kind][0].reshape(-1, FOLDS if kind == "within" else 1).mean(1)
+            row[kind] = {
+                "auroc": mean[0], "interval": list(np.nanpercentile(mean[1:], [2.5, 97.5])),
+                "repeats": list(repeats), "spread": float(np.std(repeats, ddof=1)),
+                "difference": difference[0],
+                "difference_interval": list(np.nanpercentile(difference[1:], [2.5, 97.5])),
+                "difference_spread": float(np.std(repeats - base, ddof=1)),
+            }  # fmt: skip
+        row["same_size"] = np.mean([same_size(cells, every[s][1], logits[name][s]) for s in within])
+        rows.append(row)
+    return {"candidates": rows, "by_subject": by_subject(cells, every, logits)}
+
+
+def same_size(cells: Cells, test: np.ndarray, scores: np.ndarray) -> float:
+    """AUROC over the pairs of an ALL and a HEM cell whose areas differ by at most 8 %."""
+    sick, well = test[cells.y[test] == 1], test[cells.y[test] == 0]
+    score = pd.Series(scores, index=test)
+    close = np.abs(np.log(cells.area[sick, None] / cells.area[None, well])) < np.log(1.08)
+    ahead = score[sick].to_numpy()[:, None] - score[well].to_numpy()[None]
+    return float(((ahead > 0) + 0.5 * (ahead == 0))[close].mean())
+
+
+def by_subject(cells: Cells, every: dict, logits: dict) -> list[dict[str, Any]]:
+    """Mean predicted probability of each subject of fold 1, by candidate, over the seeds."""
+    test = every["unseen-seed0"][1]
+    table = cells.table.iloc[test][["subject", "label"]].reset_index(drop=True)
+    for name, scores in logits.items():
+        seeds = [scores[f"unseen-seed{s}"] for s in range(SEEDS)]
+        table[name] = expit(np.mean(seeds, axis=0))
+    counted = table.groupby(["subject", "label"]).size().rename("cells")
+    means = table.groupby(["subject", "label"]).mean().round(4)
+    return means.join(counted).reset_index().to_dict("records")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("fold_0", type=Path)
+    parser.add_argument("fold_1", type=Path)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--summary", action="store_true")
+    parser.add_argument("--only", nargs="*", default=[])
+    options = parser.parse_args()
+    cells = Cells([options.fold_0, options.fold_1], options.cache)
+    if not options.summary:
+        run(cells, options.cache, options.only)
+        return
+    files.write_json(
+        RESULT,
+        {
+            "date": datetime.date.today().isoformat(),
+            "machine": provenance.environment(),
+            "dataset": "C-NMC 2019, official folds 0 (28 subjects) and 1 (12 of 14 subjects)",
+            "cells": len(cells.y), "subjects": int(cells.table["subject"].nunique()),
+            "partitions": PARTITIONS, "folds": FOLDS, "seeds": SEEDS, "plain": PLAIN,
+            "labels": {name: label for name, (label, _) in CANDIDATES.items()} | OTHERS,
+            **summarize(cells, options.cache),
+        },
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
