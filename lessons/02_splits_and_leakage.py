@@ -216,7 +216,7 @@ for name, learner in (("SVM", svm), ("random forest", forest)):
         seeds = range(seed, seed + 3)
         splits = [split for one in seeds for split in groups.random_folds(cells, 4, one)]
         answers[name] = leakage.answer_folds(splits, learner)
-    gaps[name] = leakage.split_optimizm(labels, group, by_image[name], by_group[name], seed=seed)
+    gaps[name] = leakage.split_optimism(labels, group, by_image[name], by_group[name], seed=seed)
 
 # %% tags=["nbval-check-output", "slide"]
 figure = plots.split_leak(

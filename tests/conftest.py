@@ -148,9 +148,7 @@ def tiny_prepared(tiny_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     from leukhelpers.data.cnmc import read_cnmc
     from leukhelpers.models import prepare, profiles
 
-    tiny = profiles.Profile(
-        "tiny", 60, 14, epochs=2, patience=2, size=32, box_size=32, batch_size=16
-    )
+    tiny = profiles.Profile("tiny", 60, 14, epochs=2, size=32, box_size=32, batch_size=16)
     return prepare.prepare(read_cnmc(tiny_tree), tiny, 0, shared_folder(tmp_path_factory))
 
 

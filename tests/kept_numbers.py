@@ -126,10 +126,10 @@ def measured() -> dict[str, Any]:
         "decisions": decisions.summary(unseen, known),
         "decisions_unchosen": decisions.summary(unseen, None),
         "sets": decisions.fit_conformal(labels, scores, 0.25),
-        "gap_of_few": leak.split_optimizm(
+        "gap_of_few": leak.split_optimism(
             labels[:24].to_numpy(), codes[:24], early, early[:1], 300
         ),
-        "gap": leak.split_optimizm(labels.to_numpy(), codes, folds, worse, n_resamples=200, seed=4),
+        "gap": leak.split_optimism(labels.to_numpy(), codes, folds, worse, n_resamples=200, seed=4),
         "reliability": calibration.reliability(labels, scores),
         "cooled": calibration.apply_temperature([0, 0.2, 0.5, 0.9, 1], 2.5),
         "groups": groups.group_ids(table),
@@ -179,9 +179,9 @@ def defaults() -> dict[str, Any]:
         "held": split_rows(held),
         "everything": split_rows(groups.no_test_split(table)),
         "practice": split_rows(groups.validation_as_test(table, held)),
-        "bootstrap": bootstrap.bootstrap(labels, scores, known["group"]).mean(),
+        "bootstrap": bootstrap.bootstrap(labels, scores, known["group"])[0].mean(),
         "intervals": bootstrap.intervals(labels, scores, known["group"]),
-        "gap": leak.split_optimizm(
+        "gap": leak.split_optimism(
             labels.to_numpy(),
             known["group"].to_numpy(),
             [leak.FoldAnswers(np.arange(90), scores.to_numpy())],
@@ -190,7 +190,7 @@ def defaults() -> dict[str, Any]:
         "notes": bootstrap.interval_notes(labels.iloc[:12], known["group"].iloc[:12]),
         "compared": bootstrap.compare(labels, scores, others, known["group"]),
         "summary": summary.summary(known)["models"]["cnn"],
-        "report": metrics.classification_report(labels, scores),
+        "report": metrics.class_metrics(labels, scores),
         "confusion": metrics.confusion(labels, scores),
         "by_subject": metrics.by_subject(known[["subject", "label", "probability"]]),
         "net_benefit": decisions.net_benefit(labels, scores),

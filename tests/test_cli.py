@@ -17,7 +17,7 @@ from leukhelpers.experiments import run_notebook
 from leukhelpers.models import profiles
 from leukhelpers.serving import export
 
-TINY = profiles.Profile("fast", 60, 14, epochs=1, patience=1, size=32, box_size=32, batch_size=16)
+TINY = profiles.Profile("fast", 60, 14, epochs=1, size=32, box_size=32, batch_size=16)
 METRICS = '{"auroc": {"value": 0.8, "low": 0.7, "high": 0.9}}'
 LESSON = f"""
 import json

@@ -16,8 +16,8 @@ from leukhelpers.course import lesson
 from leukhelpers.data.table import import_folder
 from leukhelpers.datasets import load_dataset
 from leukhelpers.errors import InputError
-from leukhelpers.evaluation import multiclass, summary
-from leukhelpers.evaluation.names import MODEL_COLUMNS
+from leukhelpers.evaluation import metrics, summary
+from leukhelpers.evaluation.names import METRICS_OF_MANY, MODEL_COLUMNS
 from leukhelpers.experiments import crossval, evaluate, provenance, report, storage, train
 from leukhelpers.experiments.predictions import measure
 from leukhelpers.models import classical, cnn, prepare, profiles, training
@@ -27,7 +27,7 @@ from leukhelpers.synthetic.twin import draw_cell, plan_twin
 
 pytestmark = pytest.mark.slow
 
-TINY = profiles.Profile("tiny", 24, 8, epochs=1, patience=1, size=32, box_size=32, batch_size=16)
+TINY = profiles.Profile("tiny", 24, 8, epochs=1, size=32, box_size=32, batch_size=16)
 SIZES = {"small": 130.0, "medium": 175.0, "large": 230.0}
 CLASSES = {"healthy": ["small"], "ALL": ["medium"], "AML": ["large"]}
 EXTENT = 300  # pixels that are kept of a drawn cell, enough for the largest
@@ -78,12 +78,14 @@ def test_run_of_three_classes_tells_them_everywhere(
         "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds",
         "network",
     ]  # fmt: skip
-    assert list(run.metrics["models"]["cnn"]) == list(multiclass.METRICS)
+    assert list(run.metrics["models"]["cnn"]) == list(METRICS_OF_MANY)
 
 
 def test_predictions_have_a_column_for_each_model_and_class(run: storage.Run) -> None:
     for model in MODEL_COLUMNS:
-        answers = run.predictions[multiclass.columns_of(model, run.about["classes"])].to_numpy()
+        answers = metrics.probabilities_of(
+            run.predictions, MODEL_COLUMNS[model], run.about["classes"]
+        )
         np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-6)
     assert list(run.predictions.filter(like="area_")) == [
         "area_probability_healthy", "area_probability_ALL", "area_probability_AML",
@@ -152,7 +154,7 @@ def test_crossvalidation_of_three_classes_predicts_each_cell_once(
     said: list[str] = []
     found = crossval.crossvalidate(prepared, n_splits=2, say=said.append)
     assert found["together"]["cells"] == 36
-    assert set(found["over_folds"]["cnn"]) == set(multiclass.METRICS)
+    assert set(found["over_folds"]["cnn"]) == set(METRICS_OF_MANY)
     assert all("macro AUROC" in line for line in said)
     assert found["cautions"] == []
 

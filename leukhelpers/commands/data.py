@@ -177,7 +177,7 @@ def data_import(
     as_json: JsonOption = False,
 ) -> None:
     """Turn a folder of your own images into a verified table of cells."""
-    from leukhelpers.data.table import parse_classes, import_folder
+    from leukhelpers.data.table import import_folder, parse_classes
 
     found = import_folder(
         place,

@@ -7,7 +7,6 @@ imported before it is known to be there.
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import signal
@@ -16,7 +15,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from importlib import metadata
-from pathlib import Path
 from typing import NamedTuple
 
 from leukhelpers.files import workspace
@@ -51,44 +49,23 @@ class SetupError(Exception):
 
 
 def look(progress: Callable[[Finding], None] = lambda _: None) -> list[Finding]:
-    """Look at all that the course needs.
+    """Look at all that the course needs, in a fixed order.
 
     Parameters
     ----------
     progress : callable, optional
         Called with each finding as soon as it is there.
-
-    Returns
-    -------
-    list of Finding
-        In a fixed order; a line for each package that does not suit, one for all that do.
     """
-    found: list[Finding] = []
+    found = []
     for name, check in CHECKS.items():
-        for finding in _guarded(name, check):
-            progress(finding)
-            found.append(finding)
+        try:
+            finding = Finding(name, True, check())
+        except Exception as error:  # a broken installation may raise anything
+            kind = "" if isinstance(error, SetupError) else f"{type(error).__name__}: "
+            finding = Finding(name, False, " ".join(f"{kind}{error}".split()))
+        progress(finding)
+        found.append(finding)
     return found
-
-
-def _guarded(name: str, check: Callable[[], str | list[str]]) -> list[Finding]:
-    """Turn whatever a check says or raises into findings of one line each."""
-    try:
-        message = check()
-    except Exception as error:  # a broken installation may raise anything
-        known = isinstance(error, SetupError)
-        return [Finding(name, False, _one_line(error if known else _named(error)))]
-    if isinstance(message, list):  # what is wrong with several things of a kind
-        return [Finding(name, False, line) for line in message]
-    return [Finding(name, True, message)]
-
-
-def _named(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
-
-
-def _one_line(words: object) -> str:
-    return " ".join(str(words).split())
 
 
 def _python() -> str:
@@ -101,25 +78,23 @@ def _python() -> str:
     return f"Python {found}"
 
 
-def _packages() -> str | list[str]:
+def _packages() -> str:
     from packaging.requirements import Requirement
 
     wanted = [Requirement(line) for line in metadata.requires("leukhelpers") or []]
     needed = [entry for entry in wanted if not entry.marker or entry.marker.evaluate({"extra": ""})]
-    faults = [fault for fault in map(_fault, needed) if fault]
-    return faults or f"all {len(needed)} packages are there, in releases that suit"
-
-
-def _fault(requirement: object) -> str | None:
-    """Say what is wrong with one package, or nothing."""
-    name, wanted = requirement.name, requirement.specifier  # type: ignore[attr-defined]
-    try:
-        found = metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return f"{name} is not installed; the course needs {name}{wanted}."
-    if not wanted.contains(found, prereleases=True):
-        return f"{name} {found} does not suit; the course needs {name}{wanted}."
-    return None
+    faults = []
+    for entry in needed:
+        try:
+            found = metadata.version(entry.name)
+        except metadata.PackageNotFoundError:
+            faults.append(f"{entry.name} is not installed")
+            continue
+        if not entry.specifier.contains(found, prereleases=True):
+            faults.append(f"{entry.name} {found} does not suit {entry.specifier}")
+    if faults:
+        raise SetupError(f"{'; '.join(faults)}.")
+    return f"all {len(needed)} packages are there, in releases that suit"
 
 
 def _tensorflow() -> str:
@@ -138,13 +113,6 @@ def _tensorflow() -> str:
     return done.stdout.strip()
 
 
-def _cores() -> str:
-    # Where a container has a part of the machine only, that part counts.
-    few = getattr(os, "sched_getaffinity", None)
-    cores = len(few(0)) if few else os.cpu_count() or 1
-    return f"{cores} cores" if cores > 1 else "1 core; lessons that train will take longer"
-
-
 def _memory() -> str:
     import psutil
 
@@ -157,32 +125,22 @@ def _memory() -> str:
     return f"{free:.1f} GB of memory are free"
 
 
-def _existing(place: Path) -> Path:
-    """Find the nearest folder that is there already."""
-    return next(folder for folder in (place, *place.parents) if folder.exists())
-
-
 def _disk() -> str:
     place = workspace()
-    free = shutil.disk_usage(_existing(place)).free / 1e9
+    there = next(folder for folder in (place, *place.parents) if folder.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            free = shutil.disk_usage(there).free / 1e9
+    except OSError:
+        raise SetupError(
+            f"{place} may not be written; name another work folder by LEUK_HOME."
+        ) from None
     if free < DISK_GB:
         raise SetupError(
             f"{free:.1f} GB are free at {place}, the course needs {DISK_GB:.0f}; "
             "make room, or name another folder by LEUK_HOME."
         )
-    return f"{free:.0f} GB are free on disk"
-
-
-def _work_folder() -> str:
-    place = workspace()
-    try:
-        with tempfile.TemporaryFile(dir=_existing(place)):
-            pass
-    except OSError:
-        raise SetupError(
-            f"{place} may not be written; name another work folder by LEUK_HOME."
-        ) from None
-    return f"{place} can be written"
+    return f"{place} can be written, {free:.0f} GB are free"
 
 
 def _kernel() -> str:
@@ -199,31 +157,13 @@ def _kernel() -> str:
     return "Jupyter has the kernel python3"
 
 
-def _twin() -> str:
-    from PIL import Image
-
-    from leukhelpers.data.pictures import read_image
-    from leukhelpers.synthetic.twin import draw_cell, plan_twin
-
-    drawn, _ = draw_cell(plan_twin(60, 14).iloc[0], seed=0)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "cell.bmp"
-        Image.fromarray(drawn).save(file)
-        if not (read_image(file) == drawn).all():
-            raise SetupError("A synthetic cell was drawn, but read back with other pixels.")
-    return "a synthetic cell was drawn, written and read back"
-
-
-CHECKS: dict[str, Callable[[], str | list[str]]] = {
+CHECKS: dict[str, Callable[[], str]] = {
     "Python": _python,
     "packages": _packages,
     "TensorFlow": _tensorflow,
-    "cores": _cores,
     "memory": _memory,
     "disk": _disk,
-    "work folder": _work_folder,
     "Jupyter": _kernel,
-    "twin": _twin,
 }
 
 

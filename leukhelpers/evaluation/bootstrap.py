@@ -20,13 +20,13 @@ from leukhelpers.evaluation.metrics import (
     BINS,
     RANKING,
     bins,
-    called_all,
     checked,
     checked_groups,
     checked_labels,
     metrics,
+    predicted,
 )
-from leukhelpers.evaluation.names import METRICS
+from leukhelpers.evaluation.names import CLASS_METRICS, METRICS, METRICS_OF_MANY
 
 Interval = tuple[float | None, float | None]
 N_RESAMPLES = 2000
@@ -61,13 +61,14 @@ def bootstrap(
     threshold: float = 0.5,
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
-) -> pd.DataFrame:
+    classes: Sequence[str] = CLASS_NAMES,
+) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     """Compute all metrics on resampled groups.
 
     Parameters
     ----------
-    labels, probabilities, threshold
-        As in :func:`confusion`.
+    labels, probabilities, threshold, classes
+        As in :func:`leukhelpers.evaluation.metrics.confusion`.
     groups : array_like of str, shape (n,)
         The group of each cell; cells of a group are drawn together.
     n_resamples : int
@@ -77,9 +78,12 @@ def bootstrap(
 
     Returns
     -------
-    pandas.DataFrame of float
-        One row a resample, the columns ``METRICS``. Resamples in which a class
-        is missing are left out, so the table may be shorter than ``n_resamples``.
+    over_all : pandas.DataFrame of float
+        One row per resample, the columns ``METRICS``, or ``METRICS_OF_MANY`` with more than
+        two classes. Resamples in which a class is missing are left out, so the table may be
+        shorter than ``n_resamples``.
+    of_class : dict of str to pandas.DataFrame
+        Class → one row per resample, the columns ``CLASS_METRICS``.
 
     Raises
     ------
@@ -91,18 +95,36 @@ def bootstrap(
     The nonparametric cluster bootstrap of Field and Welsh (2007), Journal of the
     Royal Statistical Society B 69(3).
     """
-    truth, scores = checked(labels, probabilities=probabilities)
+    truth, scores = checked(labels, classes, probabilities=probabilities)
     codes, n_groups = group_codes(groups, len(truth))
-    weights = complete_resamples(truth, codes, n_groups, n_resamples, seed)
-    called = called_all(scores, threshold)
-    return pd.DataFrame(
-        {
-            **weighted_ranking(weights, codes, truth, scores),
-            **_weighted_decisions(weights, codes, truth, called),
-            **_weighted_errors(weights, codes, truth, scores),
-        },
-        columns=list(METRICS),
+    k = len(classes)
+    weights = complete_resamples(truth, codes, n_groups, n_resamples, seed, k)
+    called = predicted(scores, threshold)
+    cells = np.bincount(codes * k * k + truth * k + called, minlength=n_groups * k * k)
+    counts = (weights @ cells.reshape(n_groups, k * k)).reshape(-1, k, k).astype(float)
+    found = _decisions(counts)
+    if k == 2:
+        ranked = weighted_ranking(weights, codes, truth, scores)
+        found |= ranked | _weighted_errors(weights, codes, truth, scores)
+        found |= {"specificity": found["recall"][:, 0], "sensitivity": found["recall"][:, 1]}
+        aurocs = np.column_stack([ranked["auroc"], ranked["auroc"]])
+    else:
+        aurocs = np.column_stack(
+            [
+                weighted_ranking(weights, codes, (truth == label) * 1, scores[:, label])["auroc"]
+                for label in range(k)
+            ]
+        )
+        found |= {"macro_auroc": aurocs.mean(axis=1), "macro_f1": found["f1"].mean(axis=1)}
+    over_all = pd.DataFrame(
+        {name: found[name] for name in (METRICS if k == 2 else METRICS_OF_MANY)}
     )
+    each = found | {"auroc": aurocs}
+    of_class = {
+        name: pd.DataFrame({metric: each[metric][:, label] for metric in CLASS_METRICS})
+        for label, name in enumerate(classes)
+    }
+    return over_all, of_class
 
 
 def intervals(
@@ -133,7 +155,7 @@ def intervals(
     InputError
         If an argument is not as described; the message names it.
     """
-    resampled = bootstrap(labels, probabilities, groups, threshold, n_resamples, seed)
+    resampled, _ = bootstrap(labels, probabilities, groups, threshold, n_resamples, seed)
     fewest = fewest_groups(checked_labels(labels), groups)
     return {name: interval(resampled[name], fewest, n_resamples) for name in METRICS}
 
@@ -260,11 +282,20 @@ def with_intervals(
         Metric → ``value``, ``low``, ``high``, each float or None.
     """
     values = metrics(labels, probabilities, threshold)
-    bounds = intervals(labels, probabilities, groups, threshold, seed=seed)
-    return {
-        name: {"value": values[name], "low": bounds[name][0], "high": bounds[name][1]}
-        for name in names
-    }
+    resampled, _ = bootstrap(labels, probabilities, groups, threshold, seed=seed)
+    fewest = fewest_groups(checked_labels(labels), groups)
+    return with_bounds({name: values[name] for name in names}, resampled, fewest)
+
+
+def with_bounds(
+    values: dict[str, float | None], resampled: pd.DataFrame, fewest: int
+) -> dict[str, dict[str, float | None]]:
+    """Put each value beside its 95 % interval."""
+    bounded = {}
+    for metric, value in values.items():
+        low, high = interval(resampled[metric], fewest, N_RESAMPLES)
+        bounded[metric] = {"value": value, "low": low, "high": high}
+    return bounded
 
 
 def complete_resamples(
@@ -323,32 +354,26 @@ def weighted_ranking(
     return measured
 
 
-def _weighted_decisions(
-    weights: np.ndarray, codes: np.ndarray, truth: np.ndarray, called: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Metrics at a threshold of every resample, from confusion counts of each group.
+def _decisions(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Metrics of every resample from its confusion counts, (n_resamples, k, k).
 
-    ``weights`` is (n_resamples, n_groups), each row with both classes; the other
-    arguments are (n,).
+    Each true class has cells in each resample, so no recall is 0 / 0.
     """
-    n_groups = weights.shape[1]
-    counts = np.bincount(4 * codes + 2 * truth + called, minlength=4 * n_groups)
-    per_group = counts.reshape(n_groups, 4).astype(np.float64)
-    true_hem, false_all, false_hem, true_all = (weights @ per_group).T
-    n_hem, n_all = true_hem + false_all, false_hem + true_all
-    called_hem, called_all = true_hem + false_hem, false_all + true_all
-    n = n_hem + n_all
-    f1_hem = 2 * true_hem / (n_hem + called_hem)
-    f1_all = 2 * true_all / (n_all + called_all)
-    # Matthews' coefficient is 0 / 0 if all cells get one answer; the convention is 0.
-    spread = np.sqrt(n_hem * n_all * called_hem * called_all)
-    agreement = true_hem * true_all - false_all * false_hem
+    right = np.diagonal(counts, axis1=1, axis2=2)
+    true, called = counts.sum(axis=2), counts.sum(axis=1)
+    n = true.sum(axis=1)
+    f1 = 2 * right / (true + called)
+    # Matthews' coefficient for k classes (Gorodkin 2004), 0 where it is 0 / 0.
+    spread = np.sqrt((n**2 - (called**2).sum(axis=1)) * (n**2 - (true**2).sum(axis=1)))
+    agreement = right.sum(axis=1) * n - (true * called).sum(axis=1)
+    recall = right / true
     return {
-        "accuracy": (true_hem + true_all) / n,
-        "balanced_accuracy": (true_hem / n_hem + true_all / n_all) / 2,
-        "weighted_f1": (n_hem * f1_hem + n_all * f1_all) / n,
-        "sensitivity": true_all / n_all,
-        "specificity": true_hem / n_hem,
+        "accuracy": right.sum(axis=1) / n,
+        "recall": recall,
+        "balanced_accuracy": recall.mean(axis=1),
+        "precision": np.divide(right, called, out=np.zeros_like(f1), where=called > 0),
+        "f1": f1,
+        "weighted_f1": (true * f1).sum(axis=1) / n,
         "mcc": np.divide(agreement, spread, out=np.zeros_like(spread), where=spread > 0),
     }
 

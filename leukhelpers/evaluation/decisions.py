@@ -102,7 +102,7 @@ def risk_coverage(
     shares = np.atleast_1d(np.asarray(coverages, float))
     if not ((shares > 0) & (shares <= 1)).all():
         raise InputError("coverages must lie above 0 and be at most 1.")
-    wrong = (metrics.called_all(scores, threshold) != truth).astype(float)
+    wrong = (metrics.predicted(scores, threshold) != truth).astype(float)
     # Rounded, for 0.3 and 0.7 are as sure as one another, but not to the last bit.
     sure = np.abs(calibration.logits(scores) - calibration.logits(threshold)).round(9)
     # Among equals each is as wrong as their mean: no order of the file decides.

@@ -53,7 +53,7 @@ def aurocs(labels: np.ndarray, folds: Sequence[FoldAnswers]) -> np.ndarray:
     return np.array([roc_auc_score(labels[fold.rows], fold.scores) for fold in folds])
 
 
-def split_optimizm(
+def split_optimism(
     labels: np.ndarray,
     groups: np.ndarray,
     flattered: Sequence[FoldAnswers],

@@ -1,10 +1,10 @@
 """Measure predictions: metrics, and tables by class and by subject.
 
-A cell is called ALL when its probability is at least the threshold. Point
-estimates come from scikit-learn, intervals from :mod:`leukhelpers.evaluation.bootstrap`.
+A cell is called ALL when its probability is at least the threshold; with more than two
+classes it is called the most probable one. Point estimates come from scikit-learn, intervals
+from :mod:`leukhelpers.evaluation.bootstrap`.
 
-A quantity that is not defined, such as the AUROC of cells of one class, is
-``None``, never nan.
+A quantity that is not defined, such as the AUROC of cells of one class, is ``None``, never nan.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sklearn import metrics as sk
 
 from leukhelpers.data.schema import ALL, CLASS_NAMES, HEM
 from leukhelpers.errors import InputError
-from leukhelpers.evaluation.names import METRICS
+from leukhelpers.evaluation.names import CLASS_METRICS, METRICS, METRICS_OF_MANY
 
 # Those that depend on the order of the cells alone.
 RANKING = (
@@ -35,22 +35,28 @@ BINS = 10  # of equal width, for the calibration error
 
 
 def confusion(
-    labels: npt.ArrayLike, probabilities: npt.ArrayLike, threshold: float = 0.5
+    labels: npt.ArrayLike,
+    probabilities: npt.ArrayLike,
+    threshold: float = 0.5,
+    classes: Sequence[str] = CLASS_NAMES,
 ) -> pd.DataFrame:
     """Count the cells by true and predicted class.
 
     Parameters
     ----------
     labels : array_like of int, shape (n,)
-        True classes, 0 (HEM) or 1 (ALL).
-    probabilities : array_like of float, shape (n,)
-        Predicted P(ALL), from 0 to 1.
+        True classes; of two classes 0 (HEM) or 1 (ALL).
+    probabilities : array_like of float, shape (n,) or (n, n_classes)
+        Predicted P(ALL), from 0 to 1; of more than two classes the probability of each.
     threshold : float
-        A cell is called ALL when its probability is at least this.
+        A cell is called ALL when its probability is at least this. With more than two classes
+        it is called the class of its highest probability.
+    classes : sequence of str
+        Names of the classes, in the order of their numbers.
 
     Returns
     -------
-    pandas.DataFrame of int, shape (2, 2)
+    pandas.DataFrame of int, shape (n_classes, n_classes)
         True class on the rows, predicted class on the columns, HEM before ALL.
 
     Raises
@@ -58,111 +64,126 @@ def confusion(
     InputError
         If an argument is not as described; the message names it.
     """
-    truth, scores = checked(labels, probabilities=probabilities)
-    return confusion_of(truth, called_all(scores, threshold), CLASS_NAMES)
-
-
-def confusion_of(truth: np.ndarray, called: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
-    """Count the cells by true and predicted class, both given by number."""
+    truth, scores = checked(labels, classes, probabilities=probabilities)
     return pd.DataFrame(
-        sk.confusion_matrix(truth, called, labels=range(len(classes))),
+        sk.confusion_matrix(truth, predicted(scores, threshold), labels=range(len(classes))),
         index=pd.Index(classes, name="true"),
         columns=pd.Index(classes, name="predicted"),
     )
 
 
-def classification_report(
-    labels: npt.ArrayLike, probabilities: npt.ArrayLike, threshold: float = 0.5
-) -> pd.DataFrame:
-    """Precision, recall, F1 and support of each class, as scikit-learn reports them.
+def class_metrics(
+    labels: npt.ArrayLike,
+    probabilities: npt.ArrayLike,
+    threshold: float = 0.5,
+    classes: Sequence[str] = CLASS_NAMES,
+) -> dict[str, dict[str, float | None]]:
+    """Measure each class against the rest.
 
     Parameters
     ----------
-    labels, probabilities, threshold
+    labels, probabilities, threshold, classes
         As in :func:`confusion`.
 
     Returns
     -------
-    pandas.DataFrame
-        Rows HEM, ALL, accuracy, macro avg, weighted avg; columns precision,
-        recall, f1 (float) and support (int). The accuracy stands in the column
-        f1, as in scikit-learn's printed report; its precision and recall are
-        left empty. Where a class is never predicted (or never occurs) its
-        precision (or recall) counts as 0.
+    dict of str to dict
+        Class → the names in ``CLASS_METRICS``, as scikit-learn computes them, None for a class
+        without cells. The precision of a class that is never predicted counts as 0.
 
     Raises
     ------
     InputError
         If an argument is not as described; the message names it.
     """
-    truth, scores = checked(labels, probabilities=probabilities)
-    return report_of(truth, called_all(scores, threshold), CLASS_NAMES)
-
-
-def report_of(truth: np.ndarray, called: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
-    """Report true and predicted classes, both given by number, class by class."""
+    truth, scores = checked(labels, classes, probabilities=probabilities)
     report = sk.classification_report(
         truth,
-        called,
+        predicted(scores, threshold),
         labels=range(len(classes)),
-        target_names=classes,
         output_dict=True,
         zero_division=0,
     )
-    report["accuracy"] = {"f1-score": report["accuracy"], "support": len(truth)}
-    table = pd.DataFrame.from_dict(report, orient="index").rename(columns={"f1-score": "f1"})
-    return table[["precision", "recall", "f1", "support"]].astype({"support": int})
+    columns = np.column_stack([1 - scores, scores]) if scores.ndim == 1 else scores
+    found: dict[str, dict[str, float | None]] = {}
+    for label, name in enumerate(classes):
+        values: dict[str, float | None] = dict.fromkeys(CLASS_METRICS)
+        if label in truth:
+            row = report[str(label)]
+            values |= {"precision": row["precision"], "recall": row["recall"]}
+            values["f1"] = row["f1-score"]
+            if not (truth == label).all():
+                values["auroc"] = float(sk.roc_auc_score(truth == label, columns[:, label]))
+        found[name] = values
+    return found
 
 
 def metrics(
-    labels: npt.ArrayLike, probabilities: npt.ArrayLike, threshold: float = 0.5
+    labels: npt.ArrayLike,
+    probabilities: npt.ArrayLike,
+    threshold: float = 0.5,
+    classes: Sequence[str] = CLASS_NAMES,
 ) -> dict[str, float | None]:
     """Compute the course's metrics with scikit-learn.
 
     Parameters
     ----------
-    labels, probabilities, threshold
+    labels, probabilities, threshold, classes
         As in :func:`confusion`.
 
     Returns
     -------
     dict of str to float or None
-        The names in ``METRICS``. ``sensitivity`` is the recall of ALL,
-        ``specificity`` the recall of HEM, ``mcc`` Matthews' correlation
-        coefficient (0 if all cells get the same answer).
+        The names in ``METRICS``, or in ``METRICS_OF_MANY`` with more than two classes.
+        ``sensitivity`` is the recall of ALL, ``specificity`` the recall of HEM, ``mcc``
+        Matthews' correlation coefficient (0 if all cells are called alike).
         ``sensitivity_at_95_specificity`` is the largest sensitivity that any threshold
         reaches with a specificity of at least 0.95, and the reverse. ``brier`` is
         the mean squared distance of probability and truth (Brier 1950), ``ece``
         the expected calibration error: in ten bins of equal width the distance of mean
         probability and share of ALL, weighed by cells (Naeini et al. 2015); of these two
-        less is better. With cells of one
-        class only, what compares the classes (AUROC, average precision,
-        balanced accuracy, MCC, the two at 95 %) and the recall of the absent class are None.
+        less is better. ``macro_auroc`` and ``macro_f1`` are means over the classes, each
+        against the rest. Where a class has no cells, what compares the classes is None, and
+        so is the recall of the absent class.
 
     Raises
     ------
     InputError
         If an argument is not as described; the message names it.
+
+    Examples
+    --------
+    >>> import leukhelpers as lk
+    >>> values = lk.metrics([0, 0, 1, 1], [0.1, 0.6, 0.7, 0.9])
+    >>> values["auroc"], values["specificity"]
+    (1.0, 0.5)
     """
-    truth, scores = checked(labels, probabilities=probabilities)
-    called = called_all(scores, threshold)
-    values: dict[str, float | None] = dict.fromkeys(METRICS)
+    truth, scores = checked(labels, classes, probabilities=probabilities)
+    called, two = predicted(scores, threshold), len(classes) == 2
+    values: dict[str, float | None] = dict.fromkeys(METRICS if two else METRICS_OF_MANY)
     values["accuracy"] = float(sk.accuracy_score(truth, called))
     values["weighted_f1"] = float(sk.f1_score(truth, called, average="weighted", zero_division=0))
-    for name, label in (("sensitivity", ALL), ("specificity", HEM)):
-        if label in truth:
-            values[name] = float(sk.recall_score(truth, called, pos_label=label))
-    if len(np.unique(truth)) == 2:
+    if len(np.unique(truth)) > 1:
+        values["mcc"] = float(sk.matthews_corrcoef(truth, called))
+    if every := len(np.unique(truth)) == len(classes):
+        values["balanced_accuracy"] = float(sk.balanced_accuracy_score(truth, called))
+    if every and not two:
+        values["macro_f1"] = float(sk.f1_score(truth, called, average="macro", zero_division=0))
+        of_each = [sk.roc_auc_score(truth == k, scores[:, k]) for k in range(len(classes))]
+        values["macro_auroc"] = float(np.mean(of_each))
+    if every and two:
         values["auroc"] = float(sk.roc_auc_score(truth, scores))
         values["average_precision"] = float(sk.average_precision_score(truth, scores))
-        values["balanced_accuracy"] = float(sk.balanced_accuracy_score(truth, called))
-        values["mcc"] = float(sk.matthews_corrcoef(truth, called))
         wrong, right, _ = sk.roc_curve(truth, scores, drop_intermediate=False)
         values["sensitivity_at_95_specificity"] = float(right[wrong <= 0.05].max())
         values["specificity_at_95_sensitivity"] = float(1 - wrong[right >= 0.95].min())
-    values["brier"] = float(np.mean((scores - truth) ** 2))
-    gaps = np.bincount(bins(scores), weights=scores - truth)
-    values["ece"] = float(np.abs(gaps).sum() / len(truth))
+    if two:
+        for name, label in (("sensitivity", ALL), ("specificity", HEM)):
+            if label in truth:
+                values[name] = float(sk.recall_score(truth, called, pos_label=label))
+        values["brier"] = float(np.mean((scores - truth) ** 2))
+        gaps = np.bincount(bins(scores), weights=scores - truth)
+        values["ece"] = float(np.abs(gaps).sum() / len(truth))
     return values
 
 
@@ -200,7 +221,7 @@ def by_subject(predictions: pd.DataFrame, threshold: float = 0.5) -> pd.DataFram
         {
             "subject": checked_groups(predictions["subject"], len(truth), "subject"),
             "label": truth,
-            "correct": called_all(scores, threshold) == truth,
+            "correct": predicted(scores, threshold) == truth,
             "probability": scores,
         }
     )
@@ -241,17 +262,23 @@ def checked_labels(
     return truth.astype(int)
 
 
-def checked(labels: npt.ArrayLike, **probabilities: npt.ArrayLike) -> tuple[np.ndarray, ...]:
+def checked(
+    labels: npt.ArrayLike, classes: Sequence[str] = CLASS_NAMES, **probabilities: npt.ArrayLike
+) -> tuple[np.ndarray, ...]:
     """Return labels as int and each set of probabilities as float64, or raise an error."""
-    truth = checked_labels(labels)
+    truth = checked_labels(labels, classes=classes)
     checked = [truth]
+    shape = truth.shape if len(classes) == 2 else (len(truth), len(classes))
     for name, given in probabilities.items():
         scores = checked_probabilities(given, name)
-        if scores.shape != truth.shape:
+        if scores.shape != shape:
+            each = "cell" if len(classes) == 2 else "cell and class"
             raise InputError(
-                f"{name} must hold one number a cell: its shape is {scores.shape}, "
-                f"that of labels is {truth.shape}."
+                f"{name} must hold one number a {each}: its shape should be {shape}, "
+                f"but it is {scores.shape}."
             )
+        if scores.ndim == 2 and not np.allclose(scores.sum(axis=1), 1, atol=1e-3):
+            raise InputError(f"{name} must sum to 1 over the classes of each cell.")
         checked.append(scores)
     return tuple(checked)
 
@@ -292,11 +319,22 @@ def with_names(predictions: pd.DataFrame) -> pd.DataFrame:
     return predictions.assign(**names)
 
 
-def called_all(scores: np.ndarray, threshold: float) -> np.ndarray:
-    """1 where a cell is called ALL, else 0."""
+def predicted(scores: np.ndarray, threshold: float = 0.5) -> np.ndarray:
+    """Return the predicted class of each cell: by the threshold, or the most probable one."""
     if not 0 <= threshold <= 1:
         raise InputError(f"threshold must be from 0 to 1, not {threshold!r}.")
-    return (scores >= threshold).astype(int)
+    return scores.argmax(axis=1) if scores.ndim == 2 else (scores >= threshold).astype(int)
+
+
+def probability_columns(column: str, classes: Sequence[str]) -> list[str]:
+    """Name the columns of a model's probabilities; more than two classes have one each."""
+    return [column] if len(classes) == 2 else [f"{column}_{name}" for name in classes]
+
+
+def probabilities_of(table: pd.DataFrame, column: str, classes: Sequence[str]) -> np.ndarray:
+    """Read a model's probabilities, of shape (n,) or (n, n_classes)."""
+    scores = table[probability_columns(column, classes)].to_numpy()
+    return scores[:, 0] if len(classes) == 2 else scores
 
 
 def require_columns(predictions: pd.DataFrame, columns: list[str]) -> None:

@@ -19,6 +19,17 @@ METRICS = (
     "ece",
 )
 
+# Of more than two classes: over all, and of each class against the rest.
+METRICS_OF_MANY = (
+    "macro_auroc",
+    "accuracy",
+    "balanced_accuracy",
+    "weighted_f1",
+    "macro_f1",
+    "mcc",
+)
+CLASS_METRICS = ("auroc", "precision", "recall", "f1")
+
 
 METRIC_NAMES: Mapping[str, str] = {
     "auroc": "AUROC",

@@ -1,4 +1,4 @@
-"""What a run tells of its predictions: metrics with intervals, for every model."""
+"""What an experiment reports of its predictions: metrics with intervals, for every model."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from typing import Any
 import pandas as pd
 
 from leukhelpers.data.schema import CLASS_NAMES
-from leukhelpers.evaluation.bootstrap import compare, interval_notes, with_intervals
+from leukhelpers.evaluation import bootstrap
 from leukhelpers.evaluation.metrics import (
     by_subject,
     checked,
-    classification_report,
+    class_metrics,
     confusion,
+    metrics,
+    probabilities_of,
+    probability_columns,
     require_columns,
     with_names,
 )
-from leukhelpers.evaluation.names import METRICS, MODEL_COLUMNS, SUBJECT_METRICS
+from leukhelpers.evaluation.names import MODEL_COLUMNS, SUBJECT_METRICS
 
 
 def summary(
@@ -26,88 +29,128 @@ def summary(
     threshold: float = 0.5,
     seed: int = 0,
     columns: Mapping[str, str] = MODEL_COLUMNS,
+    classes: Sequence[str] = CLASS_NAMES,
 ) -> dict[str, Any]:
-    """Put models beside the area baseline and the majority answer.
+    """Put models beside the area baseline and the majority-class baseline.
 
     Parameters
     ----------
     predictions : pandas.DataFrame
-        One row a test cell: ``subject``, ``group``, ``label`` and the P(ALL) of each
-        model, such as ``probability``, ``area_probability``, ``majority_probability``.
+        One row per test cell: ``subject``, ``group``, ``label`` and the P(ALL) of each
+        model, such as ``probability``, ``area_probability``, ``majority_probability``; of more
+        than two classes a column each, such as ``probability_<class>``.
     threshold : float
         A cell is called ALL when its probability is at least this.
     seed : int
         Seed of the bootstrap.
     columns : mapping of str
-        Model → the column of its answers.
+        Model → the column of its probabilities, or the beginning of their names.
+    classes : sequence of str
+        Names of the classes, in the order of their numbers.
 
     Returns
     -------
     dict
-        Can be written as JSON: ``cells``, ``subjects``, ``groups`` (numbers),
-        ``threshold``, ``models`` (``cnn``, ``area``, ``majority`` by default: metric →
-        ``value``, ``low``, ``high``, each float or None), ``report`` (model → class →
-        ``precision``, ``recall``, ``f1``, ``support`` and ``called``, the number of its cells
-        that were given each class), ``compared`` (each other model → what :func:`compare` tells
-        of the first less that one), ``of_subjects`` (the same as ``models``
-        for subjects, of ``SUBJECT_METRICS``; each has the mean of its cells'
-        probabilities), ``worst_first`` (the first model's table of
-        :func:`by_subject`) and ``notes`` (sentences
-        that say why something is None and how many resamples were left out).
+        Can be written as JSON: ``cells``, ``subjects``, ``groups`` (numbers), ``models``
+        (``cnn``, ``area``, ``majority`` by default: metric → ``value``, ``low``, ``high``, each
+        float or None) and ``notes`` (sentences that say why something is None and how many
+        resamples were left out). With two classes also ``threshold``, ``report`` (model → class
+        → ``precision``, ``recall``, ``f1``, ``support`` and ``called``, the number of its cells
+        that were called each class), ``compared`` (each other model → the first model's AUROC
+        less its own), ``of_subjects`` (the same as ``models`` for subjects, of
+        ``SUBJECT_METRICS``; each has the mean of its cells' probabilities) and ``worst_first``
+        (the first model's table of :func:`by_subject`). With more than two ``by_class``: model →
+        class → ``cells`` (number) and each of ``CLASS_METRICS`` with ``value``, ``low``, ``high``.
 
     Raises
     ------
     InputError
         If a column is missing or a value is not as described.
     """
-    require_columns(predictions, ["subject", "group", "label", *columns.values()])
+    needed = [name for column in columns.values() for name in probability_columns(column, classes)]
+    require_columns(predictions, ["subject", "group", "label", *needed])
     predictions = with_names(predictions)
     labels, groups = predictions["label"], predictions["group"]
-    checked(labels, **{column: predictions[column] for column in columns.values()})
-
-    def measured(rows: pd.DataFrame, names: Sequence[str]) -> dict[str, Any]:
-        return {
-            model: with_intervals(
-                rows["label"], rows[column], rows["group"], names, threshold, seed
-            )
-            for model, column in columns.items()
-        }
-
-    first, *others = columns.values()
-
-    def classwise(column: str) -> dict[str, Any]:
-        answers = predictions[column]
-        found = classification_report(labels, answers, threshold).loc[list(CLASS_NAMES)]
-        called = confusion(labels, answers, threshold).to_dict("index")
-        return {
-            name: {**values, "support": int(values["support"]), "called": called[name]}
-            for name, values in found.to_dict("index").items()
-        }
-
-    def less(column: str) -> dict[str, Any]:
-        found = compare(labels, predictions[first], predictions[column], groups, seed=seed)
-        return {key: found[key] for key in ("difference", "low", "high")}
-
-    notes = interval_notes(labels, groups, seed=seed)
-    of_subjects, worst_first = None, None
-    if (predictions.groupby("subject")["label"].nunique() > 1).any():
-        notes.append("Some subjects have cells of both classes, so subjects are not measured.")
-    else:
-        people = subject_means(predictions, list(columns.values()))
-        of_subjects = measured(people, SUBJECT_METRICS)
-        own = predictions[["subject", "label"]].assign(probability=predictions[first])
-        worst_first = by_subject(own, threshold).to_dict(orient="records")
-    return {
+    scores = {model: probabilities_of(predictions, columns[model], classes) for model in columns}
+    named = {columns[model]: own for model, own in scores.items()}
+    fewest = bootstrap.fewest_groups(checked(labels, classes, **named)[0], groups)
+    found: dict[str, Any] = {
         "cells": len(predictions),
         "subjects": int(predictions["subject"].nunique()),
         "groups": int(groups.nunique()),
+        "models": {},
+        "notes": bootstrap.interval_notes(labels, groups, seed=seed, classes=classes),
+    }
+    by_class, report = {}, {}
+    for model, own in scores.items():
+        over_all, of_class = bootstrap.bootstrap(
+            labels, own, groups, threshold, seed=seed, classes=classes
+        )
+        values = metrics(labels, own, threshold, classes)
+        found["models"][model] = bootstrap.with_bounds(values, over_all, fewest)
+        each = class_metrics(labels, own, threshold, classes)
+        called = confusion(labels, own, threshold, classes)
+        report[model] = {
+            name: {
+                **{key: each[name][key] or 0.0 for key in ("precision", "recall", "f1")},
+                "support": int((labels == label).sum()),
+                "called": called.loc[name].to_dict(),
+            }
+            for label, name in enumerate(classes)
+        }
+        by_class[model] = {
+            name: {
+                "cells": report[model][name]["support"],
+                **bootstrap.with_bounds(each[name], of_class[name], fewest),
+            }
+            for name in classes
+        }
+    if len(classes) > 2:
+        return {**found, "by_class": by_class}
+    return {
+        **found,
         "threshold": float(threshold),
-        "models": measured(predictions, METRICS),
-        "report": {model: classwise(column) for model, column in columns.items()},
-        "compared": dict(zip(list(columns)[1:], map(less, others), strict=True)),
-        "of_subjects": of_subjects,
-        "worst_first": worst_first,
-        "notes": notes,
+        "report": report,
+        **_of_two(predictions, threshold, seed, columns, found["notes"]),
+    }
+
+
+def _of_two(
+    predictions: pd.DataFrame,
+    threshold: float,
+    seed: int,
+    columns: Mapping[str, str],
+    notes: list[str],
+) -> dict[str, Any]:
+    """Compare models and measure subjects, of two classes."""
+    labels, groups = predictions["label"], predictions["group"]
+    first, *others = columns.values()
+
+    def less(column: str) -> dict[str, Any]:
+        pair = predictions[first], predictions[column]
+        found = bootstrap.compare(labels, *pair, groups, seed=seed)
+        return {key: found[key] for key in ("difference", "low", "high")}
+
+    compared = dict(zip(list(columns)[1:], map(less, others), strict=True))
+    if (predictions.groupby("subject")["label"].nunique() > 1).any():
+        notes.append("Some subjects have cells of both classes, so subjects are not measured.")
+        return {"compared": compared, "of_subjects": None, "worst_first": None}
+    subjects = subject_means(predictions, list(columns.values()))
+    own = predictions[["subject", "label"]].assign(probability=predictions[first])
+    return {
+        "compared": compared,
+        "of_subjects": {
+            model: bootstrap.with_intervals(
+                subjects["label"],
+                subjects[column],
+                subjects["group"],
+                SUBJECT_METRICS,
+                threshold,
+                seed,
+            )
+            for model, column in columns.items()
+        },
+        "worst_first": by_subject(own, threshold).to_dict(orient="records"),
     }
 
 

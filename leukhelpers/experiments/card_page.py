@@ -16,7 +16,6 @@ from leukhelpers.data.base import stand_ins
 from leukhelpers.evaluation import metrics
 from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.experiments import model_card, report, storage
-from leukhelpers.models import epochs, registry
 
 NAME = "card.html"
 
@@ -74,13 +73,14 @@ def figures(run: storage.Run) -> Iterator[tuple[str, Figure]]:
     drawn = ["synthetic cells, drawn by code"] if run.about["synthetic"] else []
     note = "; ".join([*drawn, *stand_ins(storage.classes_of(run.about))])
     name = storage.model_of(run.about)
-    if "val_loss" in run.history:
-        watched = epochs.watched_epochs(run.history)
-        settings = registry.training_settings(name, storage.profile_in(run.about))
-        kept = epochs.kept_epoch(watched, settings)
-        title = f"The network that was watched: {len(watched)} epochs, number {kept} was the best"
-        figure = plots.learning_curves(watched, title, note=note, kept_epoch=kept)
-        yield "Loss and accuracy of training and validation over the epochs.", figure
+    watched = run.history.dropna() if "val_loss" in run.history else run.history[:0]
+    if len(watched):
+        first, last = watched["val_loss"].iloc[[0, -1]]
+        title = f"The validation loss goes from {first:.2f} to {last:.2f} in {len(watched)} epochs"
+        yield (
+            "Loss and accuracy of training and validation over the epochs.",
+            plots.learning_curves(watched, title, note),
+        )
     # Curves need both classes; of three classes the card has the tables.
     if "decisions" not in run.metrics or run.predictions["label"].nunique() < 2:
         return

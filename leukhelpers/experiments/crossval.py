@@ -16,7 +16,7 @@ import pandas as pd
 
 from leukhelpers import files
 from leukhelpers.errors import InputError
-from leukhelpers.evaluation import metrics, multiclass
+from leukhelpers.evaluation import metrics
 from leukhelpers.evaluation.names import MODEL_COLUMNS, MODEL_NAMES
 from leukhelpers.experiments import provenance, storage
 from leukhelpers.experiments.predictions import fit_baselines, measure, predictions_of
@@ -142,13 +142,9 @@ def _formatted(
     table: pd.DataFrame, classes: Sequence[str], column: dict[str, str], headline: str
 ) -> str:
     """Say the headline metric of one model on one fold."""
-    labels = table["label"]
-    (name,) = column
-    if len(classes) == 2:
-        value = metrics.metrics(labels, table[column[name]])[headline]
-    else:
-        scores = table[multiclass.columns_of(name, classes, column)].to_numpy()
-        value = multiclass.metrics(labels, scores, classes)[headline]
+    (column_name,) = column.values()
+    scores = metrics.probabilities_of(table, column_name, classes)
+    value = metrics.metrics(table["label"], scores, classes=classes)[headline]
     kind = headline.replace("_", " ").replace("auroc", "AUROC")
     text = "not defined" if value is None else f"{value:.3f}"
     return f"{kind} {text} on {table['subject'].nunique()} subjects"

@@ -29,8 +29,8 @@ something to compare other models with, on the same held-out subjects.
 
 No diagnosis, no screening, no second opinion, of anybody. It knows single cells that were cut
 out, centered and stain-normalized at one place; it was shown neither a smear nor a person. A
-network has an answer to any picture, also of something else; `leuk predict` and the page refuse what looks
-strange, as far as they can tell. A score on other cells says what it is worth
+network has an answer to any picture, also of something else; `leuk predict` and the page refuse
+what looks strange, as far as they can tell. A score on other cells says what it is worth
 there; the scores below say it of the cells named below only."""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from leukhelpers.evaluation import decisions, multiclass, summary
+from leukhelpers.evaluation import decisions, metrics, summary
 from leukhelpers.evaluation.names import MODEL_COLUMNS
 from leukhelpers.models import classical, prepare, registry
 from leukhelpers.splits import groups
@@ -94,8 +94,8 @@ def answers_beside(
         }
     )
     for key, probabilities in answers.items():
-        column = MODEL_COLUMNS[key]
-        table[column if len(classes) == 2 else multiclass.columns_of(key, classes)] = probabilities
+        names = metrics.probability_columns(MODEL_COLUMNS[key], classes)
+        table[names] = probabilities.reshape(len(rows), -1)
     return table
 
 
@@ -105,18 +105,16 @@ def measure(
     columns: Mapping[str, str] | None = None,
     validation: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
-    """Sum up predictions of two classes, or of more; see the ``summary`` of either.
+    """Sum up predictions, see :func:`leukhelpers.evaluation.summary.summary`.
 
-    Of two classes ``decisions`` tells what was chosen on validation cells, and what came
+    Of two classes ``decisions`` holds what was chosen on validation cells, and what came
     of it: see :func:`leukhelpers.evaluation.decisions.summary`.
     """
     columns = columns or MODEL_COLUMNS
-    if len(classes) > 2:
-        return multiclass.summary(predictions, classes, columns=columns)
-    return {
-        **summary.summary(predictions, columns=columns),
-        "decisions": decisions.summary(predictions, validation, columns),
-    }
+    found = summary.summary(predictions, columns=columns, classes=classes)
+    if len(classes) == 2:
+        found["decisions"] = decisions.summary(predictions, validation, columns)
+    return found
 
 
 def columns_of_run(name: str) -> dict[str, str]:

@@ -40,7 +40,7 @@ def class_table(metrics: dict[str, Any]) -> pd.DataFrame:
     Parameters
     ----------
     metrics : dict
-        From :func:`leukhelpers.evaluation.multiclass.summary`.
+        From :func:`leukhelpers.evaluation.summary.summary`.
 
     Returns
     -------

@@ -7,7 +7,7 @@ import numpy as np
 from leukhelpers.backend import keras, tf
 from leukhelpers.errors import InputError
 from leukhelpers.explain.common import BATCH, Progress, report_progress
-from leukhelpers.models.networks import logit_model
+from leukhelpers.models.networks import leaf_layers, logit_model
 
 
 def grad_cam(
@@ -65,11 +65,10 @@ def grad_cam(
 
 
 def last_feature_layer(model: keras.Model) -> keras.layers.Layer:
-    """Find the last layer whose maps are as wide and high as the last convolution's.
+    """Find the last layer with feature maps: where Grad-CAM looks.
 
-    A convolution without bias has no zero of its own: normalization and ReLU, which
-    follow and keep its places, decide when a feature counts as present. Networks that stand
-    side by side (:func:`leukhelpers.models.networks.join`) are looked at where they are joined.
+    A convolution without bias has no zero of its own: normalization and ReLU, which follow,
+    decide when a feature counts as present, so the last such layer is taken.
 
     Parameters
     ----------
@@ -86,12 +85,9 @@ def last_feature_layer(model: keras.Model) -> keras.layers.Layer:
     InputError
         If the model has no convolution.
     """
-    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
-    if not convolutions:
+    if not any(isinstance(layer, keras.layers.Conv2D) for layer in leaf_layers(model)):
         raise InputError("Grad-CAM needs a model with a convolution; this one has none.")
-    places = convolutions[-1].output.shape[:3]
-    with_maps = [layer for layer in model.layers if len(layer.output.shape) == 4]
-    return [layer for layer in with_maps if layer.output.shape[:3] == places][-1]
+    return [layer for layer in model.layers if len(layer.output.shape) == 4][-1]
 
 
 def _layer(model: keras.Model, name: str) -> keras.layers.Layer:

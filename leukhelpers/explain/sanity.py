@@ -5,7 +5,6 @@ Maps have the shape (n, height, width). Signed ones are positive towards ALL.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,6 +14,7 @@ from scipy.stats import rankdata
 
 from leukhelpers.backend import keras
 from leukhelpers.explain import common, localisation
+from leukhelpers.models.networks import leaf_layers
 
 DEGREES = (-8.0, 8.0)  # by which pictures are turned, to see whether maps turn along
 
@@ -126,31 +126,14 @@ def randomize_stages(
     """
     fresh, partial = randomize_weights(model, seed), keras.models.clone_model(model)
     partial.set_weights(model.get_weights())
-    layers = _layers_from_above(model)
-    parts = np.array_split(np.arange(len(layers)), min(n_stages, len(layers)))
-    for part in parts:
-        for index in part:
-            for name in layers[index]:
-                partial.get_layer(name).set_weights(fresh.get_layer(name).get_weights())
-        yield _plain(layers[part[-1]][0]), partial
-
-
-def _layers_from_above(model: keras.Model) -> list[list[str]]:
-    """List layers with a kernel, each with the normalization behind it, the last one first.
-
-    Networks that stand side by side count as one.
-    """
-    found: list[list[str]] = []
-    for layer in (layer for layer in model.layers if layer.weights):
-        has_kernel = any(len(weight.shape) > 1 for weight in layer.weights)
-        if not found or (has_kernel and _plain(layer.name) != _plain(found[-1][0])):
-            found.append([])
-        found[-1].append(layer.name)
-    return found[::-1]
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"^network\d+_", "", name)
+    new, old = ([layer for layer in leaf_layers(m) if layer.weights] for m in (fresh, partial))
+    # A layer with a kernel goes with the normalization behind it.
+    starts = [i for i, layer in enumerate(new) if any(len(w.shape) > 1 for w in layer.weights)]
+    parts = [range(a, b) for a, b in zip(starts, [*starts[1:], len(new)], strict=True)][::-1]
+    for chosen in np.array_split(np.arange(len(parts)), min(n_stages, len(parts))):
+        for index in [i for number in chosen for i in parts[number]]:
+            old[index].set_weights(new[index].get_weights())
+        yield new[parts[chosen[-1]][0]].name, partial
 
 
 def cascade(

@@ -180,58 +180,6 @@ def _read_from(draw: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tuple[tf
     )
 
 
-def blend(
-    images: tf.Tensor, targets: Sequence[tf.Tensor], weights: tf.Tensor, draw: tf.Tensor
-) -> tuple[tf.Tensor, ...]:
-    """Lay over each image a little of its neighbor in the batch, and mix their targets alike.
-
-    A network that learns from the two cells and from all that lies between them cannot be sure
-    of any one person's cells (*mixup*: Zhang et al. 2018, arXiv:1710.09412).
-
-    Parameters
-    ----------
-    images : float32 tensor of shape (n, height, width, 3)
-        RGB values 0 to 255.
-    targets : sequence of float32 tensors of shape (n,) or (n, k)
-        The labels first: 0 to 1, or a share of each class. Then what else is to be learnt.
-    weights : float32 tensor of shape (n,)
-        How much each image counts.
-    draw : float32 tensor of shape (n,)
-        Numbers from 0 to 1: the share of an image that is its own is 1 less a half of that.
-        Zeros leave all as it is.
-
-    Returns
-    -------
-    images, *targets, weights : float32 tensors of the same shapes
-        The loss of a blended label is what both labels would cost, each by its share and weight.
-    """
-    own = 1 - draw / 2
-    mine, its = own * weights, (1 - own) * tf.roll(weights, 1, axis=0)
-    labels, *others = targets
-    return (
-        _compiled(_sum_with_neighbor)(images, own, 1 - own),
-        _sum_with_neighbor(labels, mine / (mine + its), its / (mine + its)),
-        *(_sum_with_neighbor(other, own, 1 - own) for other in others),
-        mine + its,
-    )
-
-
-def _draw_shares(
-    seed: tf.Tensor | tuple[int, int], n: tf.Tensor | int, blended: float
-) -> tf.Tensor:
-    """Draw how much :func:`blend` blends each image: nothing but for a share `blended` of them."""
-    other_seed = tf.random.experimental.stateless_fold_in(seed, 1)  # than that of the augmentation
-    draw = tf.random.stateless_uniform((2, n), other_seed)
-    return tf.where(draw[0] < blended, draw[1], 0.0)
-
-
-def _sum_with_neighbor(values: tf.Tensor, mine: tf.Tensor, its: tf.Tensor) -> tf.Tensor:
-    """Add up the shares of each row and of its neighbor in the batch."""
-    one_a_row = (-1,) + (1,) * (len(values.shape) - 1)
-    neighbor = tf.roll(values, 1, axis=0)
-    return tf.reshape(mine, one_a_row) * values + tf.reshape(its, one_a_row) * neighbor
-
-
 def _float(values: tf.Tensor) -> tf.Tensor:
     return tf.cast(values, tf.float32)
 
@@ -253,7 +201,6 @@ def training_batches(
     seed: int,
     augment: bool = True,
     first_epoch: int = 0,
-    blended: float = 0.0,
 ) -> tf.data.Dataset:
     """Serve shuffled batches without end.
 
@@ -273,15 +220,12 @@ def training_batches(
     batch_size : int
         Images in a batch.
     seed : int
-        Seed of orders, augmentations and blends.
+        Seed of orders and augmentations.
     augment : bool, default True
         False serves the images as they are.
     first_epoch : int, default 0
         Epochs that were served before, in a training that was interrupted: what follows
         is what would have followed then.
-    blended : float, default 0
-        Share of the images that are blended with another, see :func:`blend`; then the first
-        column must be the labels, and the last the weights.
 
     Returns
     -------
@@ -313,11 +257,7 @@ def training_batches(
     def prepare(chosen: tf.Tensor, pair: tf.Tensor, *beside: tf.Tensor) -> tuple:
         images = look_up(chosen)
         images = augment_batch(images, pair) if augment else tf.cast(images, tf.float32)
-        images = tf.ensure_shape(images, (None, *pixels.shape[1:]))
-        if blended:
-            *targets, weights = beside
-            return blend(images, targets, weights, _draw_shares(pair, tf.shape(images)[0], blended))
-        return images, *beside
+        return tf.ensure_shape(images, (None, *pixels.shape[1:])), *beside
 
     signature = (
         tf.TensorSpec((None,), tf.int64),

@@ -115,14 +115,3 @@ def features(prepared: Prepared) -> pd.DataFrame:
         with files.whole_file(kept) as part, part.open("wb") as file:
             np.save(file, measured.to_numpy())
     return measured
-
-
-def auxiliary_targets(prepared: Prepared) -> np.ndarray:
-    """Give the hand-made features that can be seen in a cell's own box.
-
-    Returns
-    -------
-    float array of shape (n_cells, n_measures)
-        All but those that say how large the cell is.
-    """
-    return features(prepared).drop(columns=list(handmade.SIZES)).to_numpy()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from leukhelpers.errors import InputError
 from leukhelpers.images import handmade
@@ -18,34 +17,24 @@ class Profile:
 
     ``size`` and ``crop`` are in pixels: a ``crop``×``crop`` square out of the middle of
     the 450×450 original is averaged down to ``size``×``size``. The network of the course sees
-    each cell in its own box, ``box_size`` pixels wide. After a first network
-    has shown how long to train, ``refits`` are trained on everybody and joined into one.
-    ``measures_weight`` is the weight of the second task, to tell the hand-made features
-    from the pixels; ``blended`` the share of training pictures that are laid over another.
+    each cell cropped to its bounding box, resized to ``box_size`` pixels.
     """
 
     name: str
     twin_images: int
     twin_subjects: int
     epochs: int
-    patience: int
     size: int = SIZE
-    box_size: int = 128
+    box_size: int = 64
     crop: int = CROP
     batch_size: int = 32
     learning_rate: float = 2e-3
-    refits: int = 0
-    measures_weight: float = 1.0
-    blended: float = 0.8
-
-
-_PLAIN: dict[str, Any] = {"measures_weight": 0.0, "blended": 0.0, "batch_size": 16}
 
 
 PROFILES = {
-    "smoke": Profile("smoke", 200, 28, epochs=2, patience=2, box_size=48, **_PLAIN),
-    "fast": Profile("fast", 800, 28, epochs=12, patience=6, box_size=64, **_PLAIN),
-    "full": Profile("full", 10661, 73, epochs=16, patience=5, refits=1),
+    "smoke": Profile("smoke", 200, 28, epochs=2, box_size=48, batch_size=16),
+    "fast": Profile("fast", 800, 28, epochs=12, batch_size=16),
+    "full": Profile("full", 10661, 73, epochs=10),
 }
 
 
@@ -71,7 +60,7 @@ def picture_size(name: str, profile: Profile) -> tuple[int, int]:
     profile : Profile
         That of the run. Pretrained networks take its size: on real cells frozen
         EfficientNet-Lite0 gained nothing at 128 pixels over 96. The network of the
-        course sees each cell in its own box, and so not how large it is.
+        course sees each cell cropped to its bounding box, and so not how large it is.
 
     Returns
     -------

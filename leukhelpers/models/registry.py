@@ -20,7 +20,6 @@ from leukhelpers.errors import InputError
 from leukhelpers.evaluation.names import MODEL_NAMES, PRETRAINED
 from leukhelpers.images import handmade
 from leukhelpers.models import classical, cnn, prepare, profiles
-from leukhelpers.models.epochs import Settings
 
 if TYPE_CHECKING:
     import keras
@@ -50,7 +49,7 @@ _TRUSTED = (
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
 )
-_TUNING: dict[str, Any] = {"epochs": 3, "patience": 2, "learning_rate": 1e-4, "blended": 0.0}
+_TUNING: dict[str, Any] = {"epochs": 3, "learning_rate": 1e-4}  # fine-tuning is short
 
 
 class FittedModel(NamedTuple):
@@ -149,12 +148,6 @@ def with_random_weights(names: Sequence[str]) -> list[str]:
     return found
 
 
-def training_settings(name: str, profile: Profile) -> Settings:
-    """Tell how long and how a network of some name is trained; fine-tuning is short."""
-    settings = cnn.training_settings(profile)
-    return replace(settings, **_TUNING) if name.endswith(TUNED) else settings
-
-
 def fit(
     name: str,
     prepared: Prepared,
@@ -171,9 +164,9 @@ def fit(
     prepared : Prepared
         Cells, profile and seed.
     split : Split, optional
-        That of `prepared` by default. Networks stop early on the validation rows;
-        classical models, which have nothing to stop, learn from these rows too and set
-        their probabilities by cross-validation over the groups.
+        That of `prepared` by default. All but fine-tuned networks are fitted a second time
+        on training and validation rows; classical models set their probabilities by
+        cross-validation over the groups.
     callbacks : sequence of keras.callbacks.Callback
         For networks.
     backup : path, optional
@@ -182,7 +175,7 @@ def fit(
 
     Returns
     -------
-    Learnt
+    FittedModel
 
     Raises
     ------
@@ -265,9 +258,17 @@ def _learn_transfer(
     if name.endswith(TUNED):
         fit_head(len(split.train))
         transfer.unfreeze(model)
-        settings = training_settings(name, prepared.profile)
+        profile = replace(prepared.profile, **_TUNING)
         history = training.fit(
-            model, array, labels, split, settings, prepared.seed, callbacks, backup
+            model,
+            array,
+            labels,
+            split.train,
+            split.validation,
+            profile,
+            prepared.seed,
+            callbacks,
+            backup,
         )
         return model, history, training.predict(model, array, split.validation)
 

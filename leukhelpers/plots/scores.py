@@ -21,7 +21,6 @@ from leukhelpers.plots.style import (
     FAINT,
     INK,
     MODEL_COLORS,
-    RULE,
     color_key,
     dark,
     label_line_ends,
@@ -40,11 +39,9 @@ CHANCE_IS_HALF = ("auroc", "balanced_accuracy")
 def learning_curves(
     history: pd.DataFrame,
     title: str,
-    majority: float | None = None,
     note: str = "",
-    kept_epoch: int | None = None,
 ) -> Figure:
-    """Draw loss and accuracy over the epochs, and mark the epoch that was kept.
+    """Draw loss and accuracy over the epochs.
 
     Parameters
     ----------
@@ -53,12 +50,8 @@ def learning_curves(
         ``val_accuracy``.
     title : str
         The finding.
-    majority : float, optional
-        Validation accuracy of always answering the majority class, as a line.
     note : str
         Small text in the lower right corner.
-    kept_epoch : int, optional
-        The epoch that was kept; by default that of the lowest ``val_loss``.
 
     Returns
     -------
@@ -72,8 +65,6 @@ def learning_curves(
     """
     require_columns(history, ["epoch", "loss", "val_loss", "accuracy", "val_accuracy"])
     epochs = history["epoch"].to_numpy()
-    lowest = int(np.argmin(history["val_loss"].to_numpy()))
-    best = lowest if kept_epoch is None else int(np.flatnonzero(epochs == kept_epoch)[0])
     figure = new_figure(3.0, title, note)
     layout: Any = figure.get_layout_engine()
     layout.set(wspace=0.08)
@@ -87,14 +78,6 @@ def learning_curves(
             ("training", epochs[-1], trained[-1], FAINT),
             ("validation", epochs[-1], validated[-1], green),
         ]
-        if name == "accuracy" and majority is not None:
-            gray = MODEL_COLORS["majority"]
-            axes.hlines(majority, epochs[0], epochs[-1], color=gray, linewidth=1, linestyle="--")
-            ends.append(("majority", epochs[-1], majority, gray))
-        axes.axvline(epochs[best], color=RULE, linewidth=0.9, linestyle=(0, (3, 3)), zorder=0)
-        axes.plot(epochs[best], validated[best], "o", color=green, markersize=8, mec="white")
-        kept, above = f"kept: epoch {epochs[best]}", ("data", "axes fraction")
-        write(axes, kept, (epochs[best], 1), above, (0, 3), ha="center", size=8.5, color=FAINT)
         axes.margins(y=0.1)
         label_line_ends(axes, ends)
         axes.set(xlabel="epoch", ylabel=ylabel)

@@ -28,7 +28,9 @@ def no_tensorflow(monkeypatch):
 
 
 def only(name: str) -> doctor.Finding:
-    (finding,) = doctor._guarded(name, doctor.CHECKS[name])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(doctor, "CHECKS", {name: doctor.CHECKS[name]})
+        (finding,) = doctor.look()
     assert "\n" not in finding.message
     return finding
 
@@ -48,7 +50,7 @@ def test_another_python_is_named(monkeypatch):
     assert "Python 3.9.2 does not suit" in only("Python").message
 
 
-def test_each_package_that_does_not_suit_has_its_line(monkeypatch):
+def test_each_package_that_does_not_suit_is_named(monkeypatch):
     real = metadata.version
 
     def version(name: str) -> str:
@@ -57,10 +59,9 @@ def test_each_package_that_does_not_suit_has_its_line(monkeypatch):
         return "1.26.4" if name == "numpy" else real(name)
 
     monkeypatch.setattr(doctor.metadata, "version", version)
-    found = doctor._guarded("packages", doctor.CHECKS["packages"])
-    assert [finding.ok for finding in found] == [False, False]
-    assert "numpy 1.26.4 does not suit; the course needs numpy<2.5,>=2.0." in found[0].message
-    assert found[1].message.startswith("shap is not installed; the course needs shap>=")
+    found = only("packages")
+    assert not found.ok
+    assert found.message == "numpy 1.26.4 does not suit <2.5,>=2.0; shap is not installed."
 
 
 @pytest.mark.slow
@@ -92,8 +93,8 @@ def test_a_work_folder_that_may_not_be_written_is_told(monkeypatch):
         raise PermissionError
 
     monkeypatch.setattr(doctor.tempfile, "TemporaryFile", refuse)
-    assert not only("work folder").ok
-    assert "LEUK_HOME" in only("work folder").message
+    assert not only("disk").ok
+    assert "LEUK_HOME" in only("disk").message
 
 
 def test_a_missing_kernel_is_told(monkeypatch):
@@ -110,19 +111,12 @@ def test_a_missing_kernel_is_told(monkeypatch):
     assert "no-such-python" in only("Jupyter").message
 
 
-def test_a_cell_read_back_with_other_pixels_is_told(monkeypatch):
-    from leukhelpers.data import pictures
-
-    read = pictures.read_image
-    monkeypatch.setattr(pictures, "read_image", lambda path: read(path) // 2)
-    assert "other pixels" in only("twin").message
-
-
-def test_a_check_that_breaks_in_any_way_becomes_one_line():
+def test_a_check_that_breaks_in_any_way_becomes_one_line(monkeypatch):
     def broken() -> str:
         raise RuntimeError("first line\nsecond line")
 
-    (finding,) = doctor._guarded("odd", broken)
+    monkeypatch.setattr(doctor, "CHECKS", {"odd": broken})
+    (finding,) = doctor.look()
     assert finding == ("odd", False, "RuntimeError: first line second line")
 
 
@@ -150,6 +144,5 @@ def test_the_check_works_where_the_command_line_does_not():
     code += f"doctor.COMPUTE = {QUICK!r}\n"
     code += "sys.exit(doctor.main())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 1, done.stderr
-    assert "✗ twin: ModuleNotFoundError" in done.stdout
-    assert "1 thing is wrong" in done.stdout
+    assert done.returncode == 0, done.stderr
+    assert "✓ TensorFlow: TensorFlow computes" in done.stdout

@@ -56,7 +56,7 @@ def test_every_cell_is_answered_once_whichever_way_the_folds_are_made() -> None:
 def test_a_memory_for_subjects_shows_as_a_gap_whose_interval_lies_above_zero() -> None:
     table = cells(n_subjects=100, n_each=8)
     flattered, honest = both_ways(table)
-    found = leakage.split_optimizm(
+    found = leakage.split_optimism(
         table["label"].to_numpy(), table["subject"].to_numpy(), flattered, honest
     )
     assert found["gap"] == pytest.approx(found["flattered"] - found["honest"])
@@ -66,7 +66,7 @@ def test_a_memory_for_subjects_shows_as_a_gap_whose_interval_lies_above_zero() -
 def test_the_same_answers_have_no_gap_in_any_resample() -> None:
     table = cells()
     _, honest = both_ways(table)
-    found = leakage.split_optimizm(
+    found = leakage.split_optimism(
         table["label"].to_numpy(), table["subject"].to_numpy(), honest, honest
     )
     assert (found["gap"], found["low"], found["high"]) == (0, 0, 0)
@@ -93,7 +93,7 @@ def test_patients_that_scatter_widen_the_interval() -> None:
     few, many = cells(8, 60), cells(64, 60)
     widths = []
     for table in (few, many):
-        found = leakage.split_optimizm(
+        found = leakage.split_optimism(
             table["label"].to_numpy(), table["subject"].to_numpy(), *both_ways(table)
         )
         widths.append(found["high"] - found["low"])

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from leukhelpers.errors import InputError
-from leukhelpers.evaluation import bootstrap, multiclass
+from leukhelpers.evaluation import bootstrap, metrics, summary
+from leukhelpers.evaluation.names import METRICS_OF_MANY
 
 CLASSES = ("healthy", "ALL", "AML", "CLL")
 
@@ -35,8 +36,8 @@ seeds = st.integers(0, 10_000)
 def test_point_estimates_are_those_of_scikit_learn(seed: int) -> None:
     labels, scores, _ = some_cells(seed)
     called = scores.argmax(axis=1)
-    values = multiclass.metrics(labels, scores, CLASSES)
-    assert tuple(values) == multiclass.METRICS
+    values = metrics.metrics(labels, scores, classes=CLASSES)
+    assert tuple(values) == METRICS_OF_MANY
     one_to_one = [sk.roc_auc_score(labels == k, scores[:, k]) for k in range(4)]
     assert values["macro_auroc"] == pytest.approx(np.mean(one_to_one))
     assert values["accuracy"] == sk.accuracy_score(labels, called)
@@ -44,7 +45,7 @@ def test_point_estimates_are_those_of_scikit_learn(seed: int) -> None:
     assert values["weighted_f1"] == sk.f1_score(labels, called, average="weighted")
     assert values["macro_f1"] == sk.f1_score(labels, called, average="macro")
     assert values["mcc"] == sk.matthews_corrcoef(labels, called)
-    of_class = multiclass.by_class(labels, scores, CLASSES)
+    of_class = metrics.class_metrics(labels, scores, classes=CLASSES)
     precision, recall, f1, _ = sk.precision_recall_fscore_support(labels, called, zero_division=0)
     for k, name in enumerate(CLASSES):
         assert of_class[name] == pytest.approx(
@@ -57,49 +58,42 @@ def test_point_estimates_are_those_of_scikit_learn(seed: int) -> None:
 def test_every_resample_has_the_metrics_of_the_cells_really_drawn(seed: int) -> None:
     labels, scores, groups = some_cells(seed)
     names = np.unique(groups)
-    over_all, of_class = multiclass.bootstrap(labels, scores, groups, CLASSES, 6, seed)
+    over_all, of_class = bootstrap.bootstrap(
+        labels, scores, groups, n_resamples=6, seed=seed, classes=CLASSES
+    )
     kept = 0
     for row in bootstrap.group_weights(len(names), 6, seed):
         # The slow way: copy each drawn group's cells as often as it was drawn.
         drawn = np.repeat(np.arange(len(labels)), row[np.searchsorted(names, groups)])
         if len(np.unique(labels[drawn])) < 4:
             continue
-        expected = multiclass.metrics(labels[drawn], scores[drawn], CLASSES)
+        expected = metrics.metrics(labels[drawn], scores[drawn], classes=CLASSES)
         assert over_all.iloc[kept].to_dict() == pytest.approx(expected)
-        for name, values in multiclass.by_class(labels[drawn], scores[drawn], CLASSES).items():
+        for name, values in metrics.class_metrics(
+            labels[drawn], scores[drawn], classes=CLASSES
+        ).items():
             assert of_class[name].iloc[kept].to_dict() == pytest.approx(values)
         kept += 1
     assert kept == len(over_all)
 
 
-def test_two_classes_measured_here_agree_with_the_module_for_two() -> None:
-    rng = np.random.default_rng(0)
-    groups = np.repeat(np.arange(12), 8)
-    labels, p = groups % 2, rng.random(96)
-    both = np.column_stack([1 - p, p])
-    over_all, _ = multiclass.bootstrap(labels, both, groups.astype(str), ("HEM", "ALL"))
-    two = bootstrap.bootstrap(labels, p, groups.astype(str))
-    for here, there in (("macro_auroc", "auroc"), ("mcc", "mcc"), ("weighted_f1", "weighted_f1")):
-        np.testing.assert_allclose(over_all[here], two[there])
-
-
 def predictions_table(seed: int = 0, n: int = 200) -> pd.DataFrame:
     labels, scores, groups = some_cells(seed, n)
     table = pd.DataFrame({"subject": groups, "group": groups, "label": labels})
-    table[multiclass.columns_of("cnn", CLASSES)] = scores
-    table[multiclass.columns_of("area", CLASSES)] = scores[::-1]
-    table[multiclass.columns_of("majority", CLASSES)] = [0.4, 0.3, 0.2, 0.1]
+    table[metrics.probability_columns("probability", CLASSES)] = scores
+    table[metrics.probability_columns("area_probability", CLASSES)] = scores[::-1]
+    table[metrics.probability_columns("majority_probability", CLASSES)] = [0.4, 0.3, 0.2, 0.1]
     return table
 
 
 def test_summary_has_the_shape_of_that_for_two_and_survives_json() -> None:
     table = predictions_table()
-    found = multiclass.summary(table, CLASSES)
+    found = summary.summary(table, classes=CLASSES)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert (found["cells"], found["subjects"], found["groups"]) == (200, 16, 16)
     assert list(found["models"]) == list(found["by_class"]) == ["cnn", "area", "majority"]
     for values in found["models"].values():
-        assert list(values) == list(multiclass.METRICS)
+        assert list(values) == list(METRICS_OF_MANY)
         for entry in values.values():
             assert entry["low"] <= entry["value"] <= entry["high"]
     for name in CLASSES:
@@ -113,11 +107,11 @@ def test_intervals_of_a_summary_are_over_groups_and_not_over_subjects() -> None:
     groups = np.char.add("pair ", (subjects.astype(int) % 32).astype(str))
     table = pd.DataFrame({"subject": subjects, "group": groups, "label": labels})
     columns = {"cnn": "probability"}
-    table[multiclass.columns_of("cnn", CLASSES, columns)] = scores
-    found = multiclass.summary(table, CLASSES, columns=columns)["models"]["cnn"]["macro_auroc"]
+    table[metrics.probability_columns("probability", CLASSES)] = scores
+    found = summary.summary(table, columns=columns, classes=CLASSES)["models"]["cnn"]["macro_auroc"]
     bounds = []
     for whose in (groups, subjects):
-        over_all, _ = multiclass.bootstrap(labels, scores, whose, CLASSES)
+        over_all, _ = bootstrap.bootstrap(labels, scores, whose, classes=CLASSES)
         fewest = bootstrap.fewest_groups(labels, whose)
         bounds.append(bootstrap.interval(over_all["macro_auroc"], fewest, 2000))
     assert bounds[0] != bounds[1]
@@ -126,11 +120,11 @@ def test_intervals_of_a_summary_are_over_groups_and_not_over_subjects() -> None:
 
 def test_rounded_probabilities_are_measured() -> None:
     labels, thirds = [0, 1, 2, 0, 1, 2], np.full((6, 3), 0.333)
-    assert multiclass.metrics(labels, thirds, CLASSES[:3])["macro_auroc"] == 0.5
+    assert metrics.metrics(labels, thirds, classes=CLASSES[:3])["macro_auroc"] == 0.5
 
 
 def test_majority_answer_is_the_most_frequent_class_and_ranks_nothing() -> None:
-    found = multiclass.summary(predictions_table(), CLASSES)
+    found = summary.summary(predictions_table(), classes=CLASSES)
     assert found["models"]["majority"]["macro_auroc"] == {"value": 0.5, "low": 0.5, "high": 0.5}
     assert found["models"]["majority"]["balanced_accuracy"]["value"] == 0.25
     assert found["by_class"]["majority"]["healthy"]["recall"]["value"] == 1.0
@@ -139,7 +133,7 @@ def test_majority_answer_is_the_most_frequent_class_and_ranks_nothing() -> None:
 
 def test_class_without_cells_leaves_undefined_what_compares_and_the_note_says_so() -> None:
     table = predictions_table()
-    found = multiclass.summary(table[table["label"] != 2], CLASSES)
+    found = summary.summary(table[table["label"] != 2], classes=CLASSES)
     told = found["models"]["cnn"]
     undefined = {metric for metric, entry in told.items() if entry["value"] is None}
     assert undefined == {"macro_auroc", "balanced_accuracy", "macro_f1"}
@@ -155,7 +149,7 @@ def test_class_without_cells_leaves_undefined_what_compares_and_the_note_says_so
 
 def test_cells_of_one_class_are_measured_as_far_as_possible() -> None:
     table = predictions_table()
-    found = multiclass.summary(table[table["label"] == 1], CLASSES)
+    found = summary.summary(table[table["label"] == 1], classes=CLASSES)
     assert found["models"]["cnn"]["mcc"]["value"] is None
     assert found["models"]["cnn"]["accuracy"]["value"] is not None
     assert found["by_class"]["cnn"]["ALL"]["auroc"]["value"] is None
@@ -163,7 +157,7 @@ def test_cells_of_one_class_are_measured_as_far_as_possible() -> None:
 
 def test_resamples_that_lack_a_class_are_counted() -> None:
     labels, scores, groups = some_cells(0, n=16, n_groups=8)
-    over_all, _ = multiclass.bootstrap(labels, scores, groups, CLASSES)
+    over_all, _ = bootstrap.bootstrap(labels, scores, groups, classes=CLASSES)
     (note,) = bootstrap.interval_notes(labels, groups, classes=CLASSES)
     assert note.startswith(f"{2000 - len(over_all):,} of 2,000 resamples lacked a class")
 
@@ -172,18 +166,22 @@ def test_resamples_that_lack_a_class_are_counted() -> None:
     ("labels", "probabilities", "message"),
     [
         ([0, 4], np.full((2, 4), 0.25), r"labels must be 0 \(healthy\) or .* not 4"),
-        ([0, 1], np.full((2, 3), 1 / 3), r"one number a cell and class, shape \(2, 4\)"),
+        (
+            [0, 1],
+            np.full((2, 3), 1 / 3),
+            r"cell and class: its shape should be \(2, 4\)",
+        ),
         ([0, 1], np.full((2, 4), 0.5), "must sum to 1"),
         ([0, 1], np.full((2, 4), np.nan), "must be from 0 to 1, not nan"),
         ([0, 1], [["a"] * 4] * 2, "must be numbers"),
     ],
 )
 def test_bad_input_is_refused_by_name(labels: list, probabilities: object, message: str) -> None:
-    for function in (multiclass.metrics, multiclass.by_class):
+    for function in (metrics.metrics, metrics.class_metrics):
         with pytest.raises(InputError, match=message):
-            function(labels, probabilities, CLASSES)  # type: ignore[arg-type]
+            function(labels, probabilities, classes=CLASSES)  # type: ignore[arg-type]
 
 
 def test_predictions_of_other_classes_are_refused() -> None:
     with pytest.raises(InputError, match=r"lack the column\(s\) probability_MDS"):
-        multiclass.summary(predictions_table(), (*CLASSES, "MDS"))
+        summary.summary(predictions_table(), classes=(*CLASSES, "MDS"))

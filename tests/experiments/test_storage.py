@@ -27,7 +27,7 @@ from leukhelpers.models import networks as models
 from leukhelpers.serving import explain_files, predict
 from leukhelpers.splits import groups
 
-TINY = profiles.Profile("tiny", 60, 14, epochs=2, patience=2, size=32, box_size=32, batch_size=16)
+TINY = profiles.Profile("tiny", 60, 14, epochs=2, size=32, box_size=32, batch_size=16)
 
 
 @pytest.fixture(scope="module")
@@ -253,22 +253,23 @@ def test_how_cells_look_is_learnt_without_the_test_cells(prepared, monkeypatch):
     assert storage.fit_familiar(prepared._replace(pixels=other), prepared.split) == before
 
 
-def test_each_network_that_is_trained_again_starts_from_a_seed_of_its_own(prepared, monkeypatch):
-    started, shuffled = [], []
+def test_the_second_network_starts_from_a_seed_of_its_own(prepared, monkeypatch):
+    started, trained = [], []
 
-    def fit(network, pixels, labels, split, settings, seed, *_):
-        shuffled.append(seed)
+    def fit(network, pixels, labels, rows, watched, profile, seed, *_):
+        trained.append((seed, len(rows), len(watched)))
         return pd.DataFrame({"epoch": [1]})
 
     monkeypatch.setattr(training, "make_deterministic", lambda _: None)
     monkeypatch.setattr(training, "fit", fit)
+    monkeypatch.setattr(training, "predict", lambda network, pixels, rows: np.zeros(len(rows)))
     monkeypatch.setattr(models, "build_cnn", lambda size, seed, n: started.append(seed))
-    monkeypatch.setattr(models, "turn", lambda network, quarters: network)
-    monkeypatch.setattr(models, "join", lambda networks: networks)
-    twice = dataclasses.replace(TINY, refits=2, measures_weight=0.0)
-    _, history = cnn.train_again(prepared._replace(profile=twice, seed=7), epochs=1)
-    assert started == shuffled == [8, 9]
-    assert history["network"].tolist() == [1, 2]
+    monkeypatch.setattr(models, "average_rotations", lambda network: network)
+    _, history, _ = cnn.train(prepared._replace(seed=7))
+    n, k = len(prepared.split.train), len(prepared.split.validation)
+    assert started == [7, 8]
+    assert trained == [(7, n, k), (8, n + k, 0)]
+    assert history["network"].tolist() == [0, 1]
 
 
 # ------------------------------------------------------------------ a run, applied
@@ -458,7 +459,7 @@ def test_training_that_is_killed_leaves_no_run(tiny_tree, tmp_path):
         "import sys; from pathlib import Path; from leukhelpers.experiments import train; "
         "from leukhelpers.models import prepare, profiles; "
         "from leukhelpers.data.cnmc import read_cnmc; "
-        "p = profiles.Profile('tiny', 1, 1, epochs=500, patience=500, size=32, box_size=32); "
+        "p = profiles.Profile('tiny', 1, 1, epochs=500, size=32, box_size=32); "
         "d = Path(sys.argv[2]); q = prepare.prepare(read_cnmc(sys.argv[1]), p, 0, d / 'data'); "
         "print('ready', flush=True); train.train_run(d / 'run', q)"
     )

@@ -6,7 +6,6 @@ from leukhelpers.errors import InputError
 from leukhelpers.images import augmentation as augment
 from leukhelpers.images.augmentation import (
     augment_batch,
-    blend,
     move,
     ordered_batches,
     recolor,
@@ -237,48 +236,3 @@ def test_columns_of_several_numbers_stay_with_their_images():
 
 def loss(label, probability):
     return -label * np.log(probability) - (1 - label) * np.log(1 - probability)
-
-
-def test_blended_labels_cost_what_both_cost_by_share_and_weight():
-    labels, weights = np.float32([1, 0, 1]), np.float32([0.5, 2, 0.5])
-    draw, measures = np.float32([0.6, 1, 0]), np.float32([[1, 2], [3, 4], [5, 6]])
-    images = np.arange(3 * 4 * 4 * 3, dtype=np.float32).reshape(3, 4, 4, 3)
-    blended, mixed, told, weighed = (
-        part.numpy() for part in blend(images, [labels, measures], weights, draw)
-    )
-    before = [2, 0, 1]  # the first has the last one as its neighbor
-    for row, own in enumerate([0.7, 0.5, 1]):
-        other = before[row]
-        np.testing.assert_allclose(
-            blended[row], own * images[row] + (1 - own) * images[other], rtol=1e-6
-        )
-        np.testing.assert_allclose(told[row], own * measures[row] + (1 - own) * measures[other])
-        for p in (0.1, 0.8):
-            apart = own * weights[row] * loss(labels[row], p)
-            apart += (1 - own) * weights[other] * loss(labels[other], p)
-            assert weighed[row] * loss(mixed[row], p) == pytest.approx(apart, rel=1e-5)
-
-
-def test_labels_of_three_classes_are_blended_too():
-    labels, draw = np.eye(3, dtype=np.float32), np.ones(3, np.float32)
-    _, mixed, _ = blend(np.zeros((3, 4, 4, 3), np.float32), [labels], np.ones(3, np.float32), draw)
-    np.testing.assert_allclose(mixed, [[0.5, 0, 0.5], [0.5, 0.5, 0], [0, 0.5, 0.5]])
-
-
-def test_the_asked_share_of_the_served_images_is_blended():
-    shades = np.arange(200, dtype=np.uint8)
-    pixels = np.broadcast_to(shades[:, None, None, None], (200, 8, 8, 3))
-    columns = [shades.astype(float), np.ones(200)]
-    served = training_batches(pixels, columns, np.arange(200), 200, 0, augment=False, blended=0.3)
-    for images, labels, weights in served.take(2):
-        np.testing.assert_allclose(images[:, 0, 0, 0], labels, rtol=1e-5)  # with equal weights
-        np.testing.assert_allclose(weights, 1, rtol=1e-6)
-        assert 0.2 < np.mean(labels.numpy() % 1 > 1e-3) < 0.4
-
-
-def test_a_blended_image_has_any_share_of_its_neighbor_up_to_a_half():
-    drawn = augment._draw_shares((0, 1), 4000, 0.3).numpy()
-    blended = drawn[drawn > 0]
-    assert len(blended) == pytest.approx(0.3 * 4000, rel=0.1)
-    counted, _ = np.histogram(blended, bins=4, range=(0, 1))
-    assert counted == pytest.approx(np.full(4, len(blended) / 4), rel=0.2)

@@ -17,7 +17,7 @@ from leukhelpers.models.classical import (
     predict_area,
     ranking,
 )
-from leukhelpers.models.networks import build_cnn, join, logit_model, multiply_adds, turn
+from leukhelpers.models.networks import average_rotations, build_cnn, logit_model, multiply_adds
 
 
 @pytest.fixture(scope="module")
@@ -122,28 +122,6 @@ def test_area_model_of_three_classes_gives_each_cell_the_probabilities_of_the_re
     np.testing.assert_allclose(found, fitted.predict_proba(areas[40:]), rtol=1e-6)
 
 
-def test_joined_networks_answer_with_the_mean_of_their_logits(images):
-    networks = [build_cnn(32, seed) for seed in (1, 2, 3)]
-    for number, network in enumerate(networks):
-        network.get_layer("logit").bias.assign([0.1 * number])
-    joined = logit_model(join(networks))
-    mean = np.mean([logit_model(network)(images) for network in networks], axis=0)
-    np.testing.assert_allclose(joined(images), mean, atol=1e-5)
-
-
-def test_joined_networks_of_three_classes_answer_with_the_mean_of_their_logits(images):
-    networks = [build_cnn(32, seed, n_classes=3) for seed in (1, 2)]
-    logits = [keras.Model(n.input, n.get_layer("logit").output)(images) for n in networks]
-    mean = np.exp(np.mean(logits, axis=0))
-    np.testing.assert_allclose(
-        join(networks)(images), mean / mean.sum(axis=1, keepdims=True), atol=1e-5
-    )
-
-
-def test_one_network_alone_is_joined_to_itself(cnn):
-    assert join([cnn]) is cnn
-
-
 def test_multiply_adds_of_a_worked_example():
     inputs = keras.Input((8, 8, 3))
     x = keras.layers.Conv2D(4, 3, padding="same")(inputs)  # 64 places, 27 weights, 4 maps
@@ -227,19 +205,25 @@ def test_a_linear_head_of_three_classes_has_an_output_for_each(people):
     assert bias.shape == (3,)
 
 
-@pytest.mark.parametrize("quarters", [1, 2, 3])
-def test_a_turned_network_answers_a_turned_cell_as_the_network_answers_the_cell(quarters):
-    # At 63 pixels every stride and pooling lies evenly about the middle.
-    network = build_cnn(63, seed=1)
-    cells = np.random.default_rng(0).integers(0, 256, (6, 63, 63, 3)).astype(np.float32)
-    straight, turned = logit_model(network), logit_model(turn(network, quarters))
-    wanted = straight.predict(cells, verbose=0)
-    found = turned.predict(np.rot90(cells, quarters, axes=(1, 2)), verbose=0)
-    np.testing.assert_allclose(found, wanted, atol=1e-4)
-    assert np.abs(turned.predict(cells, verbose=0) - wanted).max() > 1e-3
-    again = turn(turn(network, quarters), 4 - quarters)
-    for old, new in zip(network.get_weights(), again.get_weights(), strict=True):
-        np.testing.assert_array_equal(old, new)
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_the_logit_of_averaged_rotations_is_the_mean_of_four(images, n_classes):
+    network = build_cnn(32, 1, n_classes)
+    averaged = average_rotations(network)
+    assert averaged.count_params() == network.count_params()
+    assert multiply_adds(averaged) == pytest.approx(4 * multiply_adds(network), rel=1e-3)
+    logits, of_averaged = (
+        keras.Model(model.input, model.get_layer("logit").output) for model in (network, averaged)
+    )
+    turned = [logits(np.rot90(images, quarters, (1, 2)).copy()) for quarters in range(4)]
+    assert np.ptp(turned, axis=0).max() > 1e-3
+    np.testing.assert_allclose(of_averaged(images), np.mean(turned, axis=0), atol=1e-5)
+
+
+def test_averaged_rotations_survive_a_file_in_safe_mode(images, tmp_path):
+    averaged = average_rotations(build_cnn(32, 1))
+    averaged.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_array_equal(again(images), averaged(images))
 
 
 def test_probabilities_of_the_svm_do_not_lean_to_the_larger_class():

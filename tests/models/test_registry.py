@@ -33,9 +33,7 @@ from leukhelpers.serving import explain_files
 from leukhelpers.serving import predict as serve
 from leukhelpers.splits import groups
 
-TINY = profiles.Profile(
-    "tiny", 1200, 28, epochs=2, patience=2, size=32, box_size=32, batch_size=16, refits=2
-)
+TINY = profiles.Profile("tiny", 1200, 28, epochs=2, size=32, box_size=32, batch_size=16)
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +161,7 @@ def test_classical_model_is_explained_by_its_named_features_not_its_pixels(
 
 
 @pytest.mark.slow
-def test_the_last_networks_learn_from_everybody_but_the_test_people(prepared, monkeypatch):
+def test_the_last_network_is_trained_on_all_but_the_test_patients(prepared, monkeypatch):
     shown: list[set[int]] = []
     serve = training.training_batches
 
@@ -175,41 +173,14 @@ def test_the_last_networks_learn_from_everybody_but_the_test_people(prepared, mo
     model, history, validation_proba = cnn.train(prepared)
     split = prepared.split
     everybody = set(split.train.tolist()) | set(split.validation.tolist())
-    assert shown == [set(split.train.tolist()), everybody, everybody]
-    # for as long as the first network went on, whichever of its epochs was best
-    assert history.groupby("network").size().tolist() == [2, 2, 2]
+    assert shown == [set(split.train.tolist()), everybody]
+    assert history.groupby("network").size().tolist() == [2, 2]
     assert history.loc[history["network"] > 0, "val_loss"].isna().all()
     # the validation people are answered by the one that has not learnt from them
     assert validation_proba.shape == split.validation.shape
     joined = training.predict(model, prepare.pictures("cnn", prepared), split.validation)
     assert np.abs(joined - validation_proba).max() > 1e-3
-    # two networks, each for the cell as it comes and for the turned one
-    assert model.get_layer("maps").output.shape[-1] == 2 * 2 * 128
-
-
-@pytest.mark.slow
-def test_one_network_of_everybody_answers_for_all_four_turns(prepared, monkeypatch):
-    network = networks.build_cnn(32, seed=1)
-    monkeypatch.setattr(cnn, "_train_one", lambda *_: (network, pd.DataFrame()))
-    once = prepared._replace(profile=dataclasses.replace(TINY, refits=1))
-    model, _ = cnn.train_again(once, epochs=1)
-    assert model.get_layer("maps").output.shape[-1] == 4 * 128
-    cells = prepare.pictures("cnn", prepared)[:6].astype(np.float32)
-    logits = [
-        networks.logit_model(networks.turn(network, quarters)).predict(cells, verbose=0)
-        for quarters in range(4)
-    ]
-    assert np.ptp(logits, axis=0).min() > 0
-    found = networks.logit_model(model).predict(cells, verbose=0)
-    np.testing.assert_allclose(found, np.mean(logits, axis=0), atol=1e-4)
-
-
-@pytest.mark.slow
-def test_without_refits_the_network_that_was_stopped_early_is_the_model(prepared):
-    alone = prepared._replace(profile=dataclasses.replace(TINY, refits=0))
-    model, history, _ = cnn.train(alone)
-    assert history["network"].unique().tolist() == [0]
-    assert "maps" not in [layer.name for layer in model.layers]
+    assert model.get_layer("maps").output.shape[-1] == 128
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def all_figures(n_subjects: int = 6) -> dict[str, Callable[..., Figure]]:
         "deletion_curves": lambda **k: plots.deletion_curves({"SHAP": curve}, **k),
         "cause_dots": lambda **k: plots.cause_dots({"SHAP": toy_causes()}, **k),
         "plot_cells": lambda **k: plots.plot_cells(cells, ["a", "b", "c"], 2, **k),
-        "learning_curves": lambda **k: plots.learning_curves(toy_history(), majority=0.6, **k),
+        "learning_curves": lambda **k: plots.learning_curves(toy_history(), **k),
         "confusion_matrix": lambda **k: plots.confusion_matrix(
             metrics.confusion(labels, scores), **k
         ),
@@ -262,15 +262,6 @@ def test_every_subject_is_named_once_and_labels_do_not_overlap(name: str, n_subj
 
 
 # ---------------------------------------------------------------- single figures
-
-
-def test_learning_curves_mark_the_epoch_with_the_lowest_validation_loss() -> None:
-    history = toy_history()
-    figure = plots.learning_curves(history, TITLE)
-    assert texts_of(figure).count("kept: epoch 3") == 2
-    markers = [line for axes in figure.axes for line in axes.lines if line.get_marker() == "o"]
-    kept = [tuple(np.ravel(line.get_xydata())) for line in markers]
-    assert kept == [(3, history["val_loss"][2]), (3, history["val_accuracy"][2])]
 
 
 def test_confusion_matrix_writes_every_count_and_row_share() -> None:
