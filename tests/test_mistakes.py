@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -26,6 +27,7 @@ from leukhelpers.data.schema import (
     parse_name,
 )
 from leukhelpers.errors import InputError
+from leukhelpers.images import augmentation
 from leukhelpers.images.preprocessing import check_pixels, crop_and_resize
 from leukhelpers.models import profiles, training
 from leukhelpers.splits import groups
@@ -261,6 +263,7 @@ class TestEarlyStoppingOnTheTestSet:
         pixels = np.broadcast_to(part[:, None, None, None], (len(table), 16, 16, 3))
         network = Recorder()
         monkeypatch.setattr(training.keras, "Model", lambda *_: network)
+        monkeypatch.setattr(augmentation, "augment_batch", _uncolored)
         settings = profiles.Profile("tiny", 0, 0, epochs=1, batch_size=8)
         training.fit(
             network, pixels, table["label"].to_numpy(), split.train, split.validation, settings, 0
@@ -268,6 +271,10 @@ class TestEarlyStoppingOnTheTestSet:
         assert network.learnt_from == {50}
         assert network.stopped_by == {100}
         assert network.n_stopped_by == len(split.validation)
+
+
+def _uncolored(images: object, _: object) -> object:
+    return keras.ops.cast(images, "float32")
 
 
 class Recorder:

@@ -95,6 +95,8 @@ def read_lesson(source: Path, solved: bool) -> NotebookNode:
             kept = [_line(line, solved) for line in lines]
             cell.source = "\n".join(line for line in kept if line is not None).strip("\n")
     if not solved:
+        for cell in notebook.cells:  # these notebooks lie one folder deeper
+            cell.source = cell.source.replace("](../", "](../../")
         notebook.cells = [c for c in notebook.cells if "solution" not in c.metadata.get("tags", [])]
     return notebook
 

@@ -113,7 +113,7 @@ class Lesson:
         """Return the file of a cell, by the number of its row."""
         return self.dataset.root / self.table["path"].iloc[row]
 
-    def save_figure(self, figure: Figure, name: str, alt: str) -> None:
+    def save_figure(self, figure: Figure, name: str, alt: str, note: str | None = None) -> None:
         """Display a figure, and save it in the results folder under the lesson's number.
 
         Parameters
@@ -124,9 +124,12 @@ class Lesson:
             File name without extension: letters, digits, ``-``.
         alt : str
             What a reader who cannot see the figure should know.
+        note : str, optional
+            What is written small below it; by default :attr:`note`.
         """
-        if not any(self.note in text.get_text() for text in figure.texts):
-            figure.text(0.99, -0.01, self.note, ha="right", va="top", size=8, color=plots.FAINT)
+        note = self.note if note is None else note
+        if not any(note in text.get_text() for text in figure.texts):
+            figure.text(0.99, -0.01, note, ha="right", va="top", size=8, color=plots.FAINT)
         plots.show(figure, self.run / "figures", f"{self.number}-{name}", alt)
         plt.close(figure)
 

@@ -112,7 +112,7 @@ def data_card(dataset: Dataset) -> str:
     >>> import leukhelpers as lk
     >>> cells = lk.load_dataset("twin", "data", n_images=200)
     >>> lk.data_card(cells).splitlines()[0]
-    '**The twin: synthetic blood cells**'
+    '**The synthetic dataset: drawn blood cells**'
     """
     card = card_of(dataset)
     return as_markdown(card) if card else "These cells have no data card. Write one!"

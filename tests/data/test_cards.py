@@ -50,7 +50,7 @@ def as_counted(table, subject="subject"):
     }
 
 
-@pytest.mark.parametrize(("profile", "size"), [("fast", (1200, 28)), ("full", (10661, 73))])
+@pytest.mark.parametrize(("profile", "size"), [("fast", (800, 28)), ("full", (10661, 73))])
 def test_the_twins_card_counts_what_is_drawn(profile, size):
     assert cards.read_card("twin")["counts"][profile] == as_counted(plan_twin(*size, seed=3))
 

@@ -190,8 +190,10 @@ def test_a_run_that_lacks_a_file_is_named_in_one_sentence(name, run, tmp_path):
 
 def test_a_run_of_another_version_is_told(run):
     with pytest.raises(InputError, match="another version"):
-        storage.profile_in({**run.about, "profile": {**run.about["profile"], "networks": 4}})
+        storage.profile_in({**run.about, "profile": {"name": "full"}})
     assert storage.profile_in(run.about) == TINY
+    of_version_1 = {**run.about["profile"], "patience": 5, "refits": 1, "blended": 0.8}
+    assert storage.profile_in({**run.about, "profile": of_version_1}) == TINY
 
 
 @pytest.mark.slow

@@ -109,21 +109,6 @@ def test_a_last_layer_of_the_training_rows_alone_answers_the_validation_rows(pre
     assert learnt_from == [train, train + validation]
 
 
-def test_networks_of_everybody_take_as_many_epochs_as_the_first_went_through(prepared, monkeypatch):
-    went_through, asked = pd.DataFrame({"epoch": [1, 2, 3]}), []
-
-    def train_again(cells, epochs, *_):
-        asked.append(epochs)
-        return None, went_through
-
-    monkeypatch.setattr(cnn, "train_first", lambda *_: (None, went_through))
-    monkeypatch.setattr(cnn, "train_again", train_again)
-    monkeypatch.setattr(training, "predict", lambda *_: None)
-    monkeypatch.setattr(prepare, "pictures", lambda *_: None)
-    assert len(cnn.train(prepared).history) == 6
-    assert asked == [3]
-
-
 def test_too_few_training_groups_leave_the_validation_rows_unanswered(prepared):
     split, labels = prepared.split, prepared.table["label"].to_numpy()
     healthy = np.unique(split.groups[split.train][labels[split.train] == 0])
@@ -259,14 +244,6 @@ def test_features_of_another_crop_or_by_another_code_are_measured_anew(
     monkeypatch.setattr(handmade, "code_digest", lambda: "other")
     assert prepare.features(here).iloc[0, 0] == 3
     assert counted == [TINY.crop, 450, TINY.crop]
-
-
-def test_the_second_task_does_not_ask_how_large_a_cell_is(prepared):
-    n = prepare.features(prepared).shape[1]
-    assert prepare.auxiliary_targets(prepared).shape == (
-        len(prepared.table),
-        n - len(handmade.SIZES),
-    )
 
 
 # ------------------------------------------------------------------ each cell in its own box

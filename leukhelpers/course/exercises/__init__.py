@@ -40,7 +40,8 @@ def check(number: str, answer: Any, **known: Any) -> None:
     InputError
         If there is no such exercise.
     """
-    if answer is ... and number in CHECKS:
+    parts = answer if isinstance(answer, tuple) else (answer,)
+    if parts and all(part is ... for part in parts) and number in CHECKS:
         print(f"○ Exercise {number}: put your answer in place of the three dots.")
         return
     hint = hint_for(number, answer, **known)
