@@ -42,6 +42,13 @@ def load_dataset(
     ------
     InputError
         If the place does not exist or holds no cells.
+
+    Examples
+    --------
+    >>> import leukhelpers as lk
+    >>> cells = lk.load_dataset("twin", "data", n_images=200)
+    >>> len(cells.table), cells.classes
+    (200, ('HEM', 'ALL'))
     """
     data = Path(data)
     cache = data / "cache"

@@ -2,7 +2,16 @@
 
 
 class InputError(ValueError):
-    """An input that the user can mend; the message is one sentence that says how."""
+    """An input that the user can mend; the message is one sentence that says how.
+
+    Examples
+    --------
+    >>> import leukhelpers as lk
+    >>> lk.load_dataset("no such folder", "data")
+    Traceback (most recent call last):
+    ...
+    leukhelpers.errors.InputError: ...
+    """
 
 
 class LessonError(RuntimeError):

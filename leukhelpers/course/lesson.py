@@ -206,6 +206,14 @@ def measured(name: str) -> dict[str, Any]:
     ------
     InputError
         If there is no such file.
+
+    Examples
+    --------
+    >>> import leukhelpers as lk
+    >>> shares = lk.measured("variance_shares")
+    Measured on real cells: ...
+    >>> shares["seed"]
+    0
     """
     file = files.shipped("measured", "benchmarks/results") / f"{name}.json"
     if not file.is_file():
@@ -239,6 +247,15 @@ def begin(
     ------
     InputError
         If a parameter is not of its kind.
+
+    Examples
+    --------
+    >>> import leukhelpers as lk
+    >>> lesson = lk.begin("05", dataset="twin", profile="smoke", run="results")
+    Environment: ...
+    Data set: twin (synthetic cells, drawn by code); profile: smoke; seed: 0
+    >>> lesson.images.shape, lesson.crops.shape
+    ((200, 96, 96, 3), (200, 48, 48, 3))
     """
     for name, value in (("dataset", dataset), ("profile", profile), ("run", run)):
         if not isinstance(value, str):

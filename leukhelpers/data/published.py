@@ -55,6 +55,13 @@ def read_published() -> pd.DataFrame:
         ``fold`` (``0``, ``1``, ``2``, ``preliminary`` or ``final``), ``name`` (the stem that
         tells subject and class; empty in the final test), ``label``, ``subject``, and
         ``checksum`` (the first 16 digits of the SHA-256 of the file).
+
+    Examples
+    --------
+    >>> import leukhelpers as lk
+    >>> published = lk.read_published()
+    >>> len(published)
+    15114
     """
     rows: list[tuple[str, str, str, int, str, str]] = []
     for pattern, lines in _sections():

@@ -77,6 +77,18 @@ def import_folder(
     InputError
         If a picture has no known label or no subject (the first is named), `out` holds
         a table already, or what was found is no valid table.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> import leukhelpers as lk
+    >>> for number in range(4):
+    ...     folder = Path("slides", "blast" if number % 2 else "normal")
+    ...     folder.mkdir(parents=True, exist_ok=True)
+    ...     Image.new("RGB", (60, 60), (90, 40, 100 + number)).save(folder / f"P{number}.png")
+    >>> classes = {"HEM": ["normal"], "ALL": ["blast"]}
+    >>> found = lk.import_folder("slides", "cells.csv", classes, subject_pattern=r"(P[0-9]+)")
     """
     place, out = Path(place), Path(out)
     meaning = _asked(classes, each_image_its_own_subject)

@@ -41,6 +41,14 @@ def augment_batch(images: tf.Tensor, seed: tf.Tensor | tuple[int, int]) -> tf.Te
     -------
     float32 tensor of the same shape
         RGB values 0 to 255; what was black stays black.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import leukhelpers as lk
+    >>> images = np.full((2, 32, 32, 3), 90, np.uint8)
+    >>> lk.augment_batch(images, (0, 1)).shape
+    TensorShape([2, 32, 32, 3])
     """
     # Eight random numbers from -1 to 1 an image. A stateless generator depends on
     # its seed alone, so parallel work cannot change who gets which number.

@@ -83,7 +83,14 @@ def feature_names() -> list[str]:
 
 
 def feature_kinds() -> dict[str, list[str]]:
-    """Sort the names of the features into shape, color and texture."""
+    """Sort the names of the features into shape, color and texture.
+
+    Examples
+    --------
+    >>> import leukhelpers as lk
+    >>> list(lk.feature_kinds())
+    ['shape', 'color', 'texture']
+    """
     names = feature_names()
     texture = [name for name in names if name.startswith(("glcm", "lbp", "gray_range"))]
     shape = names[: names.index("roundness") + 1]

@@ -71,6 +71,15 @@ def cell_box(image: np.ndarray) -> tuple[int, int, int, int]:
         As long as the cell is long or wide, and a little more; it may reach beyond the
         picture. Of a picture without black it is the picture's own square, and of a black
         one, too.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import leukhelpers as lk
+    >>> image = np.zeros((100, 100, 3), np.uint8)
+    >>> image[10:30, 50:90] = 90
+    >>> lk.cell_box(image)
+    (49, -1, 91, 41)
     """
     image = np.asarray(image)
     inside = image[..., 0] != 0

@@ -31,7 +31,16 @@ _MANY_NAMES = 20
 
 
 class SharedGroupError(InputError):
-    """A split would put cells of one group on two sides."""
+    """A split would put cells of one group on two sides.
+
+    Examples
+    --------
+    >>> import leukhelpers as lk
+    >>> raise lk.SharedGroupError("Subjects 20 and 21 share a picture.")
+    Traceback (most recent call last):
+    ...
+    leukhelpers.splits.groups.SharedGroupError: Subjects 20 and 21 share a picture.
+    """
 
 
 def group_ids(table: pd.DataFrame) -> np.ndarray:
@@ -50,6 +59,14 @@ def group_ids(table: pd.DataFrame) -> np.ndarray:
     numpy.ndarray of str, shape (n_cells,)
         The subject itself, or the joined subjects with ``+`` between (``20+21``), at most
         20 by name (``1+2+…+and 80 more``).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import leukhelpers as lk
+    >>> table = pd.DataFrame({"subject": ["20", "21", "22"], "sha256": ["a", "a", "b"]})
+    >>> lk.group_ids(table).tolist()
+    ['20+21', '20+21', '22']
     """
     subject_of_cell, subjects = pd.factorize(table["subject"])
     picture_of_cell, pictures = pd.factorize(table["sha256"])

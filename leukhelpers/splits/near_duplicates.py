@@ -61,6 +61,14 @@ def near_duplicates(
     one turned or mirrored at 200: those are not found. Of the pairs of fold 0, 413 lie
     within 40 bits, each one cell in two photographs; the first two cells that only
     resemble one another lie at 46. With a coarse hash (64 bits) unlike cells are equal.
+
+    Examples
+    --------
+    >>> import leukhelpers as lk
+    >>> lesson = lk.begin("02", profile="smoke", run="results")
+    Environment: ...
+    >>> list(lk.near_duplicates(lesson.images, lesson.table))
+    ['cell_a', 'subject_a', 'fold_a', 'cell_b', 'subject_b', 'fold_b', 'distance']
     """
     if len(pixels) != len(table):
         raise InputError(

@@ -39,6 +39,12 @@ def check(number: str, answer: Any, **known: Any) -> None:
     ------
     InputError
         If there is no such exercise.
+
+    Examples
+    --------
+    >>> import leukhelpers as lk
+    >>> lk.check("00.1", ...)
+    ○ Exercise 00.1: put your answer in place of the three dots.
     """
     parts = answer if isinstance(answer, tuple) else (answer,)
     if parts and all(part is ... for part in parts) and number in CHECKS:

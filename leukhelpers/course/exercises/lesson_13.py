@@ -1,4 +1,4 @@
-"""Checks of the exercises of lesson 13 that ask for code."""
+"""Checks of the exercises of lesson 13, each a sentence on what looks odd and a repair."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from leukhelpers.data.published import read_published
-from leukhelpers.splits import groups
+
+Look = Callable[[Callable[..., Any]], str | None]
 
 
 def expert(files: list[str]) -> np.ndarray:
-    """Give the published labels of preliminary pictures, as somebody would who knows each.
+    """Return the published labels of preliminary images.
 
     Parameters
     ----------
@@ -31,168 +32,274 @@ def expert(files: list[str]) -> np.ndarray:
     return np.array([known[name] for name in files])
 
 
-def _dealt(answer: Any, table: pd.DataFrame) -> str | None:
-    train, test = (np.asarray(part) for part in answer(table, 0))
-    if not np.array_equal(np.sort(np.concatenate([train, test])), np.arange(len(table))):
-        return "Each row should be in one of the two parts, and in one only."
-    if len(test) >= len(train):
-        return "The first part is to learn from, and the larger one; the second is the test."
-    if table["label"].iloc[test].nunique() < 2 or table["label"].iloc[train].nunique() < 2:
-        return "One of the parts holds cells of one class only."
-    both = set(table["subject"].iloc[train]) & set(table["subject"].iloc[test])
-    if both:
-        return f"{len(both)} subjects have cells on both sides. Who knows whom?"
-    group = groups.group_ids(table)
-    if set(group[train]) & set(group[test]):
-        return "No subject is on both sides, but a picture is: it bears the names of two subjects."
-    if all(set(answer(table, seed)[1]) == set(test) for seed in range(1, 6)):
-        return "Every seed deals the same people. (Balanced folds leave it nothing to choose.)"
-    return None
+def _hunt(words: str, nudge: str, others: dict[str, str], look: Look) -> Callable[..., str | None]:
+    """Make the check of one program.
+
+    Parameters
+    ----------
+    words : str
+        Beginnings of words; a sentence on what looks odd should hold at least one.
+    nudge : str
+        Where to look, for a sentence that holds none.
+    others : dict
+        The program's other functions, each with what is to be said of it.
+    look : function
+        Tries the repaired function and returns a hint, or None if it is right.
+    """
+
+    def check(answer: Any) -> str | None:
+        odd, repair = answer
+        if odd is ... or (isinstance(odd, str) and not odd.strip()):
+            return "Look at the output first. Write into odd, in one sentence, what does not fit."
+        if not isinstance(odd, str) or len(odd.split()) < 3:
+            return "odd should be a sentence of three words or more, in quotation marks."
+        if not any(word in odd.lower() for word in words.split()):
+            return f"There is something else that looks odd. {nudge}"
+        if repair is ...:
+            return "Yes, that is odd. Now find the function that causes it, and repair it."
+        if not callable(repair):
+            return (
+                "repair should be the name of your function, without brackets or quotation marks."
+            )
+        name = getattr(repair, "__name__", "")
+        if name in others:
+            return others[name]
+        return look(repair)
+
+    return check
 
 
-def _leukemic(answer: Any) -> str | None:
-    returned = {
-        name: bool(answer(name))
-        for name in (
-            "UID_3_1_2_all",
-            "UID_11_10_1_all",
-            "UID_H12_1_4_hem",
-            "UID_h3_12_4_hem",
-            "UID_h7_1_1_hem",
+NOTHING = "The function returns nothing. Does it end with return?"
+RIGHT = "This function is right as it is. The bug is in another one."
+
+
+def _lightened(repair: Callable[..., Any]) -> str | None:
+    images = np.array([0, 20, 80, 100, 200], np.uint8).reshape(1, 1, 5, 1).repeat(3, axis=3)
+    before = images.copy()
+    returned = repair(images, 3)
+    if returned is None:
+        return NOTHING
+    if not np.array_equal(images, before):
+        return "It changes the images that it gets. Compute a new array instead."
+    values = np.asarray(returned)
+    if values.shape != images.shape:
+        return f"The shape changed from {images.shape} to {values.shape}."
+    got = values[0, 0, :, 0].astype(float)
+    if got.max() > 255:
+        return "A value is above 255 now. The highest value of an image is 255."
+    if values.dtype != np.uint8 and 0 < got.max() <= 1:
+        return "The values are between 0 and 1 now. Return values of 0 to 255."
+    if np.array_equal(got, [0, 60, 240, 44, 88]):
+        return (
+            "100 times 3 still gives 44. Which type do the numbers have when they are multiplied?"
         )
+    if np.abs(got - [0, 60, 240, 255, 255]).max() > 1:
+        return "Values of 0, 20, 80, 100 and 200, times 3, should give 0, 60, 240, 255 and 255."
+    if values.dtype != np.uint8:
+        return "The values are right. Convert them to uint8, the type of an image."
+    half = np.asarray(repair(images, 0.5))[0, 0, :, 0].astype(float)
+    if np.abs(half - [0, 10, 40, 50, 100]).max() > 1:
+        return "It works for the factor 3 only. Try a factor of one half."
+    return None
+
+
+def _labels(cells: Any) -> dict[str, int]:
+    """Read name and label of each row of what a learner's function returned."""
+    return {
+        str(name): int(label) for name, label in zip(cells["name"], cells["label"], strict=True)
     }
-    if not returned["UID_3_1_2_all"] or not returned["UID_11_10_1_all"]:
-        if returned["UID_H12_1_4_hem"]:
-            return "The other way round: it should be True for leukemic cells."
-        return "It calls a leukemic cell healthy."
-    if returned["UID_H12_1_4_hem"]:
-        return "It calls the healthy cell UID_H12_1_4_hem leukemic."
-    if returned["UID_h3_12_4_hem"]:
-        return "One healthy subject is still called leukemic. How is that one written?"
-    if returned["UID_h7_1_1_hem"]:
-        return "That helps h3 alone. What if another one is written like it?"
+
+
+def _joined(repair: Callable[..., Any]) -> str | None:
+    table = pd.DataFrame({"name": ["2.bmp", "10.bmp", "1.bmp", "3.bmp"], "label": [1, 0, 0, 1]})
+    files = ["1.bmp", "10.bmp", "2.bmp", "3.bmp"]
+    returned = repair(files, table.copy())
+    if returned is None:
+        return NOTHING
+    if not isinstance(returned, pd.DataFrame) or not {"name", "label"} <= set(returned):
+        return "It should return a table with the columns name and label."
+    if len(returned) != len(files):
+        return f"It should return one row per file: {len(files)} rows, not {len(returned)}."
+    got = [_labels(returned).get(name) for name in files]
+    if got == [1, 0, 0, 1]:
+        return "The first file still gets the label of the first row. Print both side by side."
+    if got != [0, 0, 1, 1]:
+        return "Try a table in any order: each file should get the label of its own name."
+    if _labels(repair(["3.bmp", "1.bmp"], table.copy())) != {"3.bmp": 1, "1.bmp": 0}:
+        return "Try two of the four files, in another order. Sorting does not help there."
     return None
 
 
-def _joined(answer: Any) -> str | None:
-    csv = pd.DataFrame({"new_names": ["2.bmp", "10.bmp", "1.bmp", "3.bmp"], "labels": [1, 0, 0, 1]})
-    returned = [int(label) for label in answer(["1.bmp", "10.bmp", "2.bmp", "3.bmp"], csv)]
-    if returned == [0, 0, 1, 1]:
-        files = ["3.bmp", "1.bmp"]
-        if [int(label) for label in answer(files, csv)] != [1, 0]:
-            return "Ask it for two files of the four, in another order."
+class _Scaler:
+    """Subtract 10 and divide by 2; ``fit`` is noted, since a prediction must not call it."""
+
+    def __init__(self) -> None:
+        self.fitted = False
+
+    def transform(self, table: Any) -> np.ndarray:
+        return (np.asarray(table, float) - 10) / 2
+
+    def fit(self, table: Any) -> _Scaler:
+        self.fitted = True
+        return self
+
+    def fit_transform(self, table: Any) -> np.ndarray:
+        self.fit(table)
+        return np.zeros(np.shape(table))
+
+
+class _Model:
+    """Return the sigmoid of the first column as the probability of ALL."""
+
+    def predict_proba(self, table: Any) -> np.ndarray:
+        proba = 1 / (1 + np.exp(-np.asarray(table, float)[:, 0]))
+        return np.stack([1 - proba, proba], axis=1)
+
+
+def _scaled(repair: Callable[..., Any]) -> str | None:
+    table = pd.DataFrame({"area": [8.0, 10.0, 13.0], "red": [1.0, 2.0, 3.0]})
+    scaler, model = _Scaler(), _Model()
+    returned = repair(scaler, model, table)
+    if returned is None:
+        return NOTHING
+    got = np.asarray(returned, float)
+    if scaler.fitted:
+        return "It still fits the scaler to the rows that it should predict."
+    if got.shape == (3, 2):
+        return "It returns the probabilities of both classes. Return those of ALL only."
+    if got.shape != (3,):
+        return f"It should return one probability per row: shape (3,), not {got.shape}."
+    proba = model.predict_proba(scaler.transform(table))[:, 1]
+    if np.allclose(got, proba, atol=1e-6):
         return None
-    if returned == csv["labels"].tolist():
-        return "That is still the order of the table. Whose row is the second one?"
-    if returned == [0, 1, 1, 0]:
-        return "The table is sorted now, but not as the files are: one by number, one by letters."
-    return "Try a table whose rows stand in no order: does each file get its own row?"
+    if np.allclose(got, 1 - proba, atol=1e-6):
+        return "These are the probabilities of HEM. Column 1 belongs to ALL."
+    if np.allclose(got, model.predict_proba(table)[:, 1], atol=1e-6):
+        return "The model was fitted to scaled columns, so it needs scaled columns here, too."
+    if np.ptp(got) < 1e-6:
+        return "Three different rows still get the same probability."
+    return "Scale the rows with the scaler that was fitted to the training cells."
 
 
-def _numbered(answer: Any) -> str | None:
-    returned = [int(number) for number in answer(np.array(["all", "hem", "hem"]))]
-    if returned == [0, 1, 1]:
-        return "That is what the alphabet says. What do HEM and ALL mean in this course?"
-    if returned != [1, 0, 0]:
-        return "It should give a number for each name: the course's number for that class."
-    if [int(number) for number in answer(np.array(["hem", "hem"]))] != [0, 0]:
-        return "The number must not depend on which other classes are there."
+class _Classifier:
+    """Stand in for a network with one sigmoid unit."""
+
+    def predict(self, batch: Any, verbose: Any = 0) -> np.ndarray:
+        return np.asarray(batch, np.float32).reshape(len(batch), -1)[:, :1] / 255
+
+    def __call__(self, batch: Any, training: bool = False) -> np.ndarray:
+        return self.predict(batch)
+
+
+def _classified(repair: Callable[..., Any]) -> str | None:
+    batch = np.zeros((4, 2, 2, 3), np.float32) + np.reshape([230, 51, 153, 100], (4, 1, 1, 1))
+    returned = repair(_Classifier(), batch)
+    if returned is None:
+        return NOTHING
+    got = np.asarray(returned)
+    if got.shape == (4, 1):
+        return "It returns a table with one column. Return one class per image, shape (4,)."
+    if got.shape != (4,):
+        return f"It should return one class per image: shape (4,), not {got.shape}."
+    if not set(got.astype(float).tolist()) <= {0.0, 1.0}:
+        return "It should return classes, 0 or 1, not probabilities."
+    classes = got.astype(int).tolist()
+    if classes == [1, 0, 1, 0]:
+        return None
+    if classes == [0, 1, 0, 1]:
+        return "The classes are swapped: the network returns the probability of ALL, which is 1."
+    if len(set(classes)) == 1:
+        return "Still one class for all images. How many columns does the network return?"
+    return "Predict ALL from a probability of one half upward, and HEM below it."
+
+
+class _Random:
+    """Stand in for a network with a random layer, which works unless ``training=False``."""
+
+    def __init__(self) -> None:
+        self.generator = np.random.default_rng(0)
+
+    def predict(self, batch: Any, verbose: Any = 0, **_: Any) -> np.ndarray:
+        return self(batch, training=False)
+
+    def __call__(self, batch: Any, training: bool | None = None) -> np.ndarray:
+        moved = 0 if training is False else self.generator.uniform(0.1, 0.5)
+        return np.asarray(batch, np.float32).mean(axis=(1, 2, 3))[:, None] / 255 + moved
+
+
+def _repeated(repair: Callable[..., Any]) -> str | None:
+    image, network = np.full((8, 8, 3), 102, np.uint8), _Random()
+    first = repair(network, image)
+    if first is None:
+        return NOTHING
+    if not np.isclose(float(first), float(repair(network, image)), atol=1e-5):
+        return "Called twice with the same image, it still returns two different probabilities."
+    if not np.isclose(float(first), 102 / 255, atol=1e-3):
+        return "The result repeats, but it is not what network.predict returns for this image."
     return None
 
 
-def _smaller(answer: Any) -> str | None:
-    rows, columns = np.mgrid[:48, :48]
-    grain = np.where((rows + columns) % 2, 30, -30)
-    grain[1::4, 1::4] = 30
-    picture = (40 + 2 * rows + columns + grain)[..., None].repeat(3, axis=2).astype(np.uint8)
-    returned = np.asarray(answer(picture, 12), float)
-    if returned.shape != (12, 12, 3):
-        return f"It should have the shape (12, 12, 3), not {returned.shape}."
-    if 0 < returned.max() <= 1:
-        return "The pixels came out between 0 and 1; a picture of 0 to 255 should stay one."
-    if np.array_equal(returned, np.resize(picture, (12, 12, 3))):
-        return "Look at the picture: it is the upper edge, cut into pieces."
-    true = picture.reshape(12, 4, 12, 4, 3).mean(axis=(1, 3))
-    if any(np.abs(returned - picture[i::4, j::4]).max() < 1 for i in range(4) for j in range(4)):
-        return "Most of the sixteen pixels do not count in it; the mean is asked for."
-    if np.abs(returned - true).mean() > 6:
-        return "Each new pixel should be about the mean of those that it stands for."
+def _selected(repair: Callable[..., Any]) -> str | None:
+    scores = pd.DataFrame({"validation": [0.6, 0.9, 0.4, 0.7], "test": [0.8, 0.5, 0.3, 0.6]})
+    returned = repair(scores.copy())
+    if returned is None:
+        return NOTHING
+    if isinstance(returned, pd.DataFrame) and len(returned) == 1:
+        returned = returned.iloc[0]
+    if not isinstance(returned, pd.Series) or not {"validation", "test"} <= set(returned.index):
+        return "It should return one row of the table, with validation and test."
+    got = returned[["validation", "test"]].astype(float).tolist()
+    if got == [0.6, 0.8]:
+        return "It still selects on the test cells. They should only judge the selected pair."
+    if got not in scores.to_numpy().tolist():
+        return "Return one row as it is: the AUROC of both parts, of the same pair."
+    if got == [0.4, 0.3]:
+        return "That is the lowest validation AUROC. In which order does sort_values sort?"
+    if got != [0.9, 0.5]:
+        return "Select the row with the highest validation AUROC."
     return None
-
-
-def _asked(answer: Any, network: Any, pictures: np.ndarray) -> str | None:
-    returned = np.ravel(np.asarray(answer(network, pictures), float))
-    true = network.predict(np.asarray(pictures, np.float32), verbose=0)[:, 0]
-    if returned.shape != true.shape:
-        return f"It should give one probability for each of {len(true)} pictures."
-    if np.allclose(returned, true, atol=1e-4):
-        return None
-    if np.ptp(returned) < 0.01:
-        return "Still the same to everybody. Who divides by 255: you, the network, or both?"
-    return "The network should see the pixels as it saw them when it learnt."
-
-
-def _repeated(answer: Any, network: Any, pictures: np.ndarray) -> str | None:
-    picture = np.asarray(pictures[0], np.float32)
-    first, again = (float(answer(network, picture)) for _ in range(2))
-    if not np.isclose(first, again, atol=1e-5):
-        return "Asked twice about the same picture, it still gives two answers."
-    if not np.isclose(first, float(network.predict(picture[None], verbose=0)[0, 0]), atol=1e-3):
-        return "It repeats itself, but the picture was turned or zoomed before it was answered."
-    return None
-
-
-def _best(answer: Any) -> str | None:
-    truth = np.array([0, 0, 1, 1, 0, 0, 1, 1])
-    validation, test = np.arange(4), np.arange(4, 8)
-    scores = np.array(
-        [
-            [0.5, 0.9, 0.6, 0.1, 0.1, 0.5, 0.4, 0.9],  # AUROC 0.25, then 0.75
-            [0.1, 0.2, 0.8, 0.9, 0.1, 0.9, 0.5, 0.6],  # AUROC 1, then 0.5
-            [0.1, 0.9, 0.5, 0.6, 0.8, 0.9, 0.1, 0.2],  # AUROC 0.5, then 0
-        ]
-    )
-    returned = float(answer(scores, truth, validation, test))
-    if np.isclose(returned, 0.5):
-        if not np.isclose(float(answer(scores, truth, test, validation)), 0.25):
-            return "Exchange validation and test: another model should be chosen and reported."
-        return None
-    others = "How the others do on the test should not matter; only the chosen one is judged there."
-    mistakes = {
-        0.75: "The best on the test is still what is reported. Who was allowed to choose it?",
-        1.0: "That is its score on those by whom it was chosen; are they fit to judge it?",
-        0.25: "You have exchanged the two parts: who chooses, and who judges?",
-        0.42: others,  # the mean of all three on the test
-        0.0: others,
-    }
-    return mistakes.get(
-        round(returned, 2),
-        "It should give the AUROC of one model, the chosen one, on the test cells.",
-    )
-
-
-def _called(answer: Any) -> str | None:
-    names = answer(np.array([[0.9], [0.2], [0.6], [0.4]]))
-    if np.shape(names) == (4, 1):
-        return "It gives a row a cell; give one name a cell (np.ravel)."
-    returned = [str(name) for name in names]
-    if returned == ["HEM", "ALL", "HEM", "ALL"]:
-        return None
-    if returned == ["ALL", "HEM", "ALL", "HEM"]:
-        return "The other way round: the number is the probability of HEM."
-    if len(set(returned)) == 1:
-        return "Still the same to everybody. How many columns are there to choose from?"
-    return "A cell should be called HEM from a probability of one half on, and ALL below it."
 
 
 CHECKS: dict[str, Callable[..., str | None]] = {
-    "13.1": _dealt,
-    "13.2": _leukemic,
-    "13.3": _joined,
-    "13.4": _numbered,
-    "13.5": _smaller,
-    "13.6": _asked,
-    "13.7": _repeated,
-    "13.8": _best,
-    "13.9": _called,
+    "13.1": _hunt(
+        "color colour orange green patch spot yellow blue hole dark black pixel speck stain bright",
+        "Compare the colors of one cell in the top row and in the bottom row.",
+        {"mirror": RIGHT, "crop_middle": RIGHT, "draw_page": RIGHT},
+        _lightened,
+    ),
+    "13.2": _hunt(
+        "area auroc median same chance alike equal similar half differ 0.5 low random",
+        "Compare the median area of the two classes, and the AUROC, with lesson 01.",
+        {
+            "list_files": "Another order of the files would fit this table only by luck. "
+            "What should decide which label a file gets?",
+            "measure_area": RIGHT,
+            "summarize": RIGHT,
+        },
+        _joined,
+    ),
+    "13.3": _hunt(
+        "same identical equal constant alike every each differ probabilit",
+        "Compare the last column of the table with the others.",
+        {"fit_scaler": RIGHT, "fit_model": RIGHT},
+        _scaled,
+    ),
+    "13.4": _hunt(
+        "never always only no none every all zero empty hem column auroc class recall",
+        "Compare the two columns of the confusion matrix.",
+        {"rank": RIGHT, "tabulate": RIGHT},
+        _classified,
+    ),
+    "13.5": _hunt(
+        "same differ change repeat again random vary varies twice visit time",
+        "Compare the three numbers in one row of the table.",
+        {"open_image": RIGHT},
+        _repeated,
+    ),
+    "13.6": _hunt(
+        "random noise chance half high good test control better 0.5",
+        "Which AUROC would you expect from random numbers?",
+        {"random_columns": RIGHT, "score_pairs": RIGHT},
+        _selected,
+    ),
 }

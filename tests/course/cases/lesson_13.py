@@ -1,173 +1,169 @@
-"""Answers to the exercises of lesson 13: what the check knows, a right answer, wrong ones."""
+"""Cases of lesson 13: what the check is given, a right answer, wrong ones with their hints.
+
+An answer is a pair: a sentence on what looks odd, and the repaired function.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
 
-class _Net:
-    """Answers by the mean of a picture, and at random too unless it is told not to learn."""
+def named(name: str):
+    """Make a function with the name of one that is right already."""
 
-    def predict(self, pictures: np.ndarray, verbose: int) -> np.ndarray:
-        return self(pictures, training=False)
+    def function(*_):
+        return None
 
-    def __call__(self, pictures: np.ndarray, training: bool | None = None) -> np.ndarray:
-        moved = 0 if training is False else np.random.default_rng().uniform(0.1, 0.5)
-        return np.asarray(pictures, float).mean(axis=(1, 2, 3))[:, None] / 255 + moved
+    function.__name__ = name
+    return function
 
 
-NET = _Net()
+def returns(value):
+    """Make a function that returns the same, whatever it is given."""
+    return lambda *_: value
 
-LIT = (
-    np.random.default_rng(0).integers(0, 255, (6, 8, 8, 3)).astype(np.float32)
-    * (np.linspace(0.2, 1, 6, dtype=np.float32)[:, None, None, None])
-)
 
-DEALT = pd.DataFrame(
-    {
-        "subject": list("aabbccddee"),
-        "sha256": list("1213456789"),
-        "label": [1, 1, 1, 1, 0, 0, 0, 0, 1, 1],
+def common(odd: str, nudge: str) -> dict:
+    """List what is wrong in the same way for each program."""
+    return {
+        ("", ...): "Look at the output first",
+        ("odd", ...): "three words",
+        (3, ...): "three words",
+        ("I can see it", ...): nudge,
+        (odd, ...): "Yes, that is odd",
+        (odd, "name"): "without brackets",
+        (odd, returns(None)): "returns nothing",
     }
-)
 
 
-def deals(*test: int):
-    """Make a function that puts these rows of DEALT into the test part."""
-    rows = np.array(test)
-    return lambda table, seed: (np.setdiff1d(np.arange(len(table)), rows), rows)
+def in_place(images, factor):
+    images[:] = 0
+    return images
 
 
-def deals_by_seed(table, seed):
-    """Deal other people for another seed, as the repair should."""
-    return deals(*([6, 7, 8, 9], [4, 5, 8, 9])[seed % 2])(table, seed)
+def clip(images, factor):
+    return np.clip(images.astype(float) * factor, 0, 255)
 
 
-def in_blocks(picture, size, of=np.mean):
-    side = len(picture) // size
-    return of(picture.reshape(size, side, size, side, 3), axis=(1, 3))
+PATCHES = "The bright cells have green patches."
+AREAS = "Both classes have the same area."
+CONSTANT = "Every cell gets the same probability."
+NEVER = "No cell is ever predicted ALL."
+VARIES = "The numbers change at each visit."
+LUCKY = "Random numbers get a high test AUROC."
 
 
-def sorted_by_number(csv):
-    return csv.iloc[csv["new_names"].str.split(".").str[0].astype(int).argsort()]
+def joined(files, table):
+    return pd.DataFrame({"name": files}).merge(table, on="name")
 
 
-def auroc(truth, model, rows):
-    return roc_auc_score(truth[rows], model[rows])
+def by_row(files, table):
+    return pd.DataFrame({"name": files, "label": table["label"].to_numpy()[: len(files)]})
 
 
-def best_of(chooses: int, judges: int):
-    """Choose by one part (0 validation, 1 test), give the score on one part."""
-
-    def of_the_best(scores, truth, *parts):
-        best = max(scores, key=lambda model: auroc(truth, model, parts[chooses]))
-        return auroc(truth, best, parts[judges])
-
-    return of_the_best
+def both_sorted(files, table):
+    ordered = table.sort_values("name")["label"].to_numpy()[: len(files)]
+    return pd.DataFrame({"name": sorted(files), "label": ordered})
 
 
-def summed_up(of):
-    """Make one number of the test AUROCs of all models."""
-    return lambda scores, truth, _, test: of([auroc(truth, model, test) for model in scores])
+def seeded(network, image):
+    """Repeat, but with a random layer at work."""
+    network.generator = np.random.default_rng(0)
+    return network(image[None])[0, 0]
 
 
 # Exercise: (what the check is given, a right answer, {wrong answer: a word of its hint}).
 CASES = {
     "13.1": (
-        {"table": DEALT},
-        deals_by_seed,
-        {
-            deals(0, 1, 2, 3, 4, 5): "the larger one",
-            deals(6, 7, 8, 9): "Every seed",
-            deals(0, 4): "2 subjects",
-            deals(0, 1, 4, 5): "a picture is",
-            deals(4, 5): "one class only",
-            (lambda table, seed: (np.arange(3), np.arange(3))): "Each row",
+        {},
+        (PATCHES, lambda images, factor: clip(images, factor).astype(np.uint8)),
+        common(PATCHES, "top row")
+        | {
+            (PATCHES, named("mirror")): "right as it is",
+            (PATCHES, in_place): "changes the images",
+            (PATCHES, lambda images, factor: images[:, :, :2]): "shape",
+            (PATCHES, lambda images, factor: images.astype(float) * factor): "above 255",
+            (PATCHES, lambda images, factor: clip(images, factor) / 255): "between 0 and 1",
+            (PATCHES, lambda images, factor: np.clip(images * factor, 0, 255)): "still gives 44",
+            (PATCHES, lambda images, factor: images): "should give 0, 60",
+            (PATCHES, clip): "uint8",
+            (PATCHES, lambda images, _: clip(images, 3).astype(np.uint8)): "factor 3 only",
         },
     ),
     "13.2": (
         {},
-        lambda name: name.endswith("_all"),
-        {
-            (lambda name: "_H" not in name): "still called leukemic",
-            (lambda name: "_H" not in name and "_h3" not in name): "helps h3 alone",
-            (lambda name: name.endswith("_hem")): "other way",
-            (lambda name: False): "leukemic cell healthy",
-            (lambda name: True): "healthy cell UID_H12",
+        (AREAS, joined),
+        common(AREAS, "lesson 01")
+        | {
+            (AREAS, named("list_files")): "only by luck",
+            (AREAS, named("measure_area")): "right as it is",
+            (AREAS, by_row): "label of the first row",
+            (AREAS, both_sorted): "Try two of the four",
+            (AREAS, lambda files, table: table["label"]): "a table with the columns",
+            (AREAS, lambda files, table: joined(files[:2], table)): "one row per file",
+            (AREAS, lambda files, table: joined(files, table).assign(label=1)): "in any order",
         },
     ),
     "13.3": (
         {},
-        lambda files, csv: csv.set_index("new_names")["labels"].loc[files].tolist(),
-        {
-            (lambda files, csv: csv["labels"].tolist()): "order of the table",
-            (lambda files, csv: sorted_by_number(csv)["labels"].tolist()): "not as the files",
-            (lambda files, csv: [1, 1, 1, 1]): "own row",
-            (lambda files, csv: csv.sort_values("new_names")["labels"].tolist()): "two files",
+        (CONSTANT, lambda scaler, model, t: model.predict_proba(scaler.transform(t))[:, 1]),
+        common(CONSTANT, "last column")
+        | {
+            (CONSTANT, named("fit_model")): "right as it is",
+            (
+                CONSTANT,
+                lambda scaler, model, t: model.predict_proba(scaler.fit_transform(t))[:, 1],
+            ): "still fits",
+            (
+                CONSTANT,
+                lambda scaler, model, t: model.predict_proba(scaler.transform(t)),
+            ): "both classes",
+            (CONSTANT, returns([0.5])): "one probability per row",
+            (
+                CONSTANT,
+                lambda scaler, model, t: model.predict_proba(scaler.transform(t))[:, 0],
+            ): "of HEM",
+            (CONSTANT, lambda scaler, model, t: model.predict_proba(t)[:, 1]): "scaled columns",
+            (CONSTANT, returns([0.5, 0.5, 0.5])): "Three different rows",
+            (CONSTANT, returns([0.1, 0.5, 0.2])): "fitted to the training",
         },
     ),
     "13.4": (
         {},
-        lambda names: [1 if name == "all" else 0 for name in names],
-        {
-            (lambda names: np.unique(names, return_inverse=True)[1]): "alphabet",
-            (lambda names: 1 - np.unique(names, return_inverse=True)[1]): "depend",
-            (lambda names: [3, 4, 4]): "course's number",
+        (NEVER, lambda network, batch: (network.predict(batch)[:, 0] >= 0.5).astype(int)),
+        common(NEVER, "two columns")
+        | {
+            (NEVER, named("rank")): "right as it is",
+            (NEVER, lambda network, batch: network.predict(batch) >= 0.5): "one column",
+            (NEVER, lambda network, batch: [1]): "one class per image",
+            (NEVER, lambda network, batch: network.predict(batch)[:, 0]): "not probabilities",
+            (NEVER, lambda network, batch: network.predict(batch)[:, 0] < 0.5): "swapped",
+            (NEVER, lambda network, batch: network.predict(batch).argmax(axis=1)): "How many",
+            (NEVER, lambda network, batch: network.predict(batch)[:, 0] >= 0.8): "one half",
         },
     ),
     "13.5": (
         {},
-        in_blocks,
-        {
-            (lambda picture, size: np.resize(picture, (size, size, 3))): "upper edge",
-            (lambda picture, size: in_blocks(picture, size) / 255): "between 0 and 1",
-            (lambda picture, size: picture[:: len(picture) // size, ::4]): "do not count",
-            (lambda picture, size: picture): "shape",
-            (lambda picture, size: picture[3::4, 3::4]): "do not count",
-            (lambda picture, size: in_blocks(picture, size, np.median)): "do not count",
-            (lambda picture, size: np.full((size, size, 3), 99)): "the mean",
+        (VARIES, lambda network, image: network(image[None], training=False)[0, 0]),
+        common(VARIES, "three numbers")
+        | {
+            (VARIES, named("open_image")): "right as it is",
+            (VARIES, lambda network, image: network(image[None])[0, 0]): "two different",
+            (VARIES, seeded): "repeats, but",
         },
     ),
     "13.6": (
-        {"network": NET, "pictures": LIT},
-        lambda network, pictures: network.predict(pictures, verbose=0)[:, 0],
-        {
-            (lambda network, pictures: network.predict(pictures / 255, verbose=0)): "same to every",
-            (lambda network, pictures: network.predict(pictures / 3, verbose=0)): "as it saw",
-            (lambda network, pictures: pictures[:2]): "for each of 6",
-        },
-    ),
-    "13.7": (
-        {"network": NET, "pictures": LIT},
-        lambda network, picture: network(picture[None], training=False)[0, 0],
-        {
-            (lambda network, picture: network(picture[None])[0, 0]): "two answers",
-            (lambda network, picture: 0.5): "turned or zoomed",
-        },
-    ),
-    "13.8": (
         {},
-        best_of(0, 1),
-        {
-            best_of(1, 1): "allowed to choose",
-            best_of(0, 0): "fit to judge",
-            best_of(1, 0): "exchanged",
-            (lambda *_: 0.1): "AUROC of one model",
-            (lambda *_: 0.5): "Exchange",
-            summed_up(min): "only the chosen one",
-            summed_up(np.mean): "only the chosen one",
-        },
-    ),
-    "13.9": (
-        {},
-        lambda outputs: np.where(outputs[:, 0] >= 0.5, "HEM", "ALL"),
-        {
-            (lambda outputs: np.array(["ALL", "HEM"])[outputs.argmax(axis=1)]): "How many columns",
-            (lambda outputs: np.where(outputs >= 0.5, "HEM", "ALL")): "row a cell",
-            (lambda outputs: np.where(outputs[:, 0] >= 0.5, "ALL", "HEM")): "other way",
-            (lambda outputs: np.where(outputs[:, 0] >= 0.7, "HEM", "ALL")): "one half",
+        (LUCKY, lambda scores: scores.loc[scores["validation"].idxmax()]),
+        common(LUCKY, "from random numbers")
+        | {
+            (LUCKY, named("score_pairs")): "right as it is",
+            (LUCKY, lambda scores: scores["test"].max()): "one row",
+            (LUCKY, lambda scores: scores.loc[scores["test"].idxmax()]): "still selects",
+            (LUCKY, lambda scores: scores.max()): "as it is",
+            (LUCKY, lambda scores: scores.sort_values("validation").iloc[0]): "lowest",
+            (LUCKY, lambda scores: scores.iloc[3]): "highest validation",
         },
     ),
 }
