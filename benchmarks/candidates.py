@@ -144,7 +144,7 @@ def batches(
     def prepare(chosen: tf.Tensor, number: tf.Tensor) -> tuple:
         draw = tf.random.stateless_uniform((recipe["batch"], 8), (seed, number), -1.0, 1.0)
         strength = tf.constant([1.0] * 3 + [recipe["color"]] * 5)
-        colored = augmentation.recolour(tf.gather(images, chosen), (draw * strength)[:, 3:])
+        colored = augmentation.recolor(tf.gather(images, chosen), (draw * strength)[:, 3:])
         image = tf.ensure_shape(
             augmentation.move(colored, draw[:, :3]), (recipe["batch"], *images.shape[1:])
         )

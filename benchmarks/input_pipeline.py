@@ -73,7 +73,7 @@ def ratio(found: dict[str, list[float]], one: str, other: str) -> float:
     return round(statistics.median(fast / slow for fast, slow in pairs), 3)
 
 
-def stock_batches(folder: Path, size: int, blended: bool = False) -> tf.data.Dataset:
+def stock_batches(folder: Path, size: int) -> tf.data.Dataset:
     """Read the files as Keras' tutorials do, and augment with its layers."""
     layers = keras.Sequential(
         [
@@ -89,13 +89,8 @@ def stock_batches(folder: Path, size: int, blended: bool = False) -> tf.data.Dat
         verbose=False,
     )  # fmt: skip
 
-    blend = keras.layers.MixUp(1.0)
-
     def augment(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         changed = layers(images, training=True)
-        if blended:
-            both = blend({"images": changed, "labels": labels}, training=True)
-            changed, labels = both["images"], both["labels"]
         return tf.ensure_shape(changed, (None, size, size, 3)), tf.ensure_shape(
             labels[:, 0], (None,)
         )
@@ -117,17 +112,12 @@ def training(prepared: prepare.Prepared, root: Path) -> dict[str, list[float]]:
     constant = tf.data.Dataset.from_tensors((*batch, tf.ones(BATCH))).repeat()
     rows, equal = np.arange(len(pixels)), np.ones(len(pixels))
 
-    def served(blended: float) -> tf.data.Dataset:
-        return training_batches(pixels, [labels, equal], rows, BATCH, seed=0, blended=blended)
-
-    share = prepared.profile.blended
+    served = training_batches(pixels, [labels, equal], rows, BATCH, seed=0)
     return in_turns(
         {
             "constant_batch": lambda: images_per_second(model, constant),
-            "augmented": lambda: images_per_second(model, served(0.0)),
+            "augmented": lambda: images_per_second(model, served),
             "keras_from_directory": lambda: images_per_second(model, stock_batches(root, size)),
-            "blended": lambda: images_per_second(model, served(share)),
-            "keras_blended": lambda: images_per_second(model, stock_batches(root, size, True)),
         }
     )
 
@@ -172,8 +162,6 @@ def main() -> None:
             **medians(speed),
             "to_constant_batch": ratio(speed, "augmented", "constant_batch"),
             "to_keras": ratio(speed, "augmented", "keras_from_directory"),
-            "blended_to_constant_batch": ratio(speed, "blended", "constant_batch"),
-            "blended_to_keras": ratio(speed, "blended", "keras_blended"),
         }
     to_ideal = round(ratio(built, "cache", "one_core") / cores, 3)
     found["cache"] = {**medians(built), "to_ideal": to_ideal}

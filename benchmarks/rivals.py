@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import reference
-from benchmarks.cnn_ideas import write_page
 from leukhelpers import files
 from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.experiments.report import format_ci
@@ -133,7 +132,6 @@ def render_pipeline() -> str:
     for size, speed in found["training"].items():
         for what, ours, peer, keras in (
             ("augmentation", "augmented", "keras_from_directory", "augmentation layers"),
-            ("augmentation and mixed cells", "blended", "keras_blended", "layers, MixUp too"),
         ):
             to = "" if ours == "augmented" else f"{ours}_"
             rows += [
@@ -163,8 +161,8 @@ def render_pipeline() -> str:
     head = (
         f"The input pipeline ({found['date']}, {found['machine']['cores']} cores, medians over "
         "rounds, `benchmarks/input_pipeline.py` and `feature_kinds.py`): pictures are turned, "
-        "mirrored, zoomed and recolored, and mixed where that is said. The network learns from "
-        f"mixed pictures of {max(found['training'], key=int)} pixels; the larger they are, the "
+        "mirrored, zoomed and recolored. The network learns from "
+        f"pictures of {max(found['training'], key=int)} pixels; the larger they are, the "
         "more of the time is its own, and the less of it any pipeline can save. A ratio is the "
         "median of the rounds' ratios; one below what was aimed at is not reached.\n\n"
         "| what | speed | ratio | aimed at |\n| --- | --- | --- | --- |\n"
@@ -193,4 +191,3 @@ if __name__ == "__main__":
     if given.found is not None:
         keep(given.found)
     write_readme()
-    write_page()

@@ -33,7 +33,7 @@ from PIL import Image
 from leukhelpers import files, plots
 from leukhelpers.data.pictures import read_image
 from leukhelpers.experiments import provenance
-from leukhelpers.models import cnn, profiles
+from leukhelpers.models import profiles
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -142,15 +142,13 @@ def measure_one(home: Path) -> dict[str, Any]:
     array, table, _ = build_pixels(dataset, data / "cache", SIZE, EDGE)
     found |= {"cache_seconds": time.perf_counter() - clock, "cache_gb": memory.take()}
     found["cache_file_gb"] = round(array.nbytes / 2**30, 3)
-    settings = replace(
-        cnn.training_settings(profiles.profile_of("fast")),
-        epochs=1, batch_size=BATCH, early_stopping=False,
-    )  # fmt: skip
+    settings = replace(profiles.profile_of("fast"), epochs=1, batch_size=BATCH)
     labels, some = table["label"].to_numpy(), Some()
     with training.devices().scope():
         model = networks.build_cnn(SIZE, seed=SEED)
     clock = time.perf_counter()
-    training.fit(model, array, labels, split, settings, SEED, [some])
+    rows, nobody = np.concatenate([split.train, split.validation]), np.zeros(0, int)
+    training.fit(model, array, labels, rows, nobody, settings, SEED, [some])
     learnt = len(split.train) + len(split.validation)
     a_step = (some.ended - some.began) / some.steps
     return found | {

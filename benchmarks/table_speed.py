@@ -76,8 +76,6 @@ def steps(subject: np.ndarray) -> dict[str, float]:
     table = timed("names parsed and validated", lambda: table_of(subject))
     timed("group_ids", lambda: groups.group_ids(table))
     timed("shared_pictures", lambda: groups.shared_pictures(table))
-    timed("joined_fold", lambda: groups.group_consistent_folds(table))
-    timed("official_folds, all", lambda: list(groups.official_folds(table)))
     timed("grouped_folds, all 4", lambda: list(groups.grouped_folds(table)))
     timed("random_folds, all 4", lambda: list(groups.random_folds(table)))
     seconds["together"] = sum(seconds.values())

@@ -17,6 +17,7 @@ import datetime as dt
 import json
 import os
 import platform
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -37,7 +38,7 @@ from sklearn.svm import SVC
 from leukhelpers.data.pictures import pixel_digest, read_image
 from leukhelpers.data.schema import ALL, HEM, parse_name
 from leukhelpers.images.preprocessing import crop_and_resize
-from leukhelpers.models import epochs, networks, profiles, training
+from leukhelpers.models import networks, profiles, training
 from leukhelpers.splits import groups
 from leukhelpers.synthetic import twin
 
@@ -196,8 +197,8 @@ def learned_by_cnn(cells: pd.DataFrame, seed: int) -> dict[str, dict[str, float]
     pixels = np.stack(cells["small"].to_list())
     n, side = len(pixels), pixels.shape[1] // 2
     small = pixels.reshape(n, side, 2, side, 2, 3).mean(axis=(2, 4)).astype(np.uint8)
-    short = epochs.Settings(epochs=8, batch_size=32, learning_rate=2e-3, patience=8)
-    mixed = groups.image_level_groups(table)
+    short = replace(profiles.PROFILES["full"], epochs=8)
+    mixed = table.assign(subject=table["cell_id"], sha256=table["cell_id"])
     results = {}
     for name, splits in (
         ("CNN, subjects apart", groups.grouped_folds(table, 4, seed)),
@@ -207,7 +208,8 @@ def learned_by_cnn(cells: pd.DataFrame, seed: int) -> dict[str, dict[str, float]
         for split in splits:
             training.make_deterministic(seed)
             model = networks.build_cnn(side, seed=seed)
-            history = training.fit(model, small, labels, split, short, seed)
+            parts = split.train, split.validation
+            history = training.fit(model, small, labels, *parts, short, seed)
             answers = training.predict(model, small, split.test)
             scores.append(roc_auc_score(labels[split.test], answers))
             print(f"{name}: fold {len(scores)}, {len(history)} epochs, AUROC {scores[-1]:.3f}")

@@ -18,7 +18,6 @@ import pandas as pd
 
 from leukhelpers.backend import keras
 from leukhelpers.evaluation import bootstrap, calibration, decisions, metrics, summary
-from leukhelpers.evaluation import leakage as leak
 from leukhelpers.explain import attribution, deletion, evaluation, localisation, sanity, shortcuts
 from leukhelpers.explain.common import logits
 from leukhelpers.explain.grad_cam import grad_cam
@@ -103,13 +102,6 @@ def measured() -> dict[str, Any]:
     labels, scores = known["label"], known["probability"]
     table = people()
     learnt = ood.fit_ood(pictures[:5], np.arange(5) // 2)
-    halves = [np.arange(0, 90, 2), np.arange(1, 90, 2)]
-    folds = [leak.FoldAnswers(rows, scores.to_numpy()[rows]) for rows in halves]
-    worse = [leak.FoldAnswers(r, known["area_probability"].to_numpy()[r]) for r in halves]
-    codes = known["group"].to_numpy()
-    # Folds of few groups: many a resample lacks a class in one of them, or in both.
-    early = [leak.FoldAnswers(r[:12], scores.to_numpy()[r[:12]]) for r in (halves[0], halves[1])]
-    early[1] = leak.FoldAnswers(early[1].rows, 1 - early[1].scores)
     return {
         "cell_area": features.cell_area(pictures, 384),
         "simple_features": features.simple_features(pictures, 384),
@@ -126,10 +118,6 @@ def measured() -> dict[str, Any]:
         "decisions": decisions.summary(unseen, known),
         "decisions_unchosen": decisions.summary(unseen, None),
         "sets": decisions.fit_conformal(labels, scores, 0.25),
-        "gap_of_few": leak.split_optimism(
-            labels[:24].to_numpy(), codes[:24], early, early[:1], 300
-        ),
-        "gap": leak.split_optimism(labels.to_numpy(), codes, folds, worse, n_resamples=200, seed=4),
         "reliability": calibration.reliability(labels, scores),
         "cooled": calibration.apply_temperature([0, 0.2, 0.5, 0.9, 1], 2.5),
         "groups": groups.group_ids(table),
@@ -145,7 +133,6 @@ def splits(table: pd.DataFrame) -> list[groups.Split]:
         *groups.random_folds(table, 3, seed=2),
         held,
         groups.no_test_split(table, seed=2),
-        groups.validation_as_test(table, held, seed=2),
     ]
 
 
@@ -175,18 +162,10 @@ def defaults() -> dict[str, Any]:
     return {
         "grouped": [split_rows(split) for split in groups.grouped_folds(table)],
         "random": [split_rows(split) for split in groups.random_folds(table)],
-        "official": [split_rows(split) for split in groups.official_folds(table)],
         "held": split_rows(held),
         "everything": split_rows(groups.no_test_split(table)),
-        "practice": split_rows(groups.validation_as_test(table, held)),
         "bootstrap": bootstrap.bootstrap(labels, scores, known["group"])[0].mean(),
         "intervals": bootstrap.intervals(labels, scores, known["group"]),
-        "gap": leak.split_optimism(
-            labels.to_numpy(),
-            known["group"].to_numpy(),
-            [leak.FoldAnswers(np.arange(90), scores.to_numpy())],
-            [leak.FoldAnswers(np.arange(90), others.to_numpy())],
-        ),
         "notes": bootstrap.interval_notes(labels.iloc[:12], known["group"].iloc[:12]),
         "compared": bootstrap.compare(labels, scores, others, known["group"]),
         "summary": summary.summary(known)["models"]["cnn"],

@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from benchmarks import (
-    cnn_ideas,
     explanations,
     findings,
     reference,
@@ -34,10 +33,9 @@ def test_the_cost_of_the_course_is_that_of_all_its_lessons():
     assert set(cost["lesson_seconds"]) == lessons
 
 
-def test_readme_and_log_state_exactly_what_was_kept_of_the_models():
+def test_readme_states_exactly_what_was_kept_of_the_models():
     readme = (reference.ROOT / "README.md").read_text("utf-8")
     assert readme.split(rivals.BEGIN)[1].split(rivals.END)[0] == rivals.shown()
-    assert cnn_ideas.PAGE.read_text("utf-8") == cnn_ideas.render()
     for name in ("SVM", "random forest", "area alone", "majority answer"):
         assert name in rivals.shown()
 

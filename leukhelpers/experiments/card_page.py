@@ -105,9 +105,6 @@ def _of_answers(run: storage.Run, name: str, note: str) -> Iterator[tuple[str, F
     title = f"AUROC of the {called}: {share['auroc']:.2f}; chance is 0.50"
     figure = plots.roc_curves(labels, scores, title=title, note=note)
     yield f"ROC curves of {called} and area model, with the diagonal of chance.", figure
-    title = "Every score beside the area model and the majority answer"
-    figure = plots.metric_bars(run.metrics, title=title, note=note)
-    yield "Metrics of all models with their 95 % intervals over groups of subjects.", figure
     if not run.metrics["of_subjects"]:
         return
     people = metrics.by_subject(run.predictions)

@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from sklearn import metrics as sk
 
 from leukhelpers.data.schema import ALL, CLASS_NAMES, HEM
 from leukhelpers.errors import InputError
-from leukhelpers.evaluation.names import ERRORS, METRIC_NAMES, MODEL_NAMES
+from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.plots.style import (
     CLASS_COLORS,
     FAINT,
@@ -26,13 +27,12 @@ from leukhelpers.plots.style import (
     label_line_ends,
     model_color,
     new_figure,
+    number,
     require_columns,
     signed,
     styled,
     write,
 )
-
-CHANCE_IS_HALF = ("auroc", "balanced_accuracy")
 
 
 @styled
@@ -192,17 +192,98 @@ def roc_curves(
 
 
 @styled
-def metric_bars(summary: Mapping[str, Any], title: str, note: str = "") -> Figure:
-    """Draw each metric of each model, errors aside, as a point with its 95 % interval.
+def repeated_scores(
+    values: Mapping[str, npt.ArrayLike], title: str, metric: str, note: str = ""
+) -> Figure:
+    """Draw the scores of repeated runs, a row a setting: spread beside difference.
 
     Parameters
     ----------
-    summary : mapping
-        From :func:`leukhelpers.evaluation.summary.summary`.
+    values : mapping of str to array_like of float
+        Setting → the score of each of its runs, in the order in which they are to stand.
+        Settings may have different numbers of runs.
+    title : str
+        The finding.
+    metric : str
+        What the scores are.
+    note : str
+        Small text in the lower right corner.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A dot a run, a tick at their mean.
+
+    Raises
+    ------
+    InputError
+        If there is no setting, or one has no run or a score that is not finite.
+    """
+    rows = {name: np.sort(np.asarray(runs, dtype=float)) for name, runs in values.items()}
+    if not rows or not all(
+        runs.ndim == 1 and len(runs) and np.isfinite(runs).all() for runs in rows.values()
+    ):
+        raise InputError("Give every setting the finite scores of its runs, at least one.")
+    figure, axes = _score_rows(rows, title, note)
+    axes.margins(x=0.08)
+    axes.set_xlabel(f"{metric} (dot: one run; tick: mean of the runs)")
+    return figure
+
+
+def _draw_folds(axes: Axes, folds: np.ndarray, middle: float, color: str) -> None:
+    """Draw sorted folds as dots over their range, and their mean as a tick."""
+    # Steps of the golden ratio set neighbors apart, and the same ones in every run.
+    heights = middle + 0.16 * ((np.arange(len(folds)) * 0.618) % 1 - 0.5)
+    mean = folds.mean()
+    axes.hlines(middle, folds[0], folds[-1], color=color, linewidth=9, alpha=0.2)
+    axes.plot(folds, heights, "o", color=color, markersize=4.5, alpha=0.8, mew=0, clip_on=False)
+    axes.vlines(mean, middle - 0.16, middle + 0.16, color=dark(color), linewidth=3)
+    style: dict[str, Any] = {"ha": "center", "va": "bottom", "weight": "bold"}
+    top = (mean, middle - 0.16)
+    write(axes, f"{mean:.2f}", top, shift=(0, 1), color=dark(color), **style)
+
+
+def _score_rows(rows: Mapping[str, np.ndarray], title: str, note: str) -> tuple[Figure, Axes]:
+    """Draw sorted scores, a row a model or setting."""
+    figure = new_figure(0.9 + 0.5 * len(rows), title, note)
+    axes = figure.subplots()
+    for row, (name, scores) in enumerate(rows.items()):
+        _draw_folds(axes, scores, row + 0.05, model_color(name, row))
+    axes.set_ylim(len(rows) - 0.5, -0.6)
+    axes.set_yticks(np.arange(len(rows)) + 0.05, [MODEL_NAMES.get(name, name) for name in rows])
+    axes.tick_params(axis="y", length=0, labelsize=10)
+    axes.spines["left"].set_visible(False)
+    return figure, axes
+
+
+@styled
+def feature_bars(
+    shares: pd.Series,
+    measured: pd.Series,
+    base: float,
+    unit: str,
+    title: str,
+    note: str = "",
+    at_most: int = 12,
+) -> Figure:
+    """Draw what each named feature added to a classical model's answer to one cell.
+
+    Parameters
+    ----------
+    shares : pandas.Series
+        Feature → its share, positive towards ALL.
+    measured : pandas.Series
+        Feature → what was measured of the cell.
+    base : float
+        The mean answer to the background, where the sharing begins.
+    unit : str
+        Of shares and base.
     title : str
         The finding.
     note : str
         Small text in the lower right corner.
+    at_most : int
+        So many features have a bar of their own; the others have one together.
 
     Returns
     -------
@@ -211,45 +292,93 @@ def metric_bars(summary: Mapping[str, Any], title: str, note: str = "") -> Figur
     Raises
     ------
     InputError
-        If the summary holds no model.
+        If there is no feature, or the two lists name others.
     """
-    models: Mapping[str, Any] = summary.get("models", {})
-    if not models:
-        raise InputError("The summary holds no model to draw; make it with evaluation.summary.")
-    # Of errors less is better: not in one chart with the others.
-    names = [name for name in next(iter(models.values())) if name not in ERRORS]
-    step = 0.72 / len(models)
-    figure = new_figure(0.9 + 0.2 * len(names) * (len(models) + 0.6), title, note)
+    if len(shares) == 0 or list(shares.index) != list(measured.index):
+        raise InputError("The bars need a share and a measured value of each feature.")
+    order = shares.abs().sort_values(ascending=False).index
+    shown = shares[order[:at_most]]
+    names = [f"{name.replace('_', ' ')} = {number(measured[name])}" for name in shown.index]
+    values = shown.tolist()
+    if len(order) > at_most:
+        names.append(f"{len(order) - at_most} other features")
+        values.append(float(shares[order[at_most:]].sum()))
+    figure = new_figure(1.1 + 0.27 * len(values), title, note)
     axes = figure.subplots()
-    lowest = 0.0
-    beside = axes.get_yaxis_transform()
-    for order, (model, values) in enumerate(models.items()):
-        color = model_color(model, order)
-        for row, metric in enumerate(names):
-            y = row + step * (order - (len(models) - 1) / 2)
-            value, low, high = (values[metric][key] for key in ("value", "low", "high"))
-            written = "undefined" if value is None else signed(value)
-            at, style = (1, y), {"va": "center", "size": 8.5, "color": dark(color)}
-            write(axes, written, at, beside, (9, 0), **style)
-            if value is None:
-                continue
-            lowest = min(lowest, value, value if low is None else low)
-            if low is not None:
-                axes.hlines(y, low, high, color=color, linewidth=2)
-            axes.plot(value, y, "o", color=color, markersize=6.5, mec="white", clip_on=False)
-    for row, metric in enumerate(names):
-        if metric in CHANCE_IS_HALF:
-            dotted: Any = {"color": FAINT, "linewidth": 1, "linestyle": (0, (2, 2))}
-            axes.vlines(0.5, row - 0.45, row + 0.45, **dotted)
-            write(axes, "chance", (0.5, row - 0.3), shift=(-4, 0), ha="right", va="center", size=8)
-        if row:
-            axes.axhline(row - 0.5, color="#ececec", linewidth=0.8, zorder=0)
-    axes.set(xlim=(lowest - 0.02 if lowest < 0 else 0, 1), ylim=(len(names) - 0.5, -0.5))
-    rows = [METRIC_NAMES.get(name, name).replace(" at ", " at\n") for name in names]
-    axes.set_yticks(range(len(names)), rows)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    axes.set_xlabel("value, with its 95 % interval over groups of subjects")
-    key = {MODEL_NAMES.get(name, name): model_color(name, i) for i, name in enumerate(models)}
-    color_key(axes, key)
+    colors = [CLASS_COLORS[ALL if value > 0 else HEM] for value in values]
+    places = np.arange(len(values))[::-1]
+    axes.barh(places, values, color=colors, height=0.7)
+    axes.axvline(0, color=INK, linewidth=0.8)
+    axes.set_yticks(places, names)
+    reach = 1.25 * max(np.abs(values).max(), 1e-9)
+    axes.set_xlim(-reach, reach)
+    for place, value in zip(places, values, strict=True):
+        side, shift = ("left", 4) if value > 0 else ("right", -4)
+        write(axes, signed(value, "+"), (value, place), shift=(shift, 0), ha=side, va="center")
+    total = base + float(shares.sum())
+    axes.set_xlabel(
+        f"share of the answer, in {unit}:\n{signed(base)} (training cells) "
+        f"and all shares make {signed(total)}"
+    )
+    color_key(axes, {"towards HEM": CLASS_COLORS[HEM], "towards ALL": CLASS_COLORS[ALL]})
+    return figure
+
+
+@styled
+def by_subject_bars(
+    table: pd.DataFrame, title: str, majority: float | None = None, note: str = ""
+) -> Figure:
+    """Draw the share of cells answered rightly, a bar a subject, in the table's order.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`leukhelpers.evaluation.metrics.by_subject`: ``subject``, ``label``,
+        ``cells``, ``correct``, the worst first.
+    title : str
+        The finding.
+    majority : float, optional
+        Share answered rightly over all cells by the majority class, as a line.
+    note : str
+        Small text in the lower right corner.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Two columns of bars for more than 40 subjects.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or there is no subject.
+    """
+    require_columns(table, ["subject", "label", "cells", "correct"])
+    columns = 2 if len(table) > 40 else 1
+    in_column = -(-len(table) // columns)
+    figure = new_figure(1.0 + 0.19 * max(in_column, 3), title, note)
+    panels = figure.subplots(1, columns, squeeze=False)[0]
+    for index, axes in enumerate(panels):
+        part = table.iloc[index * in_column : (index + 1) * in_column]
+        rows = np.arange(len(part))
+        colors = [CLASS_COLORS[label] for label in part["label"]]
+        axes.barh(rows, part["correct"], height=0.72, color=colors)
+        beside, above = axes.get_yaxis_transform(), ("data", "axes fraction")
+        style: dict[str, Any] = {"size": 8, "color": FAINT}
+        for row, cells in zip(rows, part["cells"], strict=True):
+            write(axes, f"{cells:,}", (1, row), beside, (7, 0), va="center", **style)
+        write(axes, "cells", (1, 1), "axes fraction", (7, 3), va="bottom", **style)
+        axes.axvline(0.5, color=INK, linewidth=0.9, linestyle=(0, (2, 2)))
+        if majority is not None:
+            axes.axvline(majority, color=INK, linewidth=0.9)
+            write(axes, "majority", (majority, 1), above, (0, 3), ha="center", **style)
+        axes.set(xlim=(0, 1), ylim=(in_column - 0.4, -0.6))
+        axes.set_yticks(rows, part["subject"].tolist(), size=8.5)
+        axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.set_xlabel("share of its cells answered rightly")
+    panels[0].set_ylabel("subject")
+    present = sorted(set(table["label"]))
+    key = {CLASS_NAMES[label]: CLASS_COLORS[label] for label in present}
+    color_key(panels[0], key, lift=17)
     return figure

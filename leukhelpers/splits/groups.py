@@ -228,70 +228,6 @@ def random_folds(table: pd.DataFrame, n_splits: int = 4, seed: int = 0) -> Itera
         yield _with_validation(cells, rest, test, seed)
 
 
-def official_folds(table: pd.DataFrame, seed: int = 0) -> Iterator[Split]:
-    """Test on each published fold in turn, once no group lies in two of them.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        A labeled cell table with published folds, such as C-NMC's training part.
-    seed : int
-        Seed of the choice of the validation groups.
-
-    Yields
-    ------
-    Split
-        A split a fold, in the order of their names: the test rows are that fold's as
-        :func:`group_consistent_folds` has them, a quarter of the other groups is for validation.
-
-    Raises
-    ------
-    InputError
-        If the table has no published folds or only one, before the joins or after,
-        and as :func:`grouped_folds` does.
-    """
-    cells = _labeled_groups(table, 2)
-    fold = group_consistent_folds(table)
-    names = np.unique(fold)
-    if len(names) < 2:
-        raise InputError("Joined, all groups lie in one fold; use grouped folds instead.")
-    for name in names:
-        rest, test = np.flatnonzero(fold != name), np.flatnonzero(fold == name)
-        yield _with_validation(cells, rest, test, seed)
-
-
-def group_consistent_folds(table: pd.DataFrame) -> np.ndarray:
-    """Give each cell its published fold, after whole groups were moved into one.
-
-    A group that lies in several folds moves into the one that holds most of its
-    cells, and between equals into the first.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        A cell table; ``subject``, ``sha256`` and ``fold`` are read.
-
-    Returns
-    -------
-    numpy.ndarray of str, shape (n_cells,)
-
-    Raises
-    ------
-    InputError
-        If the table has no published folds or only one, or holds cells of a test set.
-    """
-    _refuse_test_sets(table)
-    fold = table["fold"].astype(str).to_numpy()
-    if len(np.unique(fold)) < 2 or (fold == "").any():
-        raise InputError("This data set has no published folds; use grouped folds instead.")
-    names, fold_number = np.unique(fold, return_inverse=True)
-    cells = pd.DataFrame({"group": pd.factorize(group_ids(table))[0], "fold": fold_number})
-    held = cells.value_counts(sort=False).rename("cells").reset_index()
-    held = held.sort_values(["cells", "fold"], ascending=[False, True])
-    chosen = held.drop_duplicates("group").set_index("group")["fold"].sort_index().to_numpy()
-    return names[chosen[cells["group"]]]
-
-
 def holdout_split(table: pd.DataFrame, seed: int = 0) -> Split:
     """Keep a quarter of the groups for the end: the first of four random folds."""
     return next(random_folds(table, n_splits=4, seed=seed))
@@ -302,41 +238,6 @@ def no_test_split(table: pd.DataFrame, seed: int = 0) -> Split:
     cells = _labeled_groups(table, 2)
     train, validation = next(_deal(cells, np.arange(len(table)), 4, seed))
     return Split(cells.groups, train, validation, np.zeros(0, dtype=int))
-
-
-def validation_as_test(table: pd.DataFrame, split: Split, seed: int = 0) -> Split:
-    """Make a split for trying things: judged on the validation groups, test groups closed.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        The cell table that `split` was made of.
-    split : Split
-        Its validation rows become the test rows; its test rows are in no part.
-    seed : int
-        Seed of the choice of other validation groups, out of the training rows.
-
-    Returns
-    -------
-    Split
-
-    Raises
-    ------
-    InputError
-        If a class has fewer than two groups in the training rows.
-    """
-    cells = _labeled_groups(table, 2)
-    train, validation = next(_deal(cells, split.train, 4, seed))
-    return Split(split.groups, train, validation, split.validation)
-
-
-def image_level_groups(table: pd.DataFrame) -> pd.DataFrame:
-    """Tell the lie that a random split by image tells: every cell is its own patient.
-
-    For demonstrations only. The table that comes back makes :func:`grouped_folds`
-    split by image, and so shows what the leak through shared patients is worth.
-    """
-    return table.assign(subject=table["cell_id"], sha256=table["cell_id"])
 
 
 class _Labeled(NamedTuple):

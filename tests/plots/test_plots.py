@@ -27,9 +27,6 @@ from leukhelpers import plots
 from leukhelpers.data.schema import ALL, HEM
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation import decisions, metrics
-from leukhelpers.evaluation import summary as summary_module
-from leukhelpers.evaluation.names import METRICS
-from leukhelpers.explain.deletion import Curves
 from leukhelpers.explain.localisation import CAUSES
 from leukhelpers.plots.cells import _overlay
 from leukhelpers.plots.style import (
@@ -95,16 +92,9 @@ def all_figures(n_subjects: int = 6) -> dict[str, Callable[..., Figure]]:
     maps = {"Grad-CAM": np.abs(signed_maps(3)[..., 0]), "SHAP": signed_maps(3)}
     decided = decisions.summary(table, table)
     by_model = {"cnn": scores, "area": table["area_probability"], "another model": scores}
-    splits = {"SVM": {"split by group": [0.7, 0.82, 0.93], "split by image": [0.95, 0.96, 0.96]}}
-    down = np.linspace(1, 0, 5)
-    curve = Curves(np.linspace(0, 1, 5), down, 1 - down, down**2, 1 - down**2, np.zeros(2))
     shares = pd.Series(np.linspace(-0.7, 0.7, 15), [f"feature_{index}" for index in range(15)])
-    alike = pd.DataFrame({"SHAP": [1.0, 0.4, 0.1]}, ["nothing", "down to logit", "down to conv4"])
     return {
         "feature_bars": lambda **k: plots.feature_bars(shares, shares + 3, 0.2, "logits", **k),
-        "forgetting_lines": lambda **k: plots.forgetting_lines(alike, **k),
-        "deletion_curves": lambda **k: plots.deletion_curves({"SHAP": curve}, **k),
-        "cause_dots": lambda **k: plots.cause_dots({"SHAP": toy_causes()}, **k),
         "plot_cells": lambda **k: plots.plot_cells(cells, ["a", "b", "c"], 2, **k),
         "learning_curves": lambda **k: plots.learning_curves(toy_history(), **k),
         "confusion_matrix": lambda **k: plots.confusion_matrix(
@@ -114,31 +104,10 @@ def all_figures(n_subjects: int = 6) -> dict[str, Callable[..., Figure]]:
         "by_subject_bars": lambda **k: plots.by_subject_bars(
             metrics.by_subject(table), majority=0.5, **k
         ),
-        "distribution_by_class": lambda **k: plots.distribution_by_class(
-            scores, labels, "P(ALL)", **k
-        ),
-        "measures_by_subject": lambda **k: plots.measures_by_subject(
-            table[["probability", "area_probability"]],
-            table,
-            {"probability": "P(ALL)", "area_probability": "P(ALL) by area"},
-            **k,
-        ),
-        "values_by_subject": lambda **k: plots.values_by_subject(scores, table, "P(ALL)", **k),
-        "metric_bars": lambda **k: plots.metric_bars(summary_module.summary(table), **k),
         "reliability_diagram": lambda **k: plots.reliability_diagram(decided, **k),
         "net_benefit_curves": lambda **k: plots.net_benefit_curves(decided, **k),
         "risk_curves": lambda **k: plots.risk_curves(decided, **k),
         "plot_maps": lambda **k: plots.plot_maps(cells, maps, ["a", "b", "c"], **k),
-        "split_leak": lambda **k: plots.split_leak(splits, **k),
-        "repair_steps": lambda **k: plots.repair_steps(STUDY, GUESS, ["accuracy"], **k),
-        "scatter_by_subject": lambda **k: plots.scatter_by_subject(
-            scores,
-            table["area_probability"],
-            table["subject"],
-            list(table["subject"].unique()[:6]),
-            ("P(ALL) by the CNN", "P(ALL) by area"),
-            **k,
-        ),
     }
 
 
@@ -225,17 +194,6 @@ def test_saved_picture_is_readable_at_700_pixels(name: str, tmp_path: Path) -> N
         assert 250 < picture.width <= 900
 
 
-def test_classes_keep_their_colors_in_different_figures() -> None:
-    both = set(CLASS_COLORS)
-    assert len(both) == 2
-    bars = FIGURES["by_subject_bars"](title=TITLE).axes[0]
-    boxes = FIGURES["values_by_subject"](title=TITLE).axes[0]
-    histograms = FIGURES["distribution_by_class"](title=TITLE).axes[0]
-    assert facecolors(bars) == both
-    assert facecolors(boxes) == both
-    assert facecolors(histograms) >= both
-
-
 def test_each_subject_bar_has_the_color_and_length_of_its_subject() -> None:
     table = metrics.by_subject(toy_predictions(6))
     bars = plots.by_subject_bars(table, TITLE).axes[0].patches
@@ -247,7 +205,7 @@ def test_each_subject_bar_has_the_color_and_length_of_its_subject() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n_subjects", [1, 28, 73])
-@pytest.mark.parametrize("name", ["by_subject_bars", "values_by_subject"])
+@pytest.mark.parametrize("name", ["by_subject_bars"])
 def test_every_subject_is_named_once_and_labels_do_not_overlap(name: str, n_subjects: int) -> None:
     figure = all_figures(n_subjects)[name](title=TITLE)
     named = []
@@ -282,151 +240,11 @@ def test_roc_curves_write_the_area_of_each_model() -> None:
     assert {"CNN", f"{auroc:.2f}"} <= set(texts_of(figure))
 
 
-def test_metric_bars_say_where_a_value_is_undefined() -> None:
-    table = toy_predictions(6)
-    figure = plots.metric_bars(summary_module.summary(table[table["label"] == ALL]), TITLE)
-    assert texts_of(figure).count("undefined") == 21  # seven metrics of three models
-    assert texts_of(figure).count("chance") == 2
-
-
-def test_metric_bars_leave_out_errors_of_which_less_is_better() -> None:
-    figure = plots.metric_bars(summary_module.summary(toy_predictions(6)), TITLE)
-    assert len(figure.axes[0].get_yticks()) == len(METRICS) - 2
-
-
 def test_reliability_is_drawn_once_more_if_it_was_set_right() -> None:
     table = toy_predictions(6)
     alone = plots.reliability_diagram(decisions.summary(table, None), TITLE).axes[0]
     both = plots.reliability_diagram(decisions.summary(table, table), TITLE).axes[0]
     assert (len(alone.collections), len(both.collections)) == (1, 2)
-
-
-@pytest.mark.slow
-def test_metric_bars_make_room_for_negative_values() -> None:
-    table = toy_predictions(6)
-    summary = summary_module.summary(table.assign(probability=1 - table["probability"]))
-    mcc = summary["models"]["cnn"]["mcc"]
-    assert mcc["low"] < 0
-    axes = plots.metric_bars(summary, TITLE).axes[0]
-    assert axes.get_xlim()[0] <= mcc["low"]
-
-
-def test_split_leak_shows_every_fold_and_writes_means_and_gain() -> None:
-    by_split: dict[str, Any] = {"a": [0.7, 0.9, 0.86], "b": np.array([0.96, 0.95, 0.97])}
-    figure = plots.split_leak({"SVM": by_split}, TITLE)
-    assert {"0.82", "0.96", "+0.14"} <= set(texts_of(figure))
-    folds = [
-        np.asarray(line.get_xdata()) for line in figure.axes[0].lines if line.get_marker() == "o"
-    ]
-    for drawn, given in zip(folds, by_split.values(), strict=True):
-        np.testing.assert_allclose(drawn, sorted(given))
-
-
-def test_repair_steps_puts_each_metric_of_each_state_where_it_belongs() -> None:
-    axes = plots.repair_steps(STUDY, GUESS, ["accuracy", "auroc"], TITLE).axes[0]
-    assert [text.get_text() for text in axes.get_yticklabels()] == [*STUDY, *GUESS]
-    drawn = [line.get_xdata() for line in axes.lines if line.get_marker() not in ("None", "")]
-    assert np.allclose(drawn, [[0.68, 0.6, 0.66], [0.5, 0.7, 0.5]])
-    joined = [line.get_xdata() for line in axes.lines if line.get_alpha() == 0.3]
-    assert np.allclose(joined, [[0.68, 0.6], [0.5, 0.7]])
-    assert axes.yaxis_inverted()
-
-
-def test_repair_steps_refuses_what_it_cannot_draw() -> None:
-    with pytest.raises(InputError, match="at least two"):
-        plots.repair_steps({"one": {"auroc": 0.5}}, GUESS, ["auroc"], TITLE)
-    with pytest.raises(InputError, match="finite value of 'mcc'"):
-        plots.repair_steps(STUDY, GUESS, ["mcc"], TITLE)
-
-
-def test_split_leak_writes_the_interval_of_the_gain() -> None:
-    by_split = {"by group": [0.7, 0.8], "by image": [0.9, 1.0]}
-    figure = plots.split_leak({"SVM": by_split}, TITLE, intervals={"SVM": (-0.05, 0.31)})
-    assert "\N{MINUS SIGN}0.05 to 0.31" in texts_of(figure)
-
-
-@pytest.mark.parametrize("n_subjects", [1, 28, 73])
-def test_measures_by_subject_draw_a_dot_at_each_subjects_median(n_subjects: int) -> None:
-    table = toy_predictions(n_subjects)
-    figure = plots.measures_by_subject(table, table, {"probability": "P(ALL)"}, TITLE)
-    (axes,) = figure.axes
-    medians = table.groupby("subject")["probability"].median()
-    drawn = np.concatenate([np.asarray(line.get_xydata()) for line in axes.lines])
-    np.testing.assert_allclose(np.sort(drawn[:, 1]), np.sort(medians.to_numpy()))
-    assert (np.diff(drawn[:, 0]) > 0).all()  # no dot upon another one
-    for line in axes.lines:
-        of_class = table["label"] == CLASS_COLORS.index(line.get_color())
-        own = medians[table.loc[of_class, "subject"].unique()].sort_values()
-        np.testing.assert_allclose(np.asarray(line.get_ydata(), float), own)
-
-
-def test_split_leak_keeps_every_fold_inside_its_axis() -> None:
-    values = {"SVM": {"by group": [0.31, 0.8], "by image": [0.9, 1.0]}}
-    axes = plots.split_leak(values, TITLE).axes[0]
-    assert axes.get_xlim()[0] < 0.31
-    assert axes.get_xlim()[1] >= 1
-
-
-def test_split_leak_draws_the_same_dots_every_time() -> None:
-    values = {"SVM": {"by group": [0.7, 0.7, 0.7], "by image": [0.9, 0.9, 0.9]}}
-    first, second = (
-        [np.asarray(line.get_xydata()) for line in plots.split_leak(values, TITLE).axes[0].lines]
-        for _ in range(2)
-    )
-    for a, b in zip(first, second, strict=True):
-        np.testing.assert_array_equal(a, b)
-    assert len(np.unique(first[0][:, 1])) == 3  # equal folds do not hide each other
-
-
-def scatter(centers: np.ndarray, subjects: list[str], drawn: list[str]) -> Figure:
-    """Draw 20 cells around the center of each subject."""
-    rng = np.random.default_rng(0)
-    points = np.repeat(centers, 20, axis=0) + rng.normal(0, 0.3, (20 * len(centers), 2))
-    owners = np.repeat(subjects, 20)
-    return plots.scatter_by_subject(points[:, 0], points[:, 1], owners, drawn, ("x", "y"), TITLE)
-
-
-def test_scatter_names_subjects_at_their_medians_or_else_in_a_legend() -> None:
-    names = [f"H{i}" for i in range(8)]
-    apart = np.array([[i % 3, i // 3] for i in range(8)]) * 10.0
-    direct = scatter(apart, names, names)
-    assert texts_of(direct) == names
-    assert direct.axes[0].get_legend() is None
-    covered = scatter(np.zeros((8, 2)), names, names)
-    legend = covered.axes[0].get_legend()
-    assert legend is not None
-    assert [text.get_text() for text in legend.get_texts()] == names
-    assert not texts_of(covered)
-    assert legend.get_window_extent().x1 <= covered.bbox.x1
-
-
-def test_scatter_gives_each_subject_a_color_and_a_marker_of_its_own() -> None:
-    names = [f"H{i}" for i in range(8)]
-    clouds: Any = scatter(np.zeros((8, 2)), names, names).axes[0].collections[::2]
-    assert len({mcolors.to_hex(cloud.get_facecolor()[0]) for cloud in clouds}) == 8
-    assert len({cloud.get_paths()[0].vertices.tobytes() for cloud in clouds}) == 8
-
-
-def test_scatter_draws_only_the_cells_of_the_chosen_subjects() -> None:
-    figure = scatter(np.array([[0.0, 0], [5, 5], [9, 9]]), ["a", "b", "c"], ["c", "a"])
-    clouds: Any = figure.axes[0].collections[::2]
-    assert [len(cloud.get_offsets()) for cloud in clouds] == [20, 20]
-    assert np.min(clouds[0].get_offsets()) > 7
-
-
-def test_distribution_gives_each_class_a_hundred_percent() -> None:
-    rng = np.random.default_rng(0)
-    labels = np.repeat([HEM, ALL], [30, 300])
-    axes = plots.distribution_by_class(rng.normal(size=330), labels, "x", TITLE).axes[0]
-    for patch in axes.patches:
-        assert patch.get_data().values.sum() == pytest.approx(100)  # type: ignore[attr-defined]
-
-
-def test_constant_values_are_drawn() -> None:
-    table = toy_predictions(4)
-    values = np.full(len(table), 0.3)
-    plots.distribution_by_class(values, table["label"], "x", TITLE)
-    plots.values_by_subject(values, table, "x", TITLE)
 
 
 def test_signed_maps_say_their_direction_and_positive_ones_start_at_zero() -> None:
@@ -455,36 +273,10 @@ def test_feature_bars_show_the_largest_by_name_and_the_others_together() -> None
         plots.feature_bars(shares, pd.Series(2.5, names[::-1]), 0.2, "logits", TITLE)
 
 
-def test_forgetting_lines_begin_at_one_and_name_each_stage() -> None:
-    table = pd.DataFrame({"SHAP": [1.0, 0.4, -0.3]}, ["nothing", "down to logit", "down to conv4"])
-    axes = plots.forgetting_lines(table, TITLE).axes[0]
-    assert axes.lines[0].get_ydata()[0] == 1
-    assert axes.get_ylim()[0] < -0.3
-    assert [t.get_text() for t in axes.get_xticklabels()] == ["nothing", "to logit", "to conv4"]
-
-
-def test_deletion_curves_draw_each_method_and_the_random_order() -> None:
-    down = np.linspace(1, 0, 5)
-    curve = Curves(np.linspace(0, 1, 5), down, 1 - down, down, 1 - down, np.zeros(2))
-    figure = plots.deletion_curves({"SHAP": curve, "Grad-CAM": curve}, TITLE)
-    assert len(figure.axes) == 2
-    np.testing.assert_array_equal(figure.axes[1].lines[1].get_ydata(), 1 - down)
-    named = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    assert named == ["SHAP", "Grad-CAM", "random"]
-
-
 def toy_causes() -> dict[str, dict[str, float | None]]:
     told = {"value": -0.2, "low": -0.3, "high": -0.1}
     keys = [f"{test}_{cause}" for cause in CAUSES for test in ("pointing", "overlap")]
     return dict.fromkeys(keys, told) | {keys[0]: dict.fromkeys(told)}
-
-
-def test_cause_dots_draw_each_value_with_its_interval_and_leave_out_what_is_unknown() -> None:
-    figure = plots.cause_dots({"SHAP": toy_causes(), "Grad-CAM": toy_causes()}, TITLE)
-    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == list(CAUSES)
-    drawn = [len(axes.lines) for axes in figure.axes]
-    assert drawn == [1 + 2 * 2 * 2, 1 + 2 * 3 * 2]  # the line at 0; dots and intervals
-    assert figure.axes[1].lines[1].get_xdata().tolist() == [-0.2]
 
 
 def test_overlay_is_blue_towards_hem_vermilion_towards_all_and_clear_at_zero() -> None:
@@ -587,27 +379,8 @@ def test_bad_input_is_refused_with_a_sentence() -> None:
         lambda: plots.learning_curves(toy_history().iloc[:0], TITLE),
         lambda: plots.confusion_matrix(pd.DataFrame([[1]]), TITLE),
         lambda: plots.roc_curves([1, 1], {"cnn": [0.1, 0.2]}, TITLE),
-        lambda: plots.metric_bars({}, TITLE),
         lambda: plots.reliability_diagram(decisions.summary(table, None), TITLE, model="svm"),
-        lambda: plots.split_leak({}, TITLE),
-        lambda: plots.measures_by_subject(table, table, {"none": "x"}, TITLE),
-        lambda: plots.measures_by_subject(table[:1], table, {"probability": "x"}, TITLE),
-        lambda: plots.split_leak({"SVM": {"by group": [0.9]}}, TITLE),
-        lambda: plots.split_leak({"SVM": {"by group": 0.8, "by image": 0.9}}, TITLE),
-        lambda: plots.split_leak({"SVM": {"by group": [], "by image": [0.9]}}, TITLE),
-        lambda: plots.split_leak({"SVM": {"by group": [np.nan], "by image": [0.9]}}, TITLE),
-        lambda: plots.scatter_by_subject([1], [1, 2], ["a"], ["a"], ("x", "y"), TITLE),
-        lambda: plots.scatter_by_subject([1], [np.nan], ["a"], ["a"], ("x", "y"), TITLE),
-        lambda: plots.scatter_by_subject([1], [1], ["a"], ["b"], ("x", "y"), TITLE),
-        lambda: plots.scatter_by_subject([1], [1], ["a"], ["a", "a"], ("x", "y"), TITLE),
-        lambda: plots.scatter_by_subject([1], [1], ["a"], [], ("x", "y"), TITLE),
-        lambda: plots.scatter_by_subject(
-            [1] * 9, [1] * 9, [*"abcdefghi"], [*"abcdefghi"], ("x", "y"), TITLE
-        ),
         lambda: plots.by_subject_bars(pd.DataFrame({"subject": []}), TITLE),
-        lambda: plots.distribution_by_class([1.0, np.nan], [0, 1], "x", TITLE),
-        lambda: plots.distribution_by_class([1.0], [0, 1], "x", TITLE),
-        lambda: plots.values_by_subject([1.0], table, "x", TITLE),
     ]
     for call in bad:
         with pytest.raises(InputError, match=r"\w+ .*\.$"):

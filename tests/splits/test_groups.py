@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
-from leukhelpers.data.schema import ALL, HEM, UNLABELED, parse_name, validate
+from leukhelpers.data.schema import ALL, HEM, UNLABELED, validate
 from leukhelpers.errors import InputError
 from leukhelpers.splits import groups
 from leukhelpers.splits.groups import (
@@ -387,65 +386,6 @@ def with_folds(draw: st.DrawFn) -> pd.DataFrame:
     return cells
 
 
-@given(with_folds())
-def test_joined_fold_is_the_one_of_most_cells_of_the_group(cells: pd.DataFrame) -> None:
-    joined, ids = groups.group_consistent_folds(cells), group_ids(cells)
-    for name in np.unique(ids):
-        times = cells.loc[ids == name, "fold"].value_counts()
-        assert set(joined[ids == name]) == {min(times.index[times == times.max()])}
-
-
-@given(with_folds(), st.integers(0, 1000))
-def test_official_folds_test_the_joined_folds(cells: pd.DataFrame, seed: int) -> None:
-    try:
-        splits = list(groups.official_folds(cells, seed))
-    except InputError:
-        assume(False)
-    joined = groups.group_consistent_folds(cells)
-    for name, split in zip(np.unique(joined), splits, strict=True):
-        assert np.array_equal(split.test, np.flatnonzero(joined == name))
-        parts = [split.train, split.validation, split.test]
-        assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(len(cells)))
-        for part in parts:
-            assert set(cells["label"].iloc[part]) == {HEM, ALL}
-
-
-def test_official_folds_stay_as_they_are_where_nothing_is_shared() -> None:
-    cells = many().assign(fold=lambda t: t["subject"].str.strip("H").astype(int).mod(3).astype(str))
-    assert np.array_equal(groups.group_consistent_folds(cells), cells["fold"])
-    for name, split in zip("012", groups.official_folds(cells), strict=True):
-        assert set(cells["fold"].iloc[split.test]) == {name}
-
-
-@pytest.mark.parametrize("fold", ["", "0"])
-def test_data_without_published_folds_have_no_official_ones(fold: str) -> None:
-    with pytest.raises(InputError, match="no published folds; use grouped folds"):
-        next(groups.official_folds(many().assign(fold=fold)))
-
-
-def test_folds_that_are_one_group_cannot_be_tested_on() -> None:
-    cells = many().assign(fold=lambda t: np.where(t.index == 0, "1", "0"))
-    with pytest.raises(InputError, match="all groups lie in one fold"):
-        next(groups.official_folds(cells))
-
-
-def test_the_real_folds_once_joined_share_no_picture(shared_data: Path) -> None:
-    manifest = pd.read_csv(shared_data / "cnmc" / "manifest.csv")
-    files = manifest[manifest["path"].str.contains("training_data")].reset_index(drop=True)
-    names = files["path"].map(lambda path: parse_name(Path(path).stem))
-    cells = table([(name.subject, sha) for name, sha in zip(names, files["sha256"], strict=True)])
-    cells["fold"] = files["path"].str.extract(r"fold_(\d)")[0]
-    assert (len(cells), cells["subject"].nunique()) == (10_661, 73)
-    assert groups.duplicate_pairs(cells) == 104
-    assert len(np.unique(group_ids(cells))) == 66
-    pairs = groups.shared_pictures(cells)
-    assert (pairs["fold_a"] != pairs["fold_b"]).any()
-    fold = pd.Series(groups.group_consistent_folds(cells), index=cells["cell_id"])
-    assert np.array_equal(fold[pairs["cell_a"]], fold[pairs["cell_b"]])
-    splits = list(groups.official_folds(cells))
-    assert sum(len(split.test) for split in splits) == len(cells)
-
-
 # --- very many groups ------------------------------------------------------------------------
 
 
@@ -468,10 +408,8 @@ def test_many_groups_are_dealt_evenly_and_quickly(monkeypatch: pytest.MonkeyPatc
     [
         grouped_folds,
         random_folds,
-        groups.official_folds,
         lambda cells: iter([groups.holdout_split(cells)]),
         lambda cells: iter([groups.no_test_split(cells)]),
-        lambda cells: iter(groups.group_consistent_folds(cells)),
     ],
 )
 def test_no_split_takes_cells_of_a_test_set(cut: Cut, part: str) -> None:
@@ -481,30 +419,4 @@ def test_no_split_takes_cells_of_a_test_set(cut: Cut, part: str) -> None:
         next(cut(cells))
 
 
-def test_the_lie_makes_every_cell_its_own_patient() -> None:
-    cells = many().assign(sha256="all alike")
-    lie = groups.image_level_groups(cells)
-    assert len(np.unique(group_ids(lie))) == len(cells)
-    assert lie[["label", "path"]].equals(cells[["label", "path"]])
-    assert len(np.unique(group_ids(cells))) == 1  # and the table itself is not changed
-    split = next(grouped_folds(lie))
-    test_subjects = set(cells["subject"].iloc[split.test])
-    assert test_subjects & set(cells["subject"].iloc[split.train])
-
-
 # --- a split for trying things ---------------------------------------------------------------
-
-
-@given(splittable(), st.integers(0, 1000))
-def test_practice_judges_on_validation_rows_and_never_touches_the_test_rows(
-    cells: pd.DataFrame, seed: int
-) -> None:
-    try:
-        split = groups.holdout_split(cells, seed)
-        practice = groups.validation_as_test(cells, split, seed)
-    except InputError:
-        assume(False)
-    assert np.array_equal(practice.test, split.validation)
-    learned = np.concatenate([practice.train, practice.validation])
-    assert np.array_equal(np.sort(learned), np.sort(split.train))
-    assert not set(split.test) & {*practice.train, *practice.validation, *practice.test}

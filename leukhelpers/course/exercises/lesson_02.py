@@ -83,7 +83,9 @@ def _moved_subjects(answer: Any, table: pd.DataFrame) -> str | None:
     published = table["fold"].to_numpy()
     if len(np.unique(published)) < 2:
         return None if int(answer) == 0 else "There is one fold only, so no subject moved."
-    moved = table["subject"][groups.group_consistent_folds(table) != published]
+    group = groups.group_ids(table)
+    fold_with_most = pd.crosstab(group, published).idxmax(axis=1)
+    moved = table["subject"][fold_with_most[group].to_numpy() != published]
     if int(answer) == moved.nunique():
         return None
     if int(answer) == len(moved):
