@@ -18,10 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from benchmarks import explainer_scores as evaluation
 from leukhelpers import files
 from leukhelpers.errors import InputError
 from leukhelpers.experiments import provenance, storage
-from leukhelpers.explain import attribution, evaluation, localisation, shortcuts
+from leukhelpers.explain import attribution, localisation, shortcuts
 from leukhelpers.images.preprocessing import build_pixels, resize_masks
 from leukhelpers.models import prepare, profiles, registry, training
 from leukhelpers.splits import groups
@@ -153,7 +154,7 @@ def _best(found: dict[str, Any]) -> str:
         values = {m: value(m, column) for m in known if value(m, column) is not None}
         if values:
             best = choose(values, key=values.__getitem__)
-            lines.append(f"- {question}: **{attribution.METHODS[best]}**, {values[best]:.2f}")
+            lines.append(f"- {question}: **{evaluation.TITLES[best]}**, {values[best]:.2f}")
     return "\n".join(lines)
 
 
@@ -174,10 +175,10 @@ def score_table(found: dict[str, Any], columns: dict[str, str]) -> str:
     ]
     for method, told in found["methods"].items():
         if "refused" in told:
-            lines.append(f"| {attribution.METHODS[method]} | {told['refused']} |")
+            lines.append(f"| {evaluation.TITLES[method]} | {told['refused']} |")
             continue
         cells = [_told(told.get(column)) for column in columns]
-        lines.append(f"| {attribution.METHODS[method]} | " + " | ".join(cells) + " |")
+        lines.append(f"| {evaluation.TITLES[method]} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -221,7 +222,7 @@ def _bars(kept: dict[str, Any]) -> str:
         if known:
             held = "held" if max(known.values()) <= bar else "**missed**"
             shown = " and ".join(f"{value:.2f} s ({kind})" for kind, value in known.items())
-            told.append(f"{attribution.METHODS[method]}: {shown}, bar {bar:g} s, {held}")
+            told.append(f"{evaluation.TITLES[method]}: {shown}, bar {bar:g} s, {held}")
     return "; ".join(told)
 
 

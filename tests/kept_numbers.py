@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks import explainer_scores
 from leukhelpers.backend import keras
 from leukhelpers.evaluation import bootstrap, calibration, decisions, metrics, summary
-from leukhelpers.explain import attribution, deletion, evaluation, localisation, sanity, shortcuts
+from leukhelpers.explain import attribution, deletion, localisation, sanity, shortcuts
 from leukhelpers.explain.common import logits
 from leukhelpers.explain.grad_cam import grad_cam
 from leukhelpers.explain.integrated_gradients import integrated_gradients
@@ -257,7 +258,7 @@ def explained() -> dict[str, Any]:
     found["reads_beside"] = shortcuts.background_reliance(model, images, maps["shap"])
     found["named"] = {
         method: digest(attribution.explain_pixels(method, model, images[:1], background, seed=3))
-        for method in attribution.QUICK
+        for method in attribution.METHODS
     }
     found["curves"] = deletion.deletion_insertion(
         model, images, maps["integrated"], background
@@ -266,7 +267,7 @@ def explained() -> dict[str, Any]:
     found["forgotten"] = [[name, digest(part(images).numpy())] for name, part in steps]
     found["cascade"] = sanity.cascade(model, grad_cam, images)
     found["stability"] = sanity.stability(model, grad_cam, images, maps["grad_cam"])
-    found["both_classes"] = evaluation.both_classes(np.arange(20) % 3 > 0, 7)
+    found["both_classes"] = explainer_scores.both_classes(np.arange(20) % 3 > 0, 7)
     found["interval"] = localisation.interval([1.0, 2, 4, np.nan, 3], np.array(list("aabbc")))
     found["probe"] = shortcuts.probe(
         lambda pictures: pictures.mean(axis=(1, 2, 3)) / 255, seen, background, np.arange(8) % 2

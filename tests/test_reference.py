@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import (
+    explainer_scores,
     explanations,
     findings,
     reference,
@@ -16,7 +17,6 @@ from benchmarks import (
 )
 from leukhelpers import files
 from leukhelpers.data import cards
-from leukhelpers.explain import attribution
 
 
 def test_readme_states_exactly_what_the_kept_results_say():
@@ -56,7 +56,7 @@ def test_page_of_explanations_states_exactly_what_was_kept():
     assert "Not for clinical use" in page
     assert ("twin" not in kept) or ("**synthetic**" in page)
     assert all(f"--kind {kind} --run RUN" in page for kind in kept)
-    assert set(kept["real"]["methods"]) == set(attribution.METHODS)
+    assert set(kept["real"]["methods"]) == set(explainer_scores.TITLES)
 
 
 def test_page_of_findings_states_what_was_kept_and_the_numbers_still_bear_the_sentences():

@@ -72,8 +72,8 @@ def explain(
     method: Annotated[
         str,
         typer.Option(
-            help="For networks: shap, integrated, gradcam, partition, deep; several with commas "
-            "between, or all. By default the first three."
+            help="For networks: shap, integrated, gradcam; several with commas between. "
+            "By default all."
         ),
     ] = "",
 ) -> None:
@@ -84,8 +84,7 @@ def explain(
     from leukhelpers.serving import explain_files
 
     methods = [name for name in method.replace(" ", "").split(",") if name]
-    if methods == ["all"]:
-        methods = ["shap", "integrated", "gradcam", "partition", "deep"]
+    methods = [] if methods == ["all"] else methods
     with file_progress() as advance:
         entries = explain_files.explain_files(run, files, out, methods, advance)
     print_lines(entries)

@@ -1,11 +1,9 @@
-"""Where a model looks: the methods. Whether to believe them: :mod:`leukhelpers.explain.evaluation`.
+"""Where a model looks: the methods. Whether to believe them: :mod:`leukhelpers.explain.sanity`.
 
 Networks are explained in logits: positive means towards ALL, negative towards HEM.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 
@@ -14,17 +12,14 @@ from leukhelpers.errors import InputError
 from leukhelpers.explain.common import Progress, logits, mean_picture
 from leukhelpers.explain.grad_cam import grad_cam
 from leukhelpers.explain.integrated_gradients import integrated_gradients
-from leukhelpers.explain.shap_values import shap_deep, shap_gradient, shap_partition
+from leukhelpers.explain.shap_values import shap_gradient
 
-# What each method is called in figures and tables; the first three are quick.
+# What each method is called in figures and tables.
 METHODS = {
     "shap": "SHAP",
     "integrated": "integrated gradients",
     "gradcam": "Grad-CAM",
-    "partition": "SHAP by regions",
-    "deep": "SHAP by layers",
 }
-QUICK = ("shap", "integrated", "gradcam")
 
 
 def explain_pixels(
@@ -62,15 +57,10 @@ def explain_pixels(
     """
     if method == "gradcam":
         return grad_cam(model, images, progress=progress)
-    ways: dict[str, Callable[..., np.ndarray]] = {
-        "integrated": integrated_gradients,
-        "partition": shap_partition,
-        "deep": shap_deep,
-    }
     if method == "shap":
         values = shap_gradient(model, images, background, seed=seed, progress=progress)
-    elif method in ways:
-        values = ways[method](model, images, background, progress=progress)
+    elif method == "integrated":
+        values = integrated_gradients(model, images, background, progress=progress)
     else:
         raise InputError(f"Method {method!r} is not known; choose from {', '.join(METHODS)}.")
     return values.sum(axis=-1)
@@ -81,11 +71,11 @@ def expected_sum(
 ) -> np.ndarray | None:
     """Tell to what the attributions of each image should add up; None for Grad-CAM.
 
-    SHAP by gradients and by layers starts from the mean logit of the background,
-    the other methods from the logit of its mean picture.
+    SHAP starts from the mean logit of the background, integrated gradients from the logit
+    of its mean picture.
     """
     if method == "gradcam":
         return None
-    if method in ("shap", "deep"):
+    if method == "shap":
         return logits(model, images) - logits(model, background).mean()
     return logits(model, images) - logits(model, mean_picture(background)[None])[0]

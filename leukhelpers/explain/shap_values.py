@@ -5,12 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import subprocess
-import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,10 +17,8 @@ from sklearn.ensemble import RandomForestClassifier
 from leukhelpers.backend import keras
 from leukhelpers.errors import InputError
 from leukhelpers.explain.common import (
-    BATCH,
     Progress,
     checked_images,
-    mean_picture,
     report_progress,
 )
 from leukhelpers.models.networks import logit_model
@@ -108,106 +102,6 @@ def shap_gradient(
     finally:
         np.random.set_state(state)
     return np.array(found, dtype=np.float32).reshape(images.shape)
-
-
-def shap_partition(
-    model: keras.Model,
-    images: np.ndarray,
-    background: np.ndarray,
-    n_evaluations: int = 500,
-    progress: Progress | None = None,
-) -> np.ndarray:
-    """Attribute the logit to regions, by hiding them; asks for answers only, no gradients.
-
-    The picture is cut in two, and again, where it matters; what is hidden shows the
-    background's mean picture. Pixels of a region that was cut no further share alike.
-
-    Parameters
-    ----------
-    model, images, background, progress
-        As in :func:`integrated_gradients`.
-    n_evaluations : int, default 500
-        How often the network is asked for an image; more give smaller regions.
-
-    Returns
-    -------
-    float32 array of shape (n, height, width, 3)
-        In logits, positive towards ALL. They add up to the logit minus that of the mean
-        picture, exactly.
-
-    References
-    ----------
-    Owen values, by ``shap.PartitionExplainer`` (Lundberg and Lee, NeurIPS 2017).
-    """
-    images, background = checked_images(images, background)
-    network, found = logit_model(model), []
-
-    def answer(shown: np.ndarray) -> np.ndarray:
-        return network.predict(np.asarray(shown, np.float32), batch_size=2 * BATCH, verbose=0)[:, 0]
-
-    with quiet():
-        import shap
-
-        # An array as a mask: shap's own blurs and fills would need OpenCV.
-        masker = shap.maskers.Image(mean_picture(background), images.shape[1:])
-        explainer = shap.PartitionExplainer(answer, masker)
-        for done, image in enumerate(images, start=1):
-            explanation = explainer(
-                image[None], max_evals=n_evaluations, batch_size=2 * BATCH, silent=True
-            )
-            found.append(explanation.values)
-            report_progress(progress, done, len(images))
-    return np.array(found, dtype=np.float32).reshape(images.shape)
-
-
-def shap_deep(
-    model: keras.Model,
-    images: np.ndarray,
-    background: np.ndarray,
-    progress: Progress | None = None,
-) -> np.ndarray:
-    """Attribute the logit by DeepLIFT's rules, layer by layer, in a process of its own.
-
-    ``shap.DeepExplainer`` changes how TensorFlow takes gradients, and where it meets a
-    layer that it does not know it leaves that changed: every later model of the process
-    fails. So it works in a process that ends with it.
-
-    Parameters
-    ----------
-    model, images, background, progress
-        As in :func:`integrated_gradients`.
-
-    Returns
-    -------
-    float32 array of shape (n, height, width, 3)
-        In logits, positive towards ALL. They add up to the logit minus the mean logit of
-        the background.
-
-    Raises
-    ------
-    InputError
-        If the network has a layer for which there is no rule, or the values do not add up.
-
-    References
-    ----------
-    Shrikumar, Greenside and Kundaje, "Learning Important Features Through Propagating
-    Activation Differences", ICML 2017; computed by ``shap.DeepExplainer``.
-    """
-    images, background = checked_images(images, background)
-    logit_model(model)  # refuses a model that has no one logit, before a process is started
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        model.save(folder / "model.keras")
-        np.savez(folder / "cells.npz", images=images, background=background)
-        command = [sys.executable, "-m", "leukhelpers.explain._deepshap", str(folder)]
-        status = subprocess.run(command, capture_output=True).returncode
-        if status:
-            note = folder / "error.txt"
-            reason = note.read_text("utf-8") if note.is_file() else f"it ended with status {status}"
-            raise InputError(f"SHAP's DeepExplainer does not fit this network ({reason}).")
-        values = np.load(folder / "values.npy")
-    report_progress(progress, len(images), len(images))
-    return values.reshape(images.shape)
 
 
 def explain_features(

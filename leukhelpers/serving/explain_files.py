@@ -74,8 +74,8 @@ def explain_files(
     out : path
         Folder for the figures.
     methods : sequence of str
-        For networks, keys of :data:`leukhelpers.explain.attribution.METHODS`; by default the
-        quick ones. Of several, those that do not fit the network are left out, with the reason.
+        For networks, keys of :data:`leukhelpers.explain.attribution.METHODS`; by default
+        all. Of several, those that do not fit the network are left out, with the reason.
     advance : callable, optional
         Called with a method, the number of cells done and in all.
 
@@ -121,7 +121,7 @@ def explain_files(
     readable = [entry for entry in entries if "error" not in entry]
     if readable:
         draw = _explain_pixels if registry.is_network(name) else _explain_features
-        draw(run, name, array, readable, Path(out), methods or attribution.QUICK, advance)
+        draw(run, name, array, readable, Path(out), methods or tuple(attribution.METHODS), advance)
     return entries
 
 

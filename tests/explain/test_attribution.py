@@ -5,16 +5,13 @@ import pytest
 from keras import layers
 
 from leukhelpers.errors import InputError
-from leukhelpers.explain._deepshap import why_not
 from leukhelpers.explain.attribution import METHODS, expected_sum, explain_pixels
 from leukhelpers.explain.grad_cam import grad_cam, last_feature_layer
 from leukhelpers.explain.integrated_gradients import integrated_gradients
 from leukhelpers.explain.localisation import mask_share
 from leukhelpers.explain.shap_values import (
     explain_features,
-    shap_deep,
     shap_gradient,
-    shap_partition,
 )
 from leukhelpers.models.classical import build_forest, build_svm, fit_calibrated
 from leukhelpers.models.networks import average_rotations, build_cnn, logit_model
@@ -201,53 +198,13 @@ def test_integrated_gradients_of_a_linear_model_are_weight_times_difference():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["integrated", "partition"])
+@pytest.mark.parametrize("method", ["integrated"])
 def test_attributions_add_up_to_the_logit_above_that_of_the_mean_picture(method, images):
     model, dark = smooth_model(), np.zeros((2, SIZE, SIZE, 3), np.uint8)
     maps = explain_pixels(method, model, images, dark)
     wanted = expected_sum(method, model, images, dark)
     assert np.all(np.abs(wanted) > 0.5)
     np.testing.assert_allclose(maps.sum(axis=(1, 2)), wanted, rtol=0.01)
-
-
-@pytest.mark.slow
-def test_hidden_regions_that_do_not_count_get_nothing():
-    images = np.full((1, SIZE, SIZE, 3), 200, np.uint8)
-    dark = np.zeros((1, SIZE, SIZE, 3), np.uint8)
-    values = shap_partition(quadrant_model(), images, dark, n_evaluations=100)
-    assert mask_share(values, UPPER_LEFT[None]) == pytest.approx(1, abs=1e-5)
-    assert values.sum() == pytest.approx(200 / 255, rel=1e-4)
-
-
-@pytest.mark.slow
-def test_deep_shap_adds_up_and_leaves_this_process_unharmed(cnn, images):
-    values = shap_deep(cnn, images[:1], images[1:])
-    wanted = expected_sum("deep", cnn, images[:1], images[1:])
-    np.testing.assert_allclose(values.sum(), wanted, atol=0.02)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("layer", "rule"),
-    [
-        (lambda: layers.ReLU(6.0), "Relu6"),  # as in EfficientNet-Lite0
-        (lambda: layers.DepthwiseConv2D(3), "DepthwiseConv2dNative"),  # as in EfficientNet-B0
-    ],
-)
-def test_deep_shap_that_does_not_fit_says_so_in_a_line_and_poisons_nothing(layer, rule, images):
-    inputs = keras.Input((SIZE, SIZE, 3))
-    x = layers.GlobalAveragePooling2D()(layer()(layers.Conv2D(4, 3)(inputs)))
-    model = keras.Model(inputs, layers.Dense(1, name="logit")(x))
-    with pytest.raises(InputError) as refused:
-        shap_deep(model, images[:1], images[1:])
-    told = "SHAP's DeepExplainer does not fit this network (it has no rule for "
-    assert str(refused.value) == f"{told}{rule})."
-    shap_gradient(build_cnn(SIZE, seed=1), images[:1], images, n_samples=4)  # fails if poisoned
-
-
-def test_any_other_failure_of_deep_shap_is_told_by_its_last_line():
-    assert why_not(ValueError("way\n to it\n what was wrong ")) == "what was wrong"
-    assert why_not(KeyError()) == "KeyError"
 
 
 def test_unknown_method_is_refused_with_those_there_are(cnn, images):

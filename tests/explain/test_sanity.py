@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from keras import layers
 
+from benchmarks.explainer_scores import both_classes, evaluate_explainer, score_table
 from leukhelpers.errors import InputError
 from leukhelpers.explain import attribution, shortcuts
 from leukhelpers.explain.deletion import deletion_insertion
-from leukhelpers.explain.evaluation import both_classes, evaluate_explainer, score_table
 from leukhelpers.explain.localisation import (
     by_cause,
     cell_of,

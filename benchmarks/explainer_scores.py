@@ -13,6 +13,10 @@ from leukhelpers.backend import keras
 from leukhelpers.explain import attribution, deletion, localisation
 from leukhelpers.explain.sanity import completeness, randomize_weights, rank_similarity, stability
 
+TITLES = attribution.METHODS | {
+    "partition": "SHAP by regions",
+    "deep": "SHAP by layers",
+}  # of version 1
 # What the tests are called in tables, by their letters in lesson 07.
 COLUMNS = {
     "completeness": "(a) adds up",
@@ -133,7 +137,7 @@ def score_table(methods: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
         A row a test (see :data:`COLUMNS`), a column a method; nan where there is no value.
     """
     shown = {
-        attribution.METHODS[method]: {
+        TITLES[method]: {
             name: results[key]["value"] if isinstance(results[key], dict) else results[key]
             for key, name in COLUMNS.items()
             if key in results
