@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
+from unittest import mock
 
 import dask
 import filelock
@@ -143,24 +144,26 @@ def run_sweep(
 @contextlib.contextmanager
 def _cluster(scheduler: str | None, workers: int = 1) -> Iterator[Client]:
     """Connect to a scheduler, or start one with its workers on this machine."""
-    try:
-        client = Client(scheduler or _local(workers), timeout=_GONE)
-    except (OSError, ValueError, TimeoutError) as error:
-        reason = str(error) or type(error).__name__
-        raise InputError(f"No scheduler answers at {scheduler} ({reason}).") from None
-    with client.cluster or contextlib.nullcontext(), client:
+    with contextlib.ExitStack() as stack:
+        try:
+            cluster = scheduler or stack.enter_context(_local(workers))
+            client = stack.enter_context(Client(cluster, timeout=_GONE))
+        except (OSError, ValueError, TimeoutError) as error:
+            reason = str(error) or type(error).__name__
+            raise InputError(f"No scheduler answers at {scheduler} ({reason}).") from None
         yield client
 
 
-def _local(workers: int) -> LocalCluster:
+@contextlib.contextmanager
+def _local(workers: int) -> Iterator[LocalCluster]:
     """Start a scheduler and workers on this machine; they end with this process."""
-    settings = {
-        "distributed.nanny.pre-spawn-environ": bounds(workers),
-        "distributed.scheduler.worker-saturation": 1.0,  # who waits at a worker would die with it
-    }
     options = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": "127.0.0.1:0"}
-    with dask.config.set(settings):
-        return LocalCluster(n_workers=workers, silence_logs="CRITICAL", **options)
+    # An entry that waits at a worker would die with it; so it waits at the scheduler.
+    settings = {"distributed.scheduler.worker-saturation": 1.0}
+    # Workers inherit the environment; Dask's own way would leave it changed for good.
+    share, config = mock.patch.dict(os.environ, bounds(workers)), dask.config.set(settings)
+    with share, config, LocalCluster(workers, silence_logs="CRITICAL", **options) as cluster:
+        yield cluster
 
 
 def bounds(runs_here: int) -> dict[str, str]:

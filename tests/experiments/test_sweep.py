@@ -448,7 +448,9 @@ def test_a_real_training_goes_the_same_way_to_one_tidy_table(
     out = tmp_path / "out"
     arguments = ["leuk", "sweep", grid, "--out", out, "--workers", "1", "--json"]
     monkeypatch.setattr(sys, "argv", [str(part) for part in arguments])
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
     cli.main()
+    assert os.environ["OMP_NUM_THREADS"] == "7"  # the share is the worker's alone
     captured = capfd.readouterr()
     told = json.loads(captured.out)  # nothing but the result, whatever the worker printed
     assert (told["done"], told["failed"]) == (1, 0)
