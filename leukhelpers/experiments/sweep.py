@@ -1,6 +1,6 @@
 """Many runs: a grid of parameters, on this machine or on a Dask cluster.
 
-Each entry of the grid is one run in its own process and folder
+Each entry of the grid is one Dask task with a folder of its own
 (:mod:`leukhelpers.experiments.sweep_entry`). The folders are the memory of
 a sweep: whatever is killed, ``resume`` runs what they lack.
 """
@@ -8,23 +8,30 @@ a sweep: whatever is killed, ``resume`` runs what they lack.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
-from collections import Counter
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple
+from unittest import mock
 
+import dask
+import filelock
 import joblib
+from distributed import Client, KilledWorker, LocalCluster
 
 from leukhelpers import files
 from leukhelpers.errors import InputError, LessonError
 from leukhelpers.experiments import sweep_entry
 from leukhelpers.experiments.grid import Entry
-from leukhelpers.experiments.sweep_entry import Place
 
 _LOOK = 0.2  # seconds between two looks at the cluster
 _GONE = 10.0  # seconds after which a scheduler that does not answer is given up
+_THREADS = [f"{name}_NUM_THREADS" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")]
+_THREADS += ["TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "LOKY_MAX_CPU_COUNT"]
 
 
 class State(NamedTuple):
@@ -48,6 +55,14 @@ class State(NamedTuple):
         """Count the runs in one state."""
         return list(self.of.values()).count(state)
 
+    def note(self, key: str, kept: dict[str, Any], error: str = "", again: bool = True) -> None:
+        """Take down how a run ended, from what it has left."""
+        self.of[key] = "failed" if error else "done"
+        self.results[key] = {"seconds": kept.get("seconds", 0.0), "error": error, "again": again}
+
+
+Listener = Callable[[State], None]
+
 
 def open_folder(out: Path, entries: Sequence[Entry], resume: bool) -> None:
     """Note what a folder's runs are, or refuse a folder that holds something else.
@@ -58,16 +73,11 @@ def open_folder(out: Path, entries: Sequence[Entry], resume: bool) -> None:
         If it is no sweep's folder, or is one and `resume` was not asked for.
     """
     note = out / "sweep.json"
-    if note.is_file():
-        if not resume:
-            raise InputError(f"{out} holds a sweep already; give --resume or another --out.")
-    else:
+    if not note.is_file():
         files.refuse_used(out)
-    out.mkdir(parents=True, exist_ok=True)
-    asked = [
-        {"key": entry.key, "task": entry.task, "parameters": entry.parameters} for entry in entries
-    ]
-    files.write_json(note, asked)
+    elif not resume:
+        raise InputError(f"{out} holds a sweep already; give --resume or another --out.")
+    files.write_json(note, [entry._asdict() for entry in entries])
 
 
 def run_sweep(
@@ -79,7 +89,7 @@ def run_sweep(
     retries: int = 0,
     timeout: float | None = None,
     memory: float | None = None,
-    listen: Callable[[State], None] | None = None,
+    listen: Listener = lambda _: None,
 ) -> State:
     """Run the entries that are not done yet; one that fails does not stop the others.
 
@@ -97,9 +107,9 @@ def run_sweep(
         Go on in a folder that an earlier sweep left: what is done is not done again.
     retries : int
         How often a run that failed is tried again. A run whose worker was killed is given
-        to another worker in any case, three times.
+        to another worker in any case, three times; one that was ended at a limit is not.
     timeout, memory : float, optional
-        Seconds and GB after which a run is ended.
+        Seconds and GB after which a run is ended, with the process of its worker.
     listen : callable, optional
         Told the state several times a second.
 
@@ -118,53 +128,50 @@ def run_sweep(
     open_folder(out, entries, resume)
     state = State({entry.key: "waiting" for entry in entries}, {}, None)
     for entry in entries:
-        kept = Place(out, entry.key).done / "result.json"
-        if kept.is_file():
-            _note(state, entry.key, {**files.read_json(kept), "state": "done", "again": False})
-    if state.count("waiting"):
-        limits = {"timeout": timeout, "memory": memory, "home": str(files.workspace())}
-        jobs = [
-            {**entry._asdict(), "out": str(out), **limits}
-            for entry in entries
-            if state.of[entry.key] == "waiting"
-        ]
-        with _cluster(scheduler, workers) as client:
-            state = _follow(client, jobs, state, retries, listen or (lambda _: None))
-    return state
-
-
-def _note(state: State, key: str, outcome: dict[str, Any]) -> None:
-    """Take down how a run ended."""
-    state.of[key] = outcome["state"]
-    result = {"seconds": outcome["seconds"], "error": outcome.get("error", "")}
-    state.results[key] = {**result, "again": outcome.get("again", True)}
+        kept = sweep_entry.read(sweep_entry.locate(out, entry.key).done / "result.json")
+        if kept:
+            state.note(entry.key, kept, again=False)
+    about = {"out": str(out), "home": str(files.workspace()), "sweep": uuid.uuid4().hex}
+    log = None if scheduler else str(out / "workers.log")
+    limits = {"timeout": timeout or math.inf, "memory": memory or math.inf, "log": log}
+    jobs = [e._asdict() | about | limits for e in entries if state.of[e.key] == "waiting"]
+    if not jobs:
+        return state
+    with _cluster(scheduler, workers or os.cpu_count() or 1) as client:
+        return _follow(client, jobs, state, retries, listen)
 
 
 @contextlib.contextmanager
-def _cluster(scheduler: str | None, workers: int | None) -> Iterator[Any]:
+def _cluster(scheduler: str | None, workers: int = 1) -> Iterator[Client]:
     """Connect to a scheduler, or start one with its workers on this machine."""
-    from distributed import Client, LocalCluster
-
     with contextlib.ExitStack() as stack:
-        if scheduler is None:
-            # The runs are processes of their own: Dask's own limit would not see their memory.
-            cluster = LocalCluster(
-                n_workers=workers or os.cpu_count(),
-                threads_per_worker=1,
-                memory_limit=0,
-                dashboard_address="127.0.0.1:0",
-                silence_logs="CRITICAL",
-            )
-            stack.enter_context(cluster)
-            client = Client(cluster)
-        else:
-            try:
-                client = Client(scheduler, timeout=_GONE)
-            except (OSError, ValueError, TimeoutError) as error:
-                reason = str(error) or type(error).__name__
-                raise InputError(f"No scheduler answers at {scheduler} ({reason}).") from None
-        stack.enter_context(client)
+        try:
+            cluster = scheduler or stack.enter_context(_local(workers))
+            client = stack.enter_context(Client(cluster, timeout=_GONE))
+        except (OSError, ValueError, TimeoutError) as error:
+            reason = str(error) or type(error).__name__
+            raise InputError(f"No scheduler answers at {scheduler} ({reason}).") from None
         yield client
+
+
+@contextlib.contextmanager
+def _local(workers: int) -> Iterator[LocalCluster]:
+    """Start a scheduler and workers on this machine; they end with this process."""
+    options = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": "127.0.0.1:0"}
+    # An entry that waits at a worker would die with it; so it waits at the scheduler.
+    settings = {"distributed.scheduler.worker-saturation": 1.0}
+    # Workers inherit the environment; Dask's own way would leave it changed for good.
+    share, config = mock.patch.dict(os.environ, bounds(workers)), dask.config.set(settings)
+    with share, config, LocalCluster(workers, silence_logs="CRITICAL", **options) as cluster:
+        yield cluster
+
+
+def bounds(runs_here: int) -> dict[str, str]:
+    """Give each of some runs on this machine its share of the cores, as environment variables.
+
+    Without them each run would start a thread a core, and n runs on n cores would fight.
+    """
+    return dict.fromkeys(_THREADS, str(max(1, (os.cpu_count() or 1) // runs_here)))
 
 
 @contextlib.contextmanager
@@ -178,79 +185,39 @@ def joblib_on(scheduler: str) -> Iterator[None]:
     InputError
         If no scheduler answers.
     """
-    with _cluster(scheduler, None), joblib.parallel_config("dask"):
+    with _cluster(scheduler), joblib.parallel_config("dask"):
         yield
 
 
-def _follow(
-    client: Any,
-    jobs: list[dict[str, Any]],
-    state: State,
-    retries: int,
-    listen: Callable[[State], None],
-) -> State:
+def _follow(client: Client, jobs: list[Any], state: State, retries: int, listen: Listener) -> State:
     """Submit runs, and take down how each ends, until none is left."""
-    started = time.monotonic()
-    tries: Counter[str] = Counter()
-    at_once = _at_once(client)
-
-    def submit(job: dict[str, Any]) -> Any:
-        tries[job["key"]] += 1
-        name = f"run-{job['key']}-{tries[job['key']]}-{os.getpid()}-{time.time_ns()}"
-        return client.submit(sweep_entry.run_job, job, at_once, key=name, pure=False)
-
-    at_work = {job["key"]: (submit(job), job) for job in jobs}
-    lost_since = None
+    futures = client.map(sweep_entry.run_entry, jobs, retries=retries, pure=False)
+    at_work = dict(zip(futures, jobs, strict=True))
+    slots, runs = max(1, sum(client.nthreads().values())), Path(jobs[0]["out"], "runs")
     while at_work:
-        lost = client.status != "running"
-        for key, (future, job) in list(at_work.items()):
-            if future.status in ("pending", "lost", "canceled"):
-                lost |= future.status != "pending"
-                continue
-            outcome = _outcome(future, job, time.monotonic() - started)
-            if outcome["state"] == "failed" and tries[key] <= retries:
-                at_work[key] = (submit(job), job)
-                continue
-            _note(state, key, outcome)
-            del at_work[key]
-        running = set(sweep_entry.unfinished(Path(jobs[0]["out"])))
-        for key in at_work:
-            state.of[key] = "running" if key in running else "waiting"
-        state = state._replace(seconds_left=_left(state, sum(at_once.values())))
+        if client.status != "running":
+            kept = f"{state.count('done')} of {len(state.of)} runs are done and kept"
+            again = "The same command with --resume goes on."
+            raise LessonError(f"The scheduler is gone; {kept}. {again}")
+        for future in [future for future in at_work if future.status in ("finished", "error")]:
+            _take_down(state, at_work.pop(future), future.exception())
+        for key in (job["key"] for job in at_work.values()):
+            state.of[key] = "running" if (runs / f".part-{key}").is_dir() else "waiting"
+        if state.results:
+            mean = fmean(result["seconds"] for result in state.results.values())
+            state = state._replace(seconds_left=mean * len(at_work) / slots)
         listen(state)
-        lost_since = (lost_since or time.monotonic()) if lost else None
-        if lost_since is not None and time.monotonic() - lost_since > _GONE / 2:
-            raise LessonError(
-                f"The scheduler is gone; {state.count('done')} of {len(state.of)} runs are done "
-                "and kept. The same command with --resume goes on."
-            )
-        if at_work:
-            time.sleep(_LOOK)
+        time.sleep(_LOOK if at_work else 0)
     return state
 
 
-def _at_once(client: Any) -> dict[str, int]:
-    """Count how many runs each machine of a cluster takes at once."""
-    found: Counter[str] = Counter()
-    for address, threads in client.nthreads().items():
-        found[sweep_entry.host_of(address)] += threads
-    return dict(found)
-
-
-def _outcome(future: Any, job: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """Read how a run ended; of a worker that died again and again Dask tells only that."""
-    if future.status == "finished":
-        outcome: dict[str, Any] = future.result()
-        return outcome
-    place = Place(Path(job["out"]), job["key"])
-    error = future.exception()
-    killed = type(error).__name__ == "KilledWorker"
-    reason = sweep_entry.DIED if killed else f"{type(error).__name__}: {error}"
-    return sweep_entry.fail(place, job, f"{reason[0].upper()}{reason[1:]}.", round(seconds, 1))
-
-
-def _left(state: State, slots: int) -> float | None:
-    """Estimate how long what is left takes, from the mean of what was run."""
-    took = [result["seconds"] for result in state.results.values()]
-    left = state.count("waiting") + state.count("running")
-    return None if not took else sum(took) / len(took) * left / max(1, slots)
+def _take_down(state: State, job: dict[str, Any], error: BaseException | None) -> None:
+    """Note how a run ended; of a worker that died again and again Dask tells only that."""
+    place = sweep_entry.locate(job["out"], job["key"])
+    if isinstance(error, KilledWorker):
+        error, job = LessonError(sweep_entry.DIED), {**job, "started": time.monotonic()}
+        with contextlib.suppress(filelock.Timeout, OSError), place.lock.acquire(timeout=2):
+            sweep_entry.record_failure(job, place, sweep_entry.DIED)
+    kept = place.failed / "failure.json" if error else place.done / "result.json"
+    reason = sweep_entry.sentence(error) if error else ""
+    state.note(job["key"], sweep_entry.read(kept), reason)

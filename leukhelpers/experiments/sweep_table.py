@@ -16,9 +16,9 @@ import pandas as pd
 
 from leukhelpers import files, plots
 from leukhelpers.evaluation.names import METRIC_NAMES, MODEL_NAMES
+from leukhelpers.experiments import sweep_entry
 from leukhelpers.experiments.grid import Entry, varying
 from leukhelpers.experiments.sweep import State
-from leukhelpers.experiments.sweep_entry import Place
 
 METRIC = ("answered_by", "metric", "value", "low", "high")
 
@@ -45,46 +45,32 @@ def collect(out: Path | str, entries: Sequence[Entry], state: State) -> pd.DataF
     """
     rows: list[dict[str, Any]] = []
     for entry in entries:
-        ended = state.results.get(entry.key, {"seconds": None, "error": ""})
-        about = {
-            "run": entry.key,
-            "task": entry.task,
-            **entry.parameters,
-            "state": state.of[entry.key],
-            "seconds": ended["seconds"],
-            "error": ended["error"],
-        }
-        measured: list[dict[str, Any]] = []
-        synthetic = entry.parameters.get("dataset") == "twin" or None
-        if state.of[entry.key] == "done":
-            result = files.read_json(Place(Path(out), entry.key).done / "result.json")
-            measured = _measured(result["measured"])
-            synthetic = result["measured"].get("synthetic", synthetic)
-        about["synthetic"] = synthetic
-        rows += [about | found for found in measured or [dict.fromkeys(METRIC)]]
+        result = sweep_entry.read(sweep_entry.locate(out, entry.key).done / "result.json")
+        measured = result.get("measured", {})
+        drawn = entry.parameters.get("dataset") == "twin" or None
+        ended = {"seconds": None, "error": "", **state.results.get(entry.key, {})}
+        about = {"run": entry.key, "task": entry.task, **entry.parameters, **ended}
+        about |= {"state": state.of[entry.key], "synthetic": measured.get("synthetic", drawn)}
+        nothing = (None,) * len(METRIC)
+        rows += [
+            {**about, **dict(zip(METRIC, found, strict=True))}
+            for found in _measured(measured) or [nothing]
+        ]
     names = dict.fromkeys(name for entry in entries for name in entry.parameters)
     columns = ["run", "task", *names, "state", "seconds", "error", "synthetic", *METRIC]
-    table = pd.DataFrame(rows, columns=columns)
-    for name in ("seconds", "value", "low", "high"):
-        table[name] = table[name].astype(float)
-    table["synthetic"] = table["synthetic"].astype("boolean")
-    return table
+    kinds = {**dict.fromkeys(("seconds", "value", "low", "high"), float), "synthetic": "boolean"}
+    return pd.DataFrame(rows, columns=columns).astype(kinds)
 
 
-def _measured(found: dict[str, Any]) -> list[dict[str, Any]]:
+def _measured(found: dict[str, Any]) -> list[tuple[Any, ...]]:
     """Give a row a metric: of each model, or of the plain numbers that a notebook left."""
     if isinstance(found.get("models"), dict):
         return [
-            {"answered_by": model, "metric": metric}
-            | {key: values.get(key) for key in ("value", "low", "high")}
+            (model, metric, *(values.get(name) for name in METRIC[2:]))
             for model, metrics in found["models"].items()
             for metric, values in metrics.items()
         ]
-    return [
-        {"answered_by": "", "metric": name, "value": value, "low": None, "high": None}
-        for name, value in found.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    ]
+    return [("", k, v, None, None) for k, v in found.items() if type(v) in (int, float)]
 
 
 def headline(table: pd.DataFrame) -> pd.DataFrame:
@@ -92,17 +78,13 @@ def headline(table: pd.DataFrame) -> pd.DataFrame:
     found = table.dropna(subset=["value"])
     if "model" in found:
         # With weights that cannot be had, a run's model may bear "-random" behind its name.
-        own = [
-            str(row.answered_by).removesuffix("-random") == str(row.model).removesuffix("-random")
-            for row in found.itertuples()
-        ]
-        found = found[np.array(own, dtype=bool)]
+        own = found[["answered_by", "model"]].astype("string").replace("-random$", "", regex=True)
+        found = found[own["answered_by"] == own["model"]]
     elif (found["answered_by"] == "cnn").any():
         found = found[found["answered_by"] == "cnn"]
-    metrics = list(dict.fromkeys(found["metric"]))
-    best = next((name for name in ("auroc", "macro_auroc") if name in metrics), None)
-    wanted = best or (metrics[0] if metrics else "")
-    return found[found["metric"] == wanted]
+    metrics = list(found["metric"])
+    wanted = [name for name in ("auroc", "macro_auroc", *metrics) if name in metrics][:1]
+    return found[found["metric"].isin(wanted)]
 
 
 def spread(rows: pd.DataFrame, by: Sequence[str]) -> tuple[float, float]:
@@ -122,16 +104,11 @@ def spread(rows: pd.DataFrame, by: Sequence[str]) -> tuple[float, float]:
         the distance from the lowest mean to the highest. ``nan`` where there is no second run,
         or no second setting.
     """
-    if not by or rows.empty:
-        value = float(rows["value"].std(ddof=1)) if len(rows) > 1 else float("nan")
-        return value, float("nan")
-    groups = rows.groupby(list(by), dropna=False)["value"]
-    spare = len(rows) - groups.ngroups
-    about = rows["value"] - groups.transform("mean")
-    within = float(np.sqrt((about**2).sum() / spare)) if spare else float("nan")
-    means = groups.mean()
-    between = float(means.max() - means.min()) if len(means) > 1 else float("nan")
-    return within, between
+    groups = rows.groupby(list(by) or (lambda _: "all runs"), dropna=False)["value"]
+    spare, means = len(rows) - groups.ngroups, groups.mean()
+    squares = ((rows["value"] - groups.transform("mean")) ** 2).sum()
+    within = float(np.sqrt(squares / spare)) if spare else float("nan")
+    return within, float(np.ptp(means)) if len(means) > 1 else float("nan")
 
 
 def write(out: Path | str, table: pd.DataFrame, entries: Sequence[Entry]) -> None:
@@ -140,10 +117,9 @@ def write(out: Path | str, table: pd.DataFrame, entries: Sequence[Entry]) -> Non
     with files.whole_file(out / "results.csv") as part:
         table.to_csv(part, index=False)
     # A column of a grid may hold a number here and a name there; Parquet wants one kind.
-    names = [name for name in table if table[name].dtype == object]
-    as_text = {name: table[name].map(lambda v: None if v is None else str(v)) for name in names}
+    texts = dict.fromkeys(table.select_dtypes("object"), "string")
     with files.whole_file(out / "results.parquet") as part:
-        table.assign(**as_text).to_parquet(part, index=False)
+        table.astype(texts).to_parquet(part, index=False)
     draw(out, table, entries)
 
 
@@ -153,35 +129,23 @@ def draw(out: Path, table: pd.DataFrame, entries: Sequence[Entry]) -> None:
     if rows.empty:
         return
     by = [name for name in varying(entries) if name != "seed"]
-    metric = str(rows["metric"].iloc[0])
     settings: dict[str, list[float]] = {}
     for row in rows.to_dict("records"):
-        label = ", ".join(_named(name, row[name]) for name in by) or "all runs"
+        named = [MODEL_NAMES.get(row[name], f"{name} {row[name]}") for name in by]
+        label = ", ".join(named) or "all runs"
         settings.setdefault(label, []).append(row["value"])
-    within, between = spread(rows, by)
-    title = metric_title(metric, within, between)
-    synthetic = "synthetic cells; " if table["synthetic"].fillna(False).any() else ""
-    figure = plots.repeated_scores(
-        settings,
-        title,
-        METRIC_NAMES.get(metric, metric),
-        f"{synthetic}not for clinical use",
-    )
+    metric = METRIC_NAMES.get(rows["metric"].iloc[0], rows["metric"].iloc[0])
+    title = _title(metric, *spread(rows, by))
+    drawn = "synthetic cells; " if table["synthetic"].fillna(False).any() else ""
+    figure = plots.repeated_scores(settings, title, metric, f"{drawn}not for clinical use")
     alt = f"{title}. A dot a run, a tick at the mean of each setting: {', '.join(settings)}."
     plots.save(figure, out / "figures", "sweep", alt)
 
 
-def metric_title(metric: str, within: float, between: float) -> str:
+def _title(name: str, within: float, between: float) -> str:
     """Say what a grid shows: how far one run moves, and how far settings lie apart."""
-    name = METRIC_NAMES.get(metric, metric)
     if np.isnan(between):
         return f"{name}: runs differ by {within:.3f} (sd)" if within == within else f"{name}"
     if np.isnan(within):
         return f"{name}: settings differ by {between:.3f}; nobody asked a second seed"
     return f"{name}: one setting's runs differ by {within:.3f} (sd), settings by {between:.3f}"
-
-
-def _named(name: str, value: Any) -> str:
-    if name == "model":
-        return MODEL_NAMES.get(value, str(value))
-    return f"{name} {value}"

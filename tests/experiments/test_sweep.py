@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -13,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import nbformat
@@ -52,6 +52,9 @@ if act == "third" and times < 3:
 while act == "wait" and not (place / "go").exists():
     time.sleep(0.1)
 if act == "sleep":
+    time.sleep(300)
+if act == "kill":
+    os.kill(os.getppid(), 9)  # the worker
     time.sleep(300)
 if act == "hold":
     held = b"1" * (700 * 2**20)
@@ -99,10 +102,16 @@ def cluster() -> Iterator[Any]:
         yield found
 
 
-def job(entry: Entry, out: Path, **limits: float) -> dict[str, Any]:
-    """Write down one run as a worker gets it."""
-    about = {"out": str(out), "home": str(out / "home"), "timeout": None, "memory": None}
-    return {**entry._asdict(), **about, **limits}
+@pytest.fixture
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Entry, Path], Any]:
+    """Return a function that writes down one run as a worker gets it."""
+    monkeypatch.setenv("LEUK_HOME", str(tmp_path / "home"))  # a run sets it; put it back
+    limits = {"timeout": math.inf, "memory": math.inf, "sweep": "this", "log": None}
+
+    def write(entry: Entry, out: Path) -> dict[str, Any]:
+        return {**entry._asdict(), "out": str(out), "home": str(tmp_path / "home"), **limits}
+
+    return write
 
 
 def log(folder: Path) -> list[str]:
@@ -110,19 +119,17 @@ def log(folder: Path) -> list[str]:
     return sorted(file.read_text().splitlines()) if file.is_file() else []
 
 
-def at_work(below: int | None = None) -> list[psutil.Process]:
-    """List the processes that run an entry, of this process or of another."""
+def kernels(below: int | None = None) -> list[psutil.Process]:
+    """List the kernels at work below this process or another; each is the child of a worker."""
     found = []
     for process in psutil.Process(below).children(recursive=True):
-        try:
-            if "leukhelpers.experiments.sweep_entry" in process.cmdline():
+        with contextlib.suppress(psutil.Error):
+            if "ipykernel_launcher" in process.cmdline():
                 found.append(process)
-        except psutil.Error:
-            continue
     return found
 
 
-def until(true: Callable[[], object], seconds: float = 60) -> None:
+def until(true: Callable[[], object], seconds: float = 240) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "waited in vain"
@@ -286,7 +293,7 @@ def test_a_killed_worker_takes_its_run_along_and_another_worker_does_it(
 
     def kill(_: sweep.State) -> None:
         if not killed and log(tmp_path):
-            killed.extend(at_work())
+            killed.extend(kernels())
             killed[0].parent().kill()
         if killed and not (tmp_path / "go").exists() and gone(killed):
             (tmp_path / "go").touch()  # only now: two at once would show in the log
@@ -294,8 +301,6 @@ def test_a_killed_worker_takes_its_run_along_and_another_worker_does_it(
     state = sweep.run_sweep(entries, tmp_path / "out", cluster.scheduler_address, listen=kill)
     assert state.count("done") == 1
     assert log(tmp_path) == ["wait 0"] * 2
-    kept = json.loads(next((tmp_path / "out" / "runs").glob("*/result.json")).read_text())
-    assert kept["before"] == [sweep_entry.DIED]
 
 
 @pytest.mark.slow
@@ -338,10 +343,12 @@ def test_a_killed_client_leaves_no_process_and_resume_runs_only_the_rest(
     out = tmp_path / "out"
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen([*command, "--out", str(out)], cwd=ROOT, **quiet) as client:
-        until(lambda: list((out / "runs").glob("*/result.json")) and "wait 0" in log(tmp_path))
-        family = psutil.Process(client.pid).children(recursive=True)
-        assert at_work(client.pid)
-        os.kill(client.pid, signal.SIGKILL)
+        try:
+            until(lambda: list((out / "runs").glob("*/result.json")) and "wait 0" in log(tmp_path))
+            family = psutil.Process(client.pid).children(recursive=True)
+            assert kernels(client.pid)
+        finally:
+            os.kill(client.pid, signal.SIGKILL)
     until(lambda: gone(family), 30)
     (tmp_path / "go").touch()
     entries = read_grid(grid)
@@ -351,16 +358,18 @@ def test_a_killed_client_leaves_no_process_and_resume_runs_only_the_rest(
 
 
 @pytest.mark.slow
-def test_an_entry_is_never_run_twice_at_once(write_grid, tmp_path):
+def test_an_entry_is_never_run_twice_at_once(write_grid, tmp_path, job):
     (entry,) = read_grid(write_grid({"act": "wait"}))
     asked = job(entry, tmp_path / "out")
     with ThreadPoolExecutor(2) as pool:
-        both = [pool.submit(sweep_entry.run_job, asked) for _ in range(2)]
+        both = [pool.submit(sweep_entry.run_entry, asked) for _ in range(2)]
         until(lambda: log(tmp_path))
         time.sleep(0.5)
         (tmp_path / "go").touch()
-        assert [one.result()["state"] for one in both] == ["done", "done"]
+        for one in both:
+            one.result()
     assert log(tmp_path) == ["wait 0"]
+    assert len(list((tmp_path / "out" / "runs").glob("*/result.json"))) == 1
 
 
 @pytest.mark.slow
@@ -371,17 +380,21 @@ def test_an_entry_is_never_run_twice_at_once(write_grid, tmp_path):
         ("hold", {"memory": 0.6}, "more than 0.6 GB of memory"),
     ],
 )
-def test_a_run_beyond_its_limits_is_ended_with_all_that_it_started(
-    write_grid, tmp_path, act, limit, sentence
+def test_a_run_beyond_its_limits_is_ended_with_all_that_it_started_and_not_tried_again(
+    write_grid, tmp_path, cluster, act, limit, sentence
 ):
-    (entry,) = read_grid(write_grid({"act": act}))
-    told = sweep_entry.run_job(job(entry, tmp_path / "out", **limit))
-    assert told["state"] == "failed"
-    assert sentence in told["error"]
-    assert at_work() == []
-    assert list((tmp_path / "out" / "runs").iterdir()) == []
+    (entry,) = entries = read_grid(write_grid({"act": act}))
+    address = cluster.scheduler_address
+    state = sweep.run_sweep(entries, tmp_path / "out", address, retries=1, **limit)
+    assert state.of == {entry.key: "failed"}
+    error = state.results[entry.key]["error"]
+    assert sentence in error
+    assert len(log(tmp_path)) <= 1  # none, where a kernel takes longer to start than the limit
+    assert kernels() == []
+    assert not list((tmp_path / "out" / "runs").glob(".part-*"))
     kept = json.loads(next((tmp_path / "out" / "failed").glob("*/failure.json")).read_text())
-    assert kept["error"] == told["error"]
+    assert kept["error"] == error
+    assert kept["seconds"] > 0
 
 
 @pytest.fixture
@@ -403,11 +416,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_on_a_full_disk_a_result_is_whole_or_absent(write_grid, tmp_path, small_disk):
+def test_on_a_full_disk_a_result_is_whole_or_absent(write_grid, tmp_path, small_disk, job):
     fine, fill = read_grid(write_grid({"act": "fine"}, {"act": "fill"}))
-    told = sweep_entry.run_job(job(fill, small_disk))
-    assert told["state"] == "failed"
-    assert "No space left on device" in told["error"]
+    with pytest.raises(LessonError, match="No space left on device"):
+        sweep_entry.run_entry(job(fill, small_disk))
     assert (small_disk / "failed" / fill.key / "failure.json").is_file()
     assert list((small_disk / "runs").iterdir()) == []
     ballast = small_disk / "ballast"
@@ -415,12 +427,11 @@ def test_on_a_full_disk_a_result_is_whole_or_absent(write_grid, tmp_path, small_
         while True:
             file.write(bytes(4096))
             file.flush()
-    told = sweep_entry.run_job(job(fine, small_disk))
-    assert told["state"] == "failed"
-    assert "No space left on device" in told["error"]
+    with pytest.raises((LessonError, OSError), match="No space left on device"):
+        sweep_entry.run_entry(job(fine, small_disk))
     assert list((small_disk / "runs").iterdir()) == []
     ballast.unlink()
-    assert sweep_entry.run_job(job(fine, small_disk))["state"] == "done"
+    sweep_entry.run_entry(job(fine, small_disk))
     assert json.loads((small_disk / "runs" / fine.key / "result.json").read_text())
 
 
@@ -429,17 +440,19 @@ def test_on_a_full_disk_a_result_is_whole_or_absent(write_grid, tmp_path, small_
 
 @pytest.mark.slow
 def test_a_real_training_goes_the_same_way_to_one_tidy_table(
-    write_grid, tiny_tree, tmp_path, cluster, monkeypatch, capsys
+    write_grid, tiny_tree, tmp_path, monkeypatch, capfd
 ):
     monkeypatch.setenv("LEUK_HOME", str(tmp_path / "home"))
     fixed = {"dataset": str(tiny_tree), "model": "svm"}
     grid = write_grid(task="train", fixed=fixed, grid={"seed": [1]})
-    out, address = tmp_path / "out", cluster.scheduler_address
-    arguments = ["leuk", "sweep", grid, "--out", out, "--scheduler", address, "--json"]
+    out = tmp_path / "out"
+    arguments = ["leuk", "sweep", grid, "--out", out, "--workers", "1", "--json"]
     monkeypatch.setattr(sys, "argv", [str(part) for part in arguments])
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
     cli.main()
-    captured = capsys.readouterr()
-    told = json.loads(captured.out)
+    assert os.environ["OMP_NUM_THREADS"] == "7"  # the share is the worker's alone
+    captured = capfd.readouterr()
+    told = json.loads(captured.out)  # nothing but the result, whatever the worker printed
     assert (told["done"], told["failed"]) == (1, 0)
     assert "[1/1] seed 1  done" in captured.err
     table = pd.read_csv(out / "results.csv")
@@ -455,7 +468,7 @@ def test_a_real_training_goes_the_same_way_to_one_tidy_table(
     assert kept["value"].round(9).tolist() == pytest.approx(table["value"].round(9), nan_ok=True)
     assert (out / "figures" / "sweep.png").is_file()
     kept_run = json.loads((out / "runs" / told["runs"][0]["run"] / "result.json").read_text())
-    assert kept_run["threads"] == str(max(1, (os.cpu_count() or 1) // 2))
+    assert kept_run["threads"] == str(os.cpu_count())  # the one worker's share
 
 
 @pytest.mark.slow
@@ -505,9 +518,9 @@ def test_features_and_forests_use_the_same_cluster(tiny_prepared, tmp_path, clus
 
 def test_runs_share_the_cores(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    assert set(sweep_entry.bounds(2).values()) == {"4"}
-    assert set(sweep_entry.bounds(16).values()) == {"1"}
-    assert "TF_NUM_INTRAOP_THREADS" in sweep_entry.bounds(1)
+    assert set(sweep.bounds(2).values()) == {"4"}
+    assert set(sweep.bounds(16).values()) == {"1"}
+    assert "TF_NUM_INTRAOP_THREADS" in sweep.bounds(1)
 
 
 def test_drawn_cells_are_called_synthetic_wherever_they_lie(tmp_path):
@@ -555,26 +568,24 @@ def test_the_spread_within_is_told_from_the_distance_between():
 # ------------------------------------------------------------------ one run, with a fake task
 
 
-def fake(out: Path, key: str = "k") -> dict[str, Any]:
-    limits = {"timeout": None, "memory": None}
-    about = {"out": str(out), "key": key, "task": "fake", "parameters": {}, "home": str(out)}
-    return about | limits
+FAKE = Entry("k", "fake", {})
 
 
-def test_a_run_that_succeeds_is_whole_and_is_not_done_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_succeeds_is_whole_and_is_not_done_again(tmp_path, monkeypatch, job):
     calls: list[Path] = []
 
     def work(job: dict[str, Any], part: Path) -> dict[str, Any]:
         calls.append(part)
+        assert not list(part.iterdir())  # what an earlier process left half done is gone
         (part / "model").write_text("whole")
         return {"score": 0.5}
 
     monkeypatch.setitem(sweep_entry.WORK, "fake", work)
-    place = sweep_entry.Place(tmp_path, "k")
+    place = sweep_entry.locate(tmp_path, "k")
+    place.part.mkdir(parents=True)
+    (place.part / "half").write_text("of a model")
     for _ in range(2):
-        assert sweep_entry._run_alone(place, fake(tmp_path))["state"] == "done"
+        sweep_entry.run_entry(job(FAKE, tmp_path))
     assert len(calls) == 1
     assert (place.done / "model").read_text() == "whole"
     assert json.loads((place.done / "result.json").read_text())["measured"] == {"score": 0.5}
@@ -585,56 +596,45 @@ def test_a_run_that_succeeds_is_whole_and_is_not_done_again(
     ("error", "sentence"),
     [
         (InputError("The cells are lost."), "The cells are lost."),
-        (OSError(28, "No space left on device", "model"), "No space left on device: model"),
+        (OSError(28, "No space left on device", "model"), "No space left on device: 'model'"),
         (KeyError("x"), "KeyError: 'x'"),
     ],
 )
 def test_a_run_that_fails_leaves_its_reason_and_no_result(
-    error: Exception, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    error, sentence, tmp_path, monkeypatch, job
+):
     def work(job: dict[str, Any], part: Path) -> dict[str, Any]:
         (part / "half").write_text("of a model")
         raise error
 
     monkeypatch.setitem(sweep_entry.WORK, "fake", work)
-    place = sweep_entry.Place(tmp_path, "k")
-    outcome = sweep_entry._run_alone(place, fake(tmp_path))
-    assert (outcome["state"], outcome["error"]) == ("failed", sentence)
+    place = sweep_entry.locate(tmp_path, "k")
+    with pytest.raises(LessonError) as raised:
+        sweep_entry.run_entry(job(FAKE, tmp_path))
+    assert str(raised.value).endswith(sentence)
     assert not place.done.exists()
     assert not place.part.exists()
-    assert json.loads((place.failed / "failure.json").read_text())["error"] == sentence
+    kept = json.loads((place.failed / "failure.json").read_text())
+    assert kept["error"] == str(raised.value)
+    assert "in work" in kept["log"]
     # done at the second try: then nothing says that it failed
     monkeypatch.setitem(sweep_entry.WORK, "fake", lambda job, part: {})
-    assert sweep_entry._run_alone(place, fake(tmp_path))["state"] == "done"
+    sweep_entry.run_entry(job(FAKE, tmp_path))
+    assert place.done.exists()
     assert not place.failed.exists()
 
 
 @pytest.mark.slow
-def test_a_run_in_a_process_of_its_own_reports_what_is_wrong_in_one_sentence(
-    tmp_path: Path,
-) -> None:
-    asked = {"dataset": "nowhere", "profile": "smoke", "seed": 0, "fold": None}
-    given = {**fake(tmp_path), "task": "train"}
-    given["parameters"] = {**asked, "model": "svm", "random_weights": False}
-    outcome = sweep_entry.run_job(given)
-    assert outcome["state"] == "failed"
-    assert "neither twin nor cnmc" in outcome["error"]
-
-
-@pytest.mark.slow
 def test_a_training_of_a_sweep_is_that_of_the_command_line(
-    tiny_tree: Path, tiny_svm_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_tree: Path, tiny_svm_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, job: Any
 ) -> None:
     profile = profiles.Profile(**tiny_svm_run.about["profile"])
     monkeypatch.setitem(profiles.PROFILES, "tiny", profile)
-    monkeypatch.setenv("LEUK_HOME", str(tmp_path / "home"))
     asked = {"dataset": str(tiny_tree), "profile": "tiny", "seed": 0, "fold": 0}
-    job = {**fake(tmp_path), "task": "train"}
-    job["parameters"] = {**asked, "model": "svm", "random_weights": False}
-    place = sweep_entry.Place(tmp_path, "k")
-    assert sweep_entry._run_alone(place, job)["state"] == "done"
-    measured = json.loads((place.done / "result.json").read_text())["measured"]
-    assert measured["models"] == tiny_svm_run.metrics["models"]
+    entry = Entry("k", "train", {**asked, "model": "svm", "random_weights": False})
+    sweep_entry.run_entry(job(entry, tmp_path))
+    result = sweep_entry.read(sweep_entry.locate(tmp_path, "k").done / "result.json")
+    assert result["measured"]["models"] == tiny_svm_run.metrics["models"]
 
 
 def test_runs_without_a_held_out_fold_are_a_setting_of_their_own():
@@ -643,25 +643,23 @@ def test_runs_without_a_held_out_fold_are_a_setting_of_their_own():
     assert sweep_table.spread(rows, ["fold"]) == (1.0, 3.0)
 
 
-class AlwaysFailing:
-    """Plays a Dask client whose every run has failed already."""
-
-    status, submitted = "running", 0
-
-    def nthreads(self):
-        return {"tcp://127.0.0.1:1": 1}
-
-    def submit(self, *_, **__):
-        self.submitted += 1
-        outcome = {"state": "failed", "seconds": 0.1, "error": "it failed"}
-        return SimpleNamespace(status="finished", result=lambda: outcome)
+@pytest.mark.slow
+@pytest.mark.parametrize("retries", [0, 2])
+def test_a_run_that_fails_is_tried_again_as_often_as_was_asked(
+    retries, write_grid, tmp_path, cluster
+):
+    entries = read_grid(write_grid({"act": "raise"}))
+    out, address = tmp_path / "out", cluster.scheduler_address
+    state = sweep.run_sweep(entries, out, address, retries=retries)
+    assert list(state.of.values()) == ["failed"]
+    assert log(tmp_path) == ["raise 0"] * (1 + retries)
 
 
-@pytest.mark.parametrize("retries", [0, 1, 3])
-def test_a_run_that_fails_is_tried_again_as_often_as_was_asked(retries, tmp_path, monkeypatch):
-    monkeypatch.setattr(sweep, "_LOOK", 0)
-    client, waiting = AlwaysFailing(), sweep.State({"abc": "waiting"}, {}, None)
-    job = {"key": "abc", "out": str(tmp_path)}
-    state = sweep._follow(client, [job], waiting, retries, lambda _: None)
-    assert client.submitted == 1 + retries
-    assert state.of == {"abc": "failed"}
+@pytest.mark.slow
+def test_a_run_that_kills_every_worker_fails_and_the_others_go_on(write_grid, tmp_path):
+    entries = read_grid(write_grid({"act": "kill"}, *({"seed": seed} for seed in range(3))))
+    state = sweep.run_sweep(entries, tmp_path / "out", workers=1)
+    assert list(state.of.values()) == ["failed", "done", "done", "done"]
+    assert state.results[entries[0].key]["error"] == sweep_entry.DIED
+    kept = json.loads(next((tmp_path / "out" / "failed").glob("*/failure.json")).read_text())
+    assert kept["error"] == sweep_entry.DIED
