@@ -1,3 +1,5 @@
+import ast
+from pathlib import Path
 from types import SimpleNamespace
 
 import keras
@@ -232,3 +234,26 @@ def test_probabilities_of_the_svm_do_not_lean_to_the_larger_class():
     noise = pd.DataFrame(np.random.default_rng(0).normal(size=(200, 3)))
     answers = fit_calibrated(build_svm(), noise, labels, groups).predict_proba(noise.to_numpy())
     assert answers[:, 1].mean() == pytest.approx(0.5, abs=0.1)
+
+
+def test_the_network_typed_in_lesson_05_is_that_of_the_package_layer_by_layer():
+    source = (Path(__file__).parents[2] / "lessons" / "05_cnn_training.py").read_text("utf-8")
+    (typed,) = [
+        node
+        for node in ast.parse(source).body
+        if isinstance(node, ast.FunctionDef) and node.name == "build_cnn"
+    ]
+    found: dict[str, object] = {"keras": keras, "layers": keras.layers}
+    exec(ast.unparse(typed), found)  # the lesson's own cell
+    lesson, package = found["build_cnn"](64), build_cnn(64)
+
+    def described(model: keras.Model) -> list[tuple[str, dict]]:
+        by_chance = {"name", "seed", "kernel_initializer", "dtype"}
+        configs = [(type(layer).__name__, layer.get_config()) for layer in model.layers]
+        return [
+            (kind, {key: value for key, value in config.items() if key not in by_chance})
+            for kind, config in configs
+        ]
+
+    assert described(lesson) == described(package)
+    assert lesson.count_params() == package.count_params()
