@@ -1,10 +1,10 @@
 # %% [markdown] tags=["slide"]
 # # 12 · Many runs
 #
-# After this lesson you will be able to say how much of a difference between two scores is luck, and
-# to run many trainings with one command.
+# After this lesson you will be able to repeat a training many times, and to decide whether a
+# difference between two scores is more than chance.
 #
-# **35 minutes to teach · about a minute to run**
+# **35 minutes to teach · about one minute to run · needs lessons 02, 04 and 05**
 
 # %% [markdown] tags=["slide"]
 # **Questions**
@@ -15,9 +15,9 @@
 #
 # **Objectives** – you will
 #
-# 1. compare the spread between seeds with the spread between groups of patients;
-# 2. compare two models in pairs, on the same patients;
-# 3. run a grid of trainings with one command and read its table of results.
+# 1. run a notebook with several seeds and measure the spread of its scores;
+# 2. repeat a cross-validation over patients, and compare two models in pairs;
+# 3. describe many trainings in one file and run them with one command.
 
 # %% tags=["setup"]
 
@@ -28,280 +28,587 @@ seed: int = 0
 run: str = ""  # folder for results; empty for one named after the three above
 
 # %%
+import inspect
+import json
+import subprocess
+import sys
 from itertools import combinations
 
+import keras
+import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
 import pandas as pd
+import papermill
 import yaml
-from sklearn.ensemble import RandomForestClassifier
+from keras import layers
 from sklearn.metrics import roc_auc_score
+
+import leukhelpers as lk
+
+lesson = lk.begin("12", dataset, profile, seed, run)
+
+# %% [markdown] tags=["slide"]
+# ## One score, and the seed behind it
+#
+# Every score in this course so far came from one seed. A **seed** fixes the random numbers of a
+# program. For a network these are the first weights and the order of the training cells. For a
+# random forest they are the cells and features that each tree gets. An SVM uses none.
+#
+# **Before you go on:** write down two guesses. By how much does the AUROC of a network change
+#
+# - if you train it again with another seed, and test it on the same patients?
+# - if you keep the seed, and train and test it on other patients?
+#
+# We use a small network on small images, so that one training takes a second or two. Keeping every
+# third pixel turns 96 × 96 pixels into 32 × 32.
+
+# %% tags=["nbval-check-output"]
+y, groups = lesson.y, lesson.split.groups  # the label and the patient of each cell
+small = lesson.images[:, ::3, ::3]
+train = np.concatenate([lesson.split.train, lesson.split.validation])
+test = lesson.split.test
+print("images:", small.shape)
+print(f"training: {len(train)} cells of {len(np.unique(groups[train]))} patients")
+print(f"test: {len(test)} cells of {len(np.unique(groups[test]))} patients")
+
+# %% [markdown]
+# Two subjects that share an image count as one patient here (lesson 02). The network has the same
+# kinds of layers as in lesson 05, only fewer of them.
+
+
+# %%
+def build_network(size):
+    inputs = keras.Input((size, size, 3))
+    x = layers.Rescaling(1 / 255)(inputs)
+    for filters in (16, 32, 64):
+        x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+        x = layers.BatchNormalization(momentum=0.9)(x)
+        x = layers.ReLU()(x)
+        x = layers.MaxPooling2D()(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    outputs = layers.Dense(1, activation="sigmoid")(x)
+    return keras.Model(inputs, outputs)
+
+
+# %% [markdown]
+# The next function trains it from scratch and returns its AUROC on the test cells.
+# `set_random_seed` fixes all random numbers of Keras, NumPy and TensorFlow.
+
+
+# %%
+def network_auroc(images, y, train, test, seed):
+    keras.utils.set_random_seed(seed)
+    network = build_network(images.shape[1])
+    network.compile(optimizer=keras.optimizers.Adam(2e-3), loss="binary_crossentropy")
+    network.fit(images[train], y[train], epochs=5, batch_size=32, verbose=0)
+    probability = network(images[test], training=False).numpy().ravel()
+    return float(roc_auc_score(y[test], probability))
+
+
+# %% [markdown]
+# ## One notebook, three seeds
+#
+# Most people train in a notebook, change the seed by hand and run all cells again. The library
+# **papermill** does that for you: it runs a whole notebook with other parameters and keeps the
+# executed copy. The notebook needs one cell with the tag `parameters`.
+#
+# Usually you have such a notebook already. Here we write a short one with four cells: settings,
+# imports, functions and training.
+
+# %%
+settings = """seed = 0
+cells = "cells.npz"  # where the images and labels are
+result = "result.json"  # where the score goes"""
+
+imports = """import json
+import keras
+import numpy as np
+from keras import layers
+from sklearn.metrics import roc_auc_score"""
+
+training = """data = np.load(cells)
+auroc = network_auroc(data["images"], data["y"], data["train"], data["test"], seed)
+with open(result, "w") as file:
+    json.dump({"seed": seed, "cnn": auroc}, file)
+print("AUROC:", round(auroc, 3))"""
+
+# %% [markdown]
+# `inspect.getsource` returns the text of the two functions above, so that you need not type them
+# twice. `nbformat` turns the four texts into a notebook.
+
+# %% tags=["nbval-check-output"]
+functions = inspect.getsource(build_network) + "\n\n" + inspect.getsource(network_auroc)
+new_cell = nbformat.v4.new_code_cell
+notebook = nbformat.v4.new_notebook()
+notebook.cells = [new_cell(text) for text in (settings, imports, functions, training)]
+notebook.cells[0].metadata["tags"] = ["parameters"]
+kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+notebook.metadata["kernelspec"] = kernel  # which program runs it
+
+folder = lesson.run.resolve() / "seeds"
+folder.mkdir(parents=True, exist_ok=True)
+nbformat.write(notebook, folder / "training.ipynb")
+np.savez(folder / "cells.npz", images=small, y=y, train=train, test=test)
+print("parameters:", ", ".join(papermill.inspect_notebook(str(folder / "training.ipynb"))))
+
+# %% [markdown]
+# `inspect_notebook` lists the parameters of a notebook. Use it: papermill only warns if you pass a
+# name that the notebook does not have. With `seeds=5` in place of `seed=5` every run would have
+# seed 0.
+#
+# Now the loop. Each round starts a new Python process, so the runs cannot influence each other. Red
+# lines below the cell are start-up messages of these processes and of TensorFlow, not errors.
+
+# %% tags=["nbval-check-output", "slide"]
+seeds = [seed, seed + 1, seed + 2]
+for number in seeds:
+    papermill.execute_notebook(
+        str(folder / "training.ipynb"),
+        str(folder / f"seed-{number}.ipynb"),
+        parameters={
+            "seed": number,
+            "cells": str(folder / "cells.npz"),
+            "result": str(folder / f"seed-{number}.json"),
+        },
+        progress_bar=False,
+    )
+    print(f"seed-{number}.ipynb is done")
+
+# %% [markdown]
+# Each executed notebook is a complete record: its parameters, its code and its outputs. Each also
+# left its score in a small file, which pandas reads.
+
+# %%
+found = [json.loads((folder / f"seed-{number}.json").read_text("utf-8")) for number in seeds]
+same_patients = pd.DataFrame(found).set_index("seed")
+same_patients.round(3)
+
+# %% [markdown]
+# For comparison, the classical models of lesson 04. `cross_val_score` trains and tests a model once
+# for each pair of training rows and test rows in `cv`. Here that list has one pair.
+
+# %%
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import RepeatedStratifiedKFold, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from leukhelpers import datasets, plots
-from leukhelpers.course import lesson
-from leukhelpers.course.exercises import check
-from leukhelpers.errors import InputError
-from leukhelpers.evaluation.names import MODEL_NAMES
-from leukhelpers.experiments import sweep, sweep_table
-from leukhelpers.experiments.grid import read_grid, varying
-from leukhelpers.images import features
-from leukhelpers.models import classical, prepare
-from leukhelpers.splits import groups
+X = lesson.features.to_numpy()  # the hand-crafted features of lesson 04
+area = lesson.area.reshape(-1, 1)
+
+
+def build_forest(seed):
+    return RandomForestClassifier(100, class_weight="balanced", random_state=seed)
+
+
+svm = make_pipeline(StandardScaler(), SVC(C=3, class_weight="balanced"))
+area_baseline = make_pipeline(StandardScaler(), LogisticRegression())
 
 # %%
-here = lesson.begin("12", dataset, profile, seed, run)
-prepared = here.prepare()
-table, labels = prepared.table, prepared.table["label"].to_numpy()
-measured = prepare.features(prepared).to_numpy()  # the hand-crafted features of lesson 04
-area = features.cell_area(prepared.pixels, prepared.profile.crop)
+for number in seeds:
+    forest = build_forest(number)
+    score = cross_val_score(forest, X, y, cv=[(train, test)], scoring="roc_auc")
+    same_patients.loc[number, "rf"] = score[0]
 
-# %% [markdown]
-# ## One score, and the seed behind it
-#
-# Every score in this course so far came from one seed. The seed decides which cells and features
-# each tree of a random forest sees. It also decides the first weights of a network. An SVM draws
-# nothing at random. How far does a score move when only the model's seed changes?
-#
-# We train two models three times each, on the same patients, and test them on the same patients.
+for name, model, inputs in (
+    ("svm", svm, X),
+    ("area", area_baseline, area),
+    ("majority", DummyClassifier(), X),
+):
+    score = cross_val_score(model, inputs, y, cv=[(train, test)], scoring="roc_auc")
+    same_patients[name] = score[0]  # no random numbers: the same for each seed
 
-
-# %%
-def build(name, model_seed):
-    """Return an untrained SVM or random forest."""
-    if name == "svm":
-        return make_pipeline(StandardScaler(), SVC(C=3, class_weight="balanced"))
-    return RandomForestClassifier(100, class_weight="balanced", random_state=model_seed)
-
-
-def auroc(name, model_seed, split):
-    """Train on all rows that are not tested; return the AUROC on the test rows."""
-    if name == "area":
-        return roc_auc_score(labels[split.test], area[split.test])
-    train = np.concatenate([split.train, split.validation])
-    model = build(name, model_seed).fit(measured[train], labels[train])
-    return roc_auc_score(labels[split.test], classical.ranking(model, measured[split.test]))
-
-
-# %%
-same = pd.DataFrame(
-    [
-        {"model": name, "seed": model_seed, "value": auroc(name, model_seed, prepared.split)}
-        for name in ("svm", "rf", "area")
-        for model_seed in range(seed, seed + 3)
-    ]
-)
-same.pivot(index="seed", columns="model", values="value").assign(majority=0.5).round(3)
-
-# %%
-within = same.loc[same["model"] == "rf", "value"].std(ddof=1)
-print(f"random forest, standard deviation over three seeds: {within:.3f}")
+same_patients.round(3)
 
 # %% [markdown] tags=["slide"]
-# The scores of one model hardly differ. Many papers end here: "three seeds, mean and standard
-# deviation".
+# `cnn` is the small network, `rf` the random forest. Compare the network with `area`, the area
+# baseline: a network this small, trained this briefly, is no model to be proud of. It is here
+# because its score depends on the seed.
+#
+# The usual summary of such a column is mean ± standard deviation (**SD**). Many papers end here:
+# "three seeds, mean and standard deviation".
+
+# %%
+same_patients.agg(["mean", "std"]).round(3)
+
+# %% [markdown]
+# The SVM has an SD of zero. That does not make it a reliable model. It only means that it uses no
+# random numbers.
 #
 # ## The surprise: the test patients were always the same
 #
-# Every run was tested on the same few patients. The small spread says how little the model's seed
-# matters *for these patients*. It says nothing about others.
+# Every run was tested on the same few patients. The spread between seeds shows how little the
+# random numbers matter *for these patients*. It contains no information about others.
 #
-# So we draw other patients for the test set, six times. The model's seed stays the same.
-
-# %%
-drawn = pd.DataFrame(
-    [
-        {"model": name, "draw": draw, "value": auroc(name, seed, groups.holdout_split(table, draw))}
-        for draw in range(seed, seed + 6)
-        for name in ("svm", "rf", "area")
-    ]
-)
-scores = drawn.pivot(index="draw", columns="model", values="value")
-scores.assign(majority=0.5).round(3)
-
-# %% tags=["slide"]
-wider = scores["rf"].std(ddof=1)
-rows = {}
-for name in ("svm", "rf", "area"):
-    rows[f"{MODEL_NAMES[name]}, same patients"] = same.loc[same["model"] == name, "value"]
-    rows[f"{MODEL_NAMES[name]}, other patients"] = scores[name]
-figure = plots.repeated_scores(
-    rows,
-    f"Another seed moves the random forest by {within:.3f}, other patients by {wider:.3f}",
-    "AUROC, 0.5 is the majority-class baseline",
-    "; ".join(part for part in (prepared.dataset.note, "not for clinical use") if part),
-)
-here.show(figure, "seeds", "A dot per run, a tick at the mean: same patients and other patients.")
-
-# %% [markdown]
-# The spread between draws of patients is the one to report. A single set of test patients cannot
-# show which of two models is better if the models differ by less than this spread.
-#
-# ## The best of several draws is too good
-#
-# Nobody prints the worst of six draws. What does printing the best one bring? We take all ways to
-# try one, two, three or six draws, and average the best score of each.
-
-
-# %%
-def best_of(values, tries):
-    """Average the best score over all ways to try so many draws."""
-    return float(np.mean([max(some) for some in combinations(values, tries)]))
-
-
-best = {
-    MODEL_NAMES[name]: {f"best of {n}": best_of(scores[name], n) for n in (1, 2, 3, 6)}
-    for name in ("svm", "rf")
-}
-pd.DataFrame(best).round(3)
+# So we draw other patients. `StratifiedGroupKFold` of lesson 02 fills its folds so evenly that a
+# new seed often gives the same folds. For folds that differ we make a table with one row per
+# patient and let `RepeatedStratifiedKFold` shuffle its rows. Four folds, repeated twice, give eight
+# **draws**.
 
 # %% tags=["nbval-check-output"]
-for name in ("svm", "rf"):
-    steps = [best_of(scores[name], n) for n in range(1, 7)]
-    print(f"{MODEL_NAMES[name]:14s} never falls: {bool(np.all(np.diff(steps) >= 0))}")
+patients = pd.Series(y).groupby(groups).mean().round().astype(int)  # the class of each patient
+folds = RepeatedStratifiedKFold(n_splits=4, n_repeats=2, random_state=seed)
+
+draws = []
+for _, chosen in folds.split(patients.index, patients):
+    in_test = np.isin(groups, patients.index[chosen])
+    draws.append((np.flatnonzero(~in_test), np.flatnonzero(in_test)))
+    print(f"draw {len(draws)} is tested on", ", ".join(patients.index[chosen]))
 
 # %% [markdown]
-# The model and the cells are the same in each row. Only the number of tries grows, and the score
-# grows with it: the best of more numbers is never smaller. Report all draws, not the best one.
+# Each model meets the same eight draws. The seed of the network and of the forest stays the same.
+
+# %% tags=["slide"]
+scores = pd.DataFrame(index=range(1, len(draws) + 1))
+scores["cnn"] = [network_auroc(small, y, train, test, seed) for train, test in draws]
+for name, model, inputs in (
+    ("rf", build_forest(seed), X),
+    ("svm", svm, X),
+    ("area", area_baseline, area),
+    ("majority", DummyClassifier(), X),
+):
+    scores[name] = cross_val_score(model, inputs, y, cv=draws, scoring="roc_auc")
+
+scores.rename_axis("draw").round(3)
+
+# %% tags=["slide"]
+names = {"cnn": "small network", "rf": "random forest", "svm": "SVM", "area": "area baseline"}
+figure, panels = plt.subplots(1, 2, figsize=(8, 3), sharex=True, sharey=True, layout="constrained")
+for panel, table in zip(panels, (same_patients, scores), strict=True):
+    for row, name in enumerate(names):
+        panel.scatter(table[name], [row] * len(table), color=lk.MODEL_COLORS[name], alpha=0.8)
+        panel.scatter(table[name].mean(), row, color="black", marker="|", s=250)
+    panel.axvline(0.5, color=lk.MODEL_COLORS["majority"], linestyle="--")
+    panel.set(xlabel="AUROC", xlim=(min(0.45, scores.min().min() - 0.02), 1.0))
+panels[0].set_yticks(range(len(names)), names.values())
+panels[0].set_ylim(3.5, -0.5)
+panels[0].set_title("same patients, three seeds")
+panels[1].set_title("same seed, eight draws of patients")
+by_seed, by_patients = same_patients["cnn"].std(), scores["cnn"].std()
+figure.suptitle(
+    f"SD of the network: {by_seed:.3f} between seeds, {by_patients:.3f} between patients"
+)
+lesson.save_figure(figure, "seeds", "One dot per run: AUROCs of three seeds and of eight draws.")
+
+# %% [markdown]
+# Dots are runs, black ticks are means. The dashed line is the majority-class baseline.
+#
+# The two numbers in the title answer the first two questions. Compare them with your guesses. Other
+# patients change the score more than another seed does, and they change the score of every model:
+# the SVM and the area baseline, too. So report the spread between draws of patients.
+#
+# Compare the ticks, too. If the left one is far from the right one, the first test set was an
+# unusually easy or an unusually hard one. One set of test patients cannot show which of two models
+# is better if they differ by less than the spread between draws.
+#
+# ### The same on real cells
+#
+# The next table is about the network of the course, not the small one. It was trained on real cells
+# with two seeds, on the same four folds of patients.
+
+# %% tags=["nbval-check-output"]
+ideas = pd.DataFrame(lk.measured("cnn_ideas")["ideas"]).set_index("name")
+real = pd.DataFrame(
+    {
+        "one seed": ideas.loc["mixed, longer", "folds"],
+        "another seed": ideas.loc["mixed, longer, again", "folds"],
+    },
+    index=["fold 0", "fold 1", "fold 2", "fold 3"],
+)
+real["difference"] = real["another seed"] - real["one seed"]
+real.round(3)
+
+# %% [markdown]
+# Look along the rows for another seed and down the columns for other patients. Another seed changes
+# this network by about one hundredth at most. From the easiest to the hardest patients it is ten
+# times as much.
+#
+# ### Exercise 12.1 (6 minutes)
+#
+# Write `draw_patients(groups, y, seed)`. It draws a quarter of the patients of each class at random
+# and returns the row numbers of all their cells. Use `train_test_split` with `stratify` on a table
+# with one row per patient, such as `patients` above.
+
+
+# %% tags=["nbval-check-output"]
+def draw_patients(groups, y, seed):
+    """Return the rows of the test cells: all cells of a quarter of the patients."""
+    table = pd.Series(y).groupby(groups).mean().round()  # solution
+    options = {"test_size": 0.25, "stratify": table, "random_state": seed}  # solution
+    _, chosen = train_test_split(table.index, **options)  # solution
+    return np.flatnonzero(np.isin(groups, chosen))  # solution
+
+
+lk.check("12.1", draw_patients)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# `groupby` makes one row per patient, and the mean label of a patient is its class.
+# `train_test_split` then draws *patients*, and `np.isin` finds all cells of those it chose. The
+# usual mistake is to split the cells themselves: then one patient has cells on both sides, and the
+# score is too high (lesson 02). Without `stratify` some draws have no healthy patient at all.
+#
+# </details>
+
+# %% [markdown]
+# ## The best of several draws is too good
+#
+# Nobody publishes the worst of eight draws. What happens if you publish the best one? We take every
+# way to choose one, two, four or all eight draws. Of each choice we keep the best score, and then
+# we average.
+
+# %%
+best = pd.DataFrame(index=pd.Index([1, 2, 4, len(draws)], name="draws tried"))
+for name in ("cnn", "svm"):
+    for tries in best.index:
+        choices = combinations(scores[name], tries)
+        best.loc[tries, f"best score, {names[name]}"] = np.mean([max(some) for some in choices])
+best.round(3)
+
+# %% tags=["nbval-check-output"]
+rises = best.diff().dropna() >= 0
+print("With more draws the reported score never falls:", bool(rises.all().all()))
+
+# %% [markdown]
+# The model and the cells are the same in each row. Only the number of tries grows, and the reported
+# score grows with it. The same happens with the best of several seeds, networks or thresholds.
+# **Report all runs, not the best one.**
 #
 # ## The repair: compare in pairs
 #
-# Both models met the same patients in each draw, and patients who are hard for one model are often
-# hard for the other. So subtract *draw by draw*, then average. Subtracting cancels what is hard
-# for both, so the differences vary less than the scores.
+# Both models met the same patients in each draw. Patients who are hard for one model are often hard
+# for the other. So draw one line per draw before you compare the means.
 
-# %%
-pairs = scores["svm"] - scores["rf"]
-unpaired = np.sqrt(scores["svm"].var(ddof=1) + scores["rf"].var(ddof=1))
-print(f"SVM minus forest, draw by draw: {', '.join(f'{value:+.3f}' for value in pairs)}")
-print(f"mean {pairs.mean():+.3f}, standard deviation of the pairs {pairs.std(ddof=1):.3f}")
-print(f"standard deviation if the draws had not been paired: {unpaired:.3f}")
-
-# %%
-signs = set(np.sign(pairs))
-undecided = len(signs) > 1 or abs(pairs.mean()) < pairs.std(ddof=1)
-print("These six draws", "do not show" if undecided else "suggest", "which model is better.")
+# %% tags=["slide"]
+compared = ["cnn", "svm", "rf"]
+figure, panel = plt.subplots(figsize=(6, 3.5), layout="constrained")
+for draw in scores.index:
+    panel.plot(compared, scores.loc[draw, compared], color="gray", linewidth=1, zorder=1)
+for name in compared:
+    panel.scatter([name] * len(scores), scores[name], color=lk.MODEL_COLORS[name], zorder=2)
+panel.set_xticks(compared, [names[name] for name in compared])
+panel.axhline(0.5, color=lk.MODEL_COLORS["majority"], linestyle="--")
+panel.set(ylabel="AUROC on the test patients", ylim=(min(0.45, scores.min().min() - 0.02), 1.0))
+over_rf = int((scores["svm"] > scores["rf"]).sum())
+over_cnn = int((scores["svm"] > scores["cnn"]).sum())
+figure.suptitle(
+    f"The SVM is ahead of the network in {over_cnn} of {len(scores)} draws,\n"
+    f"and ahead of the forest in {over_rf} of {len(scores)}"
+)
+lesson.save_figure(figure, "pairs", "One line per draw joins the AUROCs of three models.")
 
 # %% [markdown]
-# If the differences have both signs, or if their mean is smaller than their standard deviation, the
-# draws do not show which model is better.
+# Each line is one draw; the dashed line is the majority-class baseline. Lines that all rise or all
+# fall mean that one model is better on every set of patients. Lines in both directions mean that it
+# depends on the patients.
 #
-# Six draws are few, and their patients overlap, so they are not six independent experiments. The
-# usual standard error (standard deviation divided by the root of the number of draws) is therefore
-# too small (Nadeau and Bengio, 2003). Report the mean, the spread and the number of draws. The
-# interval over patients (lesson 06) says how far the score of one trained model generalizes.
+# So subtract *draw by draw*, then average. Subtracting cancels what is hard for both models.
+#
+# ### Exercise 12.2 (5 minutes)
+#
+# Write `paired(first, second)`. Both are columns with one score per draw. Return three
+# numbers about the differences `first - second`: their mean, their standard deviation (with
+# `ddof=1`), and how many are above zero.
+
+
+# %% tags=["nbval-check-output"]
+def paired(first, second):
+    """Return the mean and SD of the differences, and how often the first is higher."""
+    difference = first - second  # solution
+    return difference.mean(), difference.std(ddof=1), int((difference > 0).sum())  # solution
+
+
+lk.check("12.2", paired)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# Subtract first, then summarize. The mean is the same as the difference of the two means; the
+# standard deviation is not. The usual mistake is to combine the two standard deviations as
+# `sqrt(sd1**2 + sd2**2)`: that is right for scores from *different* patients and ignores the pairs.
+# `np.std` divides by n unless you pass `ddof=1`; pandas divides by n - 1.
+#
+# </details>
+
+# %%
+rows = []
+for other in ("rf", "cnn"):
+    difference = scores["svm"] - scores[other]
+    without_pairs = np.sqrt(scores["svm"].var() + scores[other].var())
+    rows.append(
+        {
+            "comparison": f"SVM minus {names[other]}",
+            "mean": difference.mean(),
+            "SD of the pairs": difference.std(),
+            "SD without pairs": without_pairs,
+        }
+    )
+pairs = pd.DataFrame(rows).set_index("comparison")
+pairs.round(3)
+
+# %% [markdown]
+# The mean difference is the same with and without pairs. If the SD of the pairs is the smaller one,
+# pairing has removed noise that both models share.
+#
+# ### Is the difference more than chance?
+#
+# Eight draws are few, and they overlap: the same patients come back in other draws. The usual
+# standard error, SD × √(1 / draws), is therefore too small. Nadeau and Bengio (2003) add the ratio
+# of the test part to the training part: SD × √(1 / draws + 1 / 3) with four folds. A 95 % interval
+# is the mean plus and minus this error, times a factor of the t distribution.
+
+# %% tags=["slide"]
+from scipy import stats
+
+n = len(draws)
+widening = stats.t.ppf(0.975, n - 1) * np.sqrt(1 / n + 1 / 3)
+for comparison, row in pairs.iterrows():
+    half = widening * row["SD of the pairs"]
+    low, high = row["mean"] - half, row["mean"] + half
+    shown = low > 0 or high < 0
+    verdict = "the better model is clear" if shown else "these draws do not show which is better"
+    print(f"{comparison}: {row['mean']:+.3f} ({low:+.3f} to {high:+.3f}): {verdict}")
+
+# %% [markdown]
+# Read the interval like those of lesson 06. If zero is inside, the draws do not show which model is
+# better, even if one of them won more often. Zero inside does not mean that the models are equal.
+# It means that more patients are needed.
 #
 # ## Many runs with one command
 #
-# Loops like those above are quickly written and quickly wrong, and if the power fails, everything
-# is lost. A *grid* describes the runs in a file that you keep beside the results. `fixed` holds
-# what all runs share, `grid` holds a list of values for each name. Every combination is one run;
-# here there are two, but three models, four folds and five seeds would make sixty.
+# Loops like these are quick to write. They are also easy to get wrong, and if the power fails,
+# everything is lost. The command `leuk sweep` runs a **grid**: a text file that you keep beside
+# the results. `fixed` has what all runs share. `grid` has a list of values for each name, and every
+# combination is one run.
 
 # %% tags=["nbval-check-output"]
 grid = {
     "task": "train",
     "fixed": {"profile": profile, "seed": seed},
-    "grid": {"model": ["svm"], "fold": [0, 1]},
+    "grid": {"model": ["svm", "rf"], "fold": [0]},
 }
 print(yaml.safe_dump(grid, sort_keys=False))
 
 # %% [markdown]
-# All runs are checked before the first one starts: a typing error should cost a second, not a
-# night.
+# Add the place of the cells, save the file, and start the command. In a terminal you would type
+# `leuk sweep grid.yaml --out sweep`.
 
-# %% tags=["nbval-check-output"]
-here.run.mkdir(parents=True, exist_ok=True)
-file = here.run / "grid.yaml"
-file.write_text(yaml.safe_dump({**grid, "grid": {"model": ["svm", "smv"]}}), "utf-8")
-try:
-    read_grid(file)
-except InputError as error:
-    print("Refused:", str(error).split(";")[0])
+# %%
+grid["fixed"]["dataset"] = str(lesson.dataset.root) if dataset == "twin" else dataset
+grid_file, out = lesson.run.resolve() / "grid.yaml", lesson.run.resolve() / "sweep"
+grid_file.write_text(yaml.safe_dump(grid, sort_keys=False), "utf-8")
 
-# %% tags=["nbval-check-output"]
-root = prepared.dataset.root
-grid["fixed"]["dataset"] = str(root) if dataset == "twin" else datasets.absolute_dataset(dataset)
-file.write_text(yaml.safe_dump(grid, sort_keys=False), "utf-8")
-entries = read_grid(file)
-print(len(entries), "runs, which differ in", " and ".join(varying(entries)))
+leuk = [sys.executable, "-m", "leukhelpers.cli"]  # the command leuk, of this environment
+command = [*leuk, "sweep", str(grid_file), "--out", str(out), "--resume"]
+finished = subprocess.run(command, capture_output=True, text=True)
+print("finished" if finished.returncode == 0 else finished.stderr)
 
 # %% [markdown]
-# On the command line this is `leuk sweep grid.yaml`. Each run is a process of its own, and as many
-# run at once as the computer has cores. With `--scheduler` the same grid runs on a cluster. A run
-# that fails is recorded with its error and the others go on. `--resume` runs only what is missing.
-
-# %%
-out = here.run / "sweep"
-state = sweep.run_sweep(entries, out, resume=(out / "sweep.json").is_file())
-print(f"{sum(entry['seconds'] for entry in state.results.values()):.0f} seconds of runs")
+# The command checks all entries before the first run starts: a typing error should cost a second,
+# not a night. Each run is a process of its own, and as many run at once as the computer has cores.
+# A run that fails is recorded with its error and the others go on. `--resume` runs only what is
+# missing.
+#
+# The results are in one table with one row per run, model and metric. pandas reads it.
 
 # %% tags=["nbval-check-output"]
-print({name: state.count(name) for name in ("done", "failed", "waiting")})
-print(len(list((out / "runs").iterdir())), "runs have left a folder")
+results = pd.read_csv(out / "results.csv")
+print("runs:", results["run"].nunique())
+print(results.drop_duplicates("run")["state"].value_counts().to_string())
+
+# %%
+auroc = results[results["metric"] == "auroc"].drop_duplicates("answered_by")
+auroc.set_index("answered_by")[["value", "low", "high"]].rename_axis("model").round(3)
 
 # %% [markdown]
-# The results are in one tidy table: one row per run, model and metric. The area baseline and the
-# majority-class baseline come with every run, on the same patients.
+# Each run comes with the area baseline and the majority-class baseline on the same patients. The
+# column `answered_by` names the model of a row. `low` and `high` are the ends of the 95 % interval
+# over these patients (lesson 06). They are empty if only one test patient has one of the classes.
+#
+# ### Exercise 12.3 (3 minutes)
+#
+# Write the entry `grid` for a longer sweep: the SVM and the random forest, the seeds 0, 1 and 2,
+# and all four folds (they count from 0). Count the runs that it describes.
+
+# %% tags=["nbval-check-output"]
+my_grid = {"model": ["svm", "rf"], "seed": [0, 1, 2], "fold": [0, 1, 2, 3]}  # solution
+lk.check("12.3", my_grid)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# Every combination is one run, so the numbers of values multiply: 2 × 3 × 4 = 24 runs. The usual
+# mistake is a single value without brackets, such as `"fold": 3`: a grid needs a list for each
+# name.
+#
+# </details>
+
+# %% [markdown]
+# ## Going further
+#
+# - **More seeds or more folds?** If you can afford only a few runs, spend them on other patients. A
+#   new seed for each draw costs nothing and includes both sources of chance.
+# - **Count before you start.** The grid of exercise 12.3 has 24 runs. With `model: [cnn]` each run
+#   trains the network of the course: about a minute on the synthetic dataset, many on real cells.
+# - **A cluster.** With `--scheduler` the same grid runs on many computers; see
+#   [docs/scale.md](../docs/scale.md).
+# - **Papermill or sweep?** Papermill runs any notebook, also without this course. `leuk sweep` adds
+#   the check, the parallel runs, the restart and the table; `task: lesson` runs notebooks.
+#
+# ## Use it on your data
+#
+# Papermill runs any notebook with a `parameters` cell. This loop trains the network of lesson 05 on
+# your cells (the table of lesson 11), once per seed:
+#
+# ```python
+# from pathlib import Path
+#
+# import papermill
+#
+# Path("runs").mkdir(exist_ok=True)
+# for seed in range(5):
+#     papermill.execute_notebook(
+#         "05_cnn_training.ipynb",
+#         f"runs/seed-{seed}.ipynb",
+#         parameters={"dataset": "my_cells.csv", "seed": seed, "run": f"runs/seed-{seed}"},
+#     )
+# ```
+#
+# In the lessons of this course `seed` also chooses the patients of the test set. So this loop
+# measures both sources of chance together. For your own models keep the pattern of this lesson: one
+# row per patient, `RepeatedStratifiedKFold` on these rows, `np.isin` to find their cells.
 
 # %%
-results = sweep_table.collect(out, entries, state)
-sweep_table.write(out, results, entries)  # results.csv, results.parquet, a figure
-found = results[results["metric"] == "auroc"].drop_duplicates(["fold", "answered_by"])
-found.pivot(index="fold", columns="answered_by", values="value").round(3)
-
-# %%
-here.record(
-    runs=len(entries),
-    spread_between_seeds=round(float(within), 3),
-    spread_between_patients=round(float(wider), 3),
-    mean_difference_svm_minus_forest=round(float(pairs.mean()), 3),
-    sd_of_the_differences=round(float(pairs.std(ddof=1)), 3),
+lesson.record(
+    sd_of_the_network_between_seeds=round(float(by_seed), 3),
+    sd_of_the_network_between_patients=round(float(by_patients), 3),
+    svm_minus_forest=round(float(pairs["mean"].iloc[0]), 3),
+    sd_of_the_pairs=round(float(pairs["SD of the pairs"].iloc[0]), 3),
 )
 
 # %% [markdown]
-# ## Exercises
-#
-# **12.1** A model was tested on five draws of patients. These are its AUROCs, in hundredths. The
-# paper prints only the last one. Which value should it report as the expected score of a draw?
-
-# %% tags=["nbval-check-output"]
-hundredths = [81, 86, 83, 79, 91]
-answer = sum(hundredths) / len(hundredths)  # solution
-check("12.1", answer)
-
-# %% [markdown]
-# **12.2** Two models were run on the same five draws. Which numbers say whether the difference is
-# more than luck? Answer with one of `"the best of each"`, `"the mean of each"`,
-# `"the differences draw by draw"`.
-
-# %% tags=["nbval-check-output"]
-answer = "the differences draw by draw"  # solution
-check("12.2", answer)
-
-# %% [markdown]
-# **12.3** A grid has three models, five seeds and four folds, and `fixed` holds the data set. How
-# many runs is that?
-
-# %% tags=["nbval-check-output"]
-answer = 3 * 5 * 4  # solution
-check("12.3", answer)
-
-# %% [markdown]
-# To end with: which answer would you give? Run the cell, and click it.
+# Two questions to finish. Run the cell and click.
 
 # %%
-here.ask()
+lesson.quiz()
 
 # %% [markdown] tags=["slide"]
 # ## Key points
 #
-# - One score is one draw. Ask what was drawn again: the model's seed, or the patients.
+# - A spread between seeds describes the random numbers. A spread between draws of patients shows
+#   how far a score generalizes.
 # - The best of several runs grows with their number. Report all of them.
-# - Compare models on the same draws, in pairs.
+# - Compare models on the same draws, in pairs, with an interval that allows for overlapping draws.
+# - Papermill runs one notebook with many parameters; `leuk sweep` runs a grid from a file.
 #
-# **Read next:** `docs/scale.md`, for more runs than one computer does. On the spread between seeds:
-# Bouthillier et al., "Accounting for variance in machine learning benchmarks", MLSys 2021. On
-# repeated splits: Nadeau and Bengio, "Inference for the generalization error", *Machine Learning*
-# 52 (2003).
+# Terms: [glossary](../docs/glossary.md).
+#
+# **Read next:** [docs/scale.md](../docs/scale.md), for more runs than one computer can do. On the
+# spread between seeds: Bouthillier et al., "Accounting for variance in machine learning
+# benchmarks", MLSys 2021. On repeated splits: Nadeau and Bengio, "Inference for the generalization
+# error", *Machine Learning* 52 (2003).
