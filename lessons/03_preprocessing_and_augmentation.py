@@ -590,7 +590,7 @@ lesson.save_figure(
 #   small zoom costs nothing. In center crops it weakens the size, and you should do it on purpose.
 # - *Contrast and color:* only a little. They hide differences between stains, but the stain of the
 #   nucleus is also evidence.
-# - *Exchanging red and blue:* never. It makes cells that no laboratory has seen.
+# - *Red and blue exchanged:* never. It makes cells that no laboratory has seen.
 #
 # The claim about color was tested on real cells: one network, trained with strong and with mild
 # color changes, on the same four folds of patients.

@@ -14,7 +14,7 @@ from leukhelpers.files import write_text
 from tools import build
 
 GUIDE = build.ROOT / "docs" / "instructors.md"
-TEACH = re.compile(r"\*\*(\d+) minutes to teach · (.+?)\*\*", re.DOTALL)
+TEACH = re.compile(r"\*\*(\d+) minutes to teach[^·]*· ([^·*]+)")
 TITLE = re.compile(r"^# # (\d\d · .+)$", re.MULTILINE)
 START = 9 * 60  # nine o'clock, in minutes
 
@@ -49,7 +49,9 @@ DAYS: dict[str, list[Step]] = {
         ("*Lunch*", 60),
         *("09", "10"),
         ("*Break*", 15),
-        *("11", "12", "13"),
+        "11",
+        ("*Break*", 15),
+        "13",
         ("What would you now ask of a paper? Survey", 20),
     ],
 }

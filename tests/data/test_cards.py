@@ -98,7 +98,7 @@ def dataset_in(folder: Path, synthetic: bool = False) -> Dataset:
 
 def test_a_data_set_finds_its_card(tmp_path):
     assert cards.card_of(dataset_in(tmp_path)) is None
-    assert cards.card_of(dataset_in(tmp_path, synthetic=True))["title"].startswith("The twin")
+    assert cards.card_of(dataset_in(tmp_path, synthetic=True))["title"].startswith("The synthetic")
     card_file(tmp_path, WHOLE)
     assert cards.card_of(dataset_in(tmp_path))["title"] == "Ours"
     (tmp_path / "training_data").mkdir()

@@ -26,6 +26,7 @@ from leukhelpers.data.pictures import read_image
 from leukhelpers.data.schema import ALL, HEM, UNLABELED
 from leukhelpers.errors import InputError
 from leukhelpers.synthetic.twin import write_twin
+from tools import published_list
 
 TRAINING = FOLDERS["training"]
 FIRST = f"{TRAINING}/fold_0/all/UID_1_1_1_all.bmp"
@@ -68,7 +69,7 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / LABELS).write_text(CSV)
     manifest = pd.DataFrame(rows, columns=["path", "sha256"])
     listed = tmp_path / "list.txt"
-    listed.write_text(published.make_list(manifest, read_labels(root / LABELS)["name"]))
+    listed.write_text(published_list.make_list(manifest, read_labels(root / LABELS)["name"]))
     monkeypatch.setattr(published, "_LIST", str(listed))
     return root
 
@@ -426,7 +427,7 @@ def test_list_is_the_one_that_the_manifest_makes(shared_data: Path) -> None:
     manifest = pd.read_csv(shared_data / "cnmc" / "manifest.csv")
     names = read_labels(shared_data / "cnmc" / "C-NMC_Leukemia" / LABELS)["name"]
     carried = Path(published.__file__).with_name(published._LIST).read_text("utf-8")
-    assert published.make_list(manifest, names) == carried
+    assert published_list.make_list(manifest, names) == carried
 
 
 def test_published_bytes_are_made_again_from_pixels(shared_data: Path) -> None:

@@ -131,7 +131,7 @@ def test_the_page_says_what_the_card_says_and_needs_no_other_file(run):
     text = (run.folder / card_page.NAME).read_text("utf-8")
     assert "Not for clinical use" in text.split("<body>")[1].split("</p>")[0]
     assert f"<td>{report.format_ci(run.metrics['models']['svm']['auroc'])}</td>" in text
-    assert text.count('<img src="data:image/png;base64,') == text.count("<img") == 7
+    assert text.count('<img src="data:image/png;base64,') == text.count("<img") == 6
     assert "http://" not in text
     assert "https://" not in text
     assert card_page.write_page(run.folder).read_text("utf-8") == text

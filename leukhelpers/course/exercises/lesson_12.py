@@ -96,7 +96,7 @@ def _paired(answer: Any) -> str | None:
 
 
 def _grid(answer: Any) -> str | None:
-    wanted = {"model": {"svm", "rf"}, "seed": {0, 1, 2}, "fold": {0, 1, 2, 3}}
+    wanted: dict[str, set] = {"model": {"svm", "rf"}, "seed": {0, 1, 2}, "fold": {0, 1, 2, 3}}
     if not isinstance(answer, dict):
         return 'Write a dictionary: {"model": [...], "seed": [...], "fold": [...]}.'
     if set(answer) != set(wanted):
