@@ -36,11 +36,11 @@ def test_every_lesson_in_a_table_has_the_minutes_of_its_source(guide):
     assert {number for number, _ in rows} == {source.name[:2] for source in build.sources([])}
 
 
-def test_two_days_hold_every_lesson_once_and_in_order():
+def test_two_days_hold_every_lesson_but_that_for_home_once_and_in_order():
     steps = schedule.DAYS["Two days: the first"] + schedule.DAYS["Two days: the second"]
     numbers = [step for step in steps if isinstance(step, str)]
     assert numbers == sorted(set(numbers))
-    assert {source.name[:2] for source in build.sources([])} <= set(numbers)
+    assert {source.name[:2] for source in build.sources([])} - {"12"} <= set(numbers)
 
 
 @pytest.mark.parametrize(("name", "latest"), [(name, 17) for name in schedule.DAYS])

@@ -26,10 +26,10 @@ def test_every_lesson_has_slides_and_the_first_page_leads_to_them(pages):
 
 
 @pytest.mark.parametrize("source", build.sources([]), ids=lambda source: source.stem)
-def test_slides_tell_title_surprise_figures_and_key_points(source, pages):
+def test_slides_show_title_questions_figures_and_key_points(source, pages):
     page = pages[source.stem]
     assert page.count("<section>") >= 4
-    for part in ("<h1>", "Questions", "The surprise", "Key points"):
+    for part in ("<h1>", "Questions", "Key points"):
         assert part in page, part
     pictures = re.findall(r"<img [^>]*>", page)
     assert pictures
