@@ -37,8 +37,11 @@ BADGE = (
 )
 # The same in every lesson. What Colab has, TensorFlow first of all, stays as it is.
 SETUP = """\
-# Only on Google Colab: installs the package of this course. Elsewhere it does nothing.
+import os
 import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # no start-up messages of TensorFlow
+# Only on Google Colab: installs the package of this course. Elsewhere it does nothing.
 
 if "google.colab" in sys.modules:
     import subprocess
