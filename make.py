@@ -32,11 +32,14 @@ LOCK = ROOT / "requirements" / "lock.txt"
 STAMP = VENV / "installed"
 
 PIP = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar=off"]
+# Here words that the course does not use are refused, each with the usual one.
+PLAIN = ["lessons", "leukhelpers/course/exercises", "docs/glossary.md", "docs/architecture.md"]
 LINT = [
     ["ruff", "check", "."],
     ["ruff", "format", "--check", "."],
     ["mypy", "--num-workers=2"],
     ["codespell_lib"],
+    ["codespell_lib", "--dictionary=requirements/vocabulary.txt", *PLAIN],
 ]
 # A file's tests share what they prepare; the lessons, one test and the longest, come first.
 TWO = ["--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder"]

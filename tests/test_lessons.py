@@ -198,7 +198,20 @@ def test_every_picture_has_an_alt_text(source):
 
 def test_lessons_state_no_measured_number_by_hand():
     """Scores of a model stand in outputs, not in prose; the published facts are few."""
-    allowed = {"0.68", "0.50", "0.5", "1.2", "0.8", "1.00", "0.00", "0.13", "0.0", "0.3", "0.9", "1.0"}
+    allowed = {
+        "0.68",
+        "0.50",
+        "0.5",
+        "1.2",
+        "0.8",
+        "1.00",
+        "0.00",
+        "0.13",
+        "0.0",
+        "0.3",
+        "0.9",
+        "1.0",
+    }
     for source in SOURCES:
         found = set(re.findall(r"(?<![\d.])\d?\.\d+(?![\d.])", text(built(source))))
         assert {number for number in found if number not in allowed} == set(), source.name
