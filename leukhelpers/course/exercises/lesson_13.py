@@ -262,7 +262,7 @@ def _selected(repair: Callable[..., Any]) -> str | None:
 
 CHECKS: dict[str, Callable[..., str | None]] = {
     "13.1": _hunt(
-        "color colour orange green patch spot yellow blue hole dark black pixel speck stain bright",
+        "colo orange green patch spot yellow blue hole dark black pixel speck stain bright",
         "Compare the colors of one cell in the top row and in the bottom row.",
         {"mirror": RIGHT, "crop_middle": RIGHT, "draw_page": RIGHT},
         _lightened,
