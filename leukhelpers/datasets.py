@@ -66,10 +66,10 @@ def load_dataset(
         return read_cnmc(data / "cnmc", parts, cache, name="cnmc")
     # os.path refuses nothing: not a user that is unknown, not a name that is too long.
     place = existing_place(dataset)
-    if place.is_dir() and find_root(place) is not None:
-        home = find_root(place)
+    home = find_root(place)
+    if home is not None:
         # A twin that the user drew elsewhere stays synthetic wherever it is read from.
-        drawn = home is not None and (home.parent / TWIN_NOTE).is_file()
+        drawn = (home.parent / TWIN_NOTE).is_file()
         return read_cnmc(place, parts, cache, name="twin" if drawn else None, synthetic=drawn)
     if list(parts) != ["training"]:
         raise InputError(f"{dataset} is no C-NMC tree, so it has no part {', '.join(parts)}.")

@@ -106,7 +106,10 @@ def import_folder(
     listed = listed.assign(path=[_seen_from(target, root / path) for path in listed["path"]])
     notes = [folder / TWIN_NOTE for folder in (root, *root.parents)]
     drawn = next((note for note in notes if note.is_file()), None)
-    found = _keep(out, listed, _texts(classes, meaning, drawn), cache)
+    texts = {FILE: meaning_text(classes, meaning.own_subjects)}
+    if drawn is not None:
+        texts[TWIN_NOTE] = drawn.read_text("utf-8")
+    found = _keep(out, listed, texts, cache)
     unread = list(found.set_aside.itertuples(index=False, name=None))
     counts = found.table["label"].value_counts()
     return {
@@ -232,14 +235,6 @@ def _seen_from(folder: Path, file: Path) -> str:
         return Path(os.path.relpath(file, folder)).as_posix()
     except ValueError:  # Windows
         return file.as_posix()
-
-
-def _texts(
-    classes: Mapping[str, Sequence[str]], meaning: Meaning, drawn: Path | None
-) -> dict[str, str]:
-    """Write what stands beside the table: what labels mean, and whether cells are drawn."""
-    texts = {FILE: meaning_text(classes, meaning.own_subjects)}
-    return texts if drawn is None else {**texts, TWIN_NOTE: drawn.read_text("utf-8")}
 
 
 def _keep(out: Path, listed: pd.DataFrame, texts: dict[str, str], cache: Path | None) -> Dataset:
