@@ -21,7 +21,7 @@ from typing import Any
 
 import pandas as pd
 
-from leukhelpers.data.base import Dataset, read_table, set_aside_frame
+from leukhelpers.data.base import Aside, Dataset, read_table, set_aside_frame
 from leukhelpers.data.pictures import list_files, not_a_picture, readable_cells
 from leukhelpers.data.schema import CLASS_NAMES, UNLABELED, parse_name
 from leukhelpers.errors import InputError
@@ -48,11 +48,7 @@ def find_root(folder: Path) -> Path | None:
 
 
 def read_cnmc(
-    folder: Path | str,
-    parts: Sequence[str] = ("training",),
-    cache: Path | None = None,
-    name: str | None = None,
-    synthetic: bool = False,
+    folder: Path | str, parts: Sequence[str] = ("training",), cache: Path | None = None
 ) -> Dataset:
     """Read a C-NMC tree into a cell table.
 
@@ -66,10 +62,6 @@ def read_cnmc(
     cache : path, optional
         Folder for the checksums of the pictures, see
         :func:`leukhelpers.data.pictures.digest_images`.
-    name : str, optional
-        Name of the data set; the folder's name by default.
-    synthetic : bool
-        Whether the cells are drawn.
 
     Returns
     -------
@@ -88,7 +80,7 @@ def read_cnmc(
             f"{folder} is no C-NMC tree: it has none of {', '.join(FOLDERS.values())}."
         )
     rows: list[Row] = []
-    aside: list[tuple[str, str]] = []
+    aside: Aside = []
     for part in parts:
         if part not in PARTS:
             raise InputError(f"Part {part!r} is not known; choose from {', '.join(PARTS)}.")
@@ -103,7 +95,7 @@ def read_cnmc(
     listed = pd.DataFrame(rows, columns=["cell_id", "path", "label", "subject", "fold"])
     table = readable_cells(root, listed, aside, cache)
     refuse_two_labels(table)
-    return Dataset(name or root.name, root, table, set_aside_frame(aside), synthetic=synthetic)
+    return Dataset(root.name, root, table, set_aside_frame(aside))
 
 
 def refuse_two_labels(table: pd.DataFrame) -> None:

@@ -85,7 +85,7 @@ def fetch_cnmc(
 
 
 def _alone(to: Path, say: Callable[[str], None]) -> AcquireReturnProxy:
-    """Wait until no other process fetches to the same folder; give the lock, which ``with`` ends."""
+    """Wait until no other process fetches to the same folder, and lock it until ``with`` ends."""
     lock = FileLock(to / ".part-cnmc.lock")
     try:
         return lock.acquire(timeout=0)

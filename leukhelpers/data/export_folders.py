@@ -12,14 +12,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
 
 from leukhelpers import files
-from leukhelpers.data.base import Dataset
+from leukhelpers.data.base import Dataset, Progress
 from leukhelpers.data.cards import OWN_CARD, cards_folder
 from leukhelpers.data.cnmc import find_root
 from leukhelpers.data.folder import CSV, TWIN_NOTE
@@ -29,10 +28,7 @@ from leukhelpers.errors import InputError
 
 
 def restructure(
-    dataset: Dataset,
-    out: Path | str,
-    copy: bool = False,
-    progress: Callable[[int, int], None] = lambda *_: None,
+    dataset: Dataset, out: Path | str, copy: bool = False, progress: Progress = lambda *_: None
 ) -> dict[str, Any]:
     """Sort the pictures of a data set into a folder a class.
 
@@ -114,11 +110,7 @@ def _plan(dataset: Dataset) -> pd.Series:
 
 
 def _place(
-    dataset: Dataset,
-    placed: pd.Series,
-    folder: Path,
-    copy: bool,
-    progress: Callable[[int, int], None],
+    dataset: Dataset, placed: pd.Series, folder: Path, copy: bool, progress: Progress
 ) -> Counter[str]:
     """Link or copy each file to its new path, and count the ways that were taken."""
     for name in dataset.classes:

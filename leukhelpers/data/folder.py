@@ -18,7 +18,7 @@ from pathlib import Path, PurePath
 
 import pandas as pd
 
-from leukhelpers.data.base import Dataset, read_table, set_aside_frame
+from leukhelpers.data.base import Aside, Dataset, read_table, set_aside_frame
 from leukhelpers.data.cards import OWN_CARD
 from leukhelpers.data.label_map import FILE, SAY_OWN_SUBJECTS, Meaning, read_meaning
 from leukhelpers.data.pictures import list_files, not_a_picture, readable_cells
@@ -27,9 +27,6 @@ from leukhelpers.errors import InputError
 
 CSV = "cells.csv"
 TWIN_NOTE = "twin.json"  # lies beside drawn cells, and goes where their table goes
-
-# Path, label as it is written, subject ("" for none); then what cannot be used, and why.
-Aside = list[tuple[str, str]]
 
 
 def read_own(place: Path | str, cache: Path | None = None) -> Dataset:

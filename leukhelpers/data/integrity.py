@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -20,9 +20,12 @@ from joblib import Parallel, delayed
 from PIL import Image
 
 from leukhelpers.data import pictures, published
+from leukhelpers.data.base import Progress
 from leukhelpers.data.cnmc import LABELS, find_root, read_labels
 from leukhelpers.data.schema import ALL, CLASS_NAMES, HEM
 from leukhelpers.errors import InputError
+
+Rows = list[dict[str, str]]  # path and reason
 
 BYTES, CONVERTED = "published bytes", "converted"
 _HEADERS = ("0", "preliminary", "final")  # folds whose files differ in their headers
@@ -38,9 +41,7 @@ class _File(NamedTuple):
     reason: str = ""  # why it is no published picture
 
 
-def verify(
-    folder: Path | str, progress: Callable[[int, int], None] = lambda *_: None
-) -> dict[str, Any]:
+def verify(folder: Path | str, progress: Progress = lambda *_: None) -> dict[str, Any]:
     """Compare a copy of C-NMC 2019 with the published files.
 
     Parameters
@@ -125,13 +126,11 @@ def verify(
     }
 
 
-def _read(
-    root: Path, known: set[str], progress: Callable[[int, int], None]
-) -> tuple[pd.DataFrame, list[dict[str, str]]]:
+def _read(root: Path, known: set[str], progress: Progress) -> tuple[pd.DataFrame, Rows]:
     """Look at every picture; give the other files with the reason why they are none."""
     listed: list[tuple[Path, str]] = []
     files: list[_File] = []
-    others: list[dict[str, str]] = []
+    others: Rows = []
     for file in pictures.list_files(root):
         # A name that is not UTF-8 could not be printed.
         path = file.relative_to(root).as_posix().encode(errors="backslashreplace").decode()
@@ -208,7 +207,7 @@ def _stem(path: str) -> str:
     return PurePosixPath(path).stem.lower()
 
 
-def _named(files: pd.DataFrame, holds: dict[str, list[str]], relation: str) -> list[dict[str, str]]:
+def _named(files: pd.DataFrame, holds: dict[str, list[str]], relation: str) -> Rows:
     """Name files and what is wrong with each; equal pictures are distinguished by their name."""
     named = []
     for path, checksum, reason in files[["path", "checksum", "reason"]].itertuples(index=False):
@@ -267,7 +266,7 @@ def _digest(cells: pd.DataFrame) -> str:
     return published.digest_of(here.itertuples(index=False, name=None))
 
 
-def _check_labels(root: Path, others: list[dict[str, str]], listed: pd.DataFrame) -> dict[str, Any]:
+def _check_labels(root: Path, others: Rows, listed: pd.DataFrame) -> dict[str, Any]:
     """Compare the preliminary set's table of labels with the published names."""
     places = [row["path"] for row in others if PurePosixPath(row["path"]).name == LABELS.name]
     found = {"state": "absent", "path": "", "rows": 0, "problem": ""}
@@ -308,10 +307,7 @@ def _no_copy(root: Path, files: pd.DataFrame) -> str:
 
 
 def _judge(
-    parts: dict[str, dict[str, Any]],
-    faults: dict[str, list[dict[str, str]]],
-    right: pd.DataFrame,
-    n_missing: int,
+    parts: dict[str, dict[str, Any]], faults: dict[str, Rows], right: pd.DataFrame, n_missing: int
 ) -> tuple[str, str]:
     """Put what was found into one word and one sentence."""
     absent = [name for name, part in parts.items() if part["state"] == "absent"]

@@ -14,7 +14,7 @@ import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 from PIL import Image, UnidentifiedImageError
 
-from leukhelpers.data.base import set_aside_frame
+from leukhelpers.data.base import Aside, set_aside_frame
 from leukhelpers.data.schema import validate
 from leukhelpers.errors import InputError
 from leukhelpers.files import read_json, write_json
@@ -213,7 +213,7 @@ def not_a_picture(file: Path) -> str | None:
 
 
 def readable_cells(
-    root: Path, listed: pd.DataFrame, aside: list[tuple[str, str]], cache: Path | None
+    root: Path, listed: pd.DataFrame, aside: Aside, cache: Path | None
 ) -> pd.DataFrame:
     """Read listed cells into a valid cell table.
 

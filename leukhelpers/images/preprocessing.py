@@ -18,7 +18,7 @@ from filelock import FileLock
 from joblib import Parallel, cpu_count, delayed
 from PIL import Image
 
-from leukhelpers.data.base import Dataset, set_aside_frame
+from leukhelpers.data.base import Aside, Dataset, set_aside_frame
 from leukhelpers.data.pictures import file_state, known_digests, load_image, pixel_digest
 from leukhelpers.errors import InputError
 
@@ -194,7 +194,7 @@ def build_pixels(dataset: Dataset, cache: Path | str, size: int = SIZE, crop: in
         raise InputError("size must be at least 8 pixels, and crop at least size (or BOX).")
     Path(cache).mkdir(parents=True, exist_ok=True)
     table = dataset.table
-    aside: list[tuple[str, str]] = []
+    aside: Aside = []
     while not table.empty:
         file = Path(cache) / f"pixels-{_key(table, size, crop)}.npy"
         shape = (len(table), size, size, 3)
@@ -306,9 +306,7 @@ def _is_whole(file: Path, shape: tuple[int, ...]) -> bool:
     return array.shape == shape and array.dtype == np.uint8
 
 
-def _fill(
-    file: Path, root: Path, table: pd.DataFrame, size: int, crop: int
-) -> list[tuple[str, str]]:
+def _fill(file: Path, root: Path, table: pd.DataFrame, size: int, crop: int) -> Aside:
     """Write the cache of all cells, or say which cannot be read, and why, and write none."""
     # Whoever holds the lock is alone: a part that lies here was left by a killed process.
     part = file.with_name(f".part-{file.name}")
@@ -320,15 +318,13 @@ def _fill(
     return unread
 
 
-def _read_into(
-    part: Path, root: Path, table: pd.DataFrame, size: int, crop: int
-) -> list[tuple[str, str]]:
+def _read_into(part: Path, root: Path, table: pd.DataFrame, size: int, crop: int) -> Aside:
     """Fill a mapped file row for row; return path and reason of what cannot be read."""
     known = known_digests(root, part.parent)
     array = np.lib.format.open_memmap(part, "w+", np.uint8, (len(table), size, size, 3))
     cells = list(zip(table["path"], table["sha256"], strict=True))
 
-    def read_some(first: int) -> list[tuple[str, str]]:
+    def read_some(first: int) -> Aside:
         bad = []
         for row, (path, sha256) in enumerate(cells[first : first + _TOGETHER], first):
             try:

@@ -21,7 +21,6 @@ from filelock import FileLock
 from kagglesdk import kaggle_env
 from PIL import Image
 
-from leukhelpers.data import download
 from leukhelpers.data.archive import ArchiveError
 from leukhelpers.data.cnmc import FOLDERS
 from leukhelpers.data.download import BY_HAND, fetch_cnmc
