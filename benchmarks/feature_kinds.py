@@ -37,7 +37,7 @@ def main() -> None:
     measured, labels = prepare.features(prepared), prepared.table["label"].to_numpy()
     folds = list(groups.grouped_folds(prepared.table, 4, 0))
     found = {}
-    for name, columns in handmade.choices().items():
+    for name, columns in choices().items():
         aurocs = []
         for split in folds:
             rows = np.concatenate([split.train, split.validation])
@@ -50,6 +50,15 @@ def main() -> None:
     about["dataset"] = "fold 0 of the training set of C-NMC 2019"
     about["date"] = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
     files.write_json(RESULT, {**about, "cells_per_second": round(speed, 1), "auroc": found})
+
+
+def choices() -> dict[str, list[str]]:
+    """List what to compare: all features, all but one kind, and one kind alone."""
+    names, by_kind = handmade.feature_names(), handmade.feature_kinds()
+    found = {"all features": names}
+    for kind, members in by_kind.items():
+        found[f"without {kind}"] = [name for name in names if name not in members]
+    return found | {f"only {kind}": members for kind, members in by_kind.items()}
 
 
 if __name__ == "__main__":

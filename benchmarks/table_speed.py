@@ -75,7 +75,6 @@ def steps(subject: np.ndarray) -> dict[str, float]:
 
     table = timed("names parsed and validated", lambda: table_of(subject))
     timed("group_ids", lambda: groups.group_ids(table))
-    timed("shared_pictures", lambda: groups.shared_pictures(table))
     timed("grouped_folds, all 4", lambda: list(groups.grouped_folds(table)))
     timed("random_folds, all 4", lambda: list(groups.random_folds(table)))
     seconds["together"] = sum(seconds.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from leukhelpers.data.base import Dataset
@@ -56,21 +57,22 @@ def load_dataset(
         # Drawn by another version, the same numbers would be another twin.
         folder = data / f"twin-{n_images}-{n_subjects}-seed{seed}-v{GENERATOR}"
         root = write_twin(folder, n_images=n_images, n_subjects=n_subjects, seed=seed)
-        return read_cnmc(root, parts, cache, name="twin", synthetic=True)
+        return replace(read_cnmc(root, parts, cache), name="twin", synthetic=True)
     if str(dataset) == "cnmc":
         if find_root(data / "cnmc") is None:
             raise InputError(
                 f"There is no copy of C-NMC in {data / 'cnmc'}; fetch one with "
                 "'leuk data fetch cnmc', or take yours with --from."
             )
-        return read_cnmc(data / "cnmc", parts, cache, name="cnmc")
+        return replace(read_cnmc(data / "cnmc", parts, cache), name="cnmc")
     # os.path refuses nothing: not a user that is unknown, not a name that is too long.
     place = existing_place(dataset)
-    if place.is_dir() and find_root(place) is not None:
-        home = find_root(place)
+    home = find_root(place)
+    if home is not None:
         # A twin that the user drew elsewhere stays synthetic wherever it is read from.
-        drawn = home is not None and (home.parent / TWIN_NOTE).is_file()
-        return read_cnmc(place, parts, cache, name="twin" if drawn else None, synthetic=drawn)
+        drawn = (home.parent / TWIN_NOTE).is_file()
+        found = read_cnmc(place, parts, cache)
+        return replace(found, name="twin", synthetic=True) if drawn else found
     if list(parts) != ["training"]:
         raise InputError(f"{dataset} is no C-NMC tree, so it has no part {', '.join(parts)}.")
     return read_own(place, cache)

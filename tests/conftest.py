@@ -112,7 +112,7 @@ def slow(path):
     return read(path)
 
 preprocessing.load_image = slow
-array = preprocessing.build_pixels(dataset, sys.argv[2], size=16, crop=128, n_jobs=1).array
+array = preprocessing.build_pixels(dataset, sys.argv[2], size=16, crop=128).array
 print("sum", int(array.sum()), flush=True)
 """
 

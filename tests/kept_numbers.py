@@ -105,7 +105,6 @@ def measured() -> dict[str, Any]:
     learnt = ood.fit_ood(pictures[:5], np.arange(5) // 2)
     return {
         "cell_area": features.cell_area(pictures, 384),
-        "simple_features": features.simple_features(pictures, 384),
         "measure_cells": handmade.measure_cells(pictures, 384, n_jobs=1),
         "measure_empty": handmade.measure_cell(np.zeros((16, 16, 3), np.uint8), 2.0),
         "describe": ood.describe(np.concatenate([pictures, np.zeros((1, 48, 48, 3), np.uint8)])),

@@ -75,8 +75,8 @@ def data_fetch(
     if name != "cnmc":
         raise InputError(f"{name!r} cannot be fetched; the data set to fetch is called cnmc.")
     with file_progress() as advance:
-        fetched = fetch_cnmc(to or files.workspace() / "data" / "cnmc", source, tell, advance)
-    _verify(fetched.root, as_json)
+        root = fetch_cnmc(to or files.workspace() / "data" / "cnmc", source, tell, advance)
+    _verify(root, as_json)
 
 
 @app.command("verify")
@@ -142,12 +142,7 @@ def data_restructure(
 
     cells = prepare.load(dataset, profiles.profile_of(profile), seed, files.workspace() / "data")
     with file_progress() as advance:
-        found = restructure(
-            cells,
-            out,
-            "copy" if copy else "link",
-            lambda done, total: advance("placing", done, total),
-        )
+        found = restructure(cells, out, copy, lambda done, total: advance("placing", done, total))
     print_result(found, as_json)
 
 

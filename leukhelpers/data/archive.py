@@ -8,7 +8,7 @@ import shutil
 import stat
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 from rich.filesize import decimal
 
 from leukhelpers import files
+from leukhelpers.data.base import Progress
 from leukhelpers.data.pictures import list_files
 from leukhelpers.errors import InputError
 
@@ -23,8 +24,6 @@ MAX_FILES = 50_000  # C-NMC has 15,114 files
 MAX_BYTES = 30 * 10**9  # of 10.4 GB together
 MAX_RATIO = 200  # pictures of cells on black pack 11 to 1
 _SMALL = 64 * 2**20  # so many bytes do no harm, whatever the ratio
-
-Progress = Callable[[int, int], None]  # bytes done, bytes in all
 
 
 class ArchiveError(InputError):

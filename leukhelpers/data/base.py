@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,9 @@ import pandas as pd
 
 from leukhelpers.data.schema import CLASS_NAMES
 from leukhelpers.errors import InputError
+
+Aside = list[tuple[str, str]]  # path of what cannot be used, and why
+Progress = Callable[[int, int], None]  # how much is done, of how much in all
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def read_table(csv: Path, columns: Sequence[str], optional: Sequence[str] = ()) 
     return table[(table != "").any(axis="columns")]
 
 
-def set_aside_frame(rows: list[tuple[str, str]]) -> pd.DataFrame:
+def set_aside_frame(rows: Aside) -> pd.DataFrame:
     """Make the table of files set aside, in the order of their paths."""
     # A name that is not UTF-8 could be neither printed nor written into a report.
     shown = [

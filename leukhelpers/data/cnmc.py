@@ -15,22 +15,25 @@ PNG copies are read alike. The label comes from the name
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from leukhelpers.data.base import Dataset, read_table, set_aside_frame
+from leukhelpers.data.base import Aside, Dataset, read_table, set_aside_frame
 from leukhelpers.data.pictures import list_files, not_a_picture, readable_cells
 from leukhelpers.data.schema import CLASS_NAMES, UNLABELED, parse_name
 from leukhelpers.errors import InputError
 
-_TRAINING = "training_data"
 _PRELIMINARY = "validation_data/C-NMC_test_prelim_phase_data"
-_FINAL = "testing_data/C-NMC_test_final_phase_data"
 
 LABELS = Path(f"{_PRELIMINARY}_labels.csv")
-FOLDERS = {"training": _TRAINING, "preliminary": _PRELIMINARY, "final": _FINAL}
+FOLDERS = {
+    "training": "training_data",
+    "preliminary": _PRELIMINARY,
+    "final": "testing_data/C-NMC_test_final_phase_data",
+}
 PARTS = tuple(FOLDERS)
 
 Row = tuple[str, str, int, str, str]  # cell_id, path, label, subject, fold
@@ -45,11 +48,7 @@ def find_root(folder: Path) -> Path | None:
 
 
 def read_cnmc(
-    folder: Path | str,
-    parts: Sequence[str] = ("training",),
-    cache: Path | None = None,
-    name: str | None = None,
-    synthetic: bool = False,
+    folder: Path | str, parts: Sequence[str] = ("training",), cache: Path | None = None
 ) -> Dataset:
     """Read a C-NMC tree into a cell table.
 
@@ -63,10 +62,6 @@ def read_cnmc(
     cache : path, optional
         Folder for the checksums of the pictures, see
         :func:`leukhelpers.data.pictures.digest_images`.
-    name : str, optional
-        Name of the data set; the folder's name by default.
-    synthetic : bool
-        Whether the cells are drawn.
 
     Returns
     -------
@@ -84,18 +79,23 @@ def read_cnmc(
         raise InputError(
             f"{folder} is no C-NMC tree: it has none of {', '.join(FOLDERS.values())}."
         )
-    readers = {"training": _training, "preliminary": _preliminary, "final": _final}
     rows: list[Row] = []
-    aside: list[tuple[str, str]] = []
+    aside: Aside = []
     for part in parts:
-        if part not in readers:
+        if part not in PARTS:
             raise InputError(f"Part {part!r} is not known; choose from {', '.join(PARTS)}.")
-        readers[part](root, rows, aside)
+        labels = read_labels(root / LABELS).to_dict("index") if part == "preliminary" else {}
+        for file in list_files(root / FOLDERS[part]):
+            path = file.relative_to(root).as_posix()
+            try:
+                rows.append(_cell(file, path, part, labels))
+            except InputError as error:
+                aside.append((path, str(error)))
 
     listed = pd.DataFrame(rows, columns=["cell_id", "path", "label", "subject", "fold"])
     table = readable_cells(root, listed, aside, cache)
     refuse_two_labels(table)
-    return Dataset(name or root.name, root, table, set_aside_frame(aside), synthetic=synthetic)
+    return Dataset(root.name, root, table, set_aside_frame(aside))
 
 
 def refuse_two_labels(table: pd.DataFrame) -> None:
@@ -110,50 +110,36 @@ def refuse_two_labels(table: pd.DataFrame) -> None:
     if both.empty:
         return
     one, other = both.loc[both["sha256"] == both["sha256"].iloc[0], "path"].iloc[:2]
-    more = both["sha256"].nunique() - 1
+    n_more = both["sha256"].nunique() - 1
+    more = f" ({n_more} more such)" if n_more else ""
     raise InputError(
-        f"{one} and {other} are one picture with two labels"
-        f"{f' ({more} more such)' if more else ''}; remove the wrong one."
+        f"{one} and {other} are one picture with two labels{more}; remove the wrong one."
     )
 
 
-def _training(root: Path, rows: list[Row], aside: list[tuple[str, str]]) -> None:
-    """Read the names below ``training_data``; label from the name, checked by the folder."""
-    for file, path in _files(root, _TRAINING):
-        place = re.fullmatch(r"training_data/fold_([0-9])/(all|hem)/[^/]+", path, re.IGNORECASE)
-        reason = not_a_picture(file)
-        if reason:
-            aside.append((path, reason))
-            continue
-        if place is None:
-            aside.append((path, "not inside training_data/fold_<0-2>/<all|hem>"))
-            continue
-        try:
-            cell = parse_name(file.stem)
-        except InputError as error:
-            aside.append((path, str(error)))
-            continue
-        if CLASS_NAMES[cell.label] != place.group(2).upper():
-            reason = f"its name says {CLASS_NAMES[cell.label]}, its folder {place.group(2).upper()}"
-            aside.append((path, reason))
-            continue
-        rows.append((file.stem, path, cell.label, cell.subject, place.group(1)))
+def _cell(file: Path, path: str, part: str, labels: dict[Hashable, dict[str, Any]]) -> Row:
+    """Tell the cell of a picture, or raise the reason why it is to be set aside.
 
-
-def _preliminary(root: Path, rows: list[Row], aside: list[tuple[str, str]]) -> None:
-    """Join the preliminary pictures to their CSV by name."""
-    labels = read_labels(root / LABELS)
-    cells = labels[["subject", "label"]].to_dict("index")
-    for file, path in _files(root, _PRELIMINARY):
-        reason = not_a_picture(file)
-        if reason is None and file.stem not in cells:
-            reason = f"not named in {LABELS.name}"
-        if reason:
-            aside.append((path, reason))
-            continue
-        cell = cells[file.stem]
-        row = (f"preliminary/{file.stem}", path, cell["label"], cell["subject"], "preliminary")
-        rows.append(row)
+    In the training set the label comes from the name, and is checked by the folder; in the
+    preliminary set from the CSV; in the final set labels and subjects are not public.
+    """
+    name = file.stem
+    if reason := not_a_picture(file):
+        raise InputError(reason)
+    if part == "final":
+        return f"final/{name}", path, UNLABELED, "", part
+    if part == "preliminary":
+        if name not in labels:
+            raise InputError(f"not named in {LABELS.name}")
+        return f"{part}/{name}", path, labels[name]["label"], labels[name]["subject"], part
+    place = re.fullmatch(r"training_data/fold_([0-9])/(all|hem)/[^/]+", path, re.IGNORECASE)
+    if place is None:
+        raise InputError("not inside training_data/fold_<0-2>/<all|hem>")
+    cell = parse_name(name)
+    fold, folder = place.groups()
+    if CLASS_NAMES[cell.label] != folder.upper():
+        raise InputError(f"its name says {CLASS_NAMES[cell.label]}, its folder {folder.upper()}")
+    return name, path, cell.label, cell.subject, fold
 
 
 def read_labels(csv: Path) -> pd.DataFrame:
@@ -198,21 +184,5 @@ def read_labels(csv: Path) -> pd.DataFrame:
 
 def labels_without_picture(root: Path, labels: pd.DataFrame) -> list[str]:
     """Name the preliminary pictures that have a row in `labels` and no file, in its order."""
-    present = {file.stem for file, _ in _files(root, _PRELIMINARY)}
+    present = {file.stem for file in list_files(root / _PRELIMINARY)}
     return [stem for stem in labels.index if stem not in present]
-
-
-def _final(root: Path, rows: list[Row], aside: list[tuple[str, str]]) -> None:
-    """List the final test pictures, whose labels and subjects are not public."""
-    for file, path in _files(root, _FINAL):
-        reason = not_a_picture(file)
-        if reason:
-            aside.append((path, reason))
-        else:
-            rows.append((f"final/{file.stem}", path, UNLABELED, "", "final"))
-
-
-def _files(root: Path, below: str) -> Iterator[tuple[Path, str]]:
-    """Every file below a folder, with its path relative to `root`, in a fixed order."""
-    for file in list_files(root / below):
-        yield file, file.relative_to(root).as_posix()

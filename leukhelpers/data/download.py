@@ -8,12 +8,11 @@ import shutil
 import sys
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import requests
-from filelock import FileLock, Timeout
+from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from leukhelpers.data.archive import ArchiveError, copy_folder, unpack
 from leukhelpers.data.cnmc import find_root
@@ -28,19 +27,12 @@ _DEPTH = 3  # how deep a user's folder, or an archive, may hide C-NMC_Leukemia
 Progress = Callable[[str, int, int], None]  # what is done, bytes done, bytes in all
 
 
-class Fetched(NamedTuple):
-    """Where C-NMC lies, and whether this call put it there."""
-
-    root: Path
-    new: bool
-
-
 def fetch_cnmc(
     to: Path | str,
     source: Path | str | None = None,
-    say: Callable[[str], None] | None = None,
-    progress: Progress | None = None,
-) -> Fetched:
+    say: Callable[[str], None] = lambda _: None,
+    progress: Progress = lambda *_: None,
+) -> Path:
     """Put C-NMC at ``to/C-NMC_Leukemia``, unless it is there already.
 
     Nothing is verified here beyond the transfer itself, see
@@ -61,15 +53,15 @@ def fetch_cnmc(
 
     Returns
     -------
-    Fetched
-        The root of the tree; ``new`` is False if a copy was there.
+    pathlib.Path
+        The root of the tree.
 
     Raises
     ------
     InputError
         In one sentence that says what to do. Then ``to/C-NMC_Leukemia`` does not exist.
     """
-    to, say, progress = Path(to), say or _mute, progress or _mute
+    to = Path(to)
     try:
         to.mkdir(parents=True, exist_ok=True)
         with _alone(to, say):
@@ -79,7 +71,7 @@ def fetch_cnmc(
                     f"{there} is there already; nothing was fetched. To take another copy, "
                     "move it away, or name another folder with --to."
                 )
-                return Fetched(there, new=False)
+                return there
             target = to / "C-NMC_Leukemia"
             if os.path.lexists(target):
                 raise InputError(
@@ -87,24 +79,19 @@ def fetch_cnmc(
                     "move it away, or name another folder with --to."
                 )
             _take(Path(source).expanduser() if source else _download(), target, progress)
-            return Fetched(target, new=True)
+            return target
     except OSError as error:
         raise InputError(f"{error.filename or to} cannot be used ({error.strerror}).") from None
 
 
-@contextlib.contextmanager
-def _alone(to: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Wait until no other process fetches to the same folder."""
+def _alone(to: Path, say: Callable[[str], None]) -> AcquireReturnProxy:
+    """Wait until no other process fetches to the same folder, and lock it until ``with`` ends."""
     lock = FileLock(to / ".part-cnmc.lock")
     try:
-        lock.acquire(timeout=0)
+        return lock.acquire(timeout=0)
     except Timeout:
         say(f"Another process is fetching to {to}; waiting for it.")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+        return lock.acquire()
 
 
 def _take(source: Path, target: Path, progress: Progress) -> None:
@@ -199,7 +186,3 @@ def _failure(error: requests.RequestException) -> str:
         return f"Kaggle does not find the data set (status 404); see {PAGE}"
     what = f"answers with status {status}" if status else "is not reached, or the transfer broke"
     return f"Kaggle {what}; call the same command again, which goes on there, or {BY_HAND}"
-
-
-def _mute(*_: object) -> None:
-    """Say nothing and show nothing."""

@@ -12,14 +12,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
 
 from leukhelpers import files
-from leukhelpers.data.base import Dataset
+from leukhelpers.data.base import Dataset, Progress
 from leukhelpers.data.cards import OWN_CARD, cards_folder
 from leukhelpers.data.cnmc import find_root
 from leukhelpers.data.folder import CSV, TWIN_NOTE
@@ -27,14 +26,9 @@ from leukhelpers.data.label_map import FILE, meaning_text
 from leukhelpers.data.schema import CLASS_NAMES, UNLABELED
 from leukhelpers.errors import InputError
 
-_WAYS = ("link", "copy")
-
 
 def restructure(
-    dataset: Dataset,
-    out: Path | str,
-    how: str = "link",
-    progress: Callable[[int, int], None] | None = None,
+    dataset: Dataset, out: Path | str, copy: bool = False, progress: Progress = lambda *_: None
 ) -> dict[str, Any]:
     """Sort the pictures of a data set into a folder a class.
 
@@ -49,10 +43,10 @@ def restructure(
         which the files keep their names; ``cells.csv`` (``path,label,subject``); the data
         card; ``cells.toml`` where classes or subjects need it; and, with drawn cells,
         ``twin.json``, which says that they are drawn.
-    how : str
-        ``link`` takes no room: hard links, or symbolic links where the file system refuses
-        those, or copies where it refuses both. An edit of a linked picture changes the
-        source too. ``copy`` copies.
+    copy : bool
+        By default the files are linked, which takes no room: hard links, or symbolic links
+        where the file system refuses those, or copies where it refuses both. An edit of a
+        linked picture changes the source too. True copies.
     progress : callable, optional
         Called with the number of files placed so far and in all.
 
@@ -69,14 +63,14 @@ def restructure(
         If `out` is in use or lies inside the source, a cell has no label, two files of a
         class have the same name, or the disk fails.
     """
-    if how not in _WAYS:
-        raise InputError(f"{how!r} is no way to restructure; choose from {', '.join(_WAYS)}.")
     out = Path(out)
-    _check_place(out, dataset.root)
+    files.refuse_used(out)
+    if out.resolve().is_relative_to(dataset.root.resolve()):
+        raise InputError(f"{out} lies inside the data set {dataset.root}; name a folder outside.")
     placed = _plan(dataset)
     try:
         with files.new_folder(out) as unfinished:
-            ways = _place(dataset, placed, unfinished, how, progress)
+            ways = _place(dataset, placed, unfinished, copy, progress)
             _write_notes(dataset, placed, unfinished)
     except OSError as error:
         raise InputError(
@@ -93,13 +87,6 @@ def restructure(
     }
 
 
-def _check_place(out: Path, root: Path) -> None:
-    """Refuse a place that is in use, or that the source would then hold."""
-    files.refuse_used(out)
-    if out.resolve().is_relative_to(root.resolve()):
-        raise InputError(f"{out} lies inside the data set {root}; name a folder outside it.")
-
-
 def _plan(dataset: Dataset) -> pd.Series:
     """Give each cell its new path; the index is that of the table."""
     table = dataset.table
@@ -108,13 +95,8 @@ def _plan(dataset: Dataset) -> pd.Series:
     for name in dataset.classes:
         if name.startswith(".") or set(name) & set('/\\:*?"<>|'):
             raise InputError(f"The class {name!r} cannot name a folder; rename it in {FILE}.")
-    placed = pd.Series(
-        [
-            f"{dataset.classes[label]}/{PurePosixPath(path).name}"
-            for path, label in zip(table["path"], table["label"], strict=True)
-        ],
-        index=table.index,
-    )
+    folders = table["label"].map(dict(enumerate(dataset.classes)))
+    placed = folders + "/" + table["path"].str.rpartition("/")[2]
     # Told apart without extension and letter case: the stem names the cell in the new folder,
     # and some file systems take a.png and A.png for one.
     stems = placed.map(lambda path: str(PurePosixPath(path).with_suffix("")).casefold())
@@ -128,11 +110,7 @@ def _plan(dataset: Dataset) -> pd.Series:
 
 
 def _place(
-    dataset: Dataset,
-    placed: pd.Series,
-    folder: Path,
-    how: str,
-    progress: Callable[[int, int], None] | None,
+    dataset: Dataset, placed: pd.Series, folder: Path, copy: bool, progress: Progress
 ) -> Counter[str]:
     """Link or copy each file to its new path, and count the ways that were taken."""
     for name in dataset.classes:
@@ -142,15 +120,14 @@ def _place(
     for done, (path, new) in enumerate(pairs, start=1):
         # A link to a link would break with either, and a link to nothing must not be made.
         source = (dataset.root / path).resolve(strict=True)
-        ways[_put(source, folder / new, how)] += 1
-        if progress is not None:
-            progress(done, len(placed))
+        ways[_put(source, folder / new, copy)] += 1
+        progress(done, len(placed))
     return ways
 
 
-def _put(source: Path, target: Path, how: str) -> str:
+def _put(source: Path, target: Path, copy: bool) -> str:
     """Make one file, in the best way that the file system allows."""
-    if how == "link":
+    if not copy:
         for way, make in (("hard links", os.link), ("symbolic links", os.symlink)):
             try:
                 make(source, target)

@@ -18,7 +18,7 @@ from pathlib import Path, PurePath
 
 import pandas as pd
 
-from leukhelpers.data.base import Dataset, read_table, set_aside_frame
+from leukhelpers.data.base import Aside, Dataset, read_table, set_aside_frame
 from leukhelpers.data.cards import OWN_CARD
 from leukhelpers.data.label_map import FILE, SAY_OWN_SUBJECTS, Meaning, read_meaning
 from leukhelpers.data.pictures import list_files, not_a_picture, readable_cells
@@ -27,9 +27,6 @@ from leukhelpers.errors import InputError
 
 CSV = "cells.csv"
 TWIN_NOTE = "twin.json"  # lies beside drawn cells, and goes where their table goes
-
-# Path, label as it is written, subject ("" for none); then what cannot be used, and why.
-Aside = list[tuple[str, str]]
 
 
 def read_own(place: Path | str, cache: Path | None = None) -> Dataset:
@@ -83,28 +80,15 @@ def read_listed(
     table["label"] = table["path"].map(labels)
     table = validate(table, len(meaning.classes))
     _check_classes(table, meaning)
-    n_alone = int(table["path"].isin(listed.loc[alone, "path"]).sum())
-    return Dataset(
-        name,
-        root,
-        table,
-        set_aside_frame(aside),
-        synthetic=(root / TWIN_NOTE).is_file(),
-        classes=meaning.classes,
-        cautions=(_caution(n_alone, len(table)),) if n_alone else (),
+    n_alone, n = int(table["path"].isin(listed.loc[alone, "path"]).sum()), len(table)
+    which = "Every image was" if n_alone == n else f"{n_alone} of {n} images were each"
+    caution = (
+        f"{which} taken for a subject of its own, at the user's word; if two images are of one "
+        "person, every score here is too good."
     )
-
-
-def _caution(n_alone: int, n: int) -> str:
-    """Say what it means that images were taken for subjects."""
-    if n_alone == n:
-        start = "Every image was taken for a subject of its own, at the user's word; if two images"
-    else:
-        start = (
-            f"{n_alone} of {n} images were each taken for a subject of its own, at the user's "
-            "word; if two of them"
-        )
-    return f"{start} are of one person, every score here is too good."
+    cautions = (caution,) if n_alone else ()
+    drawn = (root / TWIN_NOTE).is_file()
+    return Dataset(name, root, table, set_aside_frame(aside), drawn, meaning.classes, cautions)
 
 
 def _check_classes(table: pd.DataFrame, meaning: Meaning) -> None:
@@ -113,17 +97,14 @@ def _check_classes(table: pd.DataFrame, meaning: Meaning) -> None:
     if absent and meaning.labels is not None:
         names = ", ".join(meaning.classes[label] for label in absent)
         raise InputError(f"No readable cell is of the class {names}; correct {FILE} or the cells.")
-    by_picture = table.groupby("sha256")["label"].transform("nunique")
-    both = table[by_picture > 1]
+    cells = table.drop_duplicates(["sha256", "label"])
+    both = cells[cells["sha256"].duplicated(keep=False)]
     if not both.empty:
-        same = both[both["sha256"] == both["sha256"].iloc[0]].drop_duplicates("label")
-        named = [
-            f"{path} ({meaning.classes[label]})"
-            for path, label in zip(same["path"], same["label"], strict=True)
-        ]
+        same = both[both["sha256"] == both["sha256"].iloc[0]]
+        classes = same["label"].map(dict(enumerate(meaning.classes)))
+        named = " and ".join(same["path"] + " (" + classes + ")")
         raise InputError(
-            f"One picture is of two classes: {' and '.join(named)} hold the same pixels; "
-            "correct or remove one."
+            f"One picture is of two classes: {named} hold the same pixels; correct or remove one."
         )
 
 

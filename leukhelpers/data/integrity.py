@@ -10,43 +10,25 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from PIL import Image
 
+from leukhelpers.data import pictures, published
+from leukhelpers.data.base import Progress
 from leukhelpers.data.cnmc import LABELS, find_root, read_labels
-from leukhelpers.data.pictures import (
-    IMAGE_SUFFIXES,
-    MAX_BYTES,
-    decode_image,
-    list_files,
-    not_a_picture,
-)
-from leukhelpers.data.published import (
-    DIGITS,
-    digest_of,
-    published_bytes,
-    read_digests,
-    read_published,
-)
-from leukhelpers.data.schema import CLASS_NAMES, UNLABELED
+from leukhelpers.data.schema import ALL, CLASS_NAMES, HEM
 from leukhelpers.errors import InputError
+
+Rows = list[dict[str, str]]  # path and reason
 
 BYTES, CONVERTED = "published bytes", "converted"
 _HEADERS = ("0", "preliminary", "final")  # folds whose files differ in their headers
-_NO_COPY = {
-    "drawn": "These cells are drawn, not C-NMC 2019.",
-    "moved": "Pictures of C-NMC 2019, but in other folders than the published ones, or under other "
-    "names; only a copy with the published folders and names can be verified.",
-    "other": "No copy of C-NMC 2019: no picture here is a published one, byte for byte or pixel "
-    "for pixel (nor is one that was resized or saved as JPEG).",
-    "none": "No copy of C-NMC 2019: there is no picture here.",
-}
 
 
 class _File(NamedTuple):
@@ -59,17 +41,7 @@ class _File(NamedTuple):
     reason: str = ""  # why it is no published picture
 
 
-class _Match(NamedTuple):
-    """What became of the published files, and which files are none of them."""
-
-    right: dict[str, _File]  # by published path: the file that holds its picture
-    changed: dict[str, _File]  # by published path: the file that stands there instead
-    extra: list[_File]
-
-
-def verify(
-    folder: Path | str, progress: Callable[[int, int], None] | None = None
-) -> dict[str, Any]:
+def verify(folder: Path | str, progress: Progress = lambda *_: None) -> dict[str, Any]:
     """Compare a copy of C-NMC 2019 with the published files.
 
     Parameters
@@ -112,48 +84,40 @@ def verify(
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; name the one that holds C-NMC_Leukemia.")
     root = find_root(folder) or folder
-    published = read_published()
-    files, others = _read(root, set(published["checksum"]), progress)
-    match = _match(published, files)
-    labels = _check_labels(root, others, published)
-
-    parts = _parts(published, match)
+    listed, digests = published.read_published(), published.read_digests()
+    files, others = _read(root, set(listed["checksum"]), progress)
+    cells, more = _match(listed, files)
+    parts = {
+        _part_name(str(fold)): _count(part, more, digests[str(fold)])
+        for fold, part in cells.groupby("fold", sort=False)
+    }
     absent = [name for name, part in parts.items() if part["state"] == "absent"]
-    missing, lost = [], []
-    for path, fold in published[["path", "fold"]].itertuples(index=False):
-        if path not in match.right and path not in match.changed:
-            missing.append(path)
-            if _part_name(fold) not in absent:
-                lost.append(path)
-    holds = published.groupby("checksum")["path"].agg(list).to_dict()
-    changed = [_named(file, holds, "it holds") for file in match.changed.values()]
-    extra = [_named(file, holds, "a copy of") for file in match.extra]
+    gone = cells[cells["state"] == "missing"]
+    missing = gone["published"].tolist()
+    lost = gone.loc[~gone["fold"].map(_part_name).isin(absent), "published"].tolist()
+    holds = listed.groupby("checksum")["path"].agg(list).to_dict()
+    changed = _named(cells[cells["state"] == "changed"], holds, "it holds")
+    extra = _named(more, holds, "a copy of")
+    labels = _check_labels(root, others, listed)
     if labels["state"] == "damaged":
         changed.append({"path": labels["path"], "reason": labels["problem"]})
     elif labels["state"] == "absent" and "preliminary" not in absent:
         missing.append(LABELS.as_posix())
         lost.append(LABELS.as_posix())
-    kinds = {part["kind"] for part in parts.values()}
-    kind = next((kind for kind in (CONVERTED, BYTES) if kind in kinds), "unknown")
-    if match.right:
-        faults = {
-            "changed": changed,
-            "missing": [{"path": path, "reason": "missing"} for path in lost],
-            "extra": extra,
-        }
-        state, verdict = _judge(parts, faults, _how(match), len(missing))
+    right = cells[cells["state"] == "right"]
+    if len(right):
+        misses = [{"path": path, "reason": "missing"} for path in lost]
+        faults = {"changed": changed, "missing": misses, "extra": extra}
+        state, verdict = _judge(parts, faults, right, len(missing))
     else:
-        drawn = any((place / "twin.json").is_file() for place in (root, root.parent))
-        moved = any(file.how for file in files)
-        why = "drawn" if drawn else "moved" if moved else "other" if files else "none"
-        state, verdict = "unknown", _NO_COPY[why]
+        state, verdict = "unknown", _no_copy(root, files)
     return {
         "verdict": verdict,
         "state": state,
         "folder": str(folder),
-        "kind": kind,
-        "digest": _digest(published, match),
-        "published_digest": read_digests()["all"],
+        "kind": _kind(right),
+        "digest": _digest(cells),
+        "published_digest": digests["all"],
         "parts": parts,
         "labels": labels,
         "missing": missing,
@@ -162,20 +126,18 @@ def verify(
     }
 
 
-def _read(
-    root: Path, known: set[str], progress: Callable[[int, int], None] | None
-) -> tuple[list[_File], list[dict[str, str]]]:
+def _read(root: Path, known: set[str], progress: Progress) -> tuple[pd.DataFrame, Rows]:
     """Look at every picture; give the other files with the reason why they are none."""
     listed: list[tuple[Path, str]] = []
     files: list[_File] = []
-    others: list[dict[str, str]] = []
-    for file in list_files(root):
+    others: Rows = []
+    for file in pictures.list_files(root):
         # A name that is not UTF-8 could not be printed.
         path = file.relative_to(root).as_posix().encode(errors="backslashreplace").decode()
-        reason = not_a_picture(file)
+        reason = pictures.not_a_picture(file)
         if reason is None:
             listed.append((file, path))
-        elif file.suffix.lower() in IMAGE_SUFFIXES:
+        elif file.suffix.lower() in pictures.IMAGE_SUFFIXES:
             files.append(_File(path, reason=reason))
         else:
             others.append({"path": path, "reason": reason})
@@ -185,51 +147,56 @@ def _read(
     )
     for done, look in enumerate(looks, start=1):
         files.append(look)
-        if progress is not None:
-            progress(done, len(listed))
-    return files, others
+        progress(done, len(listed))
+    return pd.DataFrame(files, columns=_File._fields, dtype=object), others
 
 
 def _look(file: Path, path: str, known: set[str]) -> _File:
     """Find out whether a file holds a published picture; `known` are the checksums of those."""
     checksum = ""
     try:
-        if file.stat().st_size > MAX_BYTES:
+        if file.stat().st_size > pictures.MAX_BYTES:
             raise InputError("the file is too large")
         content = file.read_bytes()
         checksum = hashlib.sha256(content).hexdigest()
-        if checksum[:DIGITS] in known:
+        if checksum[: published.DIGITS] in known:
             with Image.open(io.BytesIO(content)) as header:
                 return _File(path, checksum, BYTES, f"{header.width}x{header.height}")
-        image = decode_image(content)
-    except InputError as error:
-        return _File(path, checksum, reason=str(error))
-    except OSError as error:
-        return _File(path, checksum, reason=error.strerror or str(error))
+        image = pictures.decode_image(content)
+    except (InputError, OSError) as error:
+        return _File(path, checksum, reason=getattr(error, "strerror", None) or str(error))
     size = f"{image.shape[1]}x{image.shape[0]}"
     for fold in _HEADERS:
-        made = hashlib.sha256(published_bytes(image, fold)).hexdigest()
-        if made[:DIGITS] in known:
+        made = hashlib.sha256(published.published_bytes(image, fold)).hexdigest()
+        if made[: published.DIGITS] in known:
             return _File(path, made, CONVERTED, size)
     return _File(path, checksum, "", size, f"its pixels ({size}) are those of no published picture")
 
 
-def _match(published: pd.DataFrame, files: list[_File]) -> _Match:
-    """Give each published file the one that stands at its place in the copy."""
-    right: dict[str, _File] = {}
-    changed: dict[str, _File] = {}
-    here = defaultdict(list)
-    for file in files:
-        here[_without_suffix(file.path)].append(file)
-    for path, checksum in published[["path", "checksum"]].itertuples(index=False):
-        if candidates := here.get(_without_suffix(path)):
-            # Of a BMP and a PNG copy beside it the one that is right, and of two such the BMP.
-            ranked = [(f.checksum[:DIGITS] != checksum, f.path != path, f) for f in candidates]
-            wrong, _, best = min(ranked)
-            (changed if wrong else right)[path] = best
+def _match(listed: pd.DataFrame, files: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give each published file the one that stands at its place in the copy.
 
-    used = {file.path for file in (*right.values(), *changed.values())}
-    return _Match(right, changed, [file for file in files if file.path not in used])
+    Returns
+    -------
+    cells : pandas.DataFrame
+        A row for each published file: its ``published`` path, ``expected`` checksum, ``fold``
+        and ``label``; the columns of :class:`_File`, of the file that stands there; and its
+        ``state``: ``right``, ``changed`` or ``missing``.
+    more : pandas.DataFrame
+        The files that are none of them.
+    """
+    listed = listed.rename(columns={"path": "published", "checksum": "expected"})
+    listed["place"] = listed["published"].map(_without_suffix)
+    files = files.assign(place=files["path"].map(_without_suffix))
+    cells = listed.merge(files, on="place", how="left", indicator="state")
+    wrong = cells["checksum"].str[: published.DIGITS] != cells["expected"]
+    missing = cells["state"] == "left_only"
+    cells["state"] = np.select([missing, wrong], ["missing", "changed"], "right")
+    # Of a BMP and a PNG copy beside it the one that is right, and of two such the BMP.
+    ranked = cells.assign(wrong=wrong, other=cells["path"] != cells["published"])
+    best = ranked.sort_values(["wrong", "other", "path"]).drop_duplicates("published").index
+    cells = cells.loc[best.sort_values()]
+    return cells, files[~files["path"].isin(cells["path"])]
 
 
 def _without_suffix(path: str) -> str:
@@ -240,105 +207,107 @@ def _stem(path: str) -> str:
     return PurePosixPath(path).stem.lower()
 
 
-def _named(file: _File, holds: dict[str, list[str]], relation: str) -> dict[str, str]:
-    """Name a file and what is wrong with it; equal pictures are distinguished by their name."""
-    reason = file.reason
-    if not reason:
-        paths = holds[file.checksum[:DIGITS]]
-        same = [path for path in paths if _stem(path) == _stem(file.path)]
-        reason = f"{relation} {(same or paths)[0]}"
-    return {"path": file.path, "reason": reason}
+def _named(files: pd.DataFrame, holds: dict[str, list[str]], relation: str) -> Rows:
+    """Name files and what is wrong with each; equal pictures are distinguished by their name."""
+    named = []
+    for path, checksum, reason in files[["path", "checksum", "reason"]].itertuples(index=False):
+        if not reason:
+            paths = holds[checksum[: published.DIGITS]]
+            same = [other for other in paths if _stem(other) == _stem(path)]
+            reason = f"{relation} {(same or paths)[0]}"
+        named.append({"path": path, "reason": reason})
+    return named
 
 
-def _parts(published: pd.DataFrame, match: _Match) -> dict[str, dict[str, Any]]:
-    """Count what was published and what is here, part by part."""
-    digests = read_digests()
-    parts: dict[str, dict[str, Any]] = {}
-    for fold, listed in published.groupby("fold", sort=False):
-        here = listed[listed["path"].isin(match.right)]
-        changed = [match.changed[path] for path in listed["path"] if path in match.changed]
-        right = [match.right[path] for path in here["path"]]
-        folders = {f"{PurePosixPath(path).parent}/" for path in listed["path"]}
-        extra = [file for file in match.extra if file.path.startswith(tuple(folders))]
-        converted = sum(file.how == CONVERTED for file in right)
-        state = "whole" if len(here) == len(listed) and not extra else "damaged"
-        kind = CONVERTED if converted else BYTES
-        sizes = Counter(file.size for file in [*right, *changed] if file.size)
-        parts[_part_name(str(fold))] = {
-            "state": state if right or changed else "absent",
-            "kind": kind if right else "unknown",
-            "expected": _counts(listed),
-            "found": {name: 0 for name in _counts(listed)} | _counts(here),
-            "converted": converted,
-            "changed": len(changed),
-            "missing": len(listed) - len(here) - len(changed),
-            "extra": len(extra),
-            "sizes": dict(sizes.most_common()),
-            "digest": _digest(listed, match),
-            "published_digest": digests[str(fold)],
-        }
-    return parts
+def _count(cells: pd.DataFrame, more: pd.DataFrame, digest: str) -> dict[str, Any]:
+    """Count what was published of one part and what is here."""
+    right = cells[cells["state"] == "right"]
+    n_changed, n_missing = (
+        int((cells["state"] == state).sum()) for state in ("changed", "missing")
+    )
+    folders = {f"{PurePosixPath(path).parent}/" for path in cells["published"]}
+    n_extra = sum(path.startswith(tuple(folders)) for path in more["path"])
+    state = "damaged" if n_changed or n_missing or n_extra else "whole"
+    sizes = cells.loc[cells["size"].fillna("") != "", "size"].value_counts()
+    classes = [label for label in (ALL, HEM) if label in set(cells["label"])]
+    return {
+        "state": state if n_missing < len(cells) else "absent",
+        "kind": _kind(right),
+        "expected": _counts(cells, classes),
+        "found": _counts(right, classes),
+        "converted": int((right["how"] == CONVERTED).sum()),
+        "changed": n_changed,
+        "missing": n_missing,
+        "extra": n_extra,
+        "sizes": sizes.to_dict(),
+        "digest": _digest(cells),
+        "published_digest": digest,
+    }
 
 
 def _part_name(fold: str) -> str:
     return f"fold_{fold}" if fold.isdigit() else fold
 
 
-def _counts(listed: pd.DataFrame) -> dict[str, int]:
-    """Count images, and the classes where labels are public."""
-    counts = {"images": len(listed)}
-    for label in sorted(set(listed["label"]) - {UNLABELED}, reverse=True):
-        counts[CLASS_NAMES[label]] = int((listed["label"] == label).sum())
-    return counts
+def _counts(cells: pd.DataFrame, classes: list[int]) -> dict[str, int]:
+    """Count images, and those of each class."""
+    by_class = {CLASS_NAMES[label]: int((cells["label"] == label).sum()) for label in classes}
+    return {"images": len(cells), **by_class}
 
 
-def _digest(listed: pd.DataFrame, match: _Match) -> str:
+def _kind(right: pd.DataFrame) -> str:
+    """Say in what form the published pictures are here."""
+    return next((kind for kind in (CONVERTED, BYTES) if kind in set(right["how"])), "unknown")
+
+
+def _digest(cells: pd.DataFrame) -> str:
     """Digest the names and checksums of those published files that are here in some state."""
-    here = {**match.changed, **match.right}
-    return digest_of((path, here[path].checksum) for path in listed["path"] if path in here)
+    here = cells.loc[cells["state"] != "missing", ["published", "checksum"]]
+    return published.digest_of(here.itertuples(index=False, name=None))
 
 
-def _check_labels(
-    root: Path, others: list[dict[str, str]], published: pd.DataFrame
-) -> dict[str, Any]:
+def _check_labels(root: Path, others: Rows, listed: pd.DataFrame) -> dict[str, Any]:
     """Compare the preliminary set's table of labels with the published names."""
     places = [row["path"] for row in others if PurePosixPath(row["path"]).name == LABELS.name]
+    found = {"state": "absent", "path": "", "rows": 0, "problem": ""}
     if not places:
-        return {"state": "absent", "path": "", "rows": 0, "problem": ""}
+        return found
     path = LABELS.as_posix() if LABELS.as_posix() in places else places[0]
-    found = {"state": "damaged", "path": path, "rows": 0, "problem": ""}
+    found |= {"state": "damaged", "path": path}
     try:
-        table = read_labels(root / path)
+        names = read_labels(root / path)["name"].str.lower()
     except InputError as error:
         return {**found, "problem": str(error)}
-    listed = published[published["fold"] == "preliminary"]
-    names = pd.Series(listed["name"].to_numpy(), index=listed["path"].map(_stem))
-    listed = table["name"].reindex(table.index.union(names.index)).fillna("")
-    differ = listed.index[listed.str.lower() != names.reindex(listed.index).fillna("").str.lower()]
-    found["rows"] = len(table)
+    found["rows"] = len(names)
+    cells = listed[listed["fold"] == "preliminary"]
+    expected = cells.set_index(cells["path"].map(_stem))["name"].str.lower()
+    names, expected = names.align(expected, fill_value="")
+    differ = names.index[names != expected]
     if differ.empty:
         return {**found, "state": "whole"}
-    return {
-        **found,
-        "problem": f"{len(differ)} row(s) are not the published ones; the first is {differ[0]}.bmp",
-    }
+    problem = f"{len(differ)} row(s) are not the published ones; the first is {differ[0]}.bmp"
+    return {**found, "problem": problem}
 
 
-def _how(match: _Match) -> str:
-    """Say in what form the copy is."""
-    suffixes = {
-        PurePosixPath(file.path).suffix for file in match.right.values() if file.how == CONVERTED
-    }
-    if not suffixes:
-        return "in its published bytes"
-    return f"converted to {' and '.join(sorted(s[1:].upper() for s in suffixes))}"
+def _no_copy(root: Path, files: pd.DataFrame) -> str:
+    """Say why no published picture is at its place."""
+    if any((place / "twin.json").is_file() for place in (root, root.parent)):
+        return "These cells are drawn, not C-NMC 2019."
+    if files["how"].any():
+        return (
+            "Pictures of C-NMC 2019, but in other folders than the published ones, or under other "
+            "names; only a copy with the published folders and names can be verified."
+        )
+    if files.empty:
+        return "No copy of C-NMC 2019: there is no picture here."
+    return (
+        "No copy of C-NMC 2019: no picture here is a published one, byte for byte or pixel "
+        "for pixel (nor is one that was resized or saved as JPEG)."
+    )
 
 
 def _judge(
-    parts: dict[str, dict[str, Any]],
-    faults: dict[str, list[dict[str, str]]],
-    how: str,
-    n_missing: int,
+    parts: dict[str, dict[str, Any]], faults: dict[str, Rows], right: pd.DataFrame, n_missing: int
 ) -> tuple[str, str]:
     """Put what was found into one word and one sentence."""
     absent = [name for name, part in parts.items() if part["state"] == "absent"]
@@ -348,6 +317,9 @@ def _judge(
         return "damaged", (
             f"Damaged: {counts}; the first is {first['path']} ({first['reason']}).{others}"
         )
+    converted = right.loc[right["how"] == CONVERTED, "path"]
+    formats = sorted({PurePosixPath(path).suffix[1:].upper() for path in converted})
+    how = f"converted to {' and '.join(formats)}" if formats else "in its published bytes"
     if not absent:
         return "whole", f"A whole copy of C-NMC 2019, {how}."
     whole = _spoken([name for name in parts if name not in absent])

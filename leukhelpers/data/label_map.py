@@ -99,11 +99,11 @@ def read_meaning(folder: Path) -> Meaning:
     own_subjects = content.get(OWN_SUBJECTS, False)
     if not isinstance(own_subjects, bool):
         raise InputError(f"{FILE}: {OWN_SUBJECTS} must be true or false, not {own_subjects!r}.")
-    if "classes" not in content:
-        if "labels" in content:
-            raise InputError(f"{FILE} has [labels] without classes; list the classes in order.")
-        return Meaning(own_subjects=own_subjects)
-    return meaning_of(content["classes"], content.get("labels", {}), own_subjects)
+    if "classes" in content:
+        return meaning_of(content["classes"], content.get("labels", {}), own_subjects)
+    if "labels" in content:
+        raise InputError(f"{FILE} has [labels] without classes; list the classes in order.")
+    return Meaning(own_subjects=own_subjects)
 
 
 def meaning_of(classes: Any, labels: Any, own_subjects: bool = False) -> Meaning:
@@ -177,19 +177,15 @@ def meaning_text(classes: Mapping[str, Sequence[str]], own_subjects: bool = Fals
     own_subjects : bool
         See :class:`Meaning`.
     """
-    lines = [
-        f"classes = [{', '.join(map(_quoted, classes))}]  # the first is 0",
-        f"{OWN_SUBJECTS} = {str(own_subjects).lower()}",
-        "",
-        "[labels]",
-        *(
-            f"{_quoted(label)} = {_quoted(name)}"
-            for name, labels in classes.items()
-            for label in labels
-            if label != name
-        ),
+    meant = [
+        f"{_quoted(label)} = {_quoted(name)}"
+        for name, labels in classes.items()
+        for label in labels
+        if label != name
     ]
-    return "\n".join(lines) + "\n"
+    listed = ", ".join(map(_quoted, classes))
+    own = f"{OWN_SUBJECTS} = {str(own_subjects).lower()}"
+    return "\n".join([f"classes = [{listed}]  # the first is 0", own, "", "[labels]", *meant, ""])
 
 
 def _quoted(text: str) -> str:

@@ -14,7 +14,7 @@ import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 from PIL import Image, UnidentifiedImageError
 
-from leukhelpers.data.base import set_aside_frame
+from leukhelpers.data.base import Aside, set_aside_frame
 from leukhelpers.data.schema import validate
 from leukhelpers.errors import InputError
 from leukhelpers.files import read_json, write_json
@@ -105,9 +105,7 @@ def pixel_digest(image: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def digest_images(
-    root: Path, paths: Sequence[str], cache: Path | None = None, n_jobs: int | None = None
-) -> pd.DataFrame:
+def digest_images(root: Path, paths: Sequence[str], cache: Path | None = None) -> pd.DataFrame:
     """Read every picture once, and say which cannot be read.
 
     Parameters
@@ -119,8 +117,6 @@ def digest_images(
     cache : path, optional
         A folder that keeps the results. A file is read again if its size or one of its
         times of change is another.
-    n_jobs : int, optional
-        Number of threads; all cores by default.
 
     Returns
     -------
@@ -129,32 +125,27 @@ def digest_images(
         ``reason`` (empty where readable).
     """
     known = known_digests(root, cache)
-    lasting: dict[str, tuple[str, str, str]] = {}  # not what failed on a disk: that may pass
 
     def digest(path: str) -> tuple[str, str, str]:
         state = file_state(root / path)  # before it is read, so that a later change shows
         if state and known.get(path, ("",))[0] == state:
-            lasting[path] = known[path]
-            return path, *known[path][1:]
-        sha256, reason = "", ""
+            return known[path]
         try:
-            sha256 = pixel_digest(read_image(root / path))
+            return state, pixel_digest(read_image(root / path)), ""
         except InputError as error:
-            reason = str(error)
-        except OSError as error:
-            return path, "", error.strerror or str(error)
-        lasting[path] = state, sha256, reason
-        return path, sha256, reason
+            return state, "", str(error)
+        except OSError as error:  # what failed on a disk may pass, so it is not kept
+            return "", "", error.strerror or str(error)
 
     # Threads are enough: decoding and hashing both run outside Python's lock.
-    rows = Parallel(n_jobs=n_jobs or cpu_count(), require="sharedmem")(
+    found = Parallel(n_jobs=cpu_count(), require="sharedmem")(
         delayed(digest)(path) for path in paths
     )
-    asked = set(paths)
-    others = {path: entry for path, entry in known.items() if path not in asked}
-    if cache is not None and {**others, **lasting} != known:
-        entries = {**others, **{path: lasting[path] for path in paths if path in lasting}}
-        write_json(_digests_of(root, cache), entries)
+    entries = {**known, **dict(zip(paths, found, strict=True))}
+    lasting = {path: entry for path, entry in entries.items() if entry[0]}
+    if cache is not None and lasting != known:
+        write_json(_digests_of(root, cache), lasting)
+    rows = [(path, *entries[path][1:]) for path in paths]
     return pd.DataFrame(rows, columns=["path", "sha256", "reason"])
 
 
@@ -222,7 +213,7 @@ def not_a_picture(file: Path) -> str | None:
 
 
 def readable_cells(
-    root: Path, listed: pd.DataFrame, aside: list[tuple[str, str]], cache: Path | None
+    root: Path, listed: pd.DataFrame, aside: Aside, cache: Path | None
 ) -> pd.DataFrame:
     """Read listed cells into a valid cell table.
 

@@ -7,12 +7,9 @@ Every other source of labels (folder names, CSV columns) is checked against
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from pathlib import PurePath
+from collections.abc import Iterable
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from leukhelpers.errors import InputError
@@ -84,47 +81,6 @@ def label_of(name: str) -> int:
     )
 
 
-def check_labels(names: Sequence[str], labels: npt.ArrayLike) -> None:
-    """Compare labels that were made elsewhere with what C-NMC's file names say.
-
-    Catches classes numbered by their sorted names (all = 0), and labels that stand in
-    another order than the names.
-
-    Parameters
-    ----------
-    names : sequence of str
-        File names, with or without folder and extension.
-    labels : int array of shape (n_names,)
-        0 for HEM, 1 for ALL, in the order of `names`.
-
-    Raises
-    ------
-    InputError
-        If a label contradicts its name, or cannot be checked: the numbers of names and
-        labels differ, a label is neither 0 nor 1, or a name follows another rule.
-    """
-    given = np.asarray(labels)
-    if given.shape != (len(names),):
-        raise InputError(f"There are {len(names)} names but {given.size} labels; give one each.")
-    if not np.isin(given, (HEM, ALL)).all():
-        raise InputError("Labels must be 0 (HEM) or 1 (ALL); label_of reads class names.")
-    try:
-        named = [parse_name(PurePath(name).stem).label for name in names]
-    except InputError as error:
-        raise InputError(f"The labels could not be checked against the names: {error}") from None
-    wrong = np.flatnonzero(given != named).tolist()
-    if len(wrong) == 0:
-        return
-    if len(wrong) == len(names):
-        cause = "the classes are swapped: HEM = 0, ALL = 1"
-    else:
-        cause = "names and labels are not in the same order; take each label from its name"
-    raise InputError(
-        f"{len(wrong)} of {len(names)} labels contradict their file names "
-        f"({_some([names[row] for row in wrong], 3)}); {cause}."
-    )
-
-
 def validate(table: pd.DataFrame, n_classes: int = 2) -> pd.DataFrame:
     """Check a cell table and return it with its columns in order.
 
@@ -151,31 +107,28 @@ def validate(table: pd.DataFrame, n_classes: int = 2) -> pd.DataFrame:
         raise InputError(f"The cell table lacks the column(s) {', '.join(missing)}.")
     if table.empty:
         raise InputError("The cell table is empty: no readable cell was found.")
-    twice = table.loc[table["cell_id"].duplicated(), "cell_id"].unique()
-    if len(twice):
-        raise InputError(f"These cells stand twice in the table: {_some(twice)}.")
-    unknown = table.loc[~table["label"].isin([UNLABELED, *range(n_classes)]), "label"].unique()
-    if len(unknown):
-        known = "0 (HEM) or 1 (ALL)" if n_classes == 2 else f"0 to {n_classes - 1}"
-        raise InputError(f"Labels must be {known}, not {_some(unknown)}.")
+    _refuse(
+        "These cells stand twice in the table:",
+        table.loc[table["cell_id"].duplicated(), "cell_id"].unique(),
+    )
+    known = "0 (HEM) or 1 (ALL)" if n_classes == 2 else f"0 to {n_classes - 1}"
+    allowed = table["label"].isin([UNLABELED, *range(n_classes)])
+    _refuse(f"Labels must be {known}, not", table.loc[~allowed, "label"].unique())
     labeled = table[table["label"] != UNLABELED]
     subjects = labeled["subject"].fillna("").astype(str).str.strip()
-    nameless = labeled.loc[subjects == "", "cell_id"]
-    if len(nameless):
-        raise InputError(f"These cells have no subject: {_some(nameless)}.")
+    _refuse("These cells have no subject:", labeled.loc[subjects == "", "cell_id"])
+    # groups.group_ids joins subjects by it.
     plus = subjects[subjects.str.contains("+", regex=False)].unique()
-    if len(plus):  # groups.group_ids joins subjects by it
-        raise InputError(f"Subjects must not contain a +: {_some(plus)}; write another sign.")
-    labels_of_subject = labeled.groupby("subject")["label"].nunique()
-    both = labels_of_subject.index[labels_of_subject > 1]
-    if len(both):
-        several = "both labels" if n_classes == 2 else "labels of more than one class"
-        raise InputError(f"These subjects have {several}: {_some(both)}.")
+    _refuse("Write another sign, for subjects must not contain a +:", plus)
+    n_labels = labeled.groupby("subject")["label"].nunique()
+    several = "both labels" if n_classes == 2 else "labels of more than one class"
+    _refuse(f"These subjects have {several}:", n_labels.index[n_labels > 1])
     return table.loc[:, list(COLUMNS)].reset_index(drop=True)
 
 
-def _some(values: object, at_most: int = 5) -> str:
-    """Name the first few of many values, in a sentence."""
-    listed = [str(value) for value in values]  # type: ignore[attr-defined]
-    rest = len(listed) - at_most
-    return ", ".join(listed[:at_most]) + (f" and {rest} more" if rest > 0 else "")
+def _refuse(fault: str, culprits: Iterable[object], at_most: int = 5) -> None:
+    """Raise an error that names the first culprits, if there are any."""
+    names = [str(culprit) for culprit in culprits]
+    if names:
+        more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
+        raise InputError(f"{fault} {', '.join(names[:at_most])}{more}.")

@@ -16,16 +16,8 @@ from typing import Any
 
 import pandas as pd
 
-from leukhelpers.data.base import Dataset, set_aside_frame
-from leukhelpers.data.folder import (
-    CSV,
-    TWIN_NOTE,
-    Aside,
-    files_of,
-    from_csv,
-    read_listed,
-    subject_of,
-)
+from leukhelpers.data import folder as own
+from leukhelpers.data.base import Aside, Dataset, set_aside_frame
 from leukhelpers.data.label_map import FILE, Meaning, meaning_of, meaning_text, read_meaning
 from leukhelpers.data.pictures import not_a_picture
 from leukhelpers.errors import InputError
@@ -96,17 +88,20 @@ def import_folder(
     if not os.path.exists(place):
         raise InputError(f"{place} does not exist; name a folder of images or a CSV.")
     _free(out)
-    csv = place if place.is_file() else place / CSV
+    csv = place if place.is_file() else place / own.CSV
     root = Path(os.path.realpath(csv.parent))
     if csv.is_file():
-        listed, aside = from_csv(csv, root, meaning, pattern)
+        listed, aside = own.from_csv(csv, root, meaning, pattern)
     else:
         listed, aside = _from_label_folders(root, meaning, pattern)
     target = Path(os.path.realpath(out))
     listed = listed.assign(path=[_seen_from(target, root / path) for path in listed["path"]])
-    notes = [folder / TWIN_NOTE for folder in (root, *root.parents)]
+    notes = [folder / own.TWIN_NOTE for folder in (root, *root.parents)]
     drawn = next((note for note in notes if note.is_file()), None)
-    found = _keep(out, listed, _texts(classes, meaning, drawn), cache)
+    texts = {FILE: meaning_text(classes, meaning.own_subjects)}
+    if drawn is not None:
+        texts[own.TWIN_NOTE] = drawn.read_text("utf-8")
+    found = _keep(out, listed, texts, cache)
     unread = list(found.set_aside.itertuples(index=False, name=None))
     counts = found.table["label"].value_counts()
     return {
@@ -172,7 +167,7 @@ def _free(out: Path) -> None:
     """Refuse to overwrite."""
     if os.path.lexists(out) and not out.is_dir():
         raise InputError(f"{out} is no folder; name another with --out.")
-    for name in (CSV, FILE):
+    for name in (own.CSV, FILE):
         if os.path.lexists(out / name):
             raise InputError(f"{out / name} is there already; name another folder with --out.")
 
@@ -183,7 +178,7 @@ def _from_label_folders(
     """Walk a folder in which each picture lies somewhere below the folder of its label."""
     rows: list[tuple[str, str, str]] = []
     aside: Aside = []
-    for file in files_of(place):
+    for file in own.files_of(place):
         path = file.relative_to(place)
         reason = not_a_picture(file)
         if reason:
@@ -223,7 +218,7 @@ def _label_and_subject(
             f"the folders {'/'.join(between)} leave open which one is the subject; "
             "say it with --subject-pattern."
         )
-    return folders[at[-1]], subject_of(path.as_posix(), "".join(between), meaning, pattern)
+    return folders[at[-1]], own.subject_of(path.as_posix(), "".join(between), meaning, pattern)
 
 
 def _seen_from(folder: Path, file: Path) -> str:
@@ -232,14 +227,6 @@ def _seen_from(folder: Path, file: Path) -> str:
         return Path(os.path.relpath(file, folder)).as_posix()
     except ValueError:  # Windows
         return file.as_posix()
-
-
-def _texts(
-    classes: Mapping[str, Sequence[str]], meaning: Meaning, drawn: Path | None
-) -> dict[str, str]:
-    """Write what stands beside the table: what labels mean, and whether cells are drawn."""
-    texts = {FILE: meaning_text(classes, meaning.own_subjects)}
-    return texts if drawn is None else {**texts, TWIN_NOTE: drawn.read_text("utf-8")}
 
 
 def _keep(out: Path, listed: pd.DataFrame, texts: dict[str, str], cache: Path | None) -> Dataset:
@@ -251,14 +238,14 @@ def _keep(out: Path, listed: pd.DataFrame, texts: dict[str, str], cache: Path | 
             part = Path(folder)
             for name, text in texts.items():
                 write_text(part / name, text)
-            listed.to_csv(part / CSV, index=False)
+            listed.to_csv(part / own.CSV, index=False)
             meaning = read_meaning(part)
-            again, aside = from_csv(part / CSV, out, meaning)
-            found = read_listed(out.resolve().name, out, again, aside, meaning, cache)
-            for name in (*texts, CSV):  # a table without the meaning of its labels never stands
+            again, aside = own.from_csv(part / own.CSV, out, meaning)
+            found = own.read_listed(out.resolve().name, out, again, aside, meaning, cache)
+            for name in (*texts, own.CSV):  # a table without the meaning of its labels never stands
                 os.replace(part / name, out / name)
     except BaseException:
         if made:
             out.rmdir()
         raise
-    return replace(found, synthetic=TWIN_NOTE in texts)
+    return replace(found, synthetic=own.TWIN_NOTE in texts)

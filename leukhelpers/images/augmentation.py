@@ -156,7 +156,8 @@ def _move(images: tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
     # In a black frame, one pixel wide before and two behind, every place has its neighbors.
     framed = tf.pad(images, [[0, 0], [1, 2], [1, 2], [0, 0]])
     wide = width + 3
-    first = tf.reshape((_int(top) + 1) * wide + _int(left) + 1, (n, -1))
+    first = tf.cast((top + 1) * _float(wide) + left + 1, tf.int32)
+    first = tf.reshape(first, (n, -1))
     lines = tf.reshape(framed, (n, -1, 3))
 
     def neighbors(steps: int | tf.Tensor) -> tf.Tensor:
@@ -190,10 +191,6 @@ def _read_from(draw: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tuple[tf
 
 def _float(values: tf.Tensor) -> tf.Tensor:
     return tf.cast(values, tf.float32)
-
-
-def _int(values: tf.Tensor) -> tf.Tensor:
-    return tf.cast(values, tf.int32)
 
 
 def steps_per_epoch(n_cells: int, batch_size: int) -> int:

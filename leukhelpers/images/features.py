@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
 from leukhelpers.errors import InputError
 
@@ -60,46 +59,3 @@ def cell_area(pixels: np.ndarray, crop: int) -> np.ndarray:
     counts = [cell_mask(pixels[start : start + CHUNK]).sum(axis=(1, 2)) for start in starts]
     scale = (crop / pixels.shape[1]) ** 2
     return scale * np.concatenate(counts or [np.zeros(0)]).astype(float)
-
-
-def simple_features(pixels: np.ndarray, crop: int) -> pd.DataFrame:
-    """Measure eight plain numbers of each cell: area, color and sharpness.
-
-    Parameters
-    ----------
-    pixels : uint8 array of shape (n, size, size, 3)
-        RGB cells on black; may be a memory map, which is read a part at a time.
-    crop : int
-        Edge of the square that was cut from the original image, in its pixels.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row a cell: ``area`` (pixels of the original), ``mean_red``, ``mean_green``,
-        ``mean_blue``, ``spread_red``, ``spread_green``, ``spread_blue`` (standard
-        deviation within the cell; both 0 to 255) and ``sharpness`` (mean absolute
-        difference between neighboring pixels of the cell). A picture without a
-        cell gives zeros.
-    """
-    rows = [
-        _colors_and_sharpness(pixels[start : start + CHUNK])
-        for start in range(0, len(pixels), CHUNK)
-    ]
-    names = [f"{kind}_{channel}" for kind in ("mean", "spread") for channel in CHANNELS]
-    measured = pd.DataFrame(np.concatenate(rows), columns=[*names, "sharpness"])
-    measured.insert(0, "area", cell_area(pixels, crop))
-    return measured
-
-
-def _colors_and_sharpness(pixels: np.ndarray) -> np.ndarray:
-    """Mean and spread of each channel inside the cell, then its sharpness: (n, 7)."""
-    inside = cell_mask(pixels)[..., None]
-    count = np.maximum(inside.sum(axis=(1, 2)), 1)
-    values = pixels.astype(np.float32)  # the background is 0 and adds nothing to a sum
-    mean = values.sum(axis=(1, 2)) / count
-    variance = (values**2).sum(axis=(1, 2)) / count - mean**2
-    gray = values.mean(axis=-1)
-    both_inside = inside[:, :, 1:, 0] & inside[:, :, :-1, 0]
-    step = np.abs(np.diff(gray, axis=2)) * both_inside
-    sharpness = step.sum(axis=(1, 2)) / np.maximum(both_inside.sum(axis=(1, 2)), 1)
-    return np.column_stack([mean, np.sqrt(np.maximum(variance, 0)), sharpness])

@@ -64,15 +64,13 @@ def measure_cells(
     """
     rows = np.arange(len(pixels)) if rows is None else np.asarray(rows)
     check_pixels(pixels, rows)
-    parts = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
     scale = crop / pixels.shape[1]
-    workers = min(n_jobs or cpu_count(), max(1, len(parts)))
-    measured = Parallel(n_jobs=workers)(
-        delayed(_measure_all)(np.asarray(pixels[part]), scale) for part in parts
+    # Processes pay only if each has some cells to measure.
+    workers = min(n_jobs or cpu_count(), max(1, len(rows) // _CHUNK))
+    cells = Parallel(n_jobs=workers, batch_size=_CHUNK)(
+        delayed(measure_cell)(np.asarray(pixels[row]), scale) for row in rows
     )
-    return pd.DataFrame(
-        [cell for part in measured for cell in part], columns=feature_names(), index=rows
-    )
+    return pd.DataFrame(cells, columns=feature_names(), index=rows)
 
 
 def feature_names() -> list[str]:
@@ -98,22 +96,9 @@ def feature_kinds() -> dict[str, list[str]]:
     return {"shape": shape, "color": color, "texture": texture}
 
 
-def choices() -> dict[str, list[str]]:
-    """List what to compare: all features, all but one kind, and one kind alone."""
-    names, by_kind = feature_names(), feature_kinds()
-    found = {"all features": names}
-    for kind, members in by_kind.items():
-        found[f"without {kind}"] = [name for name in names if name not in members]
-    return found | {f"only {kind}": members for kind, members in by_kind.items()}
-
-
 def code_digest() -> str:
     """Name this way of measuring: other code gives other features."""
     return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
-
-
-def _measure_all(cells: np.ndarray, scale: float) -> list[dict[str, float]]:
-    return [measure_cell(cell, scale) for cell in cells]
 
 
 def measure_cell(cell: np.ndarray, scale: float) -> dict[str, float]:
@@ -151,18 +136,15 @@ def _box(cell: np.ndarray) -> np.ndarray:
 
 def _shape(inside: np.ndarray, scale: float) -> dict[str, float]:
     """Size and form of the outline."""
-    region = measure.regionprops(inside.astype(np.uint8))
-    if not region:
+    if not inside.any():
         inside = np.ones_like(inside)
-        region = measure.regionprops(inside.astype(np.uint8))
-    whole = region[0]
+    whole = measure.regionprops(inside.astype(np.uint8))[0]
     perimeter = max(whole.perimeter, 1.0)
-    axes = (whole.axis_major_length, whole.axis_minor_length)
     return {
         "area": whole.area * scale**2,
         "perimeter": perimeter * scale,
-        "long_axis": axes[0] * scale,
-        "short_axis": axes[1] * scale,
+        "long_axis": whole.axis_major_length * scale,
+        "short_axis": whole.axis_minor_length * scale,
         "eccentricity": whole.eccentricity,
         "solidity": whole.solidity,
         "extent": whole.extent,

@@ -18,7 +18,7 @@ from filelock import FileLock
 from joblib import Parallel, cpu_count, delayed
 from PIL import Image
 
-from leukhelpers.data.base import Dataset, set_aside_frame
+from leukhelpers.data.base import Aside, Dataset, set_aside_frame
 from leukhelpers.data.pictures import file_state, known_digests, load_image, pixel_digest
 from leukhelpers.errors import InputError
 
@@ -163,13 +163,7 @@ def resize_masks(
     return np.array(small, dtype=bool).reshape(-1, size, size)
 
 
-def build_pixels(
-    dataset: Dataset,
-    cache: Path | str,
-    size: int = SIZE,
-    crop: int = CROP,
-    n_jobs: int | None = None,
-) -> Pixels:
+def build_pixels(dataset: Dataset, cache: Path | str, size: int = SIZE, crop: int = CROP) -> Pixels:
     """Crop and resize every cell of a data set, once.
 
     Parameters
@@ -184,8 +178,6 @@ def build_pixels(
     crop : int
         Side of the square that is cut out of the middle, in pixels of the originals, or
         ``BOX``, the square around each cell.
-    n_jobs : int, optional
-        Number of threads; all cores by default.
 
     Returns
     -------
@@ -202,14 +194,13 @@ def build_pixels(
         raise InputError("size must be at least 8 pixels, and crop at least size (or BOX).")
     Path(cache).mkdir(parents=True, exist_ok=True)
     table = dataset.table
-    aside: list[tuple[str, str]] = []
+    aside: Aside = []
     while not table.empty:
         file = Path(cache) / f"pixels-{_key(table, size, crop)}.npy"
         shape = (len(table), size, size, 3)
         with FileLock(f"{file}.lock"):  # whoever comes second waits, and finds the cache
             whole = _is_whole(file, shape)
-            known = {} if whole else known_digests(dataset.root, Path(cache))
-            unread = [] if whole else _fill(file, shape, dataset.root, table, crop, n_jobs, known)
+            unread = [] if whole else _fill(file, dataset.root, table, size, crop)
         if not unread:
             array = np.load(file, mmap_mode="r")
             return Pixels(array, table.reset_index(drop=True), set_aside_frame(aside))
@@ -283,15 +274,13 @@ def check_pixels(array: np.ndarray, rows: np.ndarray | None = None) -> None:
             "the model scales them itself."
         )
     black = ~sample.any(axis=(1, 2, 3))
+    fault = "In these pictures no row continues the one above" if _is_torn(sample) else ""
     if black.mean() > _BLACK:
+        fault = f"{black.sum()} of {len(sample)} pictures hold no cell"
+    if fault:
         raise InputError(
-            f"{black.sum()} of {len(sample)} pictures hold no cell; was np.resize used to "
-            "resize? It repeats or cuts values, pixels.crop_and_resize averages."
-        )
-    if _is_torn(sample):
-        raise InputError(
-            "In these pictures no row continues the one above; was np.resize used to "
-            "resize? It repeats or cuts values, pixels.crop_and_resize averages."
+            f"{fault}; was np.resize used to resize? It repeats or cuts values, "
+            "pixels.crop_and_resize averages."
         )
 
 
@@ -317,22 +306,11 @@ def _is_whole(file: Path, shape: tuple[int, ...]) -> bool:
     return array.shape == shape and array.dtype == np.uint8
 
 
-def _fill(
-    file: Path,
-    shape: tuple[int, ...],
-    root: Path,
-    table: pd.DataFrame,
-    crop: int,
-    n_jobs: int | None,
-    known: dict[str, tuple[str, str, str]],
-) -> list[tuple[str, str]]:
-    """Write the cache of all cells, or say which cannot be read and write none."""
+def _fill(file: Path, root: Path, table: pd.DataFrame, size: int, crop: int) -> Aside:
+    """Write the cache of all cells, or say which cannot be read, and why, and write none."""
     # Whoever holds the lock is alone: a part that lies here was left by a killed process.
     part = file.with_name(f".part-{file.name}")
-    array = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
-    unread = _read_into(array, root, table, crop, n_jobs, known)
-    array.flush()
-    del array  # Windows renames no file that is mapped
+    unread = _read_into(part, root, table, size, crop)
     if unread:
         part.unlink()
     else:
@@ -340,40 +318,39 @@ def _fill(
     return unread
 
 
-def _read_into(
-    array: np.ndarray,
-    root: Path,
-    table: pd.DataFrame,
-    crop: int,
-    n_jobs: int | None,
-    known: dict[str, tuple[str, str, str]],
-) -> list[tuple[str, str]]:
-    """Fill the array row for row; return path and reason of what cannot be read."""
-    paths, digests = table["path"].tolist(), table["sha256"].tolist()
+def _read_into(part: Path, root: Path, table: pd.DataFrame, size: int, crop: int) -> Aside:
+    """Fill a mapped file row for row; return path and reason of what cannot be read."""
+    known = known_digests(root, part.parent)
+    array = np.lib.format.open_memmap(part, "w+", np.uint8, (len(table), size, size, 3))
+    cells = list(zip(table["path"], table["sha256"], strict=True))
 
-    def read(row: int) -> tuple[str, str] | None:
-        path, sha256 = paths[row], digests[row]
-        try:
-            image = load_image(root / path)
-        except (InputError, OSError) as error:
-            return path, getattr(error, "strerror", None) or str(error)
-        # A checksum costs a tenth of the reading. It was made when the table was, and need not be
-        # made again of a file that has not changed since; asked after reading, lest it just did.
-        unchanged = known.get(path, ("", ""))[:2] == (file_state(root / path), sha256)
-        if not unchanged and pixel_digest(np.asarray(image)) != sha256:
-            return path, "the file was changed after the table was made"
-        array[row] = crop_and_resize(image, array.shape[1], crop)
-        return None
-
-    def read_some(first: int) -> list[tuple[str, str] | None]:
-        bad = [read(row) for row in range(first, min(first + _TOGETHER, len(paths)))]
+    def read_some(first: int) -> Aside:
+        bad = []
+        for row, (path, sha256) in enumerate(cells[first : first + _TOGETHER], first):
+            try:
+                image = _load_unchanged(root / path, sha256, known.get(path))
+                array[row] = crop_and_resize(image, size, crop)
+            except (InputError, OSError) as error:
+                bad.append((path, getattr(error, "strerror", None) or str(error)))
         release_mmap(array)
         return bad
 
-    results = Parallel(n_jobs=n_jobs or cpu_count(), require="sharedmem")(
-        delayed(read_some)(first) for first in range(0, len(paths), _TOGETHER)
+    results = Parallel(n_jobs=cpu_count(), require="sharedmem")(
+        delayed(read_some)(first) for first in range(0, len(cells), _TOGETHER)
     )
-    return [bad for some in results for bad in some if bad is not None]
+    array.flush()
+    return [bad for some in results for bad in some]
+
+
+def _load_unchanged(file: Path, sha256: str, known: tuple[str, str, str] | None) -> Image.Image:
+    """Read a picture that must be the one of the table."""
+    image = load_image(file)
+    # A checksum costs a tenth of the reading. It was made when the table was, and need not be
+    # made again of a file that has not changed since; asked after reading, lest it just did.
+    unchanged = known is not None and known[:2] == (file_state(file), sha256)
+    if not unchanged and pixel_digest(np.asarray(image)) != sha256:
+        raise InputError("the file was changed after the table was made")
+    return image
 
 
 def _key(table: pd.DataFrame, size: int, crop: int) -> str:

@@ -9,16 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from leukhelpers.data import cards
+from leukhelpers.data import cards, cnmc
 from leukhelpers.data.base import Dataset, set_aside_frame
-from leukhelpers.data.cnmc import (
-    FOLDERS,
-    LABELS,
-    PARTS,
-    find_root,
-    labels_without_picture,
-    read_labels,
-)
 from leukhelpers.data.schema import CLASS_NAMES, COLUMNS, UNLABELED
 from leukhelpers.datasets import existing_place, load_dataset
 from leukhelpers.errors import InputError
@@ -48,18 +40,13 @@ def count(table: pd.DataFrame, classes: Sequence[str] = CLASS_NAMES) -> dict[str
     labeled = table[table["label"] != UNLABELED]
     ids = np.unique(groups.group_ids(labeled)) if len(labeled) else np.array([], dtype=str)
     joined = [str(name) for name in ids if "+" in str(name)]
+    folds = table["fold"].astype(str).value_counts().sort_index()
     return {
         "images": len(table),
         "subjects": int(labeled["subject"].nunique()),
         "groups": len(ids),
-        "classes": {
-            name: int((table["label"] == label).sum()) for label, name in _in_order(classes)
-        },
-        "folds": {
-            str(fold): int(n)
-            for fold, n in table["fold"].value_counts().sort_index().items()
-            if str(fold)  # cells of one's own have none
-        },
+        "classes": _by_class(table["label"], classes),
+        "folds": folds.drop("", errors="ignore").to_dict(),  # cells of one's own have none
         "duplicate_pairs": groups.duplicate_pairs(table),
         "shared_groups": joined,
     }
@@ -69,6 +56,10 @@ def _in_order(classes: Sequence[str]) -> list[tuple[int, str]]:
     """Give each class its number; ALL stands before HEM, as in the challenge's own tables."""
     numbered = list(enumerate(classes))
     return numbered[::-1] if tuple(classes) == CLASS_NAMES else numbered
+
+
+def _by_class(labels: pd.Series, classes: Sequence[str]) -> dict[str, int]:
+    return {name: int((labels == label).sum()) for label, name in _in_order(classes)}
 
 
 def subject_images(
@@ -157,10 +148,10 @@ def only_test_parts(dataset: str, data: Path) -> Dataset | None:
     if dataset == "twin":
         return None
     place = data / "cnmc" if dataset == "cnmc" else existing_place(dataset)
-    root = find_root(place)
+    root = cnmc.find_root(place)
     if root is None:
         return None
-    training, *tests = [any((root / FOLDERS[part]).rglob("*.*")) for part in PARTS]
+    training, *tests = [any((root / cnmc.FOLDERS[part]).rglob("*.*")) for part in cnmc.PARTS]
     if training or not any(tests):
         return None
     none = pd.DataFrame({column: pd.Series(dtype=object) for column in COLUMNS})
@@ -171,8 +162,8 @@ def only_test_parts(dataset: str, data: Path) -> Dataset | None:
 def _test_parts(found: Dataset, data: Path) -> dict[str, dict[str, Any]]:
     """Open the test parts that lie beside the training cells; only their counts are given."""
     parts: dict[str, dict[str, Any]] = {}
-    for part in PARTS[1:]:
-        if not (found.root / FOLDERS[part]).is_dir():
+    for part in cnmc.PARTS[1:]:
+        if not (found.root / cnmc.FOLDERS[part]).is_dir():
             continue
         try:
             other = load_dataset(found.root, data, parts=(part,))
@@ -186,14 +177,11 @@ def _test_parts(found: Dataset, data: Path) -> dict[str, dict[str, Any]]:
 
 def _labels(root: Path) -> dict[str, Any]:
     """Count the rows of the preliminary CSV; a row without a picture is no fault."""
-    labels = read_labels(root / LABELS)
-    missing = labels_without_picture(root, labels)
-    rows = labels["label"].value_counts()
+    labels = cnmc.read_labels(root / cnmc.LABELS)
+    missing = cnmc.labels_without_picture(root, labels)
     return {
         "rows": len(labels),
-        "classes": {
-            name: int(rows.get(label, 0)) for label, name in reversed(list(enumerate(CLASS_NAMES)))
-        },
+        "classes": _by_class(labels["label"], CLASS_NAMES),
         "missing_pictures": len(missing),
         "first_missing": missing[:_SHOWN],
     }

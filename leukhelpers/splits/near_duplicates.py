@@ -1,6 +1,6 @@
 """Pictures that look alike but are not equal, such as one cell photographed twice.
 
-They are reported beside the equal ones (:func:`leukhelpers.splits.groups.shared_pictures`)
+They are reported beside the equal ones (:func:`leukhelpers.splits.groups.duplicate_pairs`)
 and never joined: a checksum proves that two files are one picture, a likeness does not.
 """
 
@@ -76,8 +76,7 @@ def near_duplicates(
             "of one call of build_pixels."
         )
     first, second, apart = _close_pairs(_hashes(pixels), table["sha256"].to_numpy(), distance)
-    columns = {"cell_id": "cell", "subject": "subject", "fold": "fold"}
-    cells = table[list(columns)].rename(columns=columns)
+    cells = table[["cell_id", "subject", "fold"]].rename(columns={"cell_id": "cell"})
     pairs = [
         cells.iloc[rows].add_suffix(suffix).reset_index(drop=True)
         for rows, suffix in ((first, "_a"), (second, "_b"))

@@ -21,7 +21,6 @@ from filelock import FileLock
 from kagglesdk import kaggle_env
 from PIL import Image
 
-from leukhelpers.data import download
 from leukhelpers.data.archive import ArchiveError
 from leukhelpers.data.cnmc import FOLDERS
 from leukhelpers.data.download import BY_HAND, fetch_cnmc
@@ -172,8 +171,8 @@ def failure(to: Path, source: Path | None = None) -> str:
 def succeed(to: Path) -> None:
     """Fetch, and check that the tree is whole and nothing else is left."""
     fetched = fetch_cnmc(to)
-    assert fetched == (to / "C-NMC_Leukemia", True)
-    assert read_tree(fetched.root) == FILES
+    assert fetched == to / "C-NMC_Leukemia"
+    assert read_tree(fetched) == FILES
     assert left(to) == ["C-NMC_Leukemia"]
 
 
@@ -263,8 +262,8 @@ def test_zip_of_the_user_is_taken_and_stays(tmp_path: Path, prefix: str) -> None
     mine = tmp_path / "mine.zip"
     mine.write_bytes(zipped(prefix))
     fetched = fetch_cnmc(tmp_path / "to", mine)
-    assert fetched == (tmp_path / "to" / "C-NMC_Leukemia", True)
-    assert read_tree(fetched.root) == FILES
+    assert fetched == tmp_path / "to" / "C-NMC_Leukemia"
+    assert read_tree(fetched) == FILES
     assert left(tmp_path / "to") == ["C-NMC_Leukemia"]
     assert mine.read_bytes() == zipped(prefix)
 
@@ -275,7 +274,7 @@ def test_folder_of_the_user_is_taken_and_stays(tmp_path: Path, below: str) -> No
     write_tree(mine / below)
     seen: list[tuple[str, int, int]] = []
     fetched = fetch_cnmc(str(tmp_path / "to"), str(mine), progress=lambda *done: seen.append(done))
-    assert read_tree(fetched.root) == read_tree(mine / below) == FILES
+    assert read_tree(fetched) == read_tree(mine / below) == FILES
     assert {what for what, _, _ in seen} == {"copying"}
 
 
@@ -285,7 +284,7 @@ def test_folder_may_be_named_from_home_or_by_a_link(
     monkeypatch.setenv("HOME", str(tmp_path))
     write_tree(tmp_path / "mine")
     (tmp_path / "link").symlink_to("mine")
-    assert read_tree(fetch_cnmc(tmp_path / "to", "~/link").root) == FILES
+    assert read_tree(fetch_cnmc(tmp_path / "to", "~/link")) == FILES
 
 
 def test_too_deep_a_tree_is_not_found(tmp_path: Path) -> None:
@@ -297,7 +296,7 @@ def test_shadow_that_macos_packs_is_passed_over(tmp_path: Path) -> None:
     write_tree(tmp_path / "mine" / "C-NMC_Leukemia")
     (tmp_path / "mine" / "__MACOSX" / "C-NMC_Leukemia" / "training_data").mkdir(parents=True)
     (tmp_path / "mine" / "__MACOSX" / "training_data").mkdir(parents=True)
-    assert read_tree(fetch_cnmc(tmp_path / "to", tmp_path / "mine").root) == FILES
+    assert read_tree(fetch_cnmc(tmp_path / "to", tmp_path / "mine")) == FILES
 
 
 def test_two_trees_are_not_chosen_between(tmp_path: Path) -> None:
@@ -342,7 +341,7 @@ def test_copy_that_is_there_is_left_alone(tmp_path: Path, below: str, source: st
     root = write_tree(tmp_path / "to" / below)
     said: list[str] = []
     fetched = fetch_cnmc(tmp_path / "to", source, say=said.append)
-    assert fetched == (root, False)
+    assert fetched == root
     (sentence,) = said
     assert sentence.startswith(f"{root} is there already; nothing was fetched.")
     assert "move it away" in sentence
@@ -376,7 +375,7 @@ def test_second_process_waits_and_finds_the_copy(tmp_path: Path) -> None:
     to.mkdir()
     waiting = threading.Event()
     said: list[str] = []
-    results: list[download.Fetched] = []
+    results: list[Path] = []
 
     def say(sentence: str) -> None:
         said.append(sentence)
@@ -388,7 +387,7 @@ def test_second_process_waits_and_finds_the_copy(tmp_path: Path) -> None:
         assert waiting.wait(10)
         write_tree(to / "C-NMC_Leukemia")
     second.join(10)
-    assert results == [(to / "C-NMC_Leukemia", False)]
+    assert results == [to / "C-NMC_Leukemia"]
     assert said[0].startswith("Another process is fetching")
 
 
@@ -403,6 +402,6 @@ def test_killed_process_leaves_no_tree(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, to, mine], check=False)
     assert done.returncode == 9
     assert left(to) == [".part-cnmc"]
-    assert fetch_cnmc(to, mine).new
+    assert read_tree(fetch_cnmc(to, mine)) == FILES
     assert left(to) == ["C-NMC_Leukemia"]
     assert read_tree(to / "C-NMC_Leukemia") == FILES

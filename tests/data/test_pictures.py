@@ -313,12 +313,6 @@ def test_odd_names_survive_the_cache(tmp_path: Path, reads: list[str]) -> None:
     assert first["path"].tolist() == names
 
 
-def test_number_of_threads_changes_nothing(pictures: Path) -> None:
-    pd.testing.assert_frame_equal(
-        digest_images(pictures, PATHS, n_jobs=1), digest_images(pictures, PATHS, n_jobs=7)
-    )
-
-
 def test_every_file_is_listed_hidden_linked_or_lost(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     for name in ("z.bmp", ".DS_Store", "a/b/1.bmp", "a/Thumbs.db"):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from leukhelpers.errors import InputError
-from leukhelpers.images.features import CHUNK, cell_area, cell_mask, simple_features
+from leukhelpers.images.features import CHUNK, cell_area, cell_mask
 
 
 def square(size, edge):
@@ -50,11 +50,3 @@ def test_area_refuses_what_is_no_batch_of_rgb_images(pixels):
 def test_area_refuses_a_crop_that_is_not_positive():
     with pytest.raises(InputError, match="crop"):
         cell_area(square(8, 2), crop=0)
-
-
-def test_sharpness_is_of_the_cell_and_not_of_its_border_with_the_black():
-    flat = square(32, 8)  # one color all over
-    striped = flat.copy()
-    striped[:, :8, 1:8:2, 1] += 3  # a third of it is what the gray changes by, at each step
-    found = [simple_features(pixels, 32)["sharpness"].iloc[0] for pixels in (flat, striped)]
-    assert found == pytest.approx([0, 1])

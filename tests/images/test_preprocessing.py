@@ -122,14 +122,6 @@ def test_pictures_are_read_once(small_cnmc: Path, tmp_path: Path, reads: list[st
     assert np.array_equal(first.array, again.array)
 
 
-def test_number_of_threads_changes_nothing(small_cnmc: Path, tmp_path: Path) -> None:
-    dataset = read_cnmc(small_cnmc)
-    one, many = (
-        build_pixels(dataset, tmp_path / str(n), size=16, crop=128, n_jobs=n).array for n in (1, 5)
-    )
-    assert np.array_equal(one, many)
-
-
 def test_size_crop_and_order_each_have_a_cache_of_their_own(
     small_cnmc: Path, tmp_path: Path
 ) -> None:
