@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import papermill
 from nbclient.exceptions import DeadKernelError
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
+from rich.text import Text
 
 from leukhelpers import files
 from leukhelpers.errors import InputError, LessonError
@@ -119,7 +119,7 @@ def run_notebook(
             )
     except PapermillExecutionError as error:
         part.replace(failed)
-        trace = _plain("\n".join(error.traceback)).strip().splitlines()
+        trace = Text.from_ansi("\n".join(error.traceback)).plain.strip().splitlines()
         last = "\n".join(f"    {line}" for line in trace[-4:])
         first_line = next((line for line in error.source.splitlines() if line.strip()), "")
         raise LessonError(
@@ -150,8 +150,3 @@ def quiet(logger: str) -> Iterator[None]:
         yield
     finally:
         log.setLevel(before)
-
-
-def _plain(text: str) -> str:
-    """Take the colors out of a traceback."""
-    return re.sub(r"\x1b\[[0-9;]*m", "", text)
