@@ -117,6 +117,8 @@ def run_notebook(
                 on_cell_start=on_cell_start,
                 extra_arguments=["--log-level=CRITICAL"],  # its own errors come with the cell
             )
+        failed.unlink(missing_ok=True)
+        part.replace(output)
     except PapermillExecutionError as error:
         part.replace(failed)
         trace = Text.from_ansi("\n".join(error.traceback)).plain.strip().splitlines()
@@ -128,16 +130,12 @@ def run_notebook(
             f"    The notebook so far: {failed}"
         ) from None
     except DeadKernelError:
-        part.unlink(missing_ok=True)
         raise LessonError(
             f"Lesson {name} failed in code cell {started} of {n_code}: its kernel died "
             "(often for want of memory)."
         ) from None
-    except BaseException:  # Ctrl-C, or a bug: nothing half written stays behind
+    finally:  # after Ctrl-C or a bug, too: nothing half written stays behind
         part.unlink(missing_ok=True)
-        raise
-    failed.unlink(missing_ok=True)
-    part.replace(output)
 
 
 @contextlib.contextmanager

@@ -99,10 +99,10 @@ def save_run(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for name_of_file in ("run.json", "familiar.json", "validation.csv"):  # not all runs have them
-        (folder / name_of_file).unlink(missing_ok=True)
+    for old in ("run.json", "familiar.json", "validation.csv"):  # not all runs have them
+        (folder / old).unlink(missing_ok=True)
     split = split or prepared.split
-    registry.save(registry.wrap_model(name, model), folder)
+    registry.save(registry.FittedModel(name, model), folder)
     baselines = fit_baselines(prepared, split)
     files.write_json(folder / "baselines.json", baselines)
     with files.whole_file(folder / "background.npy") as part:
@@ -269,11 +269,12 @@ def model_of(about: dict[str, Any]) -> str:
 def refuse_other_run(run: Run, prepared: prepare.Prepared) -> None:
     """Refuse a run that was not made from these cells, settings and split."""
     asked = provenance.identity(prepared)
+    wanted = _parts(prepared, prepared.split)["part"].tolist()
     same = (
         model_of(run.about) == "cnn"
         and classes_of(run.about) == prepared.dataset.classes
         and {key: run.about[key] for key in asked} == asked
-        and _parts(prepared, prepared.split)["part"].equals(read_parts(run.folder)["part"])
+        and read_parts(run.folder)["part"].tolist() == wanted
     )
     if not same:
         raise InputError(
