@@ -98,7 +98,7 @@ def _verify(root: Path, as_json: bool) -> None:
     from leukhelpers.data.integrity import verify
 
     with file_progress() as advance:
-        found = verify(root, lambda done, total: advance("reading", done, total))
+        found = verify(root, functools.partial(advance, "reading"))
     if as_json:
         print_result(found, as_json)
     elif found["state"] == "unknown":
@@ -142,7 +142,8 @@ def data_restructure(
 
     cells = prepare.load(dataset, profiles.profile_of(profile), seed, files.workspace() / "data")
     with file_progress() as advance:
-        found = restructure(cells, out, copy, lambda done, total: advance("placing", done, total))
+        listen = functools.partial(advance, "placing")
+        found = restructure(cells, out, copy, listen)
     print_result(found, as_json)
 
 
@@ -174,14 +175,8 @@ def data_import(
     """Turn a folder of your own images into a verified table of cells."""
     from leukhelpers.data.table import import_folder, parse_classes
 
-    found = import_folder(
-        place,
-        out,
-        parse_classes(classes),
-        subject_pattern,
-        each_image_its_own_subject,
-        files.workspace() / "data" / "cache",
-    )
+    cache, subjects = files.workspace() / "data" / "cache", each_image_its_own_subject
+    found = import_folder(place, out, parse_classes(classes), subject_pattern, subjects, cache)
     print_result(found, as_json)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+from rich import progress as bars
 from rich.console import Console
 from rich.markdown import Markdown
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from leukhelpers import files
@@ -48,10 +48,9 @@ def print_result(found: dict[str, Any], as_json: bool) -> None:
             output.print(metrics_table(found))
         elif key == "by_class":
             output.print(_class_table(found))
-        elif not isinstance(value, dict | list):
-            output.print(f"{key.replace('_', ' ')}: {value}", markup=False)
-        elif value:
-            output.print(f"{key.replace('_', ' ')}: {json.dumps(value)}", markup=False)
+        elif value not in ({}, []):
+            shown = json.dumps(value) if isinstance(value, dict | list) else value
+            output.print(f"{key.replace('_', ' ')}: {shown}", markup=False)
     if "models" in found:
         from leukhelpers.experiments import model_card
 
@@ -121,49 +120,34 @@ def print_lines(entries: list[dict[str, Any]]) -> None:
 @contextmanager
 def file_progress() -> Iterator[Any]:
     """Show how much of some files is done, in bytes or in files."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(
-        *columns, console=errors, transient=True, disable=not errors.is_terminal
-    ) as progress:
-        tasks: dict[str, Any] = {}
-
-        def advance(doing: str, done: int, total: int) -> None:
-            if doing not in tasks:
-                tasks[doing] = progress.add_task(doing, total=total)
-            progress.update(tasks[doing], completed=done, total=total)
-
+    with _progress(bars.TaskProgressColumn()) as (advance, _):
         yield advance
 
 
-@contextmanager
-def lesson_progress() -> Iterator[Any]:
+def lesson_progress() -> AbstractContextManager[Any]:
     """Show which lessons and which of their cells are at work, and for how long."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("cell {task.completed:.0f}/{task.total:.0f}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(
-        *columns, console=errors, transient=True, disable=not errors.is_terminal
-    ) as progress:
+    return _progress(bars.TextColumn("cell {task.completed:.0f}/{task.total:.0f}"))
+
+
+@contextmanager
+def _progress(how_far: bars.ProgressColumn) -> Iterator[Any]:
+    """Show a bar for each task; give what is told of its steps, and of its end."""
+    first = bars.TextColumn("{task.description}"), bars.BarColumn(bar_width=24)
+    columns = (*first, how_far, bars.TimeElapsedColumn())
+    hidden = not errors.is_terminal
+    with bars.Progress(*columns, console=errors, transient=True, disable=hidden) as progress:
         tasks: dict[str, Any] = {}
 
-        def listen(lesson: str, cell: int, cells: int) -> None:
-            if lesson not in tasks:
-                tasks[lesson] = progress.add_task(lesson, total=cells)
-            progress.update(tasks[lesson], completed=cell)
+        def advance(task: str, done: int, total: int) -> None:
+            if task not in tasks:
+                tasks[task] = progress.add_task(task)
+            progress.update(tasks[task], completed=done, total=total)
 
-        def ended(lesson: str) -> None:
-            if lesson in tasks:
-                progress.remove_task(tasks.pop(lesson))
+        def ended(task: str) -> None:
+            if task in tasks:
+                progress.remove_task(tasks.pop(task))
 
-        yield listen, ended
+        yield advance, ended
 
 
 def prepare_cells(dataset: str, profile: str, seed: int) -> Any:

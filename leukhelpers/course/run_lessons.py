@@ -75,13 +75,9 @@ def run_lessons(
     folder.mkdir(parents=True, exist_ok=True)
     with _alone_in(folder):
         course = _open_course(folder, parameters, resume)
-        waiting = []
-        for lesson in lessons:
-            done = course["lessons"].get(lesson.stem)
-            if done is None:
-                waiting.append(lesson)
-            else:
-                yield LessonResult(lesson.stem, done["seconds"], again=False)
+        waiting = [lesson for lesson in lessons if lesson.stem not in course["lessons"]]
+        for name in [lesson.stem for lesson in lessons if lesson not in waiting]:
+            yield LessonResult(name, course["lessons"][name]["seconds"], again=False)
         before, started = course["seconds"], time.monotonic()
         for name, seconds in _run_some_at_once(waiting, folder / "notebooks", given, listen):
             course["lessons"][name] = {"seconds": seconds}
@@ -180,15 +176,9 @@ def _open_course(folder: Path, parameters: dict[str, Any], resume: bool) -> dict
     return course
 
 
-@contextlib.contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
+def _alone_in(folder: Path) -> contextlib.AbstractContextManager[Any]:
     """Refuse a second run in the same folder at the same time."""
-    lock = FileLock(folder / ".lock")
     try:
-        lock.acquire(timeout=0)
+        return FileLock(folder / ".lock").acquire(timeout=0)
     except Timeout:
         raise InputError(f"Another run is at work in {folder}.") from None
-    try:
-        yield
-    finally:
-        lock.release()

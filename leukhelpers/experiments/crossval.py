@@ -7,7 +7,6 @@ or add a model to a table a day later.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import pandas as pd
 from leukhelpers import files
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation import metrics
-from leukhelpers.evaluation.names import MODEL_COLUMNS, MODEL_NAMES
+from leukhelpers.evaluation.names import METRIC_NAMES, MODEL_COLUMNS, MODEL_NAMES
 from leukhelpers.experiments import provenance, storage
 from leukhelpers.experiments.predictions import fit_baselines, measure, predictions_of
 from leukhelpers.models import prepare, registry
@@ -68,7 +67,6 @@ def crossvalidate(
     if out is not None:
         _open(out, prepared, n_splits)
     classes = prepared.dataset.classes
-    headline = "auroc" if len(classes) == 2 else "macro_auroc"
     columns = {name: f"{name}_probability" for name in names}
     columns |= {name: MODEL_COLUMNS[name] for name in BASELINES}
     tables, folds = [], []
@@ -84,8 +82,7 @@ def crossvalidate(
                 columns=lambda c, to=columns[name]: c.replace("probability", to, 1)
             )
             table = (answers.drop(columns=own) if table is None else table).join(renamed)
-            value = _formatted(table, classes, {name: columns[name]}, headline)
-            say(f"Fold {number}, {MODEL_NAMES[name]}: {value}")
+            say(f"Fold {number}, {MODEL_NAMES[name]}: {_headline(table, classes, columns[name])}")
         tables.append(table)
         folds.append(measure(table, classes, columns))
     return {
@@ -99,12 +96,7 @@ def crossvalidate(
 
 def _open(out: Path, prepared: prepare.Prepared, n_splits: int) -> None:
     """Note what a folder's answers are of, or refuse a folder with answers to something else."""
-    asked = {
-        "fingerprint": prepare.fingerprint(prepared.table),
-        "profile": asdict(prepared.profile),
-        "seed": prepared.seed,
-        "folds": n_splits,
-    }
+    asked = {**provenance.identity(prepared), "folds": n_splits}
     note = out / "crossval.json"
     if note.is_file():
         if files.read_json(note) != asked:
@@ -138,16 +130,13 @@ def _answers(
     return answers, cost
 
 
-def _formatted(
-    table: pd.DataFrame, classes: Sequence[str], column: dict[str, str], headline: str
-) -> str:
+def _headline(table: pd.DataFrame, classes: Sequence[str], column: str) -> str:
     """Say the headline metric of one model on one fold."""
-    (column_name,) = column.values()
-    scores = metrics.probabilities_of(table, column_name, classes)
-    value = metrics.metrics(table["label"], scores, classes=classes)[headline]
-    kind = headline.replace("_", " ").replace("auroc", "AUROC")
+    metric = "auroc" if len(classes) == 2 else "macro_auroc"
+    scores = metrics.probabilities_of(table, column, classes)
+    value = metrics.metrics(table["label"], scores, classes=classes)[metric]
     text = "not defined" if value is None else f"{value:.3f}"
-    return f"{kind} {text} on {table['subject'].nunique()} subjects"
+    return f"{METRIC_NAMES[metric]} {text} on {table['subject'].nunique()} subjects"
 
 
 def _over_folds(folds: list[dict[str, Any]], name: str) -> dict[str, dict[str, float]]:

@@ -14,7 +14,7 @@ from leukhelpers.errors import InputError
 from leukhelpers.experiments import storage
 from leukhelpers.experiments.predictions import columns_of_run, measure, predictions_of
 from leukhelpers.images.preprocessing import build_pixels
-from leukhelpers.models import prepare, registry
+from leukhelpers.models import prepare
 from leukhelpers.splits import groups
 
 
@@ -62,27 +62,16 @@ def evaluate_run(run_folder: Path | str, dataset: Dataset, data: Path) -> dict[s
     )
     baselines = files.read_json(run.folder / "baselines.json")
     name = storage.model_of(run.about)
-    model = registry.load(run.folder, name).model
-    predictions = predictions_of(model, baselines, prepared, rows, name)
+    predictions = predictions_of(run.model, baselines, prepared, rows, name)
     return {
         "run": run.folder.name,
         "dataset": dataset.name,
         "synthetic": dataset.synthetic,
         "classes": list(classes),
         # Of both: a network that learnt from such cells is judged by them, too.
-        "cautions": list(dict.fromkeys([*_cautions(run), *dataset.cautions])),
+        "cautions": list(dict.fromkeys([*run.about.get("cautions", []), *dataset.cautions])),
         "notice": NOTICE,
         "left_out": len(table) - len(rows),
         "set_aside": len(aside),
-        **measure(
-            predictions,
-            classes,
-            columns_of_run(name),
-            storage.read_validation(run.folder),
-        ),
+        **measure(predictions, classes, columns_of_run(name), run.validation),
     }
-
-
-def _cautions(run: storage.Run) -> list[str]:
-    """Read what was said of the cells that a run learnt from; older runs say nothing."""
-    return list(run.about.get("cautions", []))

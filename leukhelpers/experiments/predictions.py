@@ -59,7 +59,7 @@ def predictions_of(
         area_probability, majority_probability``; probabilities are of ALL. Of more than
         two classes each has its own three, such as ``area_probability_<class>``.
     """
-    answer = registry.predict_proba(registry.wrap_model(name, model), prepared, rows)
+    answer = registry.predict_proba(registry.FittedModel(name, model), prepared, rows)
     return answers_beside(answer, baselines, prepared, rows)
 
 
@@ -77,24 +77,12 @@ def answers_beside(
     """
     cells, classes = prepared.table.iloc[rows], prepared.dataset.classes
     shares = baselines["share_of_all"] if len(classes) == 2 else baselines["shares"]
-    answers = {
-        "cnn": answer,
-        "area": classical.predict_area(
-            baselines["area"], prepared.pixels, rows, prepared.profile.crop
-        ),
-        "majority": np.full((len(rows), *np.shape(shares)), shares),
-    }
-    table = pd.DataFrame(
-        {
-            "cell_id": cells["cell_id"].to_numpy(),
-            "subject": cells["subject"].to_numpy(),
-            "group": prepared.split.groups[rows],
-            "fold": cells["fold"].to_numpy(),
-            "label": cells["label"].to_numpy(),
-        }
-    )
-    for key, probabilities in answers.items():
-        names = metrics.probability_columns(MODEL_COLUMNS[key], classes)
+    crop, majority = prepared.profile.crop, np.full((len(rows), *np.shape(shares)), shares)
+    area = classical.predict_area(baselines["area"], prepared.pixels, rows, crop)
+    table = cells[["cell_id", "subject", "fold", "label"]].reset_index(drop=True)
+    table.insert(2, "group", prepared.split.groups[rows])
+    for column, probabilities in zip(MODEL_COLUMNS.values(), (answer, area, majority), strict=True):
+        names = metrics.probability_columns(column, classes)
         table[names] = probabilities.reshape(len(rows), -1)
     return table
 

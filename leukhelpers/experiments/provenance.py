@@ -34,6 +34,15 @@ def environment() -> dict[str, Any]:
     }
 
 
+def identity(prepared: prepare.Prepared) -> dict[str, Any]:
+    """Tell cells, profile and seed in a form that can be compared with a file's."""
+    return {
+        "fingerprint": prepare.fingerprint(prepared.table),
+        "profile": asdict(prepared.profile),
+        "seed": prepared.seed,
+    }
+
+
 def describe(prepared: prepare.Prepared) -> dict[str, Any]:
     """Tell of which cells, how and where a run was made."""
     labels, dataset = prepared.table["label"], prepared.dataset
@@ -42,7 +51,6 @@ def describe(prepared: prepare.Prepared) -> dict[str, Any]:
         "synthetic": dataset.synthetic,
         "classes": list(dataset.classes),
         "cautions": list(dataset.cautions),
-        "fingerprint": prepare.fingerprint(prepared.table),
         "images": len(prepared.table),
         "subjects": int(prepared.table["subject"].nunique()),
         "groups": len(np.unique(prepared.split.groups)),
@@ -50,8 +58,7 @@ def describe(prepared: prepare.Prepared) -> dict[str, Any]:
             name: int((labels == label).sum()) for label, name in enumerate(dataset.classes)
         },
         "set_aside": len(prepared.set_aside),
-        "profile": asdict(prepared.profile),
-        "seed": prepared.seed,
+        **identity(prepared),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         **environment(),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import jinja2
 import pandas as pd
 
 from leukhelpers import files
+from leukhelpers.data.schema import CLASS_NAMES
 from leukhelpers.evaluation.names import METRIC_NAMES, MODEL_NAMES
 
 HEADLINE = ("auroc", "macro_auroc", "weighted_f1", "balanced_accuracy", "accuracy")
@@ -89,19 +90,21 @@ def write_report(folder: Path | str) -> Path:
     """
     folder = Path(folder)
     about, metrics = _json(folder / "cells.json"), _json(folder / "metrics.json")
+    told = [caution for found in (about, metrics) if found for caution in found.get("cautions", [])]
+    aside = folder / "set_aside.csv"
     page = filled(
         "report.html",
         title=f"{folder.name} · course report",
         synthetic=bool(about and about["synthetic"]),
         name=folder.name,
         about=about,
-        counts=_counts(about or {}),
-        cautions=_cautions(about, metrics),
+        cautions=list(dict.fromkeys(told)),
         metrics=metrics,
-        models={model: MODEL_NAMES[model] for model in (metrics or {}).get("models", {})},
         titles=titles(metrics) if metrics else {},
         lessons=_lessons(folder),
-        set_aside=_table(folder / "set_aside.csv"),
+        set_aside=pd.read_csv(aside, dtype=str, keep_default_na=False).to_dict("records")
+        if aside.is_file()
+        else None,
         has_card=(folder / "run.json").is_file(),
     )
     files.write_text(folder / "report.html", page)
@@ -109,15 +112,22 @@ def write_report(folder: Path | str) -> Path:
 
 
 def filled(template: str, **content: Any) -> str:
-    """Fill one of the package's page templates; what is put in is escaped."""
+    """Fill one of the package's templates; what is put into a page of HTML is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("leukhelpers"),
-        autoescape=True,
+        autoescape=jinja2.select_autoescape(["html"]),
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.globals |= {"names": MODEL_NAMES, "metric_names": METRIC_NAMES}
+    environment.globals["class_names"] = CLASS_NAMES
+    environment.filters |= {"ci": format_ci, "percent": _percent}
     return environment.get_template(template).render(content)
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0%}"
 
 
 def embedded(png: bytes) -> str:
@@ -125,57 +135,31 @@ def embedded(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
-def _counts(about: dict[str, Any]) -> str:
-    """Count the cells of each class, in words; older runs kept the counts elsewhere."""
-    counts = about.get("class_counts") or about.get("classes") or {}
-    return ", ".join(f"{count} {name}" for name, count in counts.items())
-
-
-def _cautions(*told_by: dict[str, Any] | None) -> list[str]:
-    """Gather what must stand beside every score, each sentence once."""
-    told_all = [caution for about in told_by for caution in (about or {}).get("cautions", [])]
-    return list(dict.fromkeys(told_all))
-
-
 def _lessons(folder: Path) -> list[dict[str, Any]]:
     """Bring together each lesson's time, measured facts and figures."""
     figures = _json(folder / "figures" / "figures.json") or {}
-    lessons = []
-    for name, entry in sorted(files.read_json(folder / "course.json")["lessons"].items()):
-        number = name[:2]
-        lessons.append(
-            {
-                "number": number,
-                "title": _title(folder / "notebooks" / f"{name}.ipynb"),
-                "seconds": entry["seconds"],
-                "notebook": f"notebooks/{name}.ipynb",
-                "facts": _json(folder / "facts" / f"{number}.json") or {},
-                "figures": [
-                    {
-                        **about,
-                        "source": embedded((folder / "figures" / f"{figure}.png").read_bytes()),
-                    }
-                    for figure, about in figures.items()  # in the order in which they were made
-                    if figure.startswith(f"{number}-")
-                ],
-            }
-        )
-    return lessons
+    for name, about in figures.items():
+        about["source"] = embedded((folder / "figures" / f"{name}.png").read_bytes())
+    return [
+        {
+            "number": name[:2],
+            "title": _title(folder / "notebooks" / f"{name}.ipynb"),
+            "seconds": entry["seconds"],
+            "notebook": f"notebooks/{name}.ipynb",
+            "facts": _json(folder / "facts" / f"{name[:2]}.json") or {},
+            # In the order in which they were made.
+            "figures": [figures[key] for key in figures if key.startswith(f"{name[:2]}-")],
+        }
+        for name, entry in sorted(files.read_json(folder / "course.json")["lessons"].items())
+    ]
 
 
 def _title(notebook: Path) -> str:
     """Read a lesson's title from its first line, ``# 05 · Training the network``."""
     # As plain JSON: nbformat's checks take seconds to import.
     source = "".join(files.read_json(notebook)["cells"][0]["source"])
-    first = source.splitlines()[0]
-    return first.split("·", 1)[-1].strip("# ")
+    return source.splitlines()[0].split("·", 1)[-1].strip("# ")
 
 
 def _json(path: Path) -> Any:
     return files.read_json(path) if path.is_file() else None
-
-
-def _table(path: Path) -> list[dict[Hashable, str]] | None:
-    if not path.is_file():
-        return None
-    return pd.read_csv(path, dtype=str, keep_default_na=False).to_dict("records")

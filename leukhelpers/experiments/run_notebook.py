@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import papermill
 from nbclient.exceptions import DeadKernelError
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
+from rich.text import Text
 
 from leukhelpers import files
 from leukhelpers.errors import InputError, LessonError
@@ -117,9 +117,11 @@ def run_notebook(
                 on_cell_start=on_cell_start,
                 extra_arguments=["--log-level=CRITICAL"],  # its own errors come with the cell
             )
+        failed.unlink(missing_ok=True)
+        part.replace(output)
     except PapermillExecutionError as error:
         part.replace(failed)
-        trace = _plain("\n".join(error.traceback)).strip().splitlines()
+        trace = Text.from_ansi("\n".join(error.traceback)).plain.strip().splitlines()
         last = "\n".join(f"    {line}" for line in trace[-4:])
         first_line = next((line for line in error.source.splitlines() if line.strip()), "")
         raise LessonError(
@@ -128,16 +130,12 @@ def run_notebook(
             f"    The notebook so far: {failed}"
         ) from None
     except DeadKernelError:
-        part.unlink(missing_ok=True)
         raise LessonError(
             f"Lesson {name} failed in code cell {started} of {n_code}: its kernel died "
             "(often for want of memory)."
         ) from None
-    except BaseException:  # Ctrl-C, or a bug: nothing half written stays behind
+    finally:  # after Ctrl-C or a bug, too: nothing half written stays behind
         part.unlink(missing_ok=True)
-        raise
-    failed.unlink(missing_ok=True)
-    part.replace(output)
 
 
 @contextlib.contextmanager
@@ -150,8 +148,3 @@ def quiet(logger: str) -> Iterator[None]:
         yield
     finally:
         log.setLevel(before)
-
-
-def _plain(text: str) -> str:
-    """Take the colors out of a traceback."""
-    return re.sub(r"\x1b\[[0-9;]*m", "", text)

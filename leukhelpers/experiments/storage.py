@@ -21,8 +21,8 @@ A folder without ``run.json`` is not a run: the writing was interrupted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from dataclasses import asdict, fields
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,7 +42,7 @@ from leukhelpers.experiments.predictions import (
     measure,
     predictions_of,
 )
-from leukhelpers.models import cnn, prepare, profiles, registry
+from leukhelpers.models import cnn, ood, prepare, profiles, registry
 from leukhelpers.splits import groups
 
 N_BACKGROUND = 24  # cells with which SHAP compares
@@ -99,56 +99,40 @@ def save_run(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "run.json").unlink(missing_ok=True)
+    for old in ("run.json", "familiar.json", "validation.csv"):  # not all runs have them
+        (folder / old).unlink(missing_ok=True)
     split = split or prepared.split
-    registry.save(registry.wrap_model(name, model), folder)
+    registry.save(registry.FittedModel(name, model), folder)
     baselines = fit_baselines(prepared, split)
     files.write_json(folder / "baselines.json", baselines)
     with files.whole_file(folder / "background.npy") as part:
-        np.save(part, background_cells(prepared, split, name=name))
-    (folder / "familiar.json").unlink(missing_ok=True)
+        np.save(part, background_cells(prepared, split, name))
     if len(split.train) and len(split.validation):
         files.write_json(folder / "familiar.json", fit_familiar(prepared, split, name))
-    (folder / "validation.csv").unlink(missing_ok=True)
     if validation_proba is not None:
-        known = answers_beside(validation_proba, baselines, prepared, split.validation)
-        write_table(folder / "validation.csv", known)
-    for file, table in (
-        ("cells.csv", _parts(prepared, split)),
-        ("history.csv", history),
-        (
-            "predictions.csv",
-            predictions_of(model, baselines, prepared, split.test, name),
-        ),
-        ("set_aside.csv", prepared.set_aside),
-    ):
-        write_table(folder / file, table)
+        answers = answers_beside(validation_proba, baselines, prepared, split.validation)
+        write_table(folder / "validation.csv", answers)
+    answers = predictions_of(model, baselines, prepared, split.test, name)
+    write_table(folder / "cells.csv", _parts(prepared, split))
+    write_table(folder / "history.csv", history)
+    write_table(folder / "predictions.csv", answers)
+    write_table(folder / "set_aside.csv", prepared.set_aside)
     about = {"model": name, **provenance.describe(prepared)}
     told_too = ("model", "dataset", "synthetic", "classes", "cautions", "seed", "date", "machine")
-    extra = {key: about[key] for key in told_too}
+    extra = {key: about[key] for key in told_too} | {"profile": prepared.profile.name}
     # Metrics are made from the files, so that the files can always make them again.
     predictions = read_predictions(folder)
     measured: dict[str, Any] = {"on": "nothing: no subject was held out", "cells": 0}
     if len(predictions):
-        measured = {
-            "on": "held-out subjects",
-            **measure(
-                predictions,
-                about["classes"],
-                columns_of_run(name),
-                read_validation(folder),
-            ),
-        }
-    files.write_json(
-        folder / "metrics.json", {**extra, "profile": prepared.profile.name, **measured}
-    )
+        columns, known = columns_of_run(name), read_validation(folder)
+        found = measure(predictions, about["classes"], columns, known)
+        measured = {"on": "held-out subjects", **found}
+    files.write_json(folder / "metrics.json", {**extra, **measured})
     files.write_json(folder / "run.json", about)
     return read_run(folder)
 
 
-def background_cells(
-    prepared: prepare.Prepared, split: groups.Split | None = None, name: str = "cnn"
-) -> np.ndarray:
+def background_cells(prepared: prepare.Prepared, split: groups.Split, name: str) -> np.ndarray:
     """Draw training cells at random, as many of each class, to compare others with.
 
     Returns
@@ -156,13 +140,11 @@ def background_cells(
     numpy.ndarray
         uint8, shape (at most 24, size, size, 3): as the model of that name sees them.
     """
-    train = (split or prepared.split).train
-    labels = prepared.table["label"].to_numpy()[train]
+    labels = prepared.table["label"].to_numpy()[split.train]
     generator = np.random.default_rng(prepared.seed)
     found = np.unique(labels)
-    chosen = [
-        generator.permutation(train[labels == x])[: N_BACKGROUND // len(found)] for x in found
-    ]
+    of_each = [generator.permutation(split.train[labels == label]) for label in found]
+    chosen = [rows[: N_BACKGROUND // len(found)] for rows in of_each]
     return prepare.pictures(name, prepared)[np.sort(np.concatenate(chosen))]
 
 
@@ -176,8 +158,6 @@ def fit_familiar(
     dict
         See :func:`leukhelpers.models.ood.fit_ood`.
     """
-    from leukhelpers.models import ood, prepare
-
     known = [prepare.subsample(rows, ood.AT_MOST) for rows in (split.train, split.validation)]
     rows = np.concatenate(known)
     return ood.fit_ood(prepare.pictures(name, prepared)[rows], split.groups[rows])
@@ -216,7 +196,7 @@ def read_parts(folder: Path | str) -> pd.DataFrame:
 
 def read_answers(path: Path) -> pd.DataFrame:
     """Read a table of cells as :func:`write_table` left it, names of people as text."""
-    text: dict[Hashable, type[str]] = {"cell_id": str, "subject": str, "group": str, "fold": str}
+    text = dict.fromkeys(("cell_id", "subject", "group", "fold"), str)
     return pd.read_csv(path, dtype=text, keep_default_na=False)
 
 
@@ -254,10 +234,11 @@ def latest_run(folder: Path) -> Path:
     InputError
         If there is none.
     """
-    found = sorted(folder.glob("*/run.json"), key=lambda file: file.stat().st_mtime)
-    if not found:
+    found = folder.glob("*/run.json")
+    last = max(found, key=lambda file: file.stat().st_mtime, default=None)
+    if last is None:
         raise InputError(f"{folder} holds no finished run; make one with 'make course'.")
-    return found[-1].parent
+    return last.parent
 
 
 def classes_of(about: dict[str, Any]) -> tuple[str, ...]:
@@ -287,24 +268,15 @@ def model_of(about: dict[str, Any]) -> str:
 
 def refuse_other_run(run: Run, prepared: prepare.Prepared) -> None:
     """Refuse a run that was not made from these cells, settings and split."""
-    classes = prepared.dataset.classes
-    asked = (
-        "cnn",
-        prepare.fingerprint(prepared.table),
-        asdict(prepared.profile),
-        prepared.seed,
-        classes,
-    )
-    about = run.about
-    found = (
-        model_of(about),
-        about["fingerprint"],
-        about["profile"],
-        about["seed"],
-        classes_of(about),
-    )
+    asked = provenance.identity(prepared)
     wanted = _parts(prepared, prepared.split)["part"].tolist()
-    if asked != found or wanted != read_parts(run.folder)["part"].tolist():
+    same = (
+        model_of(run.about) == "cnn"
+        and classes_of(run.about) == prepared.dataset.classes
+        and {key: run.about[key] for key in asked} == asked
+        and read_parts(run.folder)["part"].tolist() == wanted
+    )
+    if not same:
         raise InputError(
             f"{run.folder} holds a run of other cells, profile, seed or split; name another folder."
         )
@@ -328,10 +300,8 @@ def ensure_run(
             refuse_other_run(run, prepared)
             say(f"Reading the trained network of {folder.name}.")
             return run
-        say(
-            f"No trained network in {folder.name} yet: training one "
-            f"({prepared.profile.name} profile)."
-        )
+        how = f"{prepared.profile.name} profile"
+        say(f"No trained network in {folder.name} yet: training one ({how}).")
         return save_run(folder, prepared, *cnn.train(prepared))
 
 

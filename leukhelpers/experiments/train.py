@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from leukhelpers import files
 from leukhelpers.errors import InputError
-from leukhelpers.experiments import card_page, model_card, storage
+from leukhelpers.experiments import card_page, model_card, provenance, storage
 from leukhelpers.models import prepare, registry
 from leukhelpers.splits import groups
 
@@ -45,7 +44,7 @@ def train_run(
         split = list(groups.grouped_folds(prepared.table, 4, prepared.seed))[fold]
     registry.validate_model_name(name)
     backup = folder / "training"
-    _begin_training(backup, {"model": name, "fold": fold, **_identity(prepared)})
+    _begin_training(backup, {"model": name, "fold": fold, **provenance.identity(prepared)})
     learnt = registry.fit(name, prepared, split, backup=backup)
     fitted = learnt.model, learnt.history, learnt.validation_proba
     run = storage.save_run(folder, prepared, *fitted, split, name)
@@ -65,12 +64,3 @@ def _begin_training(backup: Path, asked: dict[str, Any]) -> None:
         )
     backup.mkdir(parents=True, exist_ok=True)
     files.write_json(note, asked)
-
-
-def _identity(prepared: prepare.Prepared) -> dict[str, Any]:
-    """Tell cells, profile and seed in a form that can be compared with a file's."""
-    return {
-        "fingerprint": prepare.fingerprint(prepared.table),
-        "profile": asdict(prepared.profile),
-        "seed": prepared.seed,
-    }

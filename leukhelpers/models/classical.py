@@ -116,12 +116,11 @@ def fit_area(
     weights_of(train_labels, "training", n_classes)
     fitted = build_area().fit(_areas(pixels, split.train, crop), train_labels)
     scaler, regression = (step for _, step in fitted.steps)
-    weights, biases = regression.coef_[:, 0].tolist(), regression.intercept_.tolist()
     return {
         "mean": float(scaler.mean_[0]),
         "scale": float(scaler.scale_[0]),
-        "weight": weights[0] if n_classes == 2 else weights,
-        "bias": biases[0] if n_classes == 2 else biases,
+        "weight": regression.coef_.squeeze().tolist(),
+        "bias": regression.intercept_.squeeze().tolist(),
     }
 
 
@@ -146,12 +145,9 @@ def predict_area(
     float array of shape (m,) or (m, n_classes)
         P(ALL) of each row; of more than two classes the probability of each.
     """
-    weight, bias = learnt["weight"], learnt["bias"]
-    if isinstance(weight, list):
-        areas = (_areas(pixels, rows, crop) - learnt["mean"]) / learnt["scale"]
-        return softmax(areas * np.array(weight) + np.array(bias), axis=1)
-    areas = _areas(pixels, rows, crop)[:, 0]
-    return expit(weight * (areas - learnt["mean"]) / learnt["scale"] + bias)
+    weight, bias = np.array(learnt["weight"]), np.array(learnt["bias"])
+    logits = weight * (_areas(pixels, rows, crop) - learnt["mean"]) / learnt["scale"] + bias
+    return softmax(logits, axis=1) if weight.ndim else expit(logits[:, 0])
 
 
 def _areas(pixels: np.ndarray, rows: np.ndarray, crop: int) -> np.ndarray:
@@ -169,8 +165,7 @@ def build_svm() -> Pipeline:
     sklearn.pipeline.Pipeline
         Untrained; both classes weigh the same. Cortes and Vapnik 1995.
     """
-    svm = SVC(C=3.0, class_weight="balanced")
-    return make_pipeline(StandardScaler(), svm)
+    return make_pipeline(StandardScaler(), SVC(C=3.0, class_weight="balanced"))
 
 
 def build_forest(seed: int = 0) -> RandomForestClassifier:

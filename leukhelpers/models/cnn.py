@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -37,7 +36,6 @@ class Trained(NamedTuple):
 def train(
     prepared: prepare.Prepared,
     split: groups.Split | None = None,
-    callbacks: Sequence[Any] = (),
     backup: Path | None = None,
 ) -> Trained:
     """Train the network of the course, from a fixed seed.
@@ -53,8 +51,6 @@ def train(
         Cells, profile and seed.
     split : Split, optional
         That of `prepared` by default.
-    callbacks : sequence of keras.callbacks.Callback
-        Such as a progress bar.
     backup : path, optional
         Folder for the state after each epoch, see :func:`leukhelpers.models.training.fit`.
     """
@@ -65,22 +61,12 @@ def train(
     nobody = np.zeros(0, int)
     both = np.sort(np.concatenate([split.train, split.validation]))
     models, histories = [], []
-    for number, (rows, watched) in enumerate([(split.train, split.validation), (both, nobody)]):
-        seed = prepared.seed + number
+    for number, rows in enumerate([(split.train, split.validation), (both, nobody)]):
+        seed, kept = prepared.seed + number, backup and backup / f"network{number}"
         training.make_deterministic(seed)
         with training.devices().scope():
             network = networks.build_cnn(pixels.shape[1], seed, len(prepared.dataset.classes))
-            history = training.fit(
-                network,
-                pixels,
-                labels,
-                rows,
-                watched,
-                prepared.profile,
-                seed,
-                callbacks,
-                None if backup is None else backup / f"network{number}",
-            )
+            history = training.fit(network, pixels, labels, *rows, prepared.profile, seed, (), kept)
             models.append(networks.average_rotations(network))
         histories.append(history.assign(network=number))
     validation_proba = training.predict(models[0], pixels, split.validation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -75,15 +76,21 @@ def build_cnn(image_size: int = 64, seed: int = 0, n_classes: int = 2) -> keras.
         x = layers.ReLU(name=f"relu{block}")(x)
         if not last:
             x = layers.MaxPooling2D(name=f"pool{block}")(x)
+    return keras.Model(inputs, classify(x, 0.3, seed, n_classes), name="cnn")
+
+
+def classify(maps: keras.KerasTensor, dropout: float, seed: int, n_classes: int) -> Any:
+    """Put behind feature maps what every network ends with: the mean, a dense layer, a probability.
+
+    Logit and sigmoid are separate layers because explanations start at the logit.
+    """
     # The mean over all places: where in the image a feature lies does not matter.
-    x = layers.GlobalAveragePooling2D(name="mean")(x)
-    x = layers.Dropout(0.3, seed=seed, name="dropout")(x)
-    # Logit and sigmoid are separate layers because explanations start at the logit.
+    x = layers.GlobalAveragePooling2D(name="mean")(maps)
+    x = layers.Dropout(dropout, seed=seed, name="dropout")(x)
     units, activation = (1, "sigmoid") if n_classes == 2 else (n_classes, "softmax")
     initializer = keras.initializers.GlorotUniform(seed=seed)
     x = layers.Dense(units, kernel_initializer=initializer, name="logit")(x)
-    outputs = layers.Activation(activation, name="probability")(x)
-    return keras.Model(inputs, outputs, name="cnn")
+    return layers.Activation(activation, name="probability")(x)
 
 
 def average_rotations(trained: keras.Model) -> keras.Model:

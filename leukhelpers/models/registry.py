@@ -7,7 +7,8 @@ training rows of a split, and in which file a run keeps it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,23 +25,17 @@ from leukhelpers.models import classical, cnn, prepare, profiles
 if TYPE_CHECKING:
     import keras
 
-if TYPE_CHECKING:
     from leukhelpers.models.prepare import Prepared
     from leukhelpers.models.profiles import Profile
     from leukhelpers.splits.groups import Split
 
 TUNED = "-tuned"
 RANDOM = "-random"
+LITE0 = "efficientnet-lite0"
 CHOICES = (
-    "cnn",
-    "svm",
-    "rf",
-    "efficientnet-lite0",
-    "efficientnet-lite0-tuned",
-    "efficientnet-lite0-random",
-    "resnet50",
-    "vgg16",
-    "efficientnetb0",
+    *("cnn", *profiles.CLASSICAL),
+    *(LITE0, LITE0 + TUNED, LITE0 + RANDOM),
+    *("resnet50", "vgg16", "efficientnetb0"),
 )
 # What skops asks about: scikit-learn's logistic curve, and the nodes of its trees. A tree
 # that was tampered with can crash the process, but brings no code.
@@ -50,6 +45,7 @@ _TRUSTED = (
     "sklearn.calibration._SigmoidCalibration",
 )
 _TUNING: dict[str, Any] = {"epochs": 3, "learning_rate": 1e-4}  # fine-tuning is short
+_NO_EPOCHS = pd.DataFrame({"epoch": np.zeros(0, int)})
 
 
 class FittedModel(NamedTuple):
@@ -72,14 +68,9 @@ class FittedModel(NamedTuple):
 
     name: str
     model: Any
-    history: pd.DataFrame
-    seconds: float
+    history: pd.DataFrame = _NO_EPOCHS
+    seconds: float = 0.0
     validation_proba: np.ndarray | None = None
-
-
-def wrap_model(name: str, model: Any) -> FittedModel:
-    """Put a trained model and its name together, where nobody asks how it learnt."""
-    return FittedModel(name, model, pd.DataFrame({"epoch": np.zeros(0, int)}), 0.0)
 
 
 def validate_model_name(name: str) -> str:
@@ -116,9 +107,8 @@ def check_weights(names: Sequence[str]) -> None:
     InputError
         If those of one cannot be had.
     """
-    for base in dict.fromkeys(map(base_name, names)):
-        wanted = [name for name in names if base_name(name) == base and RANDOM not in name]
-        if base in PRETRAINED and wanted:
+    for base in dict.fromkeys(base_name(name) for name in names if RANDOM not in name):
+        if base in PRETRAINED:
             from leukhelpers.models import transfer  # loads TensorFlow, which no other model needs
 
             transfer.build_transfer(base, 32)
@@ -152,7 +142,6 @@ def fit(
     name: str,
     prepared: Prepared,
     split: Split | None = None,
-    callbacks: Sequence[Any] = (),
     backup: Path | None = None,
 ) -> FittedModel:
     """Let a model learn from the training rows of a split, from the seed of `prepared`.
@@ -167,8 +156,6 @@ def fit(
         That of `prepared` by default. All but fine-tuned networks are fitted a second time
         on training and validation rows; classical models set their probabilities by
         cross-validation over the groups.
-    callbacks : sequence of keras.callbacks.Callback
-        For networks.
     backup : path, optional
         Folder in which a network in training leaves its state after each epoch, and
         from which it goes on if it was interrupted.
@@ -183,69 +170,42 @@ def fit(
         If the name is unknown, a class is missing, or weights cannot be had.
     """
     split = split or prepared.split
-    how: Callable[..., tuple[Any, pd.DataFrame, np.ndarray | None]]
-    if validate_model_name(name) in profiles.CLASSICAL:
-        how = _learn_classical
-    else:
-        how = _learn_cnn if name == "cnn" else _learn_transfer
+    validation_proba: np.ndarray | None
     start = time.perf_counter()
-    model, history, validation_proba = how(name, prepared, split, callbacks, backup)
+    if validate_model_name(name) == "cnn":
+        model, history, validation_proba = cnn.train(prepared, split, backup)
+    elif is_network(name):
+        model, history, validation_proba = _learn_transfer(name, prepared, split, backup)
+    else:
+        history = _NO_EPOCHS
+        model, validation_proba = _learn_classical(name, prepared, split)
     return FittedModel(name, model, history, time.perf_counter() - start, validation_proba)
 
 
-def _learn_cnn(
-    name: str, prepared: Prepared, split: Split, callbacks: Sequence[Any], backup: Path | None
-) -> tuple[Any, pd.DataFrame, np.ndarray | None]:
-
-    return cnn.train(prepared, split, callbacks, backup)
-
-
-def _learn_classical(
-    name: str, prepared: Prepared, split: Split, *_: Any
-) -> tuple[Any, pd.DataFrame, np.ndarray | None]:
-
+def _learn_classical(name: str, prepared: Prepared, split: Split) -> tuple[Any, np.ndarray | None]:
     labels, measured = prepared.table["label"].to_numpy(), prepare.features(prepared)
-    svm = name == "svm"
 
     def fitted(rows: np.ndarray) -> Any:
-        return classical.fit_calibrated(
-            classical.build_svm() if svm else classical.build_forest(prepared.seed),
-            measured.iloc[rows],
-            labels[rows],
-            split.groups[rows],
-            prepared.seed,
-        )
+        model = classical.build_svm() if name == "svm" else classical.build_forest(prepared.seed)
+        cells = measured.iloc[rows], labels[rows], split.groups[rows]
+        return classical.fit_calibrated(model, *cells, prepared.seed)
 
-    validation_proba = _unless_too_few(
-        lambda: _classical_answer(fitted(split.train), measured.iloc[split.validation])
-    )
-    model = fitted(np.concatenate([split.train, split.validation]))
-    return model, pd.DataFrame({"epoch": np.zeros(0, int)}), validation_proba
-
-
-def _unless_too_few(answer: Callable[[], np.ndarray]) -> np.ndarray | None:
-    """Answer validation rows, unless the training rows alone are too few to learn from."""
-    try:
-        return answer()
-    except InputError:
-        return None
+    validation_proba = None
+    with suppress(InputError):  # the training rows alone may be too few to learn from
+        validation_proba = _classical_answer(fitted(split.train), measured.iloc[split.validation])
+    return fitted(np.concatenate([split.train, split.validation])), validation_proba
 
 
 def _learn_transfer(
-    name: str, prepared: Prepared, split: Split, callbacks: Sequence[Any], backup: Path | None
+    name: str, prepared: Prepared, split: Split, backup: Path | None
 ) -> tuple[Any, pd.DataFrame, np.ndarray | None]:
     from leukhelpers.models import networks, training, transfer
 
     training.make_deterministic(prepared.seed)
     array, labels = prepare.pictures(name, prepared), prepared.table["label"].to_numpy()
     with training.devices().scope():
-        model = transfer.build_transfer(
-            base_name(name),
-            array.shape[1],
-            "random" if RANDOM in name else "imagenet",
-            prepared.seed,
-            len(prepared.dataset.classes),
-        )
+        weights, k = "random" if RANDOM in name else "imagenet", len(prepared.dataset.classes)
+        model = transfer.build_transfer(base_name(name), array.shape[1], weights, prepared.seed, k)
     everybody = np.concatenate([split.train, split.validation])
     embedded = training.predict_features(transfer.feature_model(model), array, everybody)
 
@@ -259,26 +219,15 @@ def _learn_transfer(
         fit_head(len(split.train))
         transfer.unfreeze(model)
         profile = replace(prepared.profile, **_TUNING)
-        history = training.fit(
-            model,
-            array,
-            labels,
-            split.train,
-            split.validation,
-            profile,
-            prepared.seed,
-            callbacks,
-            backup,
-        )
+        rows = split.train, split.validation
+        history = training.fit(model, array, labels, *rows, profile, prepared.seed, backup=backup)
         return model, history, training.predict(model, array, split.validation)
-
-    def answer_without_learning() -> np.ndarray:
+    validation_proba = None
+    with suppress(InputError):  # the training rows alone may be too few to learn from
         fit_head(len(split.train))
-        return training.predict(model, array, split.validation)
-
-    validation_proba = _unless_too_few(answer_without_learning)
+        validation_proba = training.predict(model, array, split.validation)
     fit_head(len(everybody))
-    return model, pd.DataFrame({"epoch": np.zeros(0, int)}), validation_proba
+    return model, _NO_EPOCHS, validation_proba
 
 
 def predict_proba(learnt: FittedModel, prepared: Prepared, rows: np.ndarray) -> np.ndarray:
@@ -329,23 +278,22 @@ def cost(learnt: FittedModel, prepared: Prepared, rows: np.ndarray) -> dict[str,
     """
     some = np.asarray(rows)[:256]
     array = np.asarray(prepare.pictures(learnt.name, prepared)[some])
-    predict_proba_of_pictures(
-        learnt, array[:32], prepared.profile
-    )  # the first call builds the graph
+    # The first call builds the graph.
+    predict_proba_of_pictures(learnt, array[:32], prepared.profile)
     start = time.perf_counter()
     predict_proba_of_pictures(learnt, array, prepared.profile)
-    costs: dict[str, Any] = {"parameters": None, "multiply_adds": None}
+    answer_ms = 1000 * (time.perf_counter() - start) / len(some)
+    parameters, multiply_adds = None, None
     if is_network(learnt.name):
         from leukhelpers.models import networks
 
-        costs = {
-            "parameters": int(learnt.model.count_params()),
-            "multiply_adds": networks.multiply_adds(learnt.model),
-        }
+        parameters = int(learnt.model.count_params())
+        multiply_adds = networks.multiply_adds(learnt.model)
     return {
-        **costs,
+        "parameters": parameters,
+        "multiply_adds": multiply_adds,
         "learn_seconds": learnt.seconds,
-        "answer_ms": 1000 * (time.perf_counter() - start) / len(some),
+        "answer_ms": answer_ms,
     }
 
 
@@ -369,23 +317,20 @@ def load(folder: Path | str, name: str) -> FittedModel:
     InputError
         If the file is not there, is damaged, or would bring code of its own.
     """
-    folder = Path(folder)
     if is_network(name):
-        return wrap_model(name, load_model(folder))
+        return FittedModel(name, load_model(folder))
     import skops.io
 
+    file = Path(folder) / "model.skops"
     try:
-        named = skops.io.get_untrusted_types(file=folder / "model.skops")
-        unknown = sorted(set(named) - set(_TRUSTED))
-        if unknown:
-            raise InputError(f"The model in {folder} asks for {', '.join(unknown)}; refused.")
-        model = skops.io.load(folder / "model.skops", trusted=list(_TRUSTED))
-    except InputError:
-        raise
+        unknown = sorted(set(skops.io.get_untrusted_types(file=file)) - set(_TRUSTED))
+        model = None if unknown else skops.io.load(file, trusted=list(_TRUSTED))
     except Exception as error:  # skops tells of a damaged file in many ways
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"The model in {folder} cannot be loaded ({reason}).") from None
-    return wrap_model(name, model)
+    if unknown:
+        raise InputError(f"The model in {folder} asks for {', '.join(unknown)}; refused.")
+    return FittedModel(name, model)
 
 
 def load_model(folder: Path | str) -> keras.Model:

@@ -103,22 +103,19 @@ def fit(
         jit_compile=False,  # measured three times slower on a CPU with it
     )
     progress = Progress(seed, done, backup)
-    kept = []
+    callbacks = [progress, *callbacks]
     if backup is not None:
-        kept = [
-            keras.callbacks.BackupAndRestore(
-                backup / "state", double_checkpoint=True, delete_checkpoint=False
-            )
-        ]
+        # The history is written before the weights: an epoch that lacks its weights is
+        # trained again, one that lacks its line would be lost.
+        state, keep = backup / "state", {"double_checkpoint": True, "delete_checkpoint": False}
+        callbacks.append(keras.callbacks.BackupAndRestore(state, **keep))
     trained.fit(
         batches,
         steps_per_epoch=steps,
         epochs=profile.epochs,
         initial_epoch=len(done),
         validation_data=watched_batches if len(watched) else None,
-        # The history is written before the weights: an epoch that lacks its weights is
-        # trained again, one that lacks its line would be lost.
-        callbacks=[progress, *callbacks, *kept],
+        callbacks=callbacks,
         shuffle=False,  # the batches come shuffled
         verbose=0,
     )
@@ -178,8 +175,7 @@ def predict(
     if len(rows) == 0:
         return np.zeros(0 if n_classes == 2 else (0, n_classes))
     check_pixels(pixels, rows)
-    batches = ordered_batches(pixels, rows, batch_size)
-    answers = model.predict(batches, verbose=0)
+    answers = model.predict(ordered_batches(pixels, rows, batch_size), verbose=0)
     return (answers.ravel() if n_classes == 2 else answers).astype(float)
 
 

