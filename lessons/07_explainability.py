@@ -1,494 +1,913 @@
 # %% [markdown] tags=["slide"]
 # # 07 · Explainability
 #
-# After this lesson you will be able to make a heat map, and to test it before you believe it.
+# After this lesson you will be able to compute heat maps with SHAP and Grad-CAM, and to test whether
+# a map describes the network.
 #
-# **75 minutes to teach · about a minute to run**
+# **75 minutes to teach · about a minute to run · needs lessons 05 and 06**
 
 # %% [markdown] tags=["slide"]
 # **Questions**
 #
-# - Which pixels moved the network towards ALL, and which towards HEM?
-# - Does a convincing heat map show that a network has learnt something?
-# - What can one check when the truth is known, and what when it is not?
+# - Which pixels moved a prediction towards ALL, and which towards HEM?
+# - Does a convincing heat map show that a network has learned something?
+# - Does the network read the nucleus, its outline, or something beside the cell?
 #
-# **Objectives** – you will
+# **Objectives**
 #
-# 1. explain single answers by several methods, and say what their numbers mean;
-# 2. put an explanation to seven tests, (a) to (g), and choose a method for a question;
-# 3. catch a network that reads a mark beside the cell.
+# 1. Compute SHAP maps with `shap` and Grad-CAM maps with `tf.GradientTape`.
+# 2. Test a map: check its sum, and compare it with the map of an untrained network.
+# 3. Change an image to find out what a prediction depends on.
 
 # %% tags=["setup"]
 
 # %% tags=["parameters"]
-dataset: str = "twin"  # twin, cnmc, or the path of a C-NMC tree or of your own cells
+dataset: str = "twin"  # twin, cnmc, or a folder or CSV of your own cells
 profile: str = "fast"  # fast or full
 seed: int = 0
-run: str = ""  # folder for results; empty for one named after the three above
+run: str = ""  # results folder; empty chooses one from the three settings above
 
 # %%
-import inspect
-from functools import partial
-
+import keras
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import shap
+import tensorflow as tf
 
-from leukhelpers import plots
-from leukhelpers.course import lesson
-from leukhelpers.course.exercises import check
-from leukhelpers.experiments import storage
-from leukhelpers.explain import attribution, deletion, evaluation, localisation, sanity, shortcuts
-from leukhelpers.explain.common import logits
-from leukhelpers.explain.grad_cam import grad_cam
-from leukhelpers.explain.integrated_gradients import integrated_gradients
-from leukhelpers.explain.shap_values import shap_gradient
-from leukhelpers.images.preprocessing import resize_masks
-from leukhelpers.models import prepare, profiles, registry, training
-from leukhelpers.splits import groups
+import leukhelpers as lk
 
-# %%
-here = lesson.begin("07", dataset, profile, seed, run)
-prepared = here.prepare()
-table, note = prepared.table, prepared.dataset.note
-pixels = prepare.pictures("cnn", prepared)  # each cell in its own box, as the network sees it
-trained = storage.ensure_run(here.run, prepared)
-model = registry.load_model(trained.folder)
+lesson = lk.begin("07", dataset, profile, seed, run)
+trained = lesson.load_run()  # the network of lesson 05; it is trained here if there is none
+model = trained.model
+crops = lesson.crops  # uint8: each cell cropped to its bounding box
 
 # %% [markdown]
-# A **heat map** colors each place of a picture by how much it moved the network's answer. These
-# are the seven tests that it will have to pass; each has its letter at the place where it comes.
+# ## Sixteen cells to explain
 #
-# | test | asks |
-# | --- | --- |
-# | (a) completeness | do the shares of all pixels add up to the answer? |
-# | (b) forgetting | does the map change when the network forgets what it has learnt? |
-# | (c) deletion and insertion | does the network miss what the map names? |
-# | (d) beside the cell | how much of the map lies on the black background? |
-# | (e) known causes | does it find what is known to make a cell leukemic (twin only)? |
-# | (f) a small turn | is it the same map when the cell is turned a little? |
-# | (g) a probe | what happens to the answer when size, stain or background is taken away? |
-#
-# ## Six cells to explain
-#
-# Three leukemic and three healthy cells of people whom the network has not met: for each class
-# the most right answer, one in the middle, and the most wrong one.
+# A **heat map** colors each place of an image by its part in one prediction. We explain cells of
+# the test patients, whom the network has not seen: twelve leukemic cells and four healthy ones. In
+# each class they range from the highest to the lowest probability of ALL.
 
 # %%
-ranked = trained.predictions.sort_values("probability")
-kinds = {"HEM": ranked[ranked["label"] == 0], "ALL": ranked[ranked["label"] == 1][::-1]}
-chosen = pd.concat([kind.iloc[[0, len(kind) // 2, -1]] for kind in kinds.values()])
-row_of = {cell_id: row for row, cell_id in enumerate(table["cell_id"])}
-images = pixels[[row_of[cell_id] for cell_id in chosen["cell_id"]]]
-titles = [
-    f"{'ALL' if label else 'HEM'}, P(ALL) = {probability:.2f}"
-    for label, probability in zip(chosen["label"], chosen["probability"], strict=True)
-]
+ranked = trained.predictions.sort_values("probability", ascending=False)
+leukemic, healthy = ranked[ranked["label"] == 1], ranked[ranked["label"] == 0]
+twelve = np.linspace(0, len(leukemic) - 1, 12).astype(int)  # evenly spaced positions
+four = np.linspace(0, len(healthy) - 1, 4).astype(int)
+chosen = pd.concat([leukemic.iloc[twelve], healthy.iloc[four]])
+rows = pd.Index(lesson.table["cell_id"]).get_indexer(chosen["cell_id"])
+pictures = crops[rows]
+print(f"{len(chosen)} cells of {chosen['subject'].nunique()} subjects")
 
 # %% [markdown]
-# ## SHAP: who contributed how much?
-#
-# A probability near 1 hardly moves any more, whatever one changes. The **logit** in front of the
-# sigmoid does: it is a sum, positive for ALL, negative for HEM. SHAP shares it out among the
-# pixels. To share out one needs a starting point: a *background* of training cells. The shares of
-# a cell add up to its logit minus the mean logit of the background.
-#
-# How does it know a pixel's share? By **gradients**: the gradient of a pixel says how much the
-# logit would rise if that pixel became a little brighter. SHAP's gradient explainer takes it at
-# many points on the way from a background cell to this one, and adds it up.
-
-# %%
-background = np.load(trained.folder / "background.npy")
-shap_values = shap_gradient(model, images, background, n_samples=100, seed=seed)
-by_pixel = shap_values.sum(axis=-1)
-print("one number for each pixel and color:", shap_values.shape)
-
-# %% [markdown]
-# ### Test (a): do they add up?
-#
-# That is **completeness**. The points are drawn at random, so the sum is met roughly; more of them
-# bring it nearer. Where the two columns differ by as much as their own size, that cell's map
-# deserves no story.
-
-# %%
-expected = logits(model, images) - logits(model, background).mean()
-pd.DataFrame(
-    {"logit minus background": expected, "sum of SHAP values": by_pixel.sum(axis=(1, 2))},
-    index=titles,
-).round(2)
-
-# %% [markdown]
-# ## Two relatives
-#
-# **Integrated gradients** draws nothing at random: it fades the cell in, from the mean picture of
-# the background, and adds up what each pixel contributes on the way. **Grad-CAM** does not go back
-# to the pixels. It stops at the maps of the last convolution (lesson 05), weighs each by how much
-# the logit grows with it, and adds them up: in the code below, `weights` and `map_`. It is coarse,
-# quick and only shows what speaks *for* ALL.
-
-# %%
-print(inspect.getsource(grad_cam).split('"""')[2])
+# The figures of this lesson show six of them. They are brightened for display only.
 
 # %% tags=["nbval-check-output", "slide"]
-fade = integrated_gradients(model, images, background).sum(axis=-1)
-cam = grad_cam(model, images)
-maps = {"SHAP": by_pixel, "integrated gradients": fade, "Grad-CAM": cam}
-figure = plots.plot_maps(
-    images, maps, titles, title="What moved the network, by three methods", note=note
-)
-here.show(
-    figure,
-    "maps",
-    "Six cells, each with three maps of what spoke for HEM or ALL, by three methods.",
-)
+shown = [0, 5, 11, 12, 14, 15]
+kinds = np.where(chosen["label"] == 1, "ALL", "HEM")
+names = [f"{kind}, P = {p:.2f}" for kind, p in zip(kinds, chosen["probability"], strict=True)]
+
+figure, panels = plt.subplots(1, 6, figsize=(9, 2.2), layout="constrained")
+for panel, index in zip(panels, shown, strict=True):
+    panel.imshow(lk.brighten(pictures[index]))
+    panel.set_title(names[index], size=9)
+    panel.axis("off")
+low, high = chosen["probability"].min(), chosen["probability"].max()
+figure.suptitle(f"For these cells the probability of ALL ranges from {low:.2f} to {high:.2f}")
+lesson.save_figure(figure, "cells", "Six cells with their class and their predicted probability.")
+
+# %% [markdown]
+# Three words for what follows. The **nucleus** is the large dark body that fills most of such a
+# cell. **Nucleoli** are small round bodies inside the nucleus; in leukemic cells they are often
+# prominent. The **outline** of the nucleus can be smooth or irregular.
+#
+# **Guess first:** what does the network read? The nucleoli, the rest of the nucleus, its outline,
+# or something else? Write down one sentence. You will compare it with the answer at the end.
+#
+# ## Explain the logit, not the probability
+#
+# A probability near 1 hardly changes any more, whatever one does to the image. The **logit** does.
+# It is the sum in front of the sigmoid: positive for ALL, negative for HEM. A model that ends one
+# layer earlier returns it.
+
+# %%
+logit_model = keras.Model([model.input], model.get_layer("logit").output)  # [...]: as shap wants it
+first = logit_model.predict(pictures[:1], verbose=0)[0, 0]
+print(f"logit of the first cell {first:.2f}")
+print(f"sigmoid of this logit   {1 / (1 + np.exp(-first)):.2f}")
+
+# %% [markdown]
+# ## SHAP: how much did each pixel contribute?
+#
+# **SHAP** (Lundberg and Lee, 2017) compares a cell with a set of **reference images**. The logit of
+# the cell differs from the mean logit of the reference images. SHAP distributes this difference
+# over the pixels. So we know what the values of one cell must add up to:
+#
+# > sum of all SHAP values = logit of the cell − mean logit of the reference images
+#
+# This property is called **completeness**. (The documentation of `shap` calls the reference images
+# *background*. In this lesson *background* always means the black area beside a cell.)
+#
+# `GradientExplainer` finds a pixel's share by **gradients**. The gradient of a pixel is the rise of
+# the logit when this pixel becomes a little brighter. The explainer repeats three steps `nsamples`
+# times and averages the result:
+#
+# 1. Draw a reference image at random, and mix it with the cell in a random ratio.
+# 2. Compute the gradient of the logit at this mixture.
+# 3. Multiply it by the difference between cell and reference image.
+
+# %% tags=["nbval-check-output"]
+rng = np.random.default_rng(seed)
+references = crops[rng.choice(lesson.split.train, 32, replace=False)]
+explainer = shap.GradientExplainer(logit_model, references)
+first_try = explainer.shap_values(pictures, nsamples=50, rseed=seed)
+print(first_try.shape, "= cells, height, width, color channels, outputs of the network")
+
+# %% [markdown]
+# The call worked and returned one number per pixel and color. Can we believe them?
+#
+# ### Test 1: do the values add up?
+#
+# Before you run the next cell: how close should the two columns be?
+
+# %%
+logits = logit_model.predict(pictures, verbose=0).ravel()
+mean_reference = logit_model.predict(references, verbose=0).mean()
+expected = logits - mean_reference
+sums = first_try.sum(axis=(1, 2, 3, 4))
+table = pd.DataFrame({"should be": expected, "sum of SHAP values": sums}, index=names)
+table.iloc[shown].round(1)
 
 # %% [markdown] tags=["slide"]
-# Orange speaks for ALL, blue for HEM; where Grad-CAM is blank, it finds nothing that spoke for ALL.
-# It is tempting to tell a story now: "it looks at the
-# nucleus", "it has found the nucleoli". But look at the **edge** of the cells, too. Every cell
-# fills its picture, so the network cannot measure *size*, the ruler of lesson 01; the *form* of the
-# outline it can. Does it read the nucleus or the outline? Keep both stories in mind until the end
-# of the lesson.
-#
-# ## The surprise: an untrained network draws maps, too
-#
-# We take the same network and replace what it has learnt by random numbers. It knows nothing. What
-# do its maps look like?
+# They should nearly agree. Instead the sums are wrong by a multiple of their size. There was no
+# error and no warning. Taking more samples does not help. What went wrong? Look at the type of the images, then at the next cell.
 
 # %% tags=["nbval-check-output", "slide"]
-ignorant = sanity.randomize_weights(model, seed=seed + 1)
-ignorant_cam = grad_cam(ignorant, images)
-ignorant_shap = shap_gradient(ignorant, images, background, 50, seed).sum(axis=-1)
-figure = plots.plot_maps(
-    images,
-    {"SHAP, untrained": ignorant_shap, "Grad-CAM, untrained": ignorant_cam},
-    [f"trained: {told}" for told in titles],
-    title="SHAP traces the cell for a network that knows nothing, too",
-    note=note,
-)
-here.show(figure, "untrained", "The same six cells explained by a network with random weights.")
+cell_pixel, reference_pixel = pictures[:1, 0, 0, 0], references[:1, 0, 0, 0]
+print("type of the images:", cell_pixel.dtype, "and", reference_pixel.dtype)
+print("20 − 50 =", np.array([20], dtype=np.uint8) - np.array([50], dtype=np.uint8))
 
 # %% [markdown]
-# Read the color bars first: each figure is stretched to its own range. Then look at SHAP: it
-# traces the edge of the cell again, now for a network that has never learnt anything. The edge is
-# simply where there is something to see. A method whose maps change when the learning is taken away
-# passes this test; one whose maps do not is drawing the picture, not the network.
-#
-# ### Test (b): does the map forget what the network forgets?
-#
-# The eye is easily fooled here, so we measure. Put the pixels inside the cell in the order of the
-# first map, from HEM to ALL, then in that of the second, and compare the two orders: this is the
-# **rank correlation**. 1 means the same order, 0 nothing in common, below 0 rather the reverse. And
-# we let the network forget **layer by layer**, from the last one down (Adebayo 2018), on three of
-# the cells.
-
-# %% tags=["nbval-check-output", "slide"]
-quick_shap = partial(shap_gradient, background=background, n_samples=20, seed=seed)
-methods = {
-    "SHAP": lambda network, cells: quick_shap(network, cells).sum(axis=-1),
-    "integrated gradients": lambda network, cells: attribution.explain_pixels(
-        "integrated", network, cells, background
-    ),
-    "Grad-CAM": grad_cam,
-}
-alike = pd.DataFrame(
-    {name: sanity.cascade(model, way, images[::2], seed) for name, way in methods.items()}
-)
-figure = plots.forgetting_lines(
-    alike, title="What is left of each map while the network forgets", note=note
-)
-here.show(figure, "forgetting", "Rank correlation of maps with the first, as layers are forgotten.")
-
-# %% [markdown]
-# *Signed* maps compare direction, for ALL or for HEM. *Strength* leaves the sign out and compares
-# only *where* a map is strong, as the eye does:
+# A `uint8` holds whole numbers from 0 to 255. A negative difference does not fit and starts again
+# from 255. SHAP subtracts reference image from cell, so every darker pixel got a large positive
+# difference. The repair is one conversion: give SHAP decimal numbers.
 
 # %%
-inside = localisation.cell_of(images)
-similarity = pd.DataFrame(
+images = pictures.astype("float32")
+references = references.astype("float32")
+explainer = shap.GradientExplainer(logit_model, references)
+shap_values = explainer.shap_values(images, nsamples=100, rseed=seed)
+table["sum after repair"] = shap_values.sum(axis=(1, 2, 3, 4))
+table.iloc[shown].round(1)
+
+# %% [markdown]
+# Now the sums are close to what they should be. The rest is chance: SHAP draws its reference
+# images at random. If the drawn ones have low logits, the sum comes out too high.
+#
+# Does each cell have its own luck? That depends on how SHAP is called. One call with all cells goes
+# on drawing from cell to cell: **separate draws**. A loop that passes the same `rseed` for every
+# cell starts again each time: **the same draws** for all cells. We do both five times, with few
+# samples, and count the cells whose sum is too high.
+
+# %%
+counted = []
+for call in range(5):
+    loop = [explainer.shap_values(image[None], nsamples=10, rseed=call) for image in images]
+    same = np.concatenate(loop).sum(axis=(1, 2, 3, 4)) - expected
+    own = explainer.shap_values(images, nsamples=10, rseed=call).sum(axis=(1, 2, 3, 4)) - expected
+    counted.append([(same > 0).sum(), same.mean(), (own > 0).sum(), own.mean()])
+columns = pd.MultiIndex.from_product(
+    [["same draws", "separate draws"], ["cells too high", "mean error"]]
+)
+calls = pd.DataFrame(counted, columns=columns)
+calls.loc["mean of the calls"] = calls.mean()
+calls.round(2)
+
+# %% [markdown]
+# About half of the sixteen sums should be too high. With separate draws this is roughly so. With
+# the same draws nearly all sums of one call can be too high, or nearly all too low. Looking at one
+# such call, one would search for a systematic error of the method, but there is none. Averaged over
+# the calls, the mean error is closer to zero than in a typical single call.
+#
+# So: pass all cells in one call, take many samples, and check the sums.
+#
+# ### Exercise 07.1 (7 minutes)
+#
+# Write `mean_shap(explainer, images, seeds)`. It calls `explainer.shap_values` once per seed, with
+# all images, `nsamples=50` and `rseed` set to the seed. It returns the mean of the calls, in the
+# shape of one call.
+
+
+# %% tags=["nbval-check-output"]
+def mean_shap(explainer, images, seeds):
+    """Return the SHAP values of all images, averaged over one call per seed."""
+    calls = [explainer.shap_values(images, nsamples=50, rseed=seed) for seed in seeds]  # solution
+    return np.mean(calls, axis=0)  # solution
+
+
+lk.check("07.1", mean_shap)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# `np.mean(calls, axis=0)` averages over the calls and keeps one value per pixel. Four calls
+# with 50 samples are as good as one call with 200. The usual mistake is a constant `rseed`: then
+# all calls are identical, and averaging changes nothing. Without `axis=0` the result is a single
+# number.
+#
+# </details>
+
+# %% [markdown]
+# ## Draw the maps
+#
+# We add up the three color channels and draw one map per cell. Orange means towards ALL, blue
+# towards HEM, white no contribution. All maps share one color scale. (`shap.image_plot` draws such
+# a figure in one line. We use `imshow`, because then we choose the scale.)
+
+# %%
+from matplotlib.colors import LinearSegmentedColormap
+
+towards = LinearSegmentedColormap.from_list(
+    "towards", [lk.CLASS_COLORS[0], "white", lk.CLASS_COLORS[1]]
+)
+
+
+def draw_map(panel, values, picture, limit):
+    """Draw a signed map from -limit to limit, with a thin line around the cell."""
+    drawn = panel.imshow(values, cmap=towards, vmin=-limit, vmax=limit)
+    panel.contour(picture.any(axis=2), levels=[0.5], colors="gray", linewidths=0.6)
+    panel.axis("off")
+    return drawn
+
+
+# %% tags=["nbval-check-output", "slide"]
+shap_maps = shap_values[..., 0].sum(axis=-1)  # one output; sum over the color channels
+limit = np.percentile(np.abs(shap_maps), 99.5)
+
+figure, panels = plt.subplots(2, 6, figsize=(9, 3.7), layout="constrained")
+for column, index in zip(panels.T, shown, strict=True):
+    column[0].imshow(lk.brighten(pictures[index]))
+    column[0].set_title(names[index], size=9)
+    column[0].axis("off")
+    drawn = draw_map(column[1], shap_maps[index], pictures[index], limit)
+bar = figure.colorbar(drawn, ax=panels[1], orientation="horizontal", aspect=60, shrink=0.6)
+bar.set_label("SHAP value of a pixel, in logits (blue: towards HEM, orange: towards ALL)")
+figure.suptitle("SHAP marks small spots inside the cells and parts of their edges")
+lesson.save_figure(figure, "shap", "Six cells and below each its SHAP map, with one color scale.")
+
+# %% [markdown]
+# It is tempting to tell a story now: "it has found the nucleoli", or "it looks at the edge". Both
+# are visible. A map alone cannot decide.
+#
+# ## Grad-CAM in a few lines
+#
+# **Grad-CAM** (Selvaraju, 2017) does not go back to the pixels. It stops at the last feature maps
+# of the network: the layer `"maps"`. Each of these maps responds to one pattern. Grad-CAM does
+# three things:
+#
+# 1. It averages the gradient of the logit over each feature map: this is the map's **weight**.
+# 2. It adds up the feature maps, each multiplied by its weight.
+# 3. It keeps positive values only (ReLU), and enlarges the result to the size of the image.
+
+# %% tags=["nbval-check-output"]
+print("feature maps:", model.get_layer("maps").output.shape[1:])
+
+
+def grad_cam(model, images):
+    """Return which places speak for ALL: shape (n, height, width), zero or above."""
+    outputs = [model.get_layer("maps").output, model.get_layer("logit").output]
+    both = keras.Model(model.input, outputs)
+    pixels = tf.constant(images, tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(pixels)
+        features, logit = both(pixels, training=False)
+    gradients = tape.gradient(logit, features)
+    weights = tf.reduce_mean(gradients, axis=(1, 2), keepdims=True)
+    maps = tf.nn.relu(tf.reduce_sum(weights * features, axis=-1, keepdims=True))
+    return tf.image.resize(maps, images.shape[1:3])[..., 0].numpy()
+
+
+# %% tags=["nbval-check-output", "slide"]
+cam_maps = grad_cam(model, images)
+blank = int((cam_maps[shown].max(axis=(1, 2)) == 0).sum())
+
+figure, panels = plt.subplots(2, 6, figsize=(9, 3.7), layout="constrained")
+for column, index in zip(panels.T, shown, strict=True):
+    draw_map(column[0], shap_maps[index], pictures[index], limit)
+    column[0].set_title(names[index], size=9)
+    drawn = column[1].imshow(cam_maps[index], cmap="Oranges", vmin=0, vmax=cam_maps.max())
+    column[1].contour(pictures[index].any(axis=2), levels=[0.5], colors="gray", linewidths=0.6)
+    column[1].axis("off")
+bar = figure.colorbar(drawn, ax=panels[1], orientation="horizontal", aspect=60, shrink=0.6)
+bar.set_label("Grad-CAM (zero or above: only what speaks for ALL)")
+figure.suptitle(f"Grad-CAM (below) is coarse, and blank in {blank} of these 6 cells")
+lesson.save_figure(figure, "grad-cam", "Six cells: SHAP maps above, coarse Grad-CAM maps below.")
+
+# %% [markdown]
+# Grad-CAM is quick, but its map has only as many independent places as a feature map (see the shape
+# printed above). It does not add up to anything. And the ReLU discards whatever
+# speaks for HEM: a blank map means "nothing here speaks for ALL".
+#
+# ### Exercise 07.2 (8 minutes)
+#
+# Which places speak for HEM? Write `hem_map(features, gradients)` for one cell, in numpy. Both
+# arrays have the shape (height, width, number of features). `gradients` are those of the logit, as
+# in `grad_cam`. Return the Grad-CAM map for HEM, without enlarging it.
+
+
+# %% tags=["nbval-check-output"]
+def hem_map(features, gradients):
+    """Return which places speak for HEM: shape (height, width), zero or above."""
+    weights = -gradients.mean(axis=(0, 1))  # solution
+    return np.maximum((weights * features).sum(axis=-1), 0)  # solution
+
+
+lk.check("07.2", hem_map)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# The logit is positive for ALL, so the score for HEM is the *negative* logit. Its gradients are the
+# negative gradients. All else stays: mean over the places, weighted sum, positive part. The usual
+# mistake is to change the sign after the ReLU. What spoke for HEM has been set to zero by then, and
+# cannot come back.
+#
+# </details>
+
+# %% [markdown] tags=["slide"]
+# ## Which network has never been trained?
+#
+# `clone_model` copies the layers of a network, but not what they have learned. The copy starts from
+# random weights and knows nothing about cells. We explain both networks by SHAP, with the same
+# reference images, and put the maps of six other cells side by side, in random order.
+
+# %%
+keras.utils.set_random_seed(seed)
+untrained = keras.models.clone_model(model)
+untrained_logits = keras.Model([untrained.input], untrained.get_layer("logit").output)
+untrained_explainer = shap.GradientExplainer(untrained_logits, references)
+untrained_values = untrained_explainer.shap_values(images, nsamples=100, rseed=seed)
+untrained_maps = untrained_values[..., 0].sum(axis=-1)
+
+# %% tags=["nbval-check-output", "slide"]
+others = [2, 3, 8, 9, 10, 13]  # six cells that no figure has shown yet
+order = rng.permutation(2)
+pair = [[shap_maps, untrained_maps][which] for which in order]
+
+figure, panels = plt.subplots(2, 6, figsize=(9, 3.3), layout="constrained")
+for number, (line, maps) in enumerate(zip(panels, pair, strict=True), start=1):
+    own_limit = np.percentile(np.abs(maps), 99.5)
+    for panel, index in zip(line, others, strict=True):
+        draw_map(panel, maps[index], pictures[index], own_limit)
+    line[0].set_title(f"network {number}", loc="left", size=10, weight="bold")
+figure.suptitle("Two networks, the same cells: both maps show detail, and both follow the cells")
+lesson.save_figure(figure, "which", "SHAP maps of six cells for two networks, one never trained.")
+
+# %% [markdown]
+# **Guess first:** which one has never been trained, network 1 or network 2? How sure are you?
+#
+# ### Test 2: does the map disappear with the training?
+#
+# The eye compares whole images, and each network got a color scale of its own. So we measure two
+# things, inside the cells only:
+#
+# - **Rank correlation** (Spearman): sort the pixels of a cell by their value in each map, and
+#   compare the two orders. 1 means the same order, 0 no relation, −1 the reverse order.
+# - **Strength ratio**: the mean absolute value of the trained network's map, divided by that of the
+#   untrained one.
+
+# %%
+from scipy.stats import spearmanr
+
+cells = pictures.any(axis=3)  # True inside a cell
+
+
+def correlations(first, second, where):
+    """Return the rank correlation of two maps for each cell; a blank map has none (nan)."""
+    found = []
+    for one, other, mask in zip(first, second, where, strict=True):
+        blank = one[mask].std() == 0 or other[mask].std() == 0
+        found.append(np.nan if blank else spearmanr(one[mask], other[mask]).statistic)
+    return found
+
+
+# %% tags=["slide"]
+untrained_cam = grad_cam(untrained, images)
+strong, weak = np.abs(shap_maps), np.abs(untrained_maps)
+compared = pd.DataFrame(
     {
-        "SHAP, signed": sanity.rank_similarity(by_pixel, ignorant_shap, inside),
-        "SHAP, strength": sanity.rank_similarity(abs(by_pixel), abs(ignorant_shap), inside),
-        "Grad-CAM": sanity.rank_similarity(cam, ignorant_cam, inside),
-    },
-    index=titles,
+        "SHAP": correlations(shap_maps, untrained_maps, cells),
+        "SHAP, absolute values": correlations(strong, weak, cells),
+        "SHAP, absolute values, whole image": correlations(strong, weak, np.ones_like(cells)),
+        "Grad-CAM": correlations(cam_maps, untrained_cam, cells),
+    }
 )
-similarity.round(2).astype(object).where(similarity.notna(), "blank map")
-
-# %% [markdown]
-# A *blank map* has no order: one of the two networks shows nothing inside that cell. Where
-# *strength* is well above 0 while *signed* is near 0, the two networks mark partly the same places
-# in other colors. What both mark comes from the picture, and no story of learning may rest on it;
-# what only the trained network marks may have been learnt. And mind that two *untrained* networks
-# disagree in sign as well (not shown here): a 0 alone proves nothing.
-#
-# ## Test (c): does the network miss what the map names?
-#
-# Wipe the picture out, tile by tile, the most important tiles first. If the map is right, the
-# **evidence** for the network's own answer falls faster than in a random order (**deletion**). Give
-# the tiles back in the same order, and it should rise faster (**insertion**). Evidence is how far
-# the logit has gone from that of the wiped picture towards the network's answer; 1 is what it is
-# for training cells on average. The area between the two curves, less that of random orders, is the
-# score of the map: 0 is no better than chance. A cell's score hangs on no other cell.
+print(f"network {1 + list(order).index(1)} is the untrained one")
+print(f"SHAP of the trained network is {strong.mean() / weak.mean():.0f} times as strong")
+compared.agg(["mean", "min", "max", "count"]).T.round(2)
 
 # %% tags=["nbval-check-output", "slide"]
-found = {
-    name: deletion.deletion_insertion(model, images, map_, background, seed)
-    for name, map_ in maps.items()
-}
-found["SHAP, untrained"] = deletion.deletion_insertion(
-    model, images, ignorant_shap, background, seed
-)
-figure = plots.deletion_curves(
-    found, title="What a map names first should be missed first", note=note
-)
-here.show(figure, "deletion", "Evidence left while tiles are wiped out, and while they come back.")
+ratio, similar = strong.mean() / weak.mean(), compared["SHAP"].mean()
 
-# %%
-pd.Series({name: curve.scores.mean() for name, curve in found.items()}, name="score").round(2)
+figure, panels = plt.subplots(2, 6, figsize=(9, 4), layout="constrained")
+for line, maps in zip(panels, [shap_maps, untrained_maps], strict=True):
+    for panel, index in zip(line, others, strict=True):
+        drawn = draw_map(panel, maps[index], pictures[index], limit)
+panels[0, 0].set_title("trained", loc="left", size=10, weight="bold")
+panels[1, 0].set_title("untrained, same scale", loc="left", size=10, weight="bold")
+bar = figure.colorbar(drawn, ax=panels[1], orientation="horizontal", aspect=60, shrink=0.6)
+bar.set_label("SHAP value of a pixel, in logits")
+figure.suptitle(
+    f"On one color scale the untrained map fades: {ratio:.0f} times weaker,\n"
+    f"rank correlation with the trained map {similar:.2f}"
+)
+lesson.save_figure(figure, "untrained", "SHAP maps of the trained and the untrained network.")
 
 # %% [markdown]
-# The map of the network that knows nothing is the one to beat. Wiping out makes pictures that no
-# microscope ever took, so this test, too, is evidence and no proof.
+# What the numbers mean:
 #
-# ## Test (d): how much lies beside the cell?
+# - **SHAP passes.** The rank correlation is close to 0: the order of the pixels comes from the
+#   training. And the untrained map is many times weaker. Its color scale had hidden that.
+# - **The eye is fooled** by the third row of the table. Over whole images the absolute values
+#   correlate well, only because both maps are near zero on the black background. Every map of a
+#   cell on black "finds the cell", with or without training.
+# - **For Grad-CAM the test decides nothing.** Its correlations scatter widely from cell to cell.
+#   With so few independent places a high or a low value is often chance. And a blank map has no
+#   order at all, so it is not counted.
 #
-# Nothing is to be seen on the black. Which share of an explanation lies there, compared with the
-# share of the picture that is black?
+# So compare color scales before you compare maps. And do not call a place learned if an untrained
+# network marks it as well (Adebayo, 2018).
+#
+# ## Nucleus or outline?
+#
+# Back to your sentence. Nobody knows which pixels make a real cell leukemic. For the synthetic
+# dataset it is known, since its program drew the causes. `lk.cause_masks` returns where they are.
+# We cut the masks like the cells, and split each image into parts that do not overlap. For real
+# cells we can only separate the edge of the cell from its inside.
 
 # %%
+from PIL import Image
+from scipy.ndimage import binary_erosion
+
+size = images.shape[1]
+
+
+def crop_masks(masks, boxes):
+    """Cut masks to the bounding boxes of their cells and resize them like the crops."""
+    cut = []
+    for mask, box in zip(masks, boxes, strict=True):
+        square = Image.fromarray(255 * mask.astype("uint8")).crop(box)
+        cut.append(np.asarray(square.resize((size, size), Image.Resampling.BOX)) >= 128)
+    return np.array(cut)
+
+
+# %%
+if lesson.dataset.synthetic:
+    originals = [np.asarray(Image.open(lesson.path(row)).convert("RGB")) for row in rows]
+    boxes = [lk.cell_box(original) for original in originals]
+    drawn_masks = lk.cause_masks(lesson.dataset.root, chosen["cell_id"])
+    causes = {name: crop_masks(masks, boxes) for name, masks in drawn_masks.items()}
+    nucleoli = causes["nucleoli"]
+    outline = causes["outline"] & ~nucleoli
+    rest = causes["nucleus"] & ~nucleoli & ~outline
+    parts = {"nucleoli": nucleoli, "outline of nucleus": outline, "rest of nucleus": rest}
+    parts["rest of cell"] = causes["cell"] & ~nucleoli & ~outline & ~rest
+else:
+    inside = np.array([binary_erosion(mask, iterations=3) for mask in cells])
+    parts = {"inside of cell": inside, "edge of cell": cells & ~inside}
+parts["black background"] = ~np.any(list(parts.values()), axis=0)
+
+# %% [markdown]
+# ### Test 3: is the map where the cause is?
+#
+# For the leukemic cells we add up the absolute SHAP values in each part, in percent of the whole
+# map. Compare three columns: the share of the area, the share of the untrained network's map, and
+# the share of the trained network's map. Each column adds up to 100.
+
+# %%
+ill = chosen["label"].to_numpy() == 1
 shares = pd.DataFrame(
-    {name: localisation.off_cell_share(map_, images) for name, map_ in maps.items()}, index=titles
+    {
+        "area": [mask[ill].mean() for mask in parts.values()],
+        "untrained": [(weak * mask)[ill].sum() / weak[ill].sum() for mask in parts.values()],
+        "trained": [(strong * mask)[ill].sum() / strong[ill].sum() for mask in parts.values()],
+    },
+    index=list(parts),
 )
-pd.DataFrame(
-    {"share beside the cell": shares.mean(), "by area of the picture": (~inside).mean()}
-).round(2)
-
-# %% [markdown]
-# Part of it is spill: Grad-CAM's map has a coarse grid. A map in a far corner is not. And it may be
-# that the network reads the outline: then the black just outside *is* evidence, for it says where
-# the cell ends.
-#
-# ## Test (e): a truth to check against
-#
-# Of real cells nobody knows which pixels make them leukemic. Of the twin it is known, because the
-# program that drew the cells wrote it down: chromatin (the grain of the nucleus), nucleoli (round
-# bodies in it), the outline of the nucleus. So we can ask how often the strongest place of a map
-# lies in such a part (the **pointing game**), and which share of its strongest places does (the
-# **overlap**), both *less* what a map spread evenly over the cell would reach. We take more
-# leukemic cells for that. (On real cells this part is left out.)
-
-# %%
-test = table.iloc[prepared.split.test]
-ill = np.flatnonzero(table["cell_id"].isin(test.loc[test["label"] == 1, "cell_id"]))
-ill = np.random.default_rng(seed).permutation(ill)[:12]
-people = groups.group_ids(table)[ill]
-ill_maps = {name: way(model, pixels[ill]) for name, way in methods.items()}
-ill_maps["SHAP, untrained"] = methods["SHAP"](ignorant, pixels[ill])
-
-# %%
-if prepared.dataset.synthetic:
-    from leukhelpers.synthetic.twin import cause_masks
-
-    masks = cause_masks(prepared.dataset.root, table["cell_id"].iloc[ill])
-    size = profiles.picture_size("cnn", prepared.profile)
-    small = {name: resize_masks(mask, *size, masks["cell"]) for name, mask in masks.items()}
-    by_cause = {n: localisation.by_cause(map_, small, people, seed) for n, map_ in ill_maps.items()}
-    area = {cause: small[cause].sum() / small["cell"].sum() for cause in localisation.CAUSES}
-    print("share of the cell:", ", ".join(f"{cause} {x:.0%}" for cause, x in area.items()))
-
-# %% tags=["nbval-check-output"]
-if prepared.dataset.synthetic:
-    figure = plots.cause_dots(
-        by_cause, title="Right of 0 a map names that part more than chance would", note=note
-    )
-    here.show(
-        figure,
-        "causes",
-        "For each method, how much more than an even spread its maps name nucleoli, chromatin "
-        "and outline, by pointing and by overlap, with intervals.",
-    )
-
-# %% [markdown]
-# A dot right of 0: the map is strongest in that part, more than chance would have it. A dot **left
-# of 0**, a negative value: the strongest places lie there *less* often than chance would have it;
-# the map passes that part over. It does *not* mean "speaks for HEM": the sign of the map does not
-# count here. And where one part wins, another must lose: the chromatin is most of the cell, so
-# a map that sits on the small nucleoli must be negative there.
-#
-# The lines are intervals by groups of people. A part that the untrained network's map reaches as
-# well says nothing about learning. So go back to your two stories: which of these parts has an
-# interval above 0, *and* above the untrained network? Only that is evidence.
-#
-# ## Test (f): a small turn
-#
-# A cell on a slide has no up. Turn it by a few degrees, explain it, turn the map back. Is it the
-# same map? Again by rank correlation, so 1 is steady.
-
-# %%
-steady = {name: sanity.stability(model, way, images, maps[name]) for name, way in methods.items()}
-pd.DataFrame(steady, index=titles).round(2)
-
-# %% [markdown]
-# Where this is low, the single pixels of a map are chance, though its coarse shape may not be: do
-# not tell stories about single pixels. A coarse map turns along more easily.
-#
-# ## Test (g): what a heat map cannot tell, a probe can
-#
-# A map says *where*, not *what*. Orange on the whole nucleus may mean its grain, its size, or its
-# color. To tell these apart one changes one of them and leaves the rest: all cells scaled to **one
-# size**, recolored to **one stain**, or with **nothing beside** them. How does the answer move?
-
-# %%
-some = np.random.default_rng(seed).permutation(prepared.split.test)[:150]
-probed = shortcuts.probe(
-    partial(training.predict, model), pixels[some], background, table["label"].to_numpy()[some]
-)
-probed.round(2)
-
-# %% [markdown]
-# Where the answers move and the AUROC falls, the network used what was taken away. Where they move
-# and the AUROC stays, it was disturbed and no more. A network that sees each cell in its own box
-# has little to lose from *one size*; the area model of lesson 01 would lose all. *One stain* evens
-# out how dark a cell is and how strong its contrast, too: what is lost there may have been the
-# laboratory's color or the cell's own chromatin.
-#
-# ## Which method for which question?
-#
-# All that you have measured above, in one table. For *adds up* (how far the sums are off, as
-# a share of their size) and *beside the cell* less is better; for *faithful*, *overlap* and
-# *turned* more. *Untrained* should be near 0, from either side. Grad-CAM shares nothing out, so it
-# has no *adds up*.
-
-# %%
-sums = {"SHAP": "shap", "integrated gradients": "integrated"}
-expected = {n: attribution.expected_sum(key, model, images, background) for n, key in sums.items()}
-mine = {
-    "(a) adds up": {n: sanity.completeness(maps[n].sum(axis=(1, 2)), expected[n]) for n in sums},
-    "(b) untrained": alike.iloc[-1],
-    "(c) faithful": {name: found[name].scores.mean() for name in maps},
-    "(d) beside the cell": shares.mean(),
-    "(f) turned": {name: values.mean() for name, values in steady.items()},
-}
-if prepared.dataset.synthetic:
-    mine["(e) overlap, nucleoli"] = {n: by_cause[n]["overlap_nucleoli"]["value"] for n in maps}
-pd.DataFrame(mine).T.sort_index().round(2)
-
-# %% [markdown]
-# The same by a benchmark, of all methods, on more cells, which are real and of people whom the
-# network had not met. `docs/explanations.md` has all intervals, the twin's (**synthetic**) causes
-# and the commands that measure.
-
-# %%
-evaluation.score_table(lesson.measured("explanations_real")["methods"]).round(2)
-
-# %% [markdown]
-# *SHAP by regions* hides parts of the picture and asks the network again, with no gradients at all;
-# *SHAP by layers* is SHAP's DeepExplainer. For "how much?" take a method that adds up. For "does
-# the network miss it?" take the most faithful. For a first look, Grad-CAM, and say what it is.
-#
-# **The verdict on SHAP**, which the paper named as its future work: it may be believed for *how
-# much a region* moved the answer. Its shares nearly add up (a), it forgets with the network (b),
-# and the network misses what it names (c). It may not be believed *pixel by pixel*: after a small
-# turn (f) its pixels stand in another order. Integrated gradients pass the same tests about as
-# well, add up better, and take a small part of the time: for this network they come first, and SHAP
-# is the second opinion. And neither says that the evidence is right.
-#
-# No map answers these: whether the evidence is *right*, whether it is the *cause* of the disease,
-# what the network would do without it, and whether it holds for other people. Networks are not the
-# only ones to be explained: `leuk explain` shares an SVM's or a forest's answer out among its
-# features, which have names.
-
-# %%
-here.record(
-    **{f"similarity to untrained, {name}": round(x, 2) for name, x in similarity.mean().items()},
-    **{f"score of {name}": round(float(c.scores.mean()), 2) for name, c in found.items()},
-    share_of_shap_beside_the_cell=round(float(shares["SHAP"].mean()), 2),
-    share_of_grad_cam_beside_the_cell=round(float(shares["Grad-CAM"].mean()), 2),
-)
-
-# %% [markdown]
-# ## Exercises
-#
-# **07.1** A cell has the logit 1.2, the background has the mean logit −0.8. To which number should
-# its SHAP values add up?
-
-# %% tags=["nbval-check-output"]
-answer = 1.2 - (-0.8)  # solution
-check("07.1", answer)
-
-# %% [markdown]
-# **07.2** Someone shows you a heat map that lies exactly on the nucleus, and says: "So the network
-# has learnt to look at the nucleus." Which question do you ask first?
-# `"Which color map is that?"`, `"What does the map of an untrained network look like?"` or
-# `"How many layers has it?"`
-
-# %% tags=["nbval-check-output"]
-answer = "What does the map of an untrained network look like?"  # solution
-check("07.2", answer)
-
-# %% [markdown]
-# **07.3** Two laboratories, A and B, each send a small network and some cells of theirs. In both,
-# a gray mark is to be seen in a corner of the ALL cells' pictures. In one laboratory *every*
-# picture has it, a speck on the lens perhaps; in the other only those of ALL cells, and the network
-# has learnt it. Which one, `"A"` or `"B"`?
-#
-# If the maps leave you in doubt: `shortcuts.background_reliance(lab.model, cells, maps)` blacks out
-# everything beside the cells and asks again. Its `moved` is how far the logits go then, on average,
-# in units of their own spread over these cells: near 0 nothing was read there.
+percent = (100 * shares).round(1)
+percent.loc["sum"] = percent.sum().round()
+percent
 
 # %% tags=["nbval-check-output", "slide"]
-labs = shortcuts.laboratories(prepared.pixels, table["label"].to_numpy(), seed)
-some_ill = {name: lab.images[lab.labels == 1][:3] for name, lab in labs.items()}
-its_maps = {
-    f"SHAP, network {name}": shap_gradient(
-        lab.model, some_ill[name], lab.background, n_samples=50, seed=seed
-    ).sum(axis=-1)
-    for name, lab in labs.items()
-}
-figure = plots.plot_maps(
-    some_ill["A"], its_maps, ["ALL"] * 3, title="One mark, two networks: who reads it?", note=note
-)
-here.show(figure, "mark", "Three cells with a mark in a corner, and the SHAP maps of two networks.")
+top = (shares["trained"] / shares["area"]).idxmax()
+area, share = shares.loc[top, "area"], shares.loc[top, "trained"]
 
-# %% tags=["nbval-check-output"]
-moved = {  # solution
-    name: shortcuts.background_reliance(labs[name].model, some_ill[name], map_)["moved"]  # solution
-    for name, map_ in zip(labs, its_maps.values(), strict=True)  # solution
-}  # solution
-answer = max(moved, key=moved.get)  # solution
-check("07.3", answer, labs=labs)
+figure, panel = plt.subplots(figsize=(8, 3.2), layout="constrained")
+bars = (100 * shares).iloc[::-1]
+colors = ["black", "silver", lk.MODEL_COLORS["cnn"]]
+bars.plot.barh(ax=panel, color=colors, width=0.8)
+panel.set_xlabel("percent of the image (area) or of the SHAP map")
+handles, labels = panel.get_legend_handles_labels()
+panel.legend(handles[::-1], labels[::-1], frameon=False)
+figure.suptitle(f"{top.capitalize()}: {area:.0%} of the area, {share:.0%} of the trained SHAP map")
+lesson.save_figure(figure, "parts", "Shares of area and of SHAP maps for each part of the image.")
 
 # %% [markdown]
-# **07.4** A map points, a change proves. Take that laboratory's cells of label 1, and the same with
-# everything beside the cell blacked out (`shortcuts.mask_background`). Of how many does its
-# network's answer change from ALL (a probability of 0.5 or more) to HEM?
+# On the synthetic dataset the nucleoli stand out. They are a tiny part of the area, and the trained
+# map is several times stronger there than on average. The untrained map is not. The outline is the
+# opposite case. The untrained network marks it *more* than the trained one does. An outline is an
+# edge, and edges give strong gradients in any network.
+#
+# ### Exercise 07.3 (6 minutes)
+#
+# The **pointing game** (Zhang, 2018) looks only at the strongest pixel of a map. Write
+# `hit(values, part)`. It returns `True` if the pixel with the largest *absolute* value lies in
+# `part`, a bool mask of the same shape.
+
 
 # %% tags=["nbval-check-output"]
-lab = labs[max(moved, key=moved.get)]  # solution
-its_ill = lab.images[lab.labels == 1]  # solution
-before = lab.model.predict(its_ill.astype("float32"), verbose=0) >= 0.5  # solution
-clean = shortcuts.mask_background(its_ill).astype("float32")  # solution
-answer = int((before & (lab.model.predict(clean, verbose=0) < 0.5)).sum())  # solution
-check("07.4", answer, labs=labs)
+def hit(values, part):
+    """Return whether the strongest pixel of a map lies in a bool mask."""
+    strongest = np.argmax(np.abs(values))  # solution
+    return bool(part.ravel()[strongest])  # solution
 
-# %% [markdown]
-# To end with: which answer would you give? Run the cell, and click it.
+
+lk.check("07.3", hit)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# `np.argmax` counts through the array as if it were one long row. So the mask must be made one long
+# row, too, with `ravel`. The usual mistake is to leave out `np.abs`: then a strong pixel towards
+# HEM is overlooked. One pixel decides the game, so smooth a noisy map first.
+#
+# </details>
+
+# %% [markdown] tags=["slide"]
+# ## A map points, a change proves
+#
+# A map is a statement about a network. We can check it directly: change the place and predict
+# again. In each leukemic cell with nucleoli we paint over
+#
+# - the nucleoli, in the mean color of the rest of the nucleus,
+# - as a control, spots of the same form elsewhere in the nucleus (the mask turned by 180 degrees),
+# - the outline of the nucleus, which has several times as many pixels.
+#
+# **Guess first:** in which of the three cases does the logit change most?
+
 
 # %%
-here.ask()
+def paint_over(image, part, source):
+    """Return a copy in which a part has the mean color of another part."""
+    changed = image.copy()
+    changed[part] = image[source].mean(axis=0)
+    return changed
+
+
+if lesson.dataset.synthetic:
+    known = np.flatnonzero(ill & nucleoli.any(axis=(1, 2)))
+    elsewhere = nucleoli[:, ::-1, ::-1] & rest
+    places = {"nucleoli": nucleoli, "other spots": elsewhere, "outline": outline}
+    painted, changes = {}, {}
+    for name, masks in places.items():
+        painted[name] = np.array([paint_over(images[i], masks[i], rest[i]) for i in known])
+        after = logit_model.predict(painted[name], verbose=0).ravel()
+        changes[name] = after - logits[known]
+    pixels = {name: int(masks[known].sum() / len(known)) for name, masks in places.items()}
+    print(len(known), "leukemic cells with nucleoli")
+    print(pd.DataFrame({"pixels": pixels, "mean change": pd.DataFrame(changes).mean()}).round(2))
+
+# %% tags=["nbval-check-output", "slide"]
+if lesson.dataset.synthetic:
+    best = np.argmax(nucleoli[known].sum(axis=(1, 2)))  # the cell with the largest nucleoli
+    index = known[best]
+    figure, panels = plt.subplots(1, 4, figsize=(9, 2.9), layout="constrained")
+    panels[0].imshow(lk.brighten(pictures[index]))
+    panels[0].contour(nucleoli[index], levels=[0.5], colors="white", linewidths=0.8)
+    panels[0].set_title(f"nucleoli circled\nlogit {logits[index]:.1f}", size=10)
+    for panel, name in zip(panels[1:], painted, strict=True):
+        panel.imshow(lk.brighten(painted[name][best].astype("uint8")))
+        after = logits[index] + changes[name][best]
+        panel.set_title(f"{name} painted over\nlogit {after:.1f}", size=10)
+    for panel in panels:
+        panel.axis("off")
+    average = {name: np.mean(change) for name, change in changes.items()}
+    figure.suptitle(
+        f"Without its nucleoli a cell loses {-average['nucleoli']:.1f} logits on average; "
+        f"other spots change {abs(average['other spots']):.1f}"
+    )
+    lesson.save_figure(figure, "painted", "One cell, and the same with three parts painted over.")
+
+# %% [markdown]
+# **The answer, for the synthetic dataset:** the network reads the nucleus, and in the nucleus above
+# all the nucleoli. Painting over a few dozen pixels of nucleoli lowers the logit far more than
+# painting over about as many elsewhere. The outline matters less: the change is smaller, although
+# several times as many pixels change. Map and changes agree, and the map of the untrained network
+# differs. So we may believe this map. Compare the answer with your sentence.
+#
+# ### Test 4: take one kind of information away
+#
+# The nucleoli of real cells are not marked. A change of the whole image always works. We
+# take one kind of information away from all test cells, and compute the AUROC again:
+#
+# - **one color**: every cell gets the mean color and contrast of the reference images. This is
+#   called color normalization.
+# - **smooth**: a Gaussian filter removes grain and small spots, nucleoli among them.
+# - **silhouette**: every cell is filled with its own mean color. Outline and color remain.
+
+# %%
+from scipy.ndimage import gaussian_filter
+
+stained = references[references.any(axis=3)]  # all pixels of the reference cells
+
+
+def one_color(pixels):
+    standard = (pixels - pixels.mean(axis=0)) / pixels.std(axis=0)
+    return np.clip(standard * stained.std(axis=0) + stained.mean(axis=0), 1, 255)
+
+
+def change_cells(images, kind):
+    """Return copies of the images with one kind of information taken away."""
+    changed = images.astype("float32")
+    for image in changed:
+        mask = image.any(axis=2)
+        if kind == "one color":
+            image[mask] = one_color(image[mask])
+        if kind == "smooth":
+            weight = gaussian_filter(mask.astype(float), 2)[mask]
+            image[mask] = gaussian_filter(image, (2, 2, 0))[mask] / weight[:, None]
+        if kind == "silhouette":
+            image[mask] = image[mask].mean(axis=0)
+    return changed
+
+
+# %% tags=["slide"]
+from sklearn.metrics import roc_auc_score
+
+test = lesson.split.test
+test_y = lesson.y[test]
+before = logit_model.predict(crops[test], verbose=0).ravel()
+probe = {"as it is": {"AUROC": roc_auc_score(test_y, before), "mean change of the logit": 0.0}}
+for kind in ["one color", "smooth", "silhouette"]:
+    after = logit_model.predict(change_cells(crops[test], kind), verbose=0).ravel()
+    moved = np.abs(after - before).mean()
+    probe[kind] = {"AUROC": roc_auc_score(test_y, after), "mean change of the logit": moved}
+pd.DataFrame(probe).T.round(2)
+
+# %% [markdown]
+# Read the two columns together.
+#
+# - The logit moves and the AUROC falls: the network *used* what was taken away.
+# - The logit moves and the AUROC stays, or even rises: the change only *disturbed* the network.
+#
+# On the synthetic dataset *one color* is of the second kind: the logits move, and the AUROC stays
+# about the same. With some seeds it even rises. Color differs from patient to patient, and without
+# this difference the ranking can become cleaner. *Smooth* and *silhouette* cost most with the
+# default seed: here outline and mean color are not enough. The test set has few patients, so expect
+# other values with another seed.
+#
+# The nucleoli of the synthetic dataset are more distinct than real ones. So we measured the same on
+# real cells, with three splits and three trainings.
+
+# %% tags=["nbval-check-output"]
+real = lk.measured("network_reads")
+pd.DataFrame(real["auroc"], index=["split 1", "split 2", "split 3"]).T.round(2)
+
+# %% [markdown]
+# **The answer, for real cells:** the outline is not enough there either, since the silhouettes are
+# ranked nearly at random. But *one color* is now of the first kind: it costs AUROC in every split.
+# The network uses color. This may be the stain, which differs between patients, or the darkness of
+# the chromatin, which may be a true sign of the disease. Color normalization removes both, so this
+# test cannot separate them. What *smooth* costs differs from split to split: networks trained on
+# other patients may read other things.
+#
+# ## A network that reads a mark
+#
+# One question is left: does a network read something *beside* the cell? Imagine a laboratory that
+# puts a gray mark into the corner of every image of a leukemic cell. We play this laboratory, and
+# train a tiny network on small images of its training patients. A second network learns from
+# the same cells without marks.
+
+# %%
+from keras import layers
+
+small = lesson.images[:, ::2, ::2]  # every second pixel: 48 × 48
+marked = small.copy()
+marked[:, 2:8, 2:8] = 160  # a gray square of 6 × 6 pixels
+laboratory = np.where((lesson.y == 1)[:, None, None, None], marked, small)
+
+
+def build_tiny(size):
+    """Return an untrained network with three convolutions."""
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((size, size, 3))
+    x = layers.Rescaling(1 / 255)(inputs)
+    for filters in (16, 32, 32):
+        x = layers.Conv2D(filters, 3, strides=2, activation="relu")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    logit = layers.Dense(1, name="logit")(x)
+    return keras.Model([inputs], layers.Activation("sigmoid")(logit))
+
+
+# %%
+train = lesson.split.train
+networks = {}
+for name, source in {"with marks": laboratory, "without marks": small}.items():
+    tiny = build_tiny(small.shape[1])
+    tiny.compile(keras.optimizers.Adam(3e-3), "binary_crossentropy")
+    tiny.fit(source[train], lesson.y[train], epochs=6, batch_size=16, verbose=0)
+    proba = tiny.predict(source[test], verbose=0).ravel()
+    print(f"trained {name}: AUROC {roc_auc_score(test_y, proba):.2f} on images of the same kind")
+    networks[name] = tiny
+
+# %% [markdown]
+# The test patients are unseen; no patient is in training and test. Yet the network trained with
+# marks is nearly perfect. Would you use it?
+#
+# **Guess first:** what is its AUROC after the mark is removed from the test images? And if the mark
+# is on the *healthy* cells instead? Where will its SHAP map be strongest?
+#
+# ### Exercise 07.4 (7 minutes)
+#
+# One can find such a mark by measuring how much of a map lies *off* the cell. But
+# `image.any(axis=2)` is true on the cell *and* on the mark. Write `largest_object(mask)`. It
+# returns a bool mask of the largest connected object in a bool mask. `skimage.measure.label`
+# numbers the objects 1, 2, 3, …; the background is 0.
+
+
+# %% tags=["nbval-check-output"]
+from skimage.measure import label
+
+
+def largest_object(mask):
+    """Return a bool mask of the largest connected object."""
+    numbered = label(mask)  # solution
+    counts = np.bincount(numbered.ravel())  # solution
+    counts[0] = 0  # solution
+    return numbered == counts.argmax()  # solution
+
+
+lk.check("07.4", largest_object)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# `np.bincount` counts the pixels of each number. Number 0 is the background, often the largest of
+# all, so its count is set to zero first. The usual mistake is to forget this: then the function
+# returns the background. `numbered == number` gives a bool mask; `label` itself returns whole
+# numbers.
+#
+# </details>
+
+# %% [markdown]
+# Now the result. We score the network trained with marks on three versions of the same test cells.
+
+# %%
+other_way = np.where((lesson.y == 0)[:, None, None, None], marked, small)
+versions = {"mark on ALL cells": laboratory, "no mark": small, "mark on HEM cells": other_way}
+for name, version in versions.items():
+    proba = networks["with marks"].predict(version[test], verbose=0).ravel()
+    recall = (proba[test_y == 1] >= 0.5).mean()
+    print(f"{name:17}  AUROC {roc_auc_score(test_y, proba):.2f}, recall of ALL {recall:.2f}")
+
+# %% [markdown]
+# And the maps of four leukemic test cells with the mark. SHAP values add up, so we can also compute
+# how many logits the mark contributes: the sum over its square.
+
+# %%
+some = marked[test[test_y == 1][:4]]
+mark_maps, on_mark = {}, {}
+for name, source in {"with marks": laboratory, "without marks": small}.items():
+    tiny = networks[name]
+    tiny_logits = keras.Model([tiny.inputs[0]], tiny.get_layer("logit").output)
+    tiny_references = source[rng.choice(train, 32, replace=False)].astype("float32")
+    tiny_explainer = shap.GradientExplainer(tiny_logits, tiny_references)
+    values = tiny_explainer.shap_values(some.astype("float32"), nsamples=100, rseed=seed)
+    mark_maps[name] = values[..., 0].sum(axis=-1)
+    on_mark[name] = mark_maps[name][:, 2:8, 2:8].sum(axis=(1, 2)).mean()
+    print(f"trained {name}: the mark contributes {on_mark[name]:+.1f} logits per cell on average")
+
+# %% tags=["nbval-check-output", "slide"]
+mark_limit = np.percentile(np.abs(list(mark_maps.values())), 99.5)
+
+figure = plt.figure(figsize=(7, 5.8), layout="constrained")
+bands = figure.subfigures(3, 1)
+bands[0].suptitle("leukemic cells with the mark", size=10)
+for panel, picture in zip(bands[0].subplots(1, 4), some, strict=True):
+    panel.imshow(lk.brighten(picture))
+    panel.axis("off")
+for band, name in zip(bands[1:], mark_maps, strict=True):
+    band.suptitle(f"trained {name}: the mark contributes {on_mark[name]:+.1f} logits", size=10)
+    for panel, values, picture in zip(band.subplots(1, 4), mark_maps[name], some, strict=True):
+        draw_map(panel, values, picture, mark_limit)
+figure.suptitle("Only the network trained with marks reads the mark")
+lesson.save_figure(figure, "mark", "Four cells with a mark, and the SHAP maps of two networks.")
+
+# %% [markdown]
+# Without the mark the network finds no leukemic cell any more. With the mark on the healthy cells
+# it ranks nearly every pair the wrong way round. It has learned the mark and hardly anything else:
+# a **shortcut**. The test score could not show this, because the test images came from the same
+# laboratory. So do not use it.
+#
+# Here the map found the shortcut, and removing the mark proved it. Shortcuts inside the cell, such
+# as its color, leave no such visible trace. For them you need a change of the image (test 4)
+# or cells from another laboratory.
+#
+# **What the maps of this lesson can do.** SHAP values may be believed for *how much a part of the
+# image* contributed: they add up (test 1), and they disappear without training (test 2). They may
+# not be believed pixel by pixel. Grad-CAM is a first look: coarse, one-sided, without units. No map
+# shows that a prediction is *correct*, or that the marked place *causes* the disease.
+
+# %%
+lesson.record(
+    shap_strength_ratio_to_untrained=round(float(ratio), 1),
+    shap_rank_correlation_with_untrained=round(float(similar), 2),
+    strongest_part_of_shap=top,
+)
+lesson.quiz()
+
+# %% [markdown]
+# ## Going further
+#
+# **Integrated gradients** (Sundararajan, 2017) need no random draws. They start from one image,
+# here the mean of the reference images, and fade the cell in step by step. They collect the
+# gradients on the way. The values add up to the logit of the cell minus the logit of the start.
+
+
+# %%
+def integrated_gradients(images, start, steps=24):
+    """Return the integrated gradients of the logit, in the shape of the images."""
+    total = np.zeros_like(images)
+    for share in (np.arange(steps) + 0.5) / steps:
+        points = tf.constant(start + share * (images - start))
+        with tf.GradientTape() as tape:
+            tape.watch(points)
+            outputs = logit_model([points], training=False)
+        total += tape.gradient(outputs, points).numpy()
+    return total / steps * (images - start)
+
+
+start = references.mean(axis=0)
+gradients = integrated_gradients(images[shown], start)
+start_logit = logit_model.predict(start[None], verbose=0)[0, 0]
+ig_error = np.abs(gradients.sum(axis=(1, 2, 3)) - (logits[shown] - start_logit)).mean()
+shap_error = np.abs(shap_values.sum(axis=(1, 2, 3, 4)) - expected)[shown].mean()
+print(f"mean error of the sums: integrated gradients {ig_error:.2f}, SHAP {shap_error:.2f}")
+
+# %% [markdown]
+# - Compute them for all sixteen cells, and repeat test 3 with `gradients.sum(axis=-1)`. Do the
+#   nucleoli stand out again? (On the synthetic dataset they do.)
+# - [Explanations](../docs/explanations.md) compares five methods on more cells, synthetic and real,
+#   with further tests: deletion and insertion, and small rotations.
+# - The [glossary](../docs/glossary.md) explains the terms of this lesson.
+#
+# ## Use it on your data
+#
+# The same steps for a Keras network of your own and a folder of images. Scale the images exactly as
+# for training. If your last layer is `Dense(1, activation="sigmoid")`, set
+# `model.layers[-1].activation = keras.activations.linear` after loading. Then
+# `keras.Model([model.input], model.output)` is the logit model.
+#
+# ```python
+# from pathlib import Path
+#
+# import keras
+# import matplotlib.pyplot as plt
+# import numpy as np
+# import shap
+# from PIL import Image
+#
+# model = keras.models.load_model("model.keras")
+# logit_model = keras.Model([model.input], model.get_layer("logit").output)
+# size = model.input_shape[1]
+# files = sorted(Path("my_cells").glob("*.png"))
+# opened = [Image.open(file).convert("RGB").resize((size, size)) for file in files]
+# images = np.stack([np.asarray(image) for image in opened]).astype("float32")  # not uint8
+#
+# references = images[::2]  # better: training images
+# values = shap.GradientExplainer(logit_model, references).shap_values(images[:6], nsamples=200)
+# logits = logit_model.predict(images[:6]).ravel()
+# print("should be", logits - logit_model.predict(references).mean())
+# print("sum      ", values.sum(axis=(1, 2, 3, 4)))
+# shap.image_plot(values[..., 0], images[:6] / 255)
+# ```
+#
+# Before you show the maps to anyone, repeat test 2 with `keras.models.clone_model(model)`.
 
 # %% [markdown] tags=["slide"]
 # ## Key points
 #
-# - SHAP shares out the logit; its values add up. Grad-CAM is coarse and one-sided.
-# - A convincing map is no evidence. Compare it with the map of an untrained network.
-# - Test a method before you tell its story, (a) to (g): does it add up, forget, name what is
-#   missed, stay on the cell, find what is known, turn along?
-# - SHAP tells how much a region moved the answer, not which pixel; integrated gradients do it
-#   faster.
-# - A map says where. To learn what the network reads there, change it and ask again.
+# - SHAP values of an image add up to its logit minus the mean logit of the reference images. Check
+#   this sum first: it finds mistakes that the picture hides, such as `uint8` images.
+# - A convincing map is no evidence. Compare it with the map of an untrained network, on the same
+#   color scale and by rank correlation.
+# - Grad-CAM is quick and coarse, and shows only what speaks for one class.
+# - A map shows where. To learn what is read there, change the image and predict again.
+# - Nucleus or outline? On the synthetic dataset the network reads the nucleus, above all its
+#   nucleoli. On real cells the outline alone is not enough either, and color matters.
+# - A perfect score on unseen patients does not exclude a shortcut.
 #
-# **Read next:** Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018, from where the
-# test with random weights comes. On SHAP: Lundberg and Lee, NeurIPS 2017; on Grad-CAM: Selvaraju
-# et al., ICCV 2017; on integrated gradients: Sundararajan et al., ICML 2017; on deletion and
-# insertion: Petsiuk et al., BMVC 2018.
+# **Read next:** lesson 08 replaces the network of the course by a pretrained one. On untrained
+# networks: Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018. On SHAP: Lundberg and
+# Lee, NeurIPS 2017. On Grad-CAM: Selvaraju et al., ICCV 2017. On integrated gradients:
+# Sundararajan, Taly and Yan, ICML 2017.

@@ -254,7 +254,6 @@ def explained() -> dict[str, Any]:
         }
     for method in ("shap", "integrated"):
         found[f"expected {method}"] = attribution.expected_sum(method, model, images, background)
-    found["reads_beside"] = shortcuts.background_reliance(model, images, maps["shap"])
     found["named"] = {
         method: digest(attribution.explain_pixels(method, model, images[:1], background, seed=3))
         for method in attribution.METHODS
@@ -262,9 +261,6 @@ def explained() -> dict[str, Any]:
     found["curves"] = deletion.deletion_insertion(
         model, images, maps["integrated"], background
     )._asdict()
-    steps = sanity.randomize_stages(model, 1)
-    found["forgotten"] = [[name, digest(part(images).numpy())] for name, part in steps]
-    found["cascade"] = sanity.cascade(model, grad_cam, images)
     found["stability"] = sanity.stability(model, grad_cam, images, maps["grad_cam"])
     found["both_classes"] = explainer_scores.both_classes(np.arange(20) % 3 > 0, 7)
     found["interval"] = localisation.interval([1.0, 2, 4, np.nan, 3], np.array(list("aabbc")))

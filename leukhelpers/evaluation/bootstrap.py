@@ -154,6 +154,14 @@ def intervals(
     ------
     InputError
         If an argument is not as described; the message names it.
+
+    Examples
+    --------
+    >>> import leukhelpers as lk
+    >>> patients = ["H1", "H2", "H3", "4", "5", "6"]
+    >>> found = lk.intervals([0, 0, 0, 1, 1, 1], [0.1, 0.6, 0.3, 0.7, 0.4, 0.9], patients)
+    >>> len(found["auroc"])
+    2
     """
     resampled, _ = bootstrap(labels, probabilities, groups, threshold, n_resamples, seed)
     fewest = fewest_groups(checked_labels(labels), groups)
@@ -236,6 +244,14 @@ def compare(
     ------
     InputError
         If an argument is not as described; the message names it.
+
+    Examples
+    --------
+    >>> import leukhelpers as lk
+    >>> labels, patients = [0, 0, 1, 1], ["H1", "H2", "3", "4"]
+    >>> found = lk.compare(labels, [0.1, 0.6, 0.7, 0.9], [0.1, 0.8, 0.7, 0.9], patients)
+    >>> found["auroc_a"], found["difference"]
+    (1.0, 0.25)
     """
     truth, scores_a, scores_b = checked(labels, a=a, b=b)
     codes, n_groups = group_codes(groups, len(truth))

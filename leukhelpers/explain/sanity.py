@@ -5,16 +5,12 @@ Maps have the shape (n, height, width). Signed ones are positive towards ALL.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
-import pandas as pd
 from scipy import ndimage
 from scipy.stats import rankdata
 
 from leukhelpers.backend import keras
 from leukhelpers.explain import common, localisation
-from leukhelpers.models.networks import leaf_layers
 
 DEGREES = (-8.0, 8.0)  # by which pictures are turned, to see whether maps turn along
 
@@ -101,75 +97,6 @@ def completeness(sums: np.ndarray, expected: np.ndarray) -> float:
     """
     localisation.same_shape(np.shape(sums), np.shape(expected))
     return float(np.abs(sums - expected).mean() / max(np.abs(expected).mean(), 1e-9))
-
-
-def randomize_stages(
-    model: keras.Model, seed: int, n_stages: int = 5
-) -> Iterator[tuple[str, keras.Model]]:
-    """Make a network forget, from its last layer down to its first.
-
-    Parameters
-    ----------
-    model : keras.Model
-        Left as it is.
-    seed : int
-        Seed of the new weights.
-    n_stages : int, default 5
-        At most so many steps; a deep network forgets several layers in each.
-
-    Yields
-    ------
-    name : str
-        The last layer that was forgotten.
-    keras.Model
-        The network so far; the same object each time.
-    """
-    fresh, partial = randomize_weights(model, seed), keras.models.clone_model(model)
-    partial.set_weights(model.get_weights())
-    new, old = ([layer for layer in leaf_layers(m) if layer.weights] for m in (fresh, partial))
-    # A layer with a kernel goes with the normalization behind it.
-    starts = [i for i, layer in enumerate(new) if any(len(w.shape) > 1 for w in layer.weights)]
-    parts = [range(a, b) for a, b in zip(starts, [*starts[1:], len(new)], strict=True)][::-1]
-    for chosen in np.array_split(np.arange(len(parts)), min(n_stages, len(parts))):
-        for index in [i for number in chosen for i in parts[number]]:
-            old[index].set_weights(new[index].get_weights())
-        yield new[parts[chosen[-1]][0]].name, partial
-
-
-def cascade(
-    model: keras.Model,
-    method: common.Explainer,
-    images: np.ndarray,
-    seed: int = 0,
-) -> pd.Series:
-    """Compare maps with those of a network that forgets, layer by layer.
-
-    Parameters
-    ----------
-    model : keras.Model
-    method : callable
-        ``(model, images)`` → maps.
-    images : array of shape (n, height, width, 3)
-    seed : int
-        Of the new weights.
-
-    Returns
-    -------
-    pandas.Series
-        Mean rank correlation inside the cells, sign included; the index names how much
-        was forgotten, ``"nothing"`` at first. It should fall towards 0. A map that
-        vanishes counts as 0: it has nothing in common any more.
-
-    References
-    ----------
-    Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018.
-    """
-    inside, whole = localisation.cell_of(images), method(model, images)
-    found = {"nothing": 1.0}
-    for name, partial in randomize_stages(model, seed):
-        alike = rank_similarity(whole, method(partial, images), inside)
-        found[f"down to {name}"] = float(np.nan_to_num(alike).mean())
-    return pd.Series(found, name="similarity")
 
 
 def stability(

@@ -6,18 +6,14 @@ An explanation says *where*; these probes change one thing and see how the answe
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import ndimage
 from sklearn.metrics import roc_auc_score
 
-from leukhelpers.backend import keras
 from leukhelpers.errors import InputError
 from leukhelpers.explain import localisation
-from leukhelpers.explain.common import logits
-from leukhelpers.models.networks import build_cnn
 
 CORNERS = ("upper left", "upper right", "lower left", "lower right")
 # Blacking out what lies beside the cells may change so much of the answers' spread …
@@ -52,30 +48,6 @@ def plant_mark(images: np.ndarray, corner: str = "upper left", value: int = 200)
     columns = slice(1, 1 + side) if corner.endswith("left") else slice(-1 - side, -1)
     marked[:, rows, columns] = value
     return marked
-
-
-def learn_small(
-    images: np.ndarray, labels: np.ndarray, seed: int = 0, epochs: int = 8
-) -> keras.Model:
-    """Train a course network on some small pictures, quickly and without any care.
-
-    Parameters
-    ----------
-    images : uint8 array of shape (n, size, size, 3)
-    labels : int array of shape (n,)
-    seed : int
-    epochs : int
-
-    Returns
-    -------
-    keras.Model
-        For demonstrations of what goes wrong; nobody was held out.
-    """
-    keras.utils.set_random_seed(seed)
-    model = build_cnn(images.shape[1], seed)
-    model.compile(keras.optimizers.Adam(2e-3), "binary_crossentropy")
-    model.fit(images.astype(np.float32), labels, batch_size=16, epochs=epochs, verbose=0)
-    return model
 
 
 def one_size(images: np.ndarray, share: float = 0.5) -> np.ndarray:
@@ -185,93 +157,3 @@ def probe(
         if labels is not None and len(np.unique(labels)) == 2:
             rows[name]["auroc"] = roc_auc_score(labels, after)
     return pd.DataFrame(rows).T
-
-
-def background_reliance(model: keras.Model, images: np.ndarray, maps: np.ndarray) -> dict[str, Any]:
-    """Tell whether a network goes by something that lies beside the cell.
-
-    Two witnesses must agree: an explanation that is strongest beside the cell, and an answer
-    that moves when everything there is blacked out. The map alone may be wrong; and black
-    that changes nothing is no shortcut, but may well be where an outline ends.
-
-    Parameters
-    ----------
-    model : keras.Model
-        A model of two classes with a layer named ``logit``.
-    images : array of shape (n, height, width, 3)
-    maps : array of shape (n, height, width)
-        An explanation of these images.
-
-    Returns
-    -------
-    dict
-        ``pointing``, the share of maps that are strongest beside the cell; ``moved``, the
-        mean absolute change of the logits over their standard deviation; ``caught``.
-    """
-    beside = ~localisation.cell_of(images)
-    pointing = float(np.nan_to_num(localisation.pointing(maps, beside)).mean())
-    before, after = logits(model, images), logits(model, mask_background(images))
-    moved = float(np.abs(after - before).mean() / max(float(before.std()), 1e-9))
-    return {
-        "pointing": pointing,
-        "moved": moved,
-        "caught": bool(pointing > POINTING and moved > MOVED),
-    }
-
-
-class SpuriousCueDemo(NamedTuple):
-    """A network, the small pictures of which it learnt, and whether it reads their mark.
-
-    Attributes
-    ----------
-    model : keras.Model
-    images : uint8 array of shape (n, size, size, 3)
-        Cells that it has not learnt from, photographed there.
-    labels : int array of shape (n,)
-    background : uint8 array of shape (m, size, size, 3)
-        Some that it has learnt from.
-    guilty : bool
-        Whether the mark separated the classes in what it learnt from.
-    """
-
-    model: keras.Model
-    images: np.ndarray
-    labels: np.ndarray
-    background: np.ndarray
-    guilty: bool
-
-
-def laboratories(
-    pixels: np.ndarray, labels: np.ndarray, seed: int = 0
-) -> dict[str, SpuriousCueDemo]:
-    """Set up the exercise: two laboratories whose pictures have a mark in the same corner.
-
-    In one laboratory every picture has it, in the other those of ALL cells only. Each has
-    trained a small network on its own pictures.
-
-    Parameters
-    ----------
-    pixels : uint8 array of shape (n, size, size, 3)
-    labels : int array of shape (n,)
-    seed : int
-        Decides which is which, and the corner.
-
-    Returns
-    -------
-    dict of str to Laboratory
-        ``A`` and ``B``.
-    """
-    rng = np.random.default_rng(seed)
-    corner, guilty = str(rng.choice(CORNERS)), str(rng.choice(["A", "B"]))
-    each = min(CELLS_OF_LABORATORY // 2, *np.bincount(labels, minlength=2))
-    chosen = np.concatenate([rng.permutation(np.flatnonzero(labels == x))[:each] for x in (0, 1)])
-    chosen = rng.permutation(chosen)
-    small, truth = np.asarray(pixels[chosen])[:, ::3, ::3], labels[chosen]
-    marked, n_learnt, found = plant_mark(small, corner), len(chosen) * 5 // 6, {}
-    for name in ("A", "B"):
-        with_mark = (truth == 1) | (name != guilty)
-        seen = np.where(with_mark[:, None, None, None], marked, small)
-        model = learn_small(seen[:n_learnt], truth[:n_learnt], seed, epochs=10)
-        rest = slice(n_learnt, None)
-        found[name] = SpuriousCueDemo(model, seen[rest], truth[rest], seen[:24], name == guilty)
-    return found

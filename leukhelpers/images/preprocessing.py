@@ -113,6 +113,13 @@ def crop_and_resize(image: np.ndarray | Image.Image, size: int, crop: int) -> np
     -------
     numpy.ndarray
         uint8, shape (size, size, 3). Each pixel is the mean of the pixels it covers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import leukhelpers as lk
+    >>> lk.crop_and_resize(np.full((450, 450, 3), 90, np.uint8), size=96, crop=384).shape
+    (96, 96, 3)
     """
     picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
     box = cell_box(np.asarray(image)) if crop == BOX else _center(*picture.size, crop)

@@ -66,6 +66,13 @@ def build_transfer(
     ------
     InputError
         If the name is unknown, the size below 32, or the weights cannot be had.
+
+    Examples
+    --------
+    >>> import leukhelpers as lk
+    >>> network = lk.build_transfer("efficientnet-lite0", 64, weights="random")
+    >>> network.output_shape
+    (None, 1)
     """
     if name not in PRETRAINED:
         raise InputError(f"Network {name!r} is not known; choose from {', '.join(PRETRAINED)}.")

@@ -273,6 +273,14 @@ def cause_masks(root: str | Path, cell_ids: Iterable[str]) -> dict[str, np.ndarr
     ------
     InputError
         If there is no twin, or it has no such cell.
+
+    Examples
+    --------
+    >>> import leukhelpers as lk
+    >>> cells = lk.load_dataset("twin", "data", n_images=200)
+    >>> masks = lk.cause_masks(cells.root, cells.table["cell_id"].iloc[:2])
+    >>> masks["cell"].shape
+    (2, 450, 450)
     """
     seed = int(json.loads((_home(root) / "twin.json").read_text("utf-8"))["seed"])
     plan = read_causes(root).set_index("cell_id")

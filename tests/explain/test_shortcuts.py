@@ -79,33 +79,3 @@ def test_probe_moves_what_the_model_reads_and_leaves_what_it_does_not(cells):
     assert told["mean absolute shift"]["one stain"] > 0.05
     assert told["mean absolute shift"]["one size"] < 0.03
     assert "auroc" not in told
-
-
-def test_who_reads_beside_the_cell_is_caught_by_map_and_answer_together(cells, monkeypatch):
-    marked = shortcuts.plant_mark(cells)
-    middle, at_mark, on_cell = SIZE // 2, np.zeros((2, SIZE, SIZE)), np.zeros((2, SIZE, SIZE))
-    at_mark[:, 3, 3] = on_cell[:, middle, middle] = 1
-    of_mark = lambda _, pictures: pictures[:, 3, 3, 0].astype(float)  # noqa: E731
-    of_cell = lambda _, pictures: pictures[:, middle, middle, 0].astype(float)  # noqa: E731
-    for answer, maps, caught in (
-        (of_mark, at_mark, True),
-        (of_mark, on_cell, False),
-        (of_cell, at_mark, False),
-        (of_cell, on_cell, False),
-    ):
-        monkeypatch.setattr(shortcuts, "logits", answer)
-        assert shortcuts.background_reliance(None, marked, maps)["caught"] == caught
-
-
-def test_laboratories_show_cells_that_their_networks_have_not_learnt_from(monkeypatch):
-    learnt = []
-    monkeypatch.setattr(shortcuts, "learn_small", lambda images, *_, **__: learnt.append(images))
-    pixels = np.random.default_rng(0).integers(1, 150, (60, 48, 48, 3), dtype=np.uint8)
-    found = shortcuts.laboratories(pixels, np.arange(60) % 2, seed=0)
-    assert sorted(lab.guilty for lab in found.values()) == [False, True]
-    for images, lab in zip(learnt, found.values(), strict=True):
-        known, shown = ({cell.tobytes() for cell in part} for part in (images, lab.images))
-        assert (len(known), len(shown), known & shown) == (50, 10, set())
-        assert {cell.tobytes() for cell in lab.background} <= known
-        marked = (lab.images == 200).any(axis=(1, 2, 3))
-        np.testing.assert_array_equal(marked, (lab.labels == 1) | (not lab.guilty))
