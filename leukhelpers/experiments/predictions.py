@@ -83,7 +83,7 @@ def answers_beside(
     table.insert(2, "group", prepared.split.groups[rows])
     for column, probabilities in zip(MODEL_COLUMNS.values(), (answer, area, majority), strict=True):
         names = metrics.probability_columns(column, classes)
-        table[names] = probabilities.reshape(len(rows), -1)
+        table[names] = probabilities.reshape(len(rows), len(names))
     return table
 
 
