@@ -1,8 +1,8 @@
 # %% [markdown] tags=["slide"]
 # # 07 · Explainability
 #
-# After this lesson you will be able to compute heat maps with SHAP and Grad-CAM, and to test whether
-# a map describes the network.
+# After this lesson you will be able to compute heat maps with SHAP and Grad-CAM, and to test
+# whether a map describes the network.
 #
 # **75 minutes to teach · about a minute to run · needs lessons 05 and 06**
 
@@ -62,7 +62,7 @@ print(f"{len(chosen)} cells of {chosen['subject'].nunique()} subjects")
 # %% [markdown]
 # The figures of this lesson show six of them. They are brightened for display only.
 
-# %% tags=["nbval-check-output", "slide"]
+# %% tags=["nbval-check-output"]
 shown = [0, 5, 11, 12, 14, 15]
 kinds = np.where(chosen["label"] == 1, "ALL", "HEM")
 names = [f"{kind}, P = {p:.2f}" for kind, p in zip(kinds, chosen["probability"], strict=True)]
@@ -138,9 +138,10 @@ sums = first_try.sum(axis=(1, 2, 3, 4))
 table = pd.DataFrame({"should be": expected, "sum of SHAP values": sums}, index=names)
 table.iloc[shown].round(1)
 
-# %% [markdown] tags=["slide"]
+# %% [markdown]
 # They should nearly agree. Instead the sums are wrong by a multiple of their size. There was no
-# error and no warning. Taking more samples does not help. What went wrong? Look at the type of the images, then at the next cell.
+# error and no warning. Taking more samples does not help. What went wrong? Look at the type of the
+# images, then at the next cell.
 
 # %% tags=["nbval-check-output", "slide"]
 cell_pixel, reference_pixel = pictures[:1, 0, 0, 0], references[:1, 0, 0, 0]
@@ -252,7 +253,7 @@ for column, index in zip(panels.T, shown, strict=True):
     drawn = draw_map(column[1], shap_maps[index], pictures[index], limit)
 bar = figure.colorbar(drawn, ax=panels[1], orientation="horizontal", aspect=60, shrink=0.6)
 bar.set_label("SHAP value of a pixel, in logits (blue: towards HEM, orange: towards ALL)")
-figure.suptitle("SHAP marks small spots inside the cells and parts of their edges")
+figure.suptitle("SHAP marks places inside the cells and along their edges")
 lesson.save_figure(figure, "shap", "Six cells and below each its SHAP map, with one color scale.")
 
 # %% [markdown]
@@ -339,7 +340,7 @@ lk.check("07.2", hem_map)
 #
 # `clone_model` copies the layers of a network, but not what they have learned. The copy starts from
 # random weights and knows nothing about cells. We explain both networks by SHAP, with the same
-# reference images, and put the maps of six other cells side by side, in random order.
+# reference images. Then we draw the maps of six other cells, the two networks in random order.
 
 # %%
 keras.utils.set_random_seed(seed)
@@ -391,7 +392,7 @@ def correlations(first, second, where):
     return found
 
 
-# %% tags=["slide"]
+# %%
 untrained_cam = grad_cam(untrained, images)
 strong, weak = np.abs(shap_maps), np.abs(untrained_maps)
 compared = pd.DataFrame(
@@ -499,8 +500,8 @@ percent.loc["sum"] = percent.sum().round()
 percent
 
 # %% tags=["nbval-check-output", "slide"]
-top = (shares["trained"] / shares["area"]).idxmax()
-area, share = shares.loc[top, "area"], shares.loc[top, "trained"]
+top = (shares["trained"] / shares["untrained"]).idxmax()  # what training added most to
+area, before, after = shares.loc[top]
 
 figure, panel = plt.subplots(figsize=(8, 3.2), layout="constrained")
 bars = (100 * shares).iloc[::-1]
@@ -509,7 +510,10 @@ bars.plot.barh(ax=panel, color=colors, width=0.8)
 panel.set_xlabel("percent of the image (area) or of the SHAP map")
 handles, labels = panel.get_legend_handles_labels()
 panel.legend(handles[::-1], labels[::-1], frameon=False)
-figure.suptitle(f"{top.capitalize()}: {area:.0%} of the area, {share:.0%} of the trained SHAP map")
+figure.suptitle(
+    f"{top.capitalize()}: {area:.0%} of the area, {before:.0%} of the untrained map, "
+    f"{after:.0%} of the trained map"
+)
 lesson.save_figure(figure, "parts", "Shares of area and of SHAP maps for each part of the image.")
 
 # %% [markdown]
@@ -543,7 +547,7 @@ lk.check("07.3", hit)
 #
 # </details>
 
-# %% [markdown] tags=["slide"]
+# %% [markdown]
 # ## A map points, a change proves
 #
 # A map is a statement about a network. We can check it directly: change the place and predict
@@ -641,7 +645,7 @@ def change_cells(images, kind):
     return changed
 
 
-# %% tags=["slide"]
+# %%
 from sklearn.metrics import roc_auc_score
 
 test = lesson.split.test

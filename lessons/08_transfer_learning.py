@@ -1,329 +1,728 @@
 # %% [markdown] tags=["slide"]
-# # 08 · Borrowed eyes
+# # 08 · Transfer learning
 #
-# After this lesson you will be able to put a network that learnt from a million photographs to
-# work on cells, and to say what it costs and what it brings.
+# After this lesson you will be able to use a network that was trained on photographs for your own
+# images, and to measure what its pretrained weights contribute.
 #
-# **60 minutes to teach · about a minute to run**
+# **60 minutes to teach · about a minute to run · needs lessons 04 to 06**
 
 # %% [markdown] tags=["slide"]
 # **Questions**
 #
-# - What does a network that knows cats know of cells?
-# - What is the difference between *frozen* and *fine-tuned*?
+# - How can a network that was trained on photographs classify blood cells?
+# - How much of the result is due to the pretrained weights?
 # - What does each model cost?
 #
-# **Objectives** – you will
+# **Objectives**
 #
-# 1. load pretrained weights without letting a file run code on your computer;
-# 2. compare frozen, fine-tuned and untaught weights of one network on unseen people;
-# 3. weigh parameters and multiply-adds against what they bring.
+# 1. Freeze a pretrained network, add a head, and fine-tune the last layers in Keras.
+# 2. Compare pretrained with random weights on the same patients, with intervals.
+# 3. Count the parameters and the multiply-adds of a network.
 
 # %% tags=["setup"]
 
 # %% tags=["parameters"]
-dataset: str = "twin"  # twin, cnmc, or the path of a C-NMC tree or of your own cells
+dataset: str = "twin"  # twin, cnmc, or a folder or CSV of your own cells
 profile: str = "fast"  # fast or full
 seed: int = 0
-run: str = ""  # folder for results; empty for one named after the three above
+run: str = ""  # results folder; empty chooses one from the three settings above
 
 # %%
-import pickle
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
+import keras
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from scipy.special import expit
-from skimage import data, transform
+from keras import layers
 
-from leukhelpers import plots
-from leukhelpers.backend import keras
-from leukhelpers.course import lesson
-from leukhelpers.course.exercises import check
-from leukhelpers.errors import InputError
-from leukhelpers.evaluation import bootstrap, metrics
-from leukhelpers.evaluation.names import MODEL_NAMES, PRETRAINED
-from leukhelpers.experiments import storage
-from leukhelpers.models import classical, networks, prepare, registry, transfer
-from leukhelpers.models.torch_weights import read_state_dict
+import leukhelpers as lk
 
-# %%
-here = lesson.begin("08", dataset, profile, seed, run)
-prepared = here.prepare()
-table, split, note = prepared.table, prepared.split, prepared.dataset.note
-trained = storage.ensure_run(here.run, prepared)
+lesson = lk.begin("08", dataset, profile, seed, run)
+images, y = lesson.images, lesson.y  # uint8 (n, 96, 96, 3); 0 = HEM (healthy), 1 = ALL
+train, validation = lesson.split.train, lesson.split.validation
 
 # %% [markdown]
-# ## First: a file of weights is a program
+# ## One rule for all comparisons
 #
-# Weights are passed around as files, many of them *pickles*. A pickle may name any function of
-# Python, and whoever opens it calls that function. Here is one that somebody could have called
-# `best_model.pth`.
+# In this lesson we compare seven models. Every one of them is trained on the **training patients**
+# and scored on the **validation patients**, so that the rows of the table can be compared. The test
+# patients are not used.
+
+# %% tags=["nbval-check-output"]
+patients = pd.DataFrame(
+    {"part": "training", "label": y[train], "patient": lesson.split.groups[train]}
+)
+held_out = pd.DataFrame(
+    {"part": "validation", "label": y[validation], "patient": lesson.split.groups[validation]}
+)
+patients = pd.concat([patients, held_out]).groupby(["part", "label"])["patient"]
+patients.agg(cells="size", patients="nunique")
+
+# %% [markdown]
+# ## The idea
+#
+# **ImageNet** is a collection of more than a million photographs in a thousand classes: cats, cups,
+# cars. A network that was trained on it has filters for edges, spots and textures. Perhaps these
+# filters are useful for cells, too. **Transfer learning** reuses them in three steps:
+#
+# 1. Take the trained network without its last layer. This part is called the **backbone**.
+# 2. Add a new last layer for your classes: the **head**.
+# 3. Train the head only; the backbone is **frozen**. Perhaps train some layers of the backbone
+#    afterward: **fine-tuning**.
+#
+# The [glossary](../docs/glossary.md) lists these terms.
+#
+# `keras.applications` has the best-known networks. `include_top=False` leaves the last layer out.
+#
+# `weights="imagenet"` would download the ImageNet weights. This lesson also has to run without
+# internet, so here we write `weights=None`: the same layers with random weights.
+
+# %% tags=["nbval-check-output", "slide"]
+b0 = keras.applications.EfficientNetB0(
+    include_top=False,
+    weights=None,  # with internet: weights="imagenet"
+    input_shape=(96, 96, 3),
+)
+b0.trainable = False  # frozen
+
+inputs = keras.Input((96, 96, 3))
+x = b0(inputs)
+x = layers.GlobalAveragePooling2D()(x)
+x = layers.Dropout(0.2)(x)
+outputs = layers.Dense(1, activation="sigmoid")(x)
+classifier = keras.Model(inputs, outputs)
+classifier.summary()
+
+# %% [markdown]
+# Read the two lines below the table. Only the head is trainable: one weight for each of the 1280
+# maps of the backbone, and one bias. The four million parameters of the backbone stay as they are.
+#
+# **Each network has its own input scale.** EfficientNetB0 takes values from 0 to 255 and scales
+# them itself. ResNet-50 and VGG-16 need `keras.applications.resnet50.preprocess_input` or
+# `keras.applications.vgg16.preprocess_input` first. A wrong scale gives no error, only bad results.
+#
+# ### Exercise 08.1 (8 minutes)
+#
+# Lesson 11 classifies cells into more than two classes. Write `build_classifier(backbone,
+# n_classes)`. It freezes the backbone and returns a `keras.Model` with one probability per class.
+# The probabilities of an image sum to 1. The backbone returns maps, as `b0` does;
+# `backbone.input_shape[1:]` is the shape of its images.
 
 
 # %% tags=["nbval-check-output"]
-class Prank:
-    """Something that, when it is unpacked, prints. It might as well delete."""
+def build_classifier(backbone, n_classes):
+    """Return a model with a frozen backbone and a new head for `n_classes` classes."""
+    # 1. Freeze the backbone.
+    backbone.trainable = False  # solution
+    # 2. Input, backbone, global average, dropout, dense layer.
+    inputs = keras.Input(backbone.input_shape[1:])  # solution
+    x = layers.GlobalAveragePooling2D()(backbone(inputs))  # solution
+    x = layers.Dropout(0.2)(x)  # solution
+    outputs = layers.Dense(n_classes, activation="softmax")(x)  # solution
+    # 3. Return the model.
+    return keras.Model(inputs, outputs)  # solution
 
+
+lk.check("08.1", build_classifier)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# Two classes need one output with a sigmoid. More classes need one output each and `softmax`, which
+# makes them sum to 1. The usual mistakes: `sigmoid` stays, and the outputs no longer sum to 1; or
+# `Flatten` replaces the average, and the head has a weight for every *place* in every map.
+#
+# </details>
+
+# %% [markdown]
+# ## Frozen: the network as a feature extractor
+#
+# Now we need real ImageNet weights. **EfficientNet-Lite0** (Google, 2020) is a smaller relative of
+# EfficientNetB0. Its weights come with this course. `lk.build_transfer` builds its layers in Keras
+# and fills them. The network scales its input itself.
+#
+# The output of the global average is 1280 numbers per cell: the **embedding** of the cell. We
+# compute it once. A frozen backbone would return the same numbers in every epoch.
+
+# %%
+network = lk.build_transfer("efficientnet-lite0", images.shape[1], weights="imagenet", seed=seed)
+backbone = keras.Model(network.input, network.get_layer("mean").output)  # without the head
+backbone.trainable = False
+
+embedding = backbone.predict(images[train], verbose=0)
+validation_embedding = backbone.predict(images[validation], verbose=0)
+print(f"{embedding.shape[0]} training cells, {embedding.shape[1]} numbers per cell")
+
+# %% [markdown]
+# The head is a logistic regression of scikit-learn, in a pipeline as in lesson 04. There are many
+# numbers per cell and few patients, so we hold its weights down strongly: a small `C`. Every frozen
+# network below has the same head, so that none is favored.
+
+# %% tags=["slide"]
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+head = make_pipeline(
+    StandardScaler(), LogisticRegression(C=0.001, class_weight="balanced", max_iter=1000)
+)
+head.fit(embedding, y[train])
+imagenet = head.predict_proba(validation_embedding)[:, 1]
+print(f"ImageNet weights, frozen: AUROC {roc_auc_score(y[validation], imagenet):.3f}")
+
+# %% [markdown]
+# ## The control: random weights
+#
+# Is this score due to ImageNet? Build the same network with **random weights**. It has never been
+# trained on any image. It stays frozen, and only the head is trained.
+#
+# **Guess first:** which AUROC will the random network reach? Write a number down. Chance is 0.5.
+
+
+# %% tags=["slide"]
+def embed(weights, images):
+    """Return the embeddings of the training and of the validation cells."""
+    network = lk.build_transfer("efficientnet-lite0", images.shape[1], weights=weights, seed=seed)
+    backbone = keras.Model(network.input, network.get_layer("mean").output)
+    return (
+        backbone.predict(images[train], verbose=0),
+        backbone.predict(images[validation], verbose=0),
+    )
+
+
+random_train, random_validation = embed("random", images)
+untrained = head.fit(random_train, y[train]).predict_proba(random_validation)[:, 1]
+
+area = lesson.area.reshape(-1, 1)  # one number per cell
+baseline = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
+area_baseline = baseline.fit(area[train], y[train]).predict_proba(area[validation])[:, 1]
+for name, proba in {"random weights, frozen": untrained, "area baseline": area_baseline}.items():
+    print(f"{name}: AUROC {roc_auc_score(y[validation], proba):.3f}")
+
+# %% [markdown]
+# A network that was never trained is not useless: its AUROC is above chance, and close to the area
+# baseline. Where does it come from?
+#
+# Here is a suspicion. Random filters respond to the cell, and not to the black background. The
+# average over the image then grows with the area of the cell. So the head may simply read off the
+# area. We can test this: predict the *area* from the random embedding with a linear model. **R²**
+# is the share of the variance of the area that is predicted: 1 is perfect, 0 is no better than the
+# mean.
+
+# %% tags=["slide"]
+from sklearn.linear_model import Ridge
+
+probe = make_pipeline(StandardScaler(), Ridge(alpha=1000))
+probe.fit(random_train, lesson.area[train])
+r2 = probe.score(random_validation, lesson.area[validation])
+print(f"area predicted from the random embedding, validation patients: R² = {r2:.2f}")
+
+# %% [markdown]
+# The random embedding contains the area almost exactly. Such a test is called a **linear probe**.
+#
+# So a score above 0.5 does not show that pretraining helped. The number to compare with is the
+# score of random weights, not chance.
+#
+# ## Remove the size and compare again
+#
+# `lesson.crops` holds the same cells, cropped to their bounding box and resized. Every cell fills
+# its image, so its size is no longer visible. What will happen to the random network, and what to
+# the ImageNet network?
+
+# %% tags=["nbval-check-output"]
+by_area = train[np.argsort(lesson.area[train])]
+small, large = by_area[len(by_area) // 20], by_area[len(by_area) * 4 // 5]
+pictures = [images[small], images[large], lesson.crops[small], lesson.crops[large]]
+titles = ["small cell", "large cell", "small cell, cropped", "large cell, cropped"]
+figure, panels = plt.subplots(1, 4, figsize=(8, 2.5), layout="constrained")
+for panel, picture, title in zip(panels, pictures, titles, strict=True):
+    panel.imshow(lk.brighten(picture))
+    panel.set_title(title)
+    panel.axis("off")
+figure.suptitle("Cropping to the bounding box hides the size (brightened for display)")
+lesson.save_figure(figure, "crops", "A small and a large cell, each in full and cropped.")
+
+# %%
+cropped = {}
+for name, weights in {"ImageNet weights": "imagenet", "random weights": "random"}.items():
+    learned, tested = embed(weights, lesson.crops)
+    proba = head.fit(learned, y[train]).predict_proba(tested)[:, 1]
+    cropped[name] = roc_auc_score(y[validation], proba)
+
+visible = {
+    "ImageNet weights": roc_auc_score(y[validation], imagenet),
+    "random weights": roc_auc_score(y[validation], untrained),
+}
+size_test = pd.DataFrame({"size visible": visible, "size removed": cropped})
+size_test.round(3)
+
+# %% tags=["nbval-check-output", "slide"]
+lite0 = "#332288"  # the color of EfficientNet-Lite0 in this lesson
+figure, panel = plt.subplots(figsize=(7, 3), layout="constrained")
+for name, face in {"ImageNet weights": lite0, "random weights": "white"}.items():
+    style = {"color": lite0, "markerfacecolor": face, "markersize": 8}
+    panel.plot(size_test.loc[name], [1, 0], "o-", label=name, **style)
+area_auroc = roc_auc_score(y[validation], area_baseline)
+panel.plot(area_auroc, 1, "|", color=lk.MODEL_COLORS["area"], markersize=25, label="area baseline")
+panel.axvline(0.5, color=lk.MODEL_COLORS["majority"], linestyle=":", label="chance")
+panel.set_yticks([0, 1], ["size removed", "size visible"])
+panel.set(xlabel="AUROC, validation patients", ylim=(-0.4, 1.4))
+panel.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+kept, lost = size_test["size removed"]
+figure.suptitle(f"Without the size: ImageNet weights {kept:.2f}, random weights {lost:.2f}")
+lesson.save_figure(figure, "size", "AUROC with and without size, ImageNet and random weights.")
+
+# %% [markdown]
+# Without the size, the random network is nearer to chance, and far below the ImageNet network. So
+# the pretrained filters do describe something besides the size: texture, shape or color. The
+# control alone did not show this. The control *and* the removal of the shortcut did.
+#
+# (With another seed, the area alone may separate the validation patients badly. Then the random
+# network has little to lose, and both of its points are near chance.)
+
+# %% [markdown] tags=["slide"]
+# ## Fine-tuning
+#
+# Now some layers of the backbone may change. The order matters:
+#
+# 1. **Train the head** on the frozen embedding. A random head would send large, useless changes
+#    into the backbone.
+# 2. **Unfreeze the last layers** of the backbone. Set `trainable` on the backbone first, then
+#    freeze the layers that must stay.
+# 3. **Keep batch normalization frozen.** Its means and variances come from a million photographs. A
+#    few batches of cells would replace them.
+# 4. Compile again, with a **low learning rate**.
+#
+# First the head, this time in Keras.
+
+# %%
+from sklearn.utils.class_weight import compute_class_weight
+
+balanced = compute_class_weight("balanced", classes=np.array([0, 1]), y=y[train])
+class_weight = {0: balanced[0], 1: balanced[1]}
+
+keras.utils.set_random_seed(seed)
+top = keras.Sequential(
+    [
+        keras.Input((embedding.shape[1],)),
+        layers.Dropout(0.2),
+        layers.Dense(1, activation="sigmoid"),
+    ]
+)
+top.compile(optimizer=keras.optimizers.Adam(1e-3), loss="binary_crossentropy")
+top_history = top.fit(
+    embedding, y[train], class_weight=class_weight, epochs=30, batch_size=16, verbose=0
+)
+
+# %% [markdown]
+# Put the backbone and the head together. Before any fine-tuning we note the validation loss.
+
+# %%
+from sklearn.metrics import log_loss
+
+inputs = keras.Input(images.shape[1:])
+model = keras.Model(inputs, top(backbone(inputs)))
+
+frozen = model.predict(images[validation], verbose=0).ravel()
+frozen_loss = log_loss(y[validation], frozen)
+print(f"head trained in Keras, frozen: AUROC {roc_auc_score(y[validation], frozen):.3f}")
+
+# %% [markdown]
+# Now unfreeze. `trainable = False` on a `BatchNormalization` layer also makes it use its stored
+# means and variances. Many tutorials call `backbone(inputs, training=False)` instead. In Keras 3,
+# `fit` overrides that argument, so set `trainable` on the layers.
+
+# %% tags=["nbval-check-output", "slide"]
+backbone.trainable = True
+for layer in backbone.layers[:-20]:
+    layer.trainable = False
+for layer in backbone.layers:
+    if isinstance(layer, layers.BatchNormalization):
+        layer.trainable = False
+
+trainable = sum(int(np.prod(weights.shape)) for weights in model.trainable_weights)
+print(f"{trainable:,} of {model.count_params():,} parameters are trainable")
+
+# %% [markdown]
+# How low is low? We try two learning rates. Both trainings start from the same weights and take
+# three epochs. **Guess:** which of the two forgets what the network knows?
+
+# %%
+start = model.get_weights()
+histories, tuned = {}, {}
+for rate in (1e-4, 1e-2):
+    keras.utils.set_random_seed(seed)
+    model.set_weights(start)
+    model.compile(optimizer=keras.optimizers.Adam(rate), loss="binary_crossentropy")
+    histories[rate] = model.fit(
+        images[train],
+        y[train],
+        validation_data=(images[validation], y[validation]),
+        class_weight=class_weight,
+        epochs=3,
+        batch_size=16,
+        verbose=0,
+    )
+    tuned[rate] = model.predict(images[validation], verbose=0).ravel()
+    print(f"learning rate {rate:.0e}: AUROC {roc_auc_score(y[validation], tuned[rate]):.3f}")
+
+# %% tags=["nbval-check-output", "slide"]
+figure, panel = plt.subplots(figsize=(7, 3), layout="constrained")
+for rate, line in {1e-4: "-", 1e-2: "--"}.items():
+    losses = [frozen_loss, *histories[rate].history["val_loss"]]
+    panel.plot(range(4), losses, f"o{line}", color=lite0, label=f"learning rate {rate:.0e}")
+panel.axhline(np.log(2), color=lk.MODEL_COLORS["majority"], label="always 50 %")
+panel.set(xlabel="epochs of fine-tuning (0: frozen)", ylabel="validation loss", yscale="log")
+panel.set_xticks(range(4))
+panel.legend(loc="center left", bbox_to_anchor=(1, 0.5), handlelength=4)
+low, high = (history.history["val_loss"][-1] for history in histories.values())
+figure.suptitle(
+    f"Validation loss: frozen {frozen_loss:.2f}, low rate {low:.2f}, high rate {high:.2f}"
+)
+lesson.save_figure(figure, "rates", "Validation loss over the epochs for two learning rates.")
+
+# %% [markdown]
+# With the high rate, the first steps destroy the pretrained filters, and three epochs on a few
+# hundred cells cannot build new ones. With the low rate, the AUROC stays near that of the frozen
+# network. Is it *better* than frozen? Compare the first and the last point of that curve. If it
+# does not fall, these few patients taught the network nothing that helps with others. That is
+# common in small datasets.
+#
+# ### Exercise 08.2 (8 minutes)
+#
+# Layers can also be chosen by name. Write `unfreeze_blocks(backbone, prefix)`: the layers whose
+# name starts with `prefix` learn, all others do not, and batch normalization stays frozen. The
+# function changes the backbone and returns nothing. It starts from a frozen backbone.
+
+
+# %% tags=["nbval-check-output"]
+def unfreeze_blocks(backbone, prefix):
+    """Let the layers whose name starts with `prefix` learn, except batch normalization."""
+    backbone.trainable = True  # solution
+    for layer in backbone.layers:  # solution
+        normalization = isinstance(layer, layers.BatchNormalization)  # solution
+        layer.trainable = layer.name.startswith(prefix) and not normalization  # solution
+
+
+lk.check("08.2", unfreeze_blocks)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# A frozen backbone hides the settings of its layers: with `backbone.trainable = False` nothing
+# learns, whatever its layers say. So set it to `True` first. This sets *all* layers to `True`, and
+# the loop then freezes those that must stay. The usual mistakes: forgetting the first line, and
+# forgetting batch normalization.
+#
+# </details>
+
+# %% [markdown]
+# ## All models on the same patients
+#
+# Beside the pretrained network we put the SVM of lesson 04, the network of lesson 05, and the two
+# baselines. `load_run().validation` holds predictions of the network that was trained on the
+# training patients only. All rows obey the rule from the beginning.
+
+# %%
+from scipy.special import expit
+from sklearn.svm import SVC
+
+svm = make_pipeline(StandardScaler(), SVC(C=3, class_weight="balanced"))
+svm.fit(lesson.features.iloc[train], y[train])
+distance = svm.decision_function(lesson.features.iloc[validation])
+predicted = {
+    "network of lesson 05": lesson.load_run().validation["probability"].to_numpy(),
+    "SVM": expit(distance),  # from 0 to 1, in the same order
+    "ImageNet, fine-tuned": tuned[1e-4],
+    "ImageNet, frozen": imagenet,
+    "random weights, frozen": untrained,
+    "area baseline": area_baseline,
+    "majority-class baseline": np.full(len(validation), y[train].mean()),
+}
+
+# %% [markdown]
+# In lesson 06 you wrote the bootstrap over patients. `lk.intervals` does the same.
+
+# %%
+groups = lesson.split.groups[validation]
+rows = []
+for name, proba in predicted.items():
+    low, high = lk.intervals(y[validation], proba, groups, seed=seed)["auroc"]
+    rows.append([name, roc_auc_score(y[validation], proba), low, high])
+table = pd.DataFrame(rows, columns=["model", "AUROC", "low", "high"]).set_index("model")
+table = table.astype(float)  # an interval that cannot be computed becomes NaN
+table.round(3)
+
+# %% tags=["nbval-check-output", "slide"]
+colors = [lk.MODEL_COLORS["cnn"], lk.MODEL_COLORS["svm"], lite0, lite0, lite0]
+colors += [lk.MODEL_COLORS["area"], lk.MODEL_COLORS["majority"]]
+figure, panel = plt.subplots(figsize=(7.5, 3.6), layout="constrained")
+for height, color in enumerate(colors[::-1]):
+    row = table.iloc[-1 - height]
+    panel.plot([row["low"], row["high"]], [height, height], color=color)
+    face = "white" if "random" in row.name else color
+    panel.plot(row["AUROC"], height, "o", color=color, markerfacecolor=face)
+    panel.text(1.02, height, f"{row['AUROC']:.2f}", va="center")
+panel.set_yticks(range(len(table)), table.index[::-1])
+panel.set(xlabel="AUROC and 95 % interval over the validation patients", xlim=(None, 1))
+others = table.drop(table["AUROC"].idxmax())
+overlapping = int((others["high"] >= table["low"][table["AUROC"].idxmax()]).sum())
+figure.suptitle(f"{overlapping} of {len(others)} intervals overlap that of the best model")
+lesson.save_figure(figure, "models", "AUROC of seven models with intervals over patients.")
+
+# %% [markdown]
+# Two intervals that overlap do not decide which model is better. The paired difference of lesson 06
+# is the better tool. What do the ImageNet weights add to random weights, and fine-tuning to frozen?
+
+# %%
+pairs = [
+    ("ImageNet, frozen", "random weights, frozen"),
+    ("ImageNet, fine-tuned", "ImageNet, frozen"),
+    ("ImageNet, frozen", "SVM"),
+]
+for first, second in pairs:
+    found = lk.compare(y[validation], predicted[first], predicted[second], groups, seed=seed)
+    low, high = np.array([found["low"], found["high"]], dtype=float)
+    print(f"{first} minus {second}: {found['difference']:+.3f} ({low:+.3f} to {high:+.3f})")
+
+# %% [markdown]
+# An interval that contains zero decides nothing. Look at the number of validation patients in the
+# first table again. With so few, even an interval that excludes zero is rough.
+
+# %%
+lesson.record(
+    **{
+        f"AUROC, {name}": f"{row['AUROC']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+        for name, row in table.iterrows()
+    }
+)
+
+# %% [markdown]
+# ## What each network costs
+#
+# Two numbers describe the cost. **Parameters** take memory. **Multiply-adds** take time: one
+# multiplication and one addition each. A convolution with a kernel of k × k pixels multiplies, for
+# each pixel of each new map, k × k pixels of *every* old map:
+#
+# > multiply-adds = new height × new width × k × k × old maps × new maps
+#
+# With k = 3, 4 old maps and 2 new maps of 5 × 5 pixels this is 5 · 5 · 3 · 3 · 4 · 2 = 1800. The
+# last four factors are the shape of the kernel, so a few lines count any network.
+
+# %%
+import math
+
+
+def multiply_adds(model):
+    """Return the multiply-adds of one image in all convolutions and dense layers."""
+    total = 0
+    for layer in model.layers:
+        if hasattr(layer, "kernel"):
+            total += math.prod(layer.output.shape[1:-1]) * math.prod(layer.kernel.shape)
+    return total
+
+
+# %% tags=["nbval-check-output", "slide"]
+shape = (96, 96, 3)
+networks = {
+    "network of lesson 05": lk.build_cnn(lesson.profile.box_size, seed),
+    "EfficientNet-Lite0": network,
+    "EfficientNetB0": b0,
+    "ResNet-50": keras.applications.ResNet50(include_top=False, weights=None, input_shape=shape),
+    "VGG-16": keras.applications.VGG16(include_top=False, weights=None, input_shape=shape),
+}
+rows = []
+for name, built in networks.items():
+    edge, count = built.input_shape[1], built.count_params()
+    rows.append([name, f"{edge} × {edge}", f"{count:,}", f"{multiply_adds(built):,}"])
+columns = ["network", "pixels", "parameters", "multiply-adds per image"]
+pd.DataFrame(rows, columns=columns).set_index("network")
+
+# %% [markdown]
+# The network of lesson 05 predicts each cell in four orientations, so count its work four times.
+# Compare ResNet-50 with VGG-16: one has more parameters, the other more work. The two numbers are
+# not the same thing. And the EfficientNets have few of both. How?
+#
+# ### Exercise 08.3 (6 minutes)
+#
+# EfficientNet splits a convolution into two. First a **depthwise** convolution: k × k pixels, and
+# each old map gives one new map, from itself only. Then a 1 × 1 convolution mixes all maps. Write
+# `separable_multiply_adds(size, k, maps_in, maps_out)` for maps of `size` × `size` pixels that keep
+# their size.
+
+
+# %% tags=["nbval-check-output"]
+def separable_multiply_adds(size, k, maps_in, maps_out):
+    """Return the multiply-adds of a depthwise k × k and a following 1 × 1 convolution."""
+    depthwise = size * size * k * k * maps_in  # solution
+    pointwise = size * size * maps_in * maps_out  # solution
+    return depthwise + pointwise  # solution
+
+
+lk.check("08.3", separable_multiply_adds)
+
+# %% [markdown] tags=["solution"]
+# <details><summary>Solution</summary>
+#
+# The depthwise part has no factor `maps_out`: each map is filtered alone. The 1 × 1 part has no
+# factor k × k. For 3 × 3 and many maps the sum is about a ninth of the full convolution. The
+# usual mistake is to multiply the two parts; they follow each other, so their costs add.
+#
+# </details>
+
+# %% [markdown]
+# ## On real cells
+#
+# Our synthetic cells are drawn by code. What happens on real ones? First the test with and without
+# size, on four folds of real patients. Each fold has one value per model.
+
+# %%
+sizes = lk.measured("transfer_crops")
+by_fold = pd.DataFrame(sizes["auroc_by_fold"])
+by_fold = by_fold.rename(
+    columns={
+        "area": "area baseline",
+        "imagenet_middle": "ImageNet weights",
+        "random_middle": "random weights",
+        "imagenet_cropped": "ImageNet weights, size removed",
+        "random_cropped": "random weights, size removed",
+    }
+)
+by_fold.rename_axis("fold").T.assign(mean=by_fold.mean()).round(2)
+
+# %% tags=["nbval-check-output", "slide"]
+figure, panel = plt.subplots(figsize=(7.5, 3), layout="constrained")
+colors = [lk.MODEL_COLORS["area"], lite0, lite0, lite0, lite0]
+for height, (name, color) in enumerate(zip(by_fold, colors, strict=True)):
+    faces = "white" if "random" in name else color
+    panel.plot(by_fold[name], [-height] * 4, "o", color=color, markerfacecolor=faces)
+    panel.plot(by_fold[name].mean(), -height, "|", color="black", markersize=22)
+panel.axvline(0.5, color=lk.MODEL_COLORS["majority"], linestyle=":")
+panel.set_yticks([0, -1, -2, -3, -4], by_fold.columns)
+panel.set(xlabel="AUROC of each fold (bar: mean; dotted: chance)", ylim=(-4.6, 0.6))
+means = by_fold.mean()
+kept, lost = means["ImageNet weights, size removed"], means["random weights, size removed"]
+figure.suptitle(f"Without size, ImageNet weights keep a mean of {kept:.2f}, random ones {lost:.2f}")
+lesson.save_figure(
+    figure, "real", "AUROC per fold on real cells.", "real cells; not for clinical use"
+)
+
+# %% [markdown]
+# The same pattern as above. With size visible, ImageNet weights, random weights and the area
+# baseline are about equal: all three can use the area. Without size, only the ImageNet weights are
+# clearly above chance. So the pretrained filters describe real cells, too. Yet the head does not
+# add this to the area: with size visible, the pretrained network is no better than one number.
+#
+# And here are the models of the course on the same four folds. Each was trained on three folds and
+# scored on the fourth. (Here `C` of the frozen rows was chosen by cross-validation within the
+# training patients, so they differ a little from above.)
+
+# %% tags=["slide"]
+rivals = lk.measured("rivals_real")
+names = {
+    "cnn": "network of lesson 05",
+    "svm": "SVM",
+    "rf": "random forest",
+    "efficientnet-lite0": "EfficientNet-Lite0, ImageNet, frozen",
+    "efficientnet-lite0-tuned": "EfficientNet-Lite0, ImageNet, fine-tuned",
+    "efficientnet-lite0-random": "EfficientNet-Lite0, random, frozen",
+    "area": "area baseline",
+    "majority": "majority-class baseline",
+}
+rows = []
+for key, name in names.items():
+    auroc, cost = rivals["over_folds"][key]["auroc"], rivals["cost"].get(key)
+    times = [f"{cost['learn_seconds']:.0f}", f"{cost['answer_ms']:.1f}"] if cost else ["–", "–"]
+    rows.append([name, auroc["mean"], auroc["sd"], *times])
+columns = ["model", "mean AUROC", "sd over folds", "training (s)", "prediction (ms per cell)"]
+real = pd.DataFrame(rows, columns=columns).set_index("model")
+real.sort_values("mean AUROC", ascending=False).round(3)
+
+# %% [markdown]
+# Compare the difference of two rows with the standard deviation (sd) over folds. Most neighbors in
+# this table differ by less. The settings of the network of lesson 05 were chosen on these folds,
+# which flatters its row.
+#
+# **What may we conclude?** On these cells, with this backbone and these settings, ImageNet weights
+# brought no gain over the area baseline. This is *one* small backbone, one head, three epochs of
+# fine-tuning, and 28 patients. It is no statement about transfer learning in general. Prellberg and
+# Kramer (2019) fine-tuned a much larger pretrained network on all 73 patients of this dataset, with
+# a lower learning rate for early layers. Its AUROC on other patients is clearly higher. Raghu and
+# others (2019) found little gain from pretraining on two large medical datasets. Which is true for
+# your images? Run the controls.
+
+# %% [markdown]
+# Two questions to end with. Run the cell and click.
+
+# %%
+lesson.quiz()
+
+# %% [markdown]
+# ## Going further
+#
+# **A file of weights can be a program.** Weights are often shared as `.pth` or `.pkl` files. These
+# are *pickles*. A pickle may name any Python function, and whoever opens the file runs it.
+
+# %% tags=["nbval-check-output"]
+import pickle
+
+
+class Prank:
     def __reduce__(self):
         return print, ("This ran while you only opened a file.",)
 
 
-with TemporaryDirectory() as folder:
-    file = Path(folder) / "best_model.pth"
-    file.write_bytes(pickle.dumps(Prank()))
-    pickle.loads(file.read_bytes())  # never do this with a stranger's file
-    try:
-        read_state_dict(file)
-    except InputError as error:
-        print("refused:", error)
+harmless_looking = pickle.dumps(Prank())
+pickle.loads(harmless_looking)
 
 # %% [markdown]
-# The second reader knows four names, those of tables of numbers, and refuses any other. (Keras'
-# own `.keras` files are safe in another way: they hold no functions, and we load them with
-# `safe_mode=True`.)
+# This one only prints. Another one could delete your files. Safe ways: a `.safetensors` file, a
+# `.keras` file loaded with `safe_mode=True`, or `torch.load(file, weights_only=True)`.
+# `lk.build_transfer` reads its weights with a reader that admits arrays and nothing else.
 #
-# ## EfficientNet-Lite0, which learnt from ImageNet
+# **More careful fine-tuning.** Three ideas to try: random flips and rotations during fine-tuning
+# (lesson 03), a lower learning rate for early layers than for late ones, and more unfrozen layers
+# with 1e-5. Choose among them on validation patients, and count how many you tried.
 #
-# ResNet-50, VGG-16 and EfficientNet-B0, which the paper compares itself with, are in
-# `keras.applications`; their weights are downloaded the first time. A smaller relative,
-# **EfficientNet-Lite0** (Tan and Le, 2019), comes with this course, weights and all, so that this
-# lesson runs without network. Does it see? We show it two photographs.
-
-# %% tags=["nbval-check-output"]
-weights = read_state_dict(transfer.lite0_file())
-seeing = transfer.feature_model(transfer.build_transfer("efficientnet-lite0", 224))
-for name, photograph in {"a cat": data.chelsea(), "a cup of coffee": data.coffee()}.items():
-    edge = min(photograph.shape[:2])
-    top, left = ((length - edge) // 2 for length in photograph.shape[:2])
-    square = photograph[top : top + edge, left : left + edge]
-    picture = 255 * transform.resize(square, (224, 224), anti_aliasing=True)
-    scores = seeing.predict(picture[None], verbose=0) @ weights["_fc.weight"].T
-    print(f"{name}: class {np.argmax(scores + weights['_fc.bias'])} of ImageNet's thousand")
-
-# %% [markdown]
-# In ImageNet's list 285 is *Egyptian cat* and 967 *espresso*. It sees.
+# ## Use it on your data
 #
-# ## Frozen: keep the network, replace its last layer
+# You need a CSV file with the columns `path`, `label` (0 or 1) and `patient`. With internet,
+# `weights="imagenet"` downloads the weights once. The pipeline `head` is the one from above.
 #
-# Everything but the last layer stays as it is. Each cell becomes 1280 numbers, the network's
-# **features**, and a logistic regression learns from them. As always we try things on the
-# validation people, and the test people stay closed. All models of this lesson learn from the same
-# training cells and are judged on the same validation cells.
-
-# %%
-train, validation = split.train, split.validation
-images, labels = prepare.pictures("efficientnet-lite0", prepared), table["label"].to_numpy()
-size = images.shape[1]
-
-
-def fit_head(network):
-    """Compute the features of all open cells; fit a last layer, predict the validation cells."""
-    describe = transfer.feature_model(network)
-    learned, judged = (describe.predict(images[rows], verbose=0) for rows in (train, validation))
-    weights, bias = classical.fit_linear(learned, labels[train], split.groups[train], seed)
-    return weights, bias, expit(judged @ weights + bias)[:, 0]
-
-
-# %%
-predicted = {}
-for name in ("imagenet", "random"):
-    network = transfer.build_transfer("efficientnet-lite0", size, name, seed)
-    weights, bias, predicted[name] = fit_head(network)
-    if name == "imagenet":
-        model = network
-        networks.put_logit(model, weights, bias)
-    auroc = metrics.metrics(labels[validation], predicted[name])["auroc"]
-    print(f"{name:9s} weights, frozen: AUROC {auroc:.3f}")
-
-# %% [markdown] tags=["slide"]
-# ## The surprise: how much of that is ImageNet?
+# ```python
+# from PIL import Image
+# from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
 #
-# The second line is the same network *with random weights*. It has never seen a photograph, nor
-# anything else. If its AUROC is far above one half, then a good part of what the first line shows
-# comes from the last layer and from the picture itself (how large the cell is, how dark), and not
-# from a million photographs. Whoever compares pretrained networks without such a line does not know
-# what the pretraining was worth.
+# table = pd.read_csv("my_cells.csv", dtype={"patient": str})
+# pictures = [Image.open(path).convert("RGB").resize((96, 96)) for path in table["path"]]
+# my_images = np.stack([np.asarray(picture) for picture in pictures])
 #
-# ## Fine-tuned: let some layers adapt
+# for weights in ("imagenet", None):  # None: the control with random weights
+#     backbone = keras.applications.EfficientNetB0(
+#         include_top=False, weights=weights, input_shape=(96, 96, 3), pooling="avg"
+#     )
+#     scores = cross_val_score(
+#         head,
+#         backbone.predict(my_images, verbose=0),
+#         table["label"],
+#         groups=table["patient"],  # all images of a patient in one fold
+#         cv=StratifiedGroupKFold(n_splits=4),
+#         scoring="roc_auc",
+#     )
+#     print(weights, scores.round(2), scores.mean().round(2))
+# ```
 #
-# Now the last layers learn on, in very small steps. Batch normalization stays as it was: its means
-# and variances come from a million photographs, and a few batches of cells would replace them with
-# worse ones. Two epochs are enough; more would memorize the few people. (The table of real cells
-# below fine-tunes all layers.)
-
-# %% tags=["slide"]
-for place, layer in enumerate(model.layers):
-    last = place >= len(model.layers) - 20
-    layer.trainable = last and not isinstance(layer, keras.layers.BatchNormalization)
-model.compile(keras.optimizers.Adam(1e-4), "binary_crossentropy")
-history = model.fit(
-    images[train],
-    labels[train],
-    validation_data=(images[validation], labels[validation]),
-    class_weight=classical.class_weights(labels[train]),
-    epochs=2,
-    verbose=0,
-)
-predicted["tuned"] = model.predict(images[validation], verbose=0)[:, 0]
-pd.DataFrame(history.history).rename_axis("epoch").round(3)
-
-# %% [markdown]
-# Look at *val_loss*. Does it go on falling, as *loss* does? Where it does not, more epochs would
-# not help.
-#
-# ## Beside the others
-#
-# The SVM of lesson 04, the network of lesson 05 and the area baseline, on the same cells. The
-# network of lesson 05 chose its epoch by the validation people, so its row is a little flattered.
-
-# %%
-predicted["svm"] = registry.fit("svm", prepared).validation_proba
-kept = storage.read_validation(here.run)
-predicted["cnn"] = kept["probability"].to_numpy()
-for name in ("area", "majority"):
-    predicted[name] = kept[f"{name}_probability"].to_numpy()
-
-# %%
-short = {"area": "area baseline", "svm": "SVM", "cnn": "CNN", "imagenet": "ImageNet, frozen"}
-short |= {"tuned": "ImageNet, fine-tuned", "random": "random weights, frozen"}
-rows = {}
-for name, title in {**short, "majority": "majority-class baseline"}.items():
-    low, high = bootstrap.intervals(
-        labels[validation], predicted[name], split.groups[validation], seed=seed
-    )["auroc"]
-    auroc = metrics.metrics(labels[validation], predicted[name])["auroc"]
-    rows[title] = {"AUROC": auroc, "from": low, "to": high}
-compared = pd.DataFrame(rows).T.astype(float).round(3)
-compared
-
-# %% tags=["nbval-check-output", "slide"]
-figure = plots.roc_curves(
-    labels[validation],
-    {title: predicted[name] for name, title in short.items()},
-    title="Pretrained, hand-crafted and learned features on the same validation people",
-    note=f"{note}; not for clinical use" if note else "not for clinical use",
-)
-here.show(figure, "roc", "ROC curves of all models of the lesson on the validation people.")
-
-# %% [markdown]
-# *From* and *to* bound the 95 % interval over groups of people. Which of these models would you
-# dare to call better than another? Where two intervals overlap much, do not. And do not expect
-# *fine-tuned* above *frozen*: layers that may change can memorize the few people, too.
-#
-# ## What each costs
-
-# %%
-both = {"EfficientNet-Lite0": model, "CNN of lesson 05": registry.load_model(here.run)}
-pd.DataFrame(
-    {
-        title: {
-            "parameters": f"{network.count_params():,}",
-            "multiply-adds per cell": f"{networks.multiply_adds(network):,}",
-        }
-        for title, network in both.items()
-    }
-).T
-
-# %% [markdown]
-# *Multiply-adds* count the work for one picture: one multiplication and one addition each. For one
-# pixel of one new map, a 3×3 convolution multiplies 3×3 pixels of *every* old map. With 4 old maps
-# that is 3 × 3 × 4 = 36; for 2 new maps of 5×5 pixels it is 36 × 2 × 25 = 1800. So a network can
-# have many parameters and little work (large last layers), or few parameters and much work
-# (convolutions on large maps).
-#
-# ## On real cells
-#
-# All models of the course on the same four folds of people. Where the weights could not be
-# downloaded on the machine that measured, the table says *random weights*: such a row shows what
-# the architecture does, not what ImageNet brings.
-
-# %%
-rivals = lesson.measured("rivals_real")
-shown = {
-    MODEL_NAMES[name]: {
-        "mean AUROC": over["auroc"]["mean"],
-        "sd over folds": over["auroc"]["sd"],
-        "weighted F1": over["weighted_f1"]["mean"],
-        "multiply-adds": rivals["cost"].get(name, {}).get("multiply_adds"),
-        "seconds to learn": rivals["cost"].get(name, {}).get("learn_seconds"),
-        "ms a cell": rivals["cost"].get(name, {}).get("answer_ms"),
-    }
-    for name, over in rivals["over_folds"].items()
-}
-real = pd.DataFrame(shown).T.astype(float).sort_values("mean AUROC", ascending=False).round(3)
-real
-
-# %% [markdown]
-# Find *area alone* in that table. Which of the networks that know ImageNet stand above it?
-
-# %%
-area = rivals["over_folds"]["area"]["auroc"]["mean"]
-pretrained = [
-    over["auroc"]["mean"]
-    for name, over in rivals["over_folds"].items()
-    if registry.base_name(name) in PRETRAINED and registry.RANDOM not in name
-]
-above = sum(mean > area for mean in pretrained)
-print(f"{above} of {len(pretrained)} networks that know ImageNet are above the area.")
-
-# %% [markdown]
-# A network of millions of weights is a claim; a ruler is its test. What ImageNet itself brought is
-# told by one pair of rows only: the *same* network, frozen, with and without it. Rows of other
-# networks with random weights say what *they* get from the pictures alone.
-#
-# The sd of so few people is large: read it before the mean. The network of lesson 05 and the SVM
-# differ by less than that. Is it worth the time that the one takes to learn, or the time that the
-# other takes for a cell? Read the last columns; it depends on who waits. (*NaN* means: not
-# counted.)
-
-# %%
-here.record(
-    **{
-        f"AUROC, {title}": f"{row.AUROC:.3f} ({row['from']:.3f} to {row.to:.3f})"
-        for title, row in compared.iterrows()
-    }
-)
-
-# %% [markdown]
-# ## Exercises
-#
-# **08.1** A 3×3 convolution turns 8 feature maps of 10×10 pixels into 16 maps of the same size. How
-# many multiply-adds is that?
-
-# %% tags=["nbval-check-output"]
-answer = 10 * 10 * 3 * 3 * 8 * 16  # solution
-check("08.1", answer)
-
-# %% [markdown]
-# **08.2** A friend's table says "ResNet-50", and you learn that the weights could not be
-# downloaded. What must the table say: `"nothing"`, `"random weights"` or `"fine-tuned"`?
-
-# %% tags=["nbval-check-output"]
-answer = "random weights"  # solution
-check("08.2", answer)
-
-# %% [markdown]
-# **08.3** How many numbers did *fine-tuning* change in EfficientNet-Lite0, the last layer
-# included? (Look at the trainable weights of `model`.)
-
-# %% tags=["nbval-check-output"]
-answer = sum(int(np.prod(w.shape)) for w in model.trainable_weights)  # solution
-check("08.3", answer, model=model)
-
-# %% [markdown]
-# To end with: which answer would you give? Run the cell, and click it.
-
-# %%
-here.ask()
+# Or set `dataset` in the second cell to your folder (lesson 11), and run this notebook.
 
 # %% [markdown] tags=["slide"]
 # ## Key points
 #
-# - A file of weights is a program, unless its reader makes sure that it is none.
-# - Compare pretrained weights with random ones before you praise the pretraining.
-# - Put the cost beside the score.
+# - Compare pretrained weights with random weights of the same network, not with chance.
+# - Random features can carry a shortcut such as the size of the cell. Remove it and compare again.
+# - Fine-tune after the head is trained, with a low learning rate and frozen batch normalization.
+# - Train and test all models on the same patients, and put the cost beside the score.
+# - One backbone on one dataset is no verdict on transfer learning.
 #
-# **Read next:** lesson 11, your own cells. On EfficientNet: Tan and Le, ICML 2019. On what
-# pretraining brings to medical images: Raghu et al., "Transfusion", NeurIPS 2019.
+# **Read next:** lesson 09. On EfficientNet: Tan and Le, ICML 2019. On pretraining for medical
+# images: Raghu et al., "Transfusion", NeurIPS 2019. On fine-tuning for these cells: Prellberg and
+# Kramer, ISBI challenge 2019.

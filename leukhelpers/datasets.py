@@ -51,7 +51,7 @@ def load_dataset(
     >>> len(cells.table), cells.classes
     (200, ('HEM', 'ALL'))
     """
-    data = Path(data)
+    data = Path(data).absolute()  # processes that draw cells may have another working folder
     cache = data / "cache"
     if str(dataset) == "twin":
         # Drawn by another version, the same numbers would be another twin.

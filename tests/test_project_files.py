@@ -79,7 +79,7 @@ def test_the_site_tells_of_every_module():
     found = {
         ".".join(["leukhelpers", *file.relative_to(package).with_suffix("").parts])
         for file in package.rglob("*.py")
-        if file.name != "__init__.py"
+        if not file.name.startswith("__")
     }
     packages = {
         ".".join(["leukhelpers", *file.parent.relative_to(package).parts])

@@ -171,23 +171,6 @@ class Lesson:
         """
         return storage.ensure_run(self.run, self.prepared)
 
-    # Version 1 of the lessons.
-    def load(self) -> Dataset:
-        """Return the dataset."""
-        return self.dataset
-
-    def prepare(self) -> prepare.Prepared:
-        """Return the prepared cells."""
-        return self.prepared
-
-    def show(self, figure: Figure, name: str, alt: str) -> None:
-        """Show a figure."""
-        plots.show(figure, self.run / "figures", f"{self.number}-{name}", alt)
-
-    def ask(self) -> None:
-        """Show the questions."""
-        self.quiz()
-
 
 def measured(name: str) -> dict[str, Any]:
     """Read what a benchmark measured, and print on which cells and where that is written.
