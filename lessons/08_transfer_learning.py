@@ -620,7 +620,7 @@ lesson.save_figure(
 # %% tags=["slide"]
 rivals = lk.measured("rivals_real")
 names = {
-    "cnn": "network of lesson 05",
+    "cnn": "network of version 1, 128 pixels",
     "svm": "SVM",
     "rf": "random forest",
     "efficientnet-lite0": "EfficientNet-Lite0, ImageNet, frozen",
@@ -640,7 +640,7 @@ real.sort_values("mean AUROC", ascending=False).round(3)
 
 # %% [markdown]
 # Compare the difference of two rows with the standard deviation (sd) over folds. Most neighbors in
-# this table differ by less. The settings of the network of lesson 05 were chosen on these folds,
+# this table differ by less. The settings of the network were chosen on these folds,
 # which flatters its row.
 #
 # **What may we conclude?** On these cells, with this backbone and these settings, ImageNet weights
