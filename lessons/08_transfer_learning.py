@@ -661,7 +661,7 @@ lesson.quiz()
 # ## Going further
 #
 # **A file of weights can be a program.** Weights are often shared as `.pth` or `.pkl` files. These
-# are *pickles*. A pickle may name any Python function, and whoever opens the file runs it.
+# are *pickles*. A pickle may name any Python function, and anyone who opens the file runs it.
 
 # %% tags=["nbval-check-output"]
 import pickle

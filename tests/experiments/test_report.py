@@ -104,7 +104,7 @@ def test_lesson_begins_with_versions_and_data_and_leaves_figures_and_facts(tmp_p
     assert "seed: 2" in told[1]
     figure = Figure()
     figure.subplots()
-    here.show(figure, "shape", "A small empty figure")
+    here.save_figure(figure, "shape", "A small empty figure")
     here.record(answer=42)
     assert (tmp_path / "figures" / "03-shape.png").is_file()
     assert files.read_json(tmp_path / "facts" / "03.json") == {"answer": 42}
