@@ -142,6 +142,9 @@ def render(kept: dict[str, Any]) -> str:
     lines = [
         "# What the lessons say, on three seeds",
         "",
+        "These are the sentences and numbers of the lessons of version 1; those of version 2 have "
+        "not been measured on three seeds yet.",
+        "",
         f"Dataset: {kept['dataset']}. Each seed draws other cells of other people; seed "
         f"{seeds[0]} is the one of `make course`. In brackets 95 % intervals, where a lesson tells "
         f"one. Measured {kept['date']} on {kept['machine']['cores']} cores by "
