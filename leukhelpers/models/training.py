@@ -93,15 +93,20 @@ def fit(
     watched_batches = ordered_batches(
         pixels, watched, profile.batch_size, labels[watched], weighed[1][watched]
     )
-    # Not the network itself is compiled: it is kept without optimizer and metrics.
-    trained = keras.Model(network.input, network.output)
-    decay = keras.optimizers.schedules.CosineDecay(profile.learning_rate, steps * profile.epochs)
-    trained.compile(
-        optimizer=keras.optimizers.Adam(decay),
-        loss="binary_crossentropy" if n_classes == 2 else "sparse_categorical_crossentropy",
-        metrics=["accuracy", keras.metrics.AUC(name="auroc")] if n_classes == 2 else ["accuracy"],
-        jit_compile=False,  # measured three times slower on a CPU with it
-    )
+    with network.distribute_strategy.scope():  # what counts must live where the weights live
+        # Not the network itself is compiled: it is kept without optimizer and metrics.
+        trained = keras.Model(network.input, network.output)
+        decay = keras.optimizers.schedules.CosineDecay(
+            profile.learning_rate, steps * profile.epochs
+        )
+        trained.compile(
+            optimizer=keras.optimizers.Adam(decay),
+            loss="binary_crossentropy" if n_classes == 2 else "sparse_categorical_crossentropy",
+            metrics=["accuracy", keras.metrics.AUC(name="auroc")]
+            if n_classes == 2
+            else ["accuracy"],
+            jit_compile=False,  # measured three times slower on a CPU with it
+        )
     progress = Progress(seed, done, backup)
     callbacks = [progress, *callbacks]
     if backup is not None:

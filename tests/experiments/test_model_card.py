@@ -154,11 +154,11 @@ def test_a_network_has_its_curves_and_what_was_not_measured_has_no_figure(run):
             **{name: [0.7, 0.6] for name in ("loss", "val_loss", "accuracy", "val_accuracy")},
         }
     )
-    assert len(dict(card_page.figures(run._replace(history=history)))) == 8
+    assert len(dict(card_page.figures(run._replace(history=history)))) == 7
     unchosen = {**run.metrics, "decisions": {**run.metrics["decisions"], "chosen_on": None}}
-    assert len(dict(card_page.figures(run._replace(metrics=unchosen)))) == 4
+    assert len(dict(card_page.figures(run._replace(metrics=unchosen)))) == 3
     of_cells = {**run.metrics, "of_subjects": None}
-    assert len(dict(card_page.figures(run._replace(metrics=of_cells)))) == 6
+    assert len(dict(card_page.figures(run._replace(metrics=of_cells)))) == 5
     nothing = {name: value for name, value in of_cells.items() if name != "decisions"}
     assert not dict(card_page.figures(run._replace(metrics=nothing)))
 

@@ -426,13 +426,13 @@ def test_explain_leaves_out_a_method_that_does_not_fit_and_says_why(
     def refuse(*_, **__):
         raise InputError("no rule for this layer")
 
-    monkeypatch.setattr(attribution, "shap_deep", refuse)
+    monkeypatch.setattr(attribution, "shap_gradient", refuse)
     picture = prepared.dataset.root / prepared.table["path"].iloc[0]
-    (told,) = explain_files.explain_files(run.folder, [picture], tmp_path, ["deep", "gradcam"])
-    assert told["left_out"] == {"deep": "no rule for this layer"}
+    (told,) = explain_files.explain_files(run.folder, [picture], tmp_path, ["shap", "gradcam"])
+    assert told["left_out"] == {"shap": "no rule for this layer"}
     assert list(told["methods"]) == ["gradcam"]
     with pytest.raises(InputError, match="no rule"):
-        explain_files.explain_files(run.folder, [picture], tmp_path, ["deep"])
+        explain_files.explain_files(run.folder, [picture], tmp_path, ["shap"])
     with pytest.raises(InputError, match="choose from shap"):
         explain_files.explain_files(run.folder, [picture], tmp_path, ["tealeaves"])
 

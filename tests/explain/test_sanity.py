@@ -264,7 +264,7 @@ def test_judge_tells_every_test_of_a_method(known):
     pictures, labels, masks = known
     rows = np.flatnonzero(labels >= 0)[-4:]
     of_rows = {name: mask[rows] for name, mask in masks.items()}
-    network, cells = build_cnn(SIZE, seed=3), (pictures[rows], pictures[:8], labels[rows])
+    network, cells = build_cnn(48, seed=3), (pictures[rows], pictures[:8], labels[rows])
     maps, told = evaluate_explainer("gradcam", network, *cells, np.arange(4), of_rows, few=2)
     assert maps.shape == (4, 48, 48)
     assert told["completeness"] is None
