@@ -75,8 +75,7 @@ def test_run_of_three_classes_tells_them_everywhere(
     assert run.about["cautions"] == run.metrics["cautions"] == []
     assert run.about["synthetic"] is True
     assert list(run.history) == [
-        "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds",
-        "network",
+        "epoch", "accuracy", "loss", "val_accuracy", "val_loss", "network",
     ]  # fmt: skip
     assert list(run.metrics["models"]["cnn"]) == list(METRICS_OF_MANY)
 
@@ -173,7 +172,7 @@ def test_lessons_refuse_three_classes_in_one_sentence(
 ) -> None:
     here = lesson.begin("05", dataset=str(prepared.dataset.root), run=str(tmp_path / "run"))
     with pytest.raises(InputError, match="has 3 classes; the lessons compare two"):
-        here.prepare()
+        here.prepared
 
 
 # ---------------------------------------------------------------- network and training
@@ -278,7 +277,7 @@ def test_answers_bear_the_users_names_and_the_caution(
 
 def test_two_classes_of_other_names_are_measured_as_hem_and_all(alone_run: storage.Run) -> None:
     assert "probability" in alone_run.predictions
-    again = summary.summary(alone_run.predictions)
+    again = summary.summary(alone_run.predictions, classes=alone_run.about["classes"])
     assert {key: alone_run.metrics[key] for key in again} == again
 
 
@@ -286,7 +285,7 @@ def test_lesson_prints_the_caution(
     alone: prepare.Prepared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     here = lesson.begin("01", dataset=str(alone.dataset.root), run=str(tmp_path / "run"))
-    here.load()
+    here.dataset
     assert f"\nCaution: {CAUTION}" in capsys.readouterr().out
 
 
