@@ -172,7 +172,7 @@ def test_lessons_refuse_three_classes_in_one_sentence(
 ) -> None:
     here = lesson.begin("05", dataset=str(prepared.dataset.root), run=str(tmp_path / "run"))
     with pytest.raises(InputError, match="has 3 classes; the lessons compare two"):
-        here.prepared
+        _ = here.prepared
 
 
 # ---------------------------------------------------------------- network and training
@@ -285,7 +285,7 @@ def test_lesson_prints_the_caution(
     alone: prepare.Prepared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     here = lesson.begin("01", dataset=str(alone.dataset.root), run=str(tmp_path / "run"))
-    here.dataset
+    assert len(here.dataset.table) > 0
     assert f"\nCaution: {CAUTION}" in capsys.readouterr().out
 
 
