@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 from collections.abc import Callable
@@ -252,6 +253,7 @@ class Recorder:
 
     output_shape = (None, 1)
     input = output = None
+    distribute_strategy = SimpleNamespace(scope=contextlib.nullcontext)
 
     def compile(self, **settings: object) -> None:
         """Learn nothing."""

@@ -49,7 +49,7 @@ def _build_classifier(answer: Any) -> str | None:
         return "The head must learn: freeze the backbone only."
     if head != (5 + 1) * n_classes:
         return "One dense layer after the average is enough."
-    rows = model.predict_on_batch(np.random.default_rng(0).uniform(0, 255, (4, 12, 12, 3)))
+    rows = model.predict_on_batch(np.random.default_rng(0).uniform(0, 1, (4, 12, 12, 3)))
     if not np.allclose(np.sum(rows, axis=1), 1, atol=1e-3) or np.min(rows) < 0:
         return 'The outputs of an image must sum to 1: activation="softmax".'
     return None
