@@ -232,7 +232,8 @@ def render(kept: dict[str, Any]) -> str:
         """# Which explanation to trust for which question
 
 A handsome heat map can come from an untrained network. So every method was put to the same
-tests (`leukhelpers/explain/sanity.py`), with the letters of lesson 07. Not for clinical use. In
+tests (`benchmarks/explainer_scores.py`), here with the network of version 1, which has been
+replaced since. The letters are those of version 1's lesson 07. Not for clinical use. In
 brackets 95 % intervals, by bootstrap over groups of people; with so few people they are rough.
 
 - (a) **adds up**: how far the sum of a map is from the logit difference that it should share out,

@@ -60,6 +60,9 @@ def keep(kind: str, run: Path) -> None:
         shutil.copytree(run / "figures", figures, ignore=ignored)
 
 
+REPLACED = "2026-11-30"  # until then results were made with the network of version 1
+
+
 def render() -> str:
     """Write the kept results as Markdown."""
     parts = []
@@ -101,9 +104,9 @@ def _table(title: str, command: str, kept: dict[str, Any]) -> str:
 
 
 def recipe(profile: str, date: str) -> str:
-    """Name a profile as it is called now: until version 2, *fast* was what is *full* now."""
-    if profile == "fast" and date < "2026-11-28":
-        return "the profile that is called full now"
+    """Name the profile of a kept result; older ones were made with another network."""
+    if date < REPLACED:
+        return f"the network of version 1 ({profile} profile then), not yet measured again"
     return f"{profile} profile"
 
 
