@@ -23,7 +23,6 @@ from leukhelpers.evaluation.metrics import (
     checked,
     checked_groups,
     checked_labels,
-    metrics,
     predicted,
 )
 from leukhelpers.evaluation.names import CLASS_METRICS, METRICS, METRICS_OF_MANY
@@ -273,45 +272,6 @@ def compare(
         "high": high,
         "notes": notes,
     }
-
-
-def with_intervals(
-    labels: npt.ArrayLike,
-    probabilities: npt.ArrayLike,
-    groups: npt.ArrayLike,
-    names: Sequence[str] = METRICS,
-    threshold: float = 0.5,
-    seed: int = 0,
-) -> dict[str, dict[str, float | None]]:
-    """Put :func:`metrics` and :func:`intervals` of one model together.
-
-    Parameters
-    ----------
-    labels, probabilities, groups, threshold, seed
-        As in :func:`bootstrap`; of cells, or of subjects.
-    names : sequence of str
-        Which of ``METRICS``.
-
-    Returns
-    -------
-    dict
-        Metric → ``value``, ``low``, ``high``, each float or None.
-    """
-    values = metrics(labels, probabilities, threshold)
-    resampled, _ = bootstrap(labels, probabilities, groups, threshold, seed=seed)
-    fewest = fewest_groups(checked_labels(labels), groups)
-    return with_bounds({name: values[name] for name in names}, resampled, fewest)
-
-
-def with_bounds(
-    values: dict[str, float | None], resampled: pd.DataFrame, fewest: int
-) -> dict[str, dict[str, float | None]]:
-    """Put each value beside its 95 % interval."""
-    bounded = {}
-    for metric, value in values.items():
-        low, high = interval(resampled[metric], fewest, N_RESAMPLES)
-        bounded[metric] = {"value": value, "low": low, "high": high}
-    return bounded
 
 
 def complete_resamples(

@@ -15,8 +15,9 @@ import pandas as pd
 
 from leukhelpers.data.schema import ALL, CLASS_NAMES, HEM
 from leukhelpers.errors import InputError
-from leukhelpers.evaluation import bootstrap, calibration, metrics
+from leukhelpers.evaluation import calibration, metrics
 from leukhelpers.evaluation.names import ERRORS, MODEL_COLUMNS
+from leukhelpers.evaluation.summary import with_intervals
 
 ALPHA = 0.1  # share of each class's cells whose class a set may lack
 THRESHOLDS = tuple(round(at / 20, 2) for at in range(1, 20))
@@ -255,7 +256,7 @@ def _of_model(
 
     def measured(probabilities: pd.Series, names: Sequence[str]) -> dict[str, Any]:
         groups = predictions["group"]
-        return bootstrap.with_intervals(labels, probabilities, groups, names, threshold)
+        return with_intervals(labels, probabilities, groups, names, threshold)
 
     decided = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "mcc")
     return {

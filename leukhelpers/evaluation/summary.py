@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy.typing as npt
 import pandas as pd
 
 from leukhelpers.data.schema import CLASS_NAMES
@@ -13,6 +14,7 @@ from leukhelpers.evaluation import bootstrap
 from leukhelpers.evaluation.metrics import (
     by_subject,
     checked,
+    checked_labels,
     class_metrics,
     confusion,
     metrics,
@@ -21,7 +23,7 @@ from leukhelpers.evaluation.metrics import (
     require_columns,
     with_names,
 )
-from leukhelpers.evaluation.names import MODEL_COLUMNS, SUBJECT_METRICS
+from leukhelpers.evaluation.names import METRICS, MODEL_COLUMNS, SUBJECT_METRICS
 
 
 def summary(
@@ -87,7 +89,7 @@ def summary(
             labels, own, groups, threshold, seed=seed, classes=classes
         )
         values = metrics(labels, own, threshold, classes)
-        found["models"][model] = bootstrap.with_bounds(values, over_all, fewest)
+        found["models"][model] = with_bounds(values, over_all, fewest)
         each = class_metrics(labels, own, threshold, classes)
         called = confusion(labels, own, threshold, classes)
         report[model] = {
@@ -101,7 +103,7 @@ def summary(
         by_class[model] = {
             name: {
                 "cells": report[model][name]["support"],
-                **bootstrap.with_bounds(each[name], of_class[name], fewest),
+                **with_bounds(each[name], of_class[name], fewest),
             }
             for name in classes
         }
@@ -140,7 +142,7 @@ def _of_two(
     return {
         "compared": compared,
         "of_subjects": {
-            model: bootstrap.with_intervals(
+            model: with_intervals(
                 subjects["label"],
                 subjects[column],
                 subjects["group"],
@@ -174,3 +176,42 @@ def subject_means(predictions: pd.DataFrame, columns: Sequence[str]) -> pd.DataF
     # subjects of equal scores would be put in an order.
     means = grouped[list(columns)].agg(statistics.mean)
     return grouped[["group", "label"]].first().join(means).reset_index()
+
+
+def with_intervals(
+    labels: npt.ArrayLike,
+    probabilities: npt.ArrayLike,
+    groups: npt.ArrayLike,
+    names: Sequence[str] = METRICS,
+    threshold: float = 0.5,
+    seed: int = 0,
+) -> dict[str, dict[str, float | None]]:
+    """Measure one model, each metric with its interval.
+
+    Parameters
+    ----------
+    labels, probabilities, groups, threshold, seed
+        As in :func:`leukhelpers.evaluation.bootstrap.bootstrap`; of cells, or of subjects.
+    names : sequence of str
+        Which of ``METRICS``.
+
+    Returns
+    -------
+    dict
+        Metric → ``value``, ``low``, ``high``, each float or None.
+    """
+    values = metrics(labels, probabilities, threshold)
+    resampled, _ = bootstrap.bootstrap(labels, probabilities, groups, threshold, seed=seed)
+    fewest = bootstrap.fewest_groups(checked_labels(labels), groups)
+    return with_bounds({name: values[name] for name in names}, resampled, fewest)
+
+
+def with_bounds(
+    values: dict[str, float | None], resampled: pd.DataFrame, fewest: int
+) -> dict[str, dict[str, float | None]]:
+    """Put each value beside its 95 % interval."""
+    bounded = {}
+    for metric, value in values.items():
+        low, high = bootstrap.interval(resampled[metric], fewest, bootstrap.N_RESAMPLES)
+        bounded[metric] = {"value": value, "low": low, "high": high}
+    return bounded
