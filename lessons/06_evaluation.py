@@ -245,12 +245,13 @@ draws = {
     "patients": bootstrap(y, network, groups),
 }
 widths = {}
+edges = np.arange(draws["patients"].min() - 0.01, 1.01, 0.005)
 figure, panel = plt.subplots(figsize=(8, 3.4), layout="constrained")
 for name, color, height in (("cells", "gray", -1), ("patients", lk.MODEL_COLORS["cnn"], -2)):
     low, high = np.percentile(draws[name], [2.5, 97.5])
     widths[name] = high - low
     drawn = f"drawing {len(y)} cells" if name == "cells" else f"drawing {len(set(groups))} patients"
-    panel.hist(draws[name], bins=30, density=True, histtype="step", color=color, label=drawn)
+    panel.hist(draws[name], edges, density=True, histtype="step", color=color, label=drawn)
     panel.plot([low, high], [height, height], color=color, linewidth=5)
 panel.axvline(auroc, color="black", linestyle=":", label="all test cells")
 panel.set(xlabel="AUROC of the network; bars: 95 % intervals", ylabel="resamples", yticks=[])
@@ -516,7 +517,7 @@ worse = np.mean(scores < balanced_accuracy_score(y, predicted))
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3), layout="constrained")
 left.hist(choices, bins=np.linspace(0, 1, 26), color="gray")
 left.set(xlabel="chosen threshold", ylabel="draws")
-right.hist(scores, bins=25, color=lk.MODEL_COLORS["cnn"])
+right.hist(scores, bins=np.linspace(0, 1, 51), color=lk.MODEL_COLORS["cnn"])
 right.axvline(balanced_accuracy_score(y, predicted), color="black", linestyle=":")
 right.set_xlabel("balanced accuracy on the test patients\n(dotted: threshold 0.5)")
 figure.suptitle(

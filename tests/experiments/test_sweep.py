@@ -327,7 +327,9 @@ def test_a_killed_scheduler_ends_the_sweep_and_what_was_done_is_kept(write_grid,
                 sweep.run_sweep(entries, tmp_path / "out", address, listen=kill)
         finally:
             scheduler.kill()
+            family = psutil.Process(worker.pid).children(recursive=True)
             worker.kill()
+    until(lambda: gone(family), 30)  # a kernel needs a second to see that its worker is gone
     (tmp_path / "go").touch()
     state = sweep.run_sweep(entries, tmp_path / "out", cluster.scheduler_address, resume=True)
     assert state.count("done") == 2
