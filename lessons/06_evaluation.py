@@ -245,7 +245,8 @@ draws = {
     "patients": bootstrap(y, network, groups),
 }
 widths = {}
-edges = np.arange(draws["patients"].min() - 0.01, 1.01, 0.005)
+every = np.concatenate(list(draws.values()))
+edges = np.arange(every.min() - 0.01, every.max() + 0.015, 0.005)
 figure, panel = plt.subplots(figsize=(8, 3.4), layout="constrained")
 for name, color, height in (("cells", "gray", -1), ("patients", lk.MODEL_COLORS["cnn"], -2)):
     low, high = np.percentile(draws[name], [2.5, 97.5])

@@ -67,6 +67,7 @@ PRETRAINED = {
 MODEL_NAMES: Mapping[str, str] = {
     "cnn": "CNN",
     "svm": "SVM",
+    "cnn+svm": "CNN + SVM",
     "rf": "random forest",
     **{
         f"{name}{how}": f"{title}{note}"

@@ -9,6 +9,7 @@ from leukhelpers.images import handmade
 from leukhelpers.images.preprocessing import BOX, CROP, SIZE
 
 CLASSICAL = ("svm", "rf")
+ENSEMBLE = "cnn+svm"
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,14 @@ def picture_size(name: str, profile: Profile) -> tuple[int, int]:
     profile : Profile
         That of the run. Pretrained networks take its size: on real cells frozen
         EfficientNet-Lite0 gained nothing at 128 pixels over 96. The network of the
-        course sees each cell cropped to its bounding box, and so not how large it is.
+        course sees each cell cropped to its bounding box, and so not how large it is. Of an
+        ensemble this is what its network sees.
 
     Returns
     -------
     size, crop : int
         Pixels of the picture, and of the original (or ``pixels.BOX``).
     """
-    if name == "cnn":
+    if name in ("cnn", ENSEMBLE):
         return profile.box_size, BOX
     return (handmade.SIZE if name in CLASSICAL else profile.size), profile.crop

@@ -18,9 +18,10 @@ import pandas as pd
 
 from leukhelpers import files
 from leukhelpers.errors import InputError
+from leukhelpers.evaluation import calibration
 from leukhelpers.evaluation.names import MODEL_NAMES, PRETRAINED
 from leukhelpers.images import handmade
-from leukhelpers.models import classical, cnn, prepare, profiles
+from leukhelpers.models import classical, cnn, ensemble, prepare, profiles
 
 if TYPE_CHECKING:
     import keras
@@ -33,7 +34,7 @@ TUNED = "-tuned"
 RANDOM = "-random"
 LITE0 = "efficientnet-lite0"
 CHOICES = (
-    *("cnn", *profiles.CLASSICAL),
+    *("cnn", *profiles.CLASSICAL, profiles.ENSEMBLE),
     *(LITE0, LITE0 + TUNED, LITE0 + RANDOM),
     *("resnet50", "vgg16", "efficientnetb0"),
 )
@@ -91,7 +92,14 @@ def validate_model_name(name: str) -> str:
 
 def is_network(name: str) -> bool:
     """Tell a neural network from a classical model on hand-made features."""
-    return name not in profiles.CLASSICAL
+    return name not in (*profiles.CLASSICAL, profiles.ENSEMBLE)
+
+
+def parts(learnt: FittedModel) -> list[FittedModel]:
+    """List the models that a model is made of: of an ensemble two, of others itself."""
+    if learnt.name == profiles.ENSEMBLE:
+        return [FittedModel("cnn", learnt.model.network), FittedModel("svm", learnt.model.svm)]
+    return [learnt]
 
 
 def base_name(name: str) -> str:
@@ -174,6 +182,8 @@ def fit(
     start = time.perf_counter()
     if validate_model_name(name) == "cnn":
         model, history, validation_proba = cnn.train(prepared, split, backup)
+    elif name == profiles.ENSEMBLE:
+        model, history, validation_proba = _learn_ensemble(prepared, split, backup)
     elif is_network(name):
         model, history, validation_proba = _learn_transfer(name, prepared, split, backup)
     else:
@@ -194,6 +204,25 @@ def _learn_classical(name: str, prepared: Prepared, split: Split) -> tuple[Any, 
     with suppress(InputError):  # the training rows alone may be too few to learn from
         validation_proba = _classical_answer(fitted(split.train), measured.iloc[split.validation])
     return fitted(np.concatenate([split.train, split.validation])), validation_proba
+
+
+def _learn_ensemble(
+    prepared: Prepared, split: Split, backup: Path | None
+) -> tuple[ensemble.Ensemble, pd.DataFrame, np.ndarray | None]:
+    """Train network and SVM; the network's logits get a temperature, chosen on validation rows."""
+    from leukhelpers.models import networks
+
+    network, history, by_network = cnn.train(prepared, split, backup)
+    svm, by_svm = _learn_classical("svm", prepared, split)
+    validation = prepared.table["label"].to_numpy()[split.validation]
+    if len(prepared.dataset.classes) == 2 and len(np.unique(validation)) == 2:
+        temperature = calibration.fit_temperature(validation, by_network)
+        by_network = calibration.apply_temperature(by_network, temperature)
+        networks.put_logit(
+            network, *(held / temperature for held in network.get_layer("logit").get_weights())
+        )
+    both = None if by_svm is None else ensemble.average_logits([by_network, by_svm])
+    return ensemble.Ensemble(network, svm), history, both
 
 
 def _learn_transfer(
@@ -238,6 +267,9 @@ def predict_proba(learnt: FittedModel, prepared: Prepared, rows: np.ndarray) -> 
     float array of shape (m,) or (m, n_classes)
         P(ALL) of each row; of more than two classes the probability of each.
     """
+    if learnt.name == profiles.ENSEMBLE:
+        answers = [predict_proba(part, prepared, rows) for part in parts(learnt)]
+        return ensemble.average_logits(answers)
     if is_network(learnt.name):
         from leukhelpers.models import training
 
@@ -277,18 +309,20 @@ def cost(learnt: FittedModel, prepared: Prepared, rows: np.ndarray) -> dict[str,
         small picture to its probability, features included, many cells at a time.
     """
     some = np.asarray(rows)[:256]
-    array = np.asarray(prepare.pictures(learnt.name, prepared)[some])
-    # The first call builds the graph.
-    predict_proba_of_pictures(learnt, array[:32], prepared.profile)
-    start = time.perf_counter()
-    predict_proba_of_pictures(learnt, array, prepared.profile)
-    answer_ms = 1000 * (time.perf_counter() - start) / len(some)
+    answer_ms = 0.0
     parameters, multiply_adds = None, None
-    if is_network(learnt.name):
-        from leukhelpers.models import networks
+    for part in parts(learnt):
+        array = np.asarray(prepare.pictures(part.name, prepared)[some])
+        # The first call builds the graph.
+        predict_proba_of_pictures(part, array[:32], prepared.profile)
+        start = time.perf_counter()
+        predict_proba_of_pictures(part, array, prepared.profile)
+        answer_ms += 1000 * (time.perf_counter() - start) / len(some)
+        if is_network(part.name):
+            from leukhelpers.models import networks
 
-        parameters = int(learnt.model.count_params())
-        multiply_adds = networks.multiply_adds(learnt.model)
+            parameters = int(part.model.count_params())
+            multiply_adds = networks.multiply_adds(part.model)
     return {
         "parameters": parameters,
         "multiply_adds": multiply_adds,
@@ -298,7 +332,11 @@ def cost(learnt: FittedModel, prepared: Prepared, rows: np.ndarray) -> dict[str,
 
 
 def save(learnt: FittedModel, folder: Path) -> None:
-    """Write ``model.keras``, or ``model.skops``, which like it brings no code along."""
+    """Write ``model.keras``, or ``model.skops``, which like it brings no code along, or both."""
+    if learnt.name == profiles.ENSEMBLE:
+        for part in parts(learnt):
+            save(part, folder)
+        return
     if is_network(learnt.name):
         with files.whole_file(folder / "model.keras") as part:
             learnt.model.save(part)
@@ -317,6 +355,9 @@ def load(folder: Path | str, name: str) -> FittedModel:
     InputError
         If the file is not there, is damaged, or would bring code of its own.
     """
+    if name == profiles.ENSEMBLE:
+        network, svm = (load(folder, part).model for part in ("cnn", "svm"))
+        return FittedModel(name, ensemble.Ensemble(network, svm))
     if is_network(name):
         return FittedModel(name, load_model(folder))
     import skops.io

@@ -25,6 +25,7 @@ CLASS_COLORS = ("#0173b2", "#d55e00")
 MODEL_COLORS: Mapping[str, str] = {
     "cnn": "#029e73",
     "svm": "#ca9161",
+    "cnn+svm": "#56400f",
     "rf": "#56b4e9",
     "area": "#cc78bc",
     "majority": "#949494",
