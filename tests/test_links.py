@@ -14,9 +14,8 @@ from markdown_it.token import Token
 from tools import build, links
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = sorted(
-    path for folder in (".", "docs", "data", ".github") for path in (ROOT / folder).glob("*.md")
-)
+FOLDERS = (".", "docs", "docs/teaching", "docs/handouts", "data", ".github")
+DOCUMENTS = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.md"))
 NOTEBOOKS = sorted(build.NOTEBOOKS.rglob("*.ipynb"))
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 
