@@ -1,7 +1,7 @@
-"""Keep what the reference runs measured, and write it into the README.
+"""Keep what the reference runs measured; docs/results.md shows it.
 
-    python benchmarks/reference.py --twin runs/twin-fast-seed0 --real runs/real
-    python benchmarks/reference.py            (only writes the README again)
+    python -m benchmarks.reference --twin runs/twin-fast-seed0 --real runs/real
+    python -m benchmarks.results_page         (writes the page)
 
 Metrics and times go to ``benchmarks/results/``, figures of the twin to ``figures/``; a
 run on real cells leaves numbers only, never a figure.
@@ -20,7 +20,6 @@ from leukhelpers.experiments.report import format_ci, titles
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-BEGIN, END = "<!-- results:begin -->\n", "<!-- results:end -->"
 KINDS = {
     "twin": "The embedded twin (**synthetic** cells)",
     "real": "Real cells: fold 0 of the training set of C-NMC 2019",
@@ -187,8 +186,8 @@ AUROC: mean ± standard deviation over four folds; 0.5 is what the majority answ
 column says how far the twin may be from the real cells: 5 % of an area, 3 gray levels of a mean
 color and 2 of a spread, 2 of 100 cells, and of an AUROC one standard deviation over the real
 folds (at least 0.02). {fact} Here the sum of squares is divided by four, for the standard deviation
-in the README by three. The SVM takes a few quick features, not those of lesson 04, and so has
-other scores than in the README. The CNN is built as that of lesson 02, and sees pictures of half
+in the results by three. The SVM takes a few quick features, not those of lesson 04, and so has
+other scores than there. The CNN is built as that of lesson 02, and sees pictures of half
 the width for 8 epochs. PATH is `training_data/fold_0` of C-NMC. Measured {found["date"]} on
 {found["machine"]["cores"]} cores by
 `python benchmarks/twin_beside_real.py --real PATH --out benchmarks/results/twin_beside_real.json`.
@@ -214,14 +213,6 @@ A result on the twin shows *how* something is done. What it is worth shows on re
     files.write_text(ROOT / "docs" / "twin.md", head + table + "\n" + tail)
 
 
-def write_readme() -> None:
-    """Put the results between their marks in the README."""
-    readme = (ROOT / "README.md").read_text("utf-8")
-    before, rest = readme.split(BEGIN)
-    after = rest.split(END)[1]
-    files.write_text(ROOT / "README.md", before + BEGIN + render() + END + after)
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--twin", type=Path)
@@ -231,5 +222,4 @@ if __name__ == "__main__":
         folder = getattr(given, name)
         if folder is not None:
             keep(name, folder)
-    write_readme()
     write_twin_page()

@@ -1,10 +1,11 @@
-"""Write docs/results.md: all models on real cells, with intervals, ROC and reliability.
+r"""Write docs/results.md and the table of the README: all models on real cells.
 
-leuk crossval --dataset PATH --model all --random-weights --out FOLDER --json > found.json
-python benchmarks/results_page.py --answers FOLDER    measure the answers, draw, write the page
-leuk sweep GRID.yaml --out FOLDER
-python benchmarks/results_page.py --sweep FOLDER      keep a sweep's table, write the page
-python benchmarks/results_page.py                     only write the page again
+leuk crossval --dataset FOLD_0 --model MODELS --folds 4 --seed 0 --out FOLDER --json > found.json
+leuk train --dataset FOLD_0 --model MODEL --seed 0 --out RUN        (each model of UNSEEN)
+leuk evaluate --run RUN --dataset FOLD_1 --json > unseen.json
+python -m benchmarks.results_page --found found.json --answers FOLDER \
+    --unseen unseen-svm.json unseen-cnn.json unseen-both.json --run RUN
+python -m benchmarks.results_page                                  only write the pages again
 
 The figures show curves and numbers, never a cell.
 """
@@ -12,231 +13,226 @@ The figures show curves and numbers, never a cell.
 from __future__ import annotations
 
 import argparse
-import datetime
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import pandas as pd
+from sklearn.calibration import CalibrationDisplay
+from sklearn.metrics import RocCurveDisplay
 
 from benchmarks import reference
-from benchmarks.rivals import COMMAND
 from leukhelpers import files, plots
-from leukhelpers.evaluation import bootstrap, decisions, summary
+from leukhelpers.evaluation import bootstrap
 from leukhelpers.evaluation.metrics import CLASS_NAMES, by_subject
 from leukhelpers.evaluation.names import METRIC_NAMES, MODEL_NAMES
-from leukhelpers.experiments import provenance, storage, sweep_table
+from leukhelpers.experiments import storage
 from leukhelpers.experiments.report import format_ci, markdown
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULT = ROOT / "benchmarks" / "results" / "results_real.json"
-SWEEP = RESULT.with_name("sweep_real.json")
+RESULT = ROOT / "benchmarks" / "results" / "rivals_real.json"
+UNSEEN_RESULT = RESULT.with_name("unseen_real.json")
+PIPELINE = RESULT.with_name("input_pipeline.json")
+KINDS = RESULT.with_name("feature_kinds.json")
 PAGE, FIGURES = ROOT / "docs" / "results.md", ROOT / "docs" / "results"
+BEGIN, END = "<!-- results:begin -->\n", "<!-- results:end -->"
 NOTE = "C-NMC 2019, fold 0 · not for clinical use"
-DRAWN = ("cnn", "svm", "rf", "efficientnet-lite0", "area")
-BESIDE = ("svm", "rf", "area")  # with which the network is compared, cell by cell
+COMMAND = "leuk crossval --dataset FOLD_0 --model MODELS --folds 4 --seed 0 --out FOLDER --json"
+COMMANDS = [
+    "leuk train --dataset FOLD_0 --model MODEL --seed 0 --out RUN",
+    "leuk evaluate --run RUN --dataset FOLD_1 --json",
+]
+UNSEEN = ("svm", "cnn", "cnn+svm")
+HEADLINE = ("majority", "area", "svm", "cnn", "cnn+svm")
+DRAWN = ("cnn+svm", "cnn", "svm", "area")
+BESIDE = ("cnn", "svm", "area")  # with which CNN + SVM is compared, cell by cell
+PEOPLE = ("cnn+svm", "cnn", "svm", "area", "majority")
 TABLES = {
-    "Order of the cells": (
+    "Ranking of the cells": (
         *("auroc", "average_precision"),
         *("sensitivity_at_95_specificity", "specificity_at_95_sensitivity"),
     ),
-    "Answers, from a probability of 0.5 on": (
-        *("accuracy", "balanced_accuracy", "weighted_f1", "mcc"),
-    ),
+    "Predicted classes, threshold 0.5": (*("accuracy", "balanced_accuracy", "weighted_f1", "mcc"),),
     "Errors of the probabilities (less is better)": ("brier", "ece"),
 }
-SWEPT = ("auroc", "weighted_f1", "balanced_accuracy")
-PEOPLE = ("cnn", "svm", "area", "majority")  # whose right answers are told for each subject
 
 
-def together(folder: Path) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Put the answers of all models side by side, all folds below each other."""
-    names = sorted({file.stem.split("-", 1)[1] for file in folder.glob("fold0-*.csv")})
-    missing = [name for name in DRAWN if name not in (*names, "area")]
-    if missing:
-        raise SystemExit(f"{folder} lacks answers of {', '.join(missing)}.")
-    parts = []
-    for number in range(len(list(folder.glob("fold*-cnn.csv")))):
-        tables = {name: storage.read_answers(folder / f"fold{number}-{name}.csv") for name in names}
-        part = tables["cnn"].drop(columns="probability")
-        for name, table in tables.items():
-            assert table["cell_id"].equals(part["cell_id"])
-            part[f"{name}_probability"] = table["probability"]
-        parts.append(part)
-    columns = {name: f"{name}_probability" for name in [*names, "area", "majority"]}
-    return pd.concat(parts, ignore_index=True), columns
+# ------------------------------------------------------------------ keep what was measured
 
 
-def keep(folder: Path) -> None:
-    """Measure the answers of a cross-validation, and draw its figures."""
-    answers, columns = together(folder)
-    asked = files.read_json(folder / "crossval.json")
-    measured = summary.summary(answers, columns=columns)
-    measured.pop("worst_first")
-    labels, groups = answers["label"], answers["group"]
+def keep(found: Path, folder: Path) -> None:
+    """Keep a cross-validation of fold 0, compare its models, and draw its figures."""
+    measured = files.read_json(found)
+    if measured["synthetic"] or measured["images"] != 3527:
+        raise SystemExit(f"{found} is no cross-validation of fold 0 of C-NMC 2019.")
+    auroc = [
+        {name: scores["auroc"]["value"] for name, scores in fold["models"].items()}
+        for fold in measured.pop("folds")
+    ]
+    for long in ("decisions", "worst_first"):
+        measured["together"].pop(long, None)
+    answers = predictions(folder, list(measured["cost"]))
+    best = answers["cnn+svm"]
     compared = {
-        name: bootstrap.compare(labels, answers["cnn_probability"], answers[columns[name]], groups)
+        name: bootstrap.compare(answers["label"], best, answers[name], answers["group"])
         for name in BESIDE
     }
     right = {
-        name: by_subject(
-            answers[["subject", "label"]].assign(probability=answers[columns[name]])
-        ).set_index("subject")
+        name: by_subject(answers[["subject", "label"]].assign(probability=answers[name])).set_index(
+            "subject"
+        )
         for name in PEOPLE
     }
-    people = right["cnn"][["label", "cells"]].assign(
+    people = right["cnn+svm"][["label", "cells"]].assign(
         **{name: table["correct"] for name, table in right.items()}
     )
-    kept = {
-        "dataset": "fold 0 of the training set of C-NMC 2019",
-        "command": COMMAND,
-        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-        "seed": asked["seed"],
-        "folds": asked["folds"],
-        "profile": asked["profile"]["name"],
-        **provenance.environment(),
-        **measured,
-        "cnn_less": compared,
-        "people": people.reset_index().to_dict(orient="records"),
-    }
-    files.write_json(RESULT, kept)
-    draw(answers, columns, kept)
+    files.write_json(
+        RESULT,
+        {
+            **measured,
+            "auroc_by_fold": auroc,
+            "command": COMMAND,
+            "dataset": "fold 0 of the training set of C-NMC 2019",
+            "differences": compared,
+            "people": people.reset_index().to_dict(orient="records"),
+        },
+    )
+    draw(answers)
 
 
-def keep_sweep(folder: Path) -> None:
-    """Copy what a sweep over models and seeds reached on real cells, and draw it."""
-    table = pd.read_csv(folder / "results.csv")
-    if not (table["state"] == "done").all() or set(table["task"]) != {"train"}:
-        raise SystemExit(f"{folder} holds no sweep of trainings that are all done.")
-    own = table[table["answered_by"] == table["model"]]
-    wide = own.pivot(index=["run", "model", "seed", "seconds"], columns="metric", values="value")
-    about = [storage.read_run(folder / "runs" / run / "run") for run in table["run"].unique()]
-    if {(run.about["images"], run.about["synthetic"]) for run in about} != {(3527, False)}:
-        raise SystemExit(f"{folder} is of other cells than fold 0 of C-NMC 2019.")
-    held_out = {tuple(sorted(run.predictions["subject"].unique())) for run in about}
-    metrics = [*SWEPT, "area_auroc"]
-    area = table[(table["answered_by"] == "area") & (table["metric"] == "auroc")]
-    rows = wide.reset_index().merge(area[["run", "value"]].rename(columns={"value": metrics[-1]}))
-    within, between = sweep_table.spread(own[own["metric"] == "auroc"], ["model"])
-    first = about[0].about
-    kept = {
-        "dataset": "fold 0 of the training set of C-NMC 2019",
-        "command": "leuk sweep GRID.yaml --out FOLDER",
-        **{key: first[key] for key in ("date", "machine", "python", "versions")},
-        "seed": sorted(int(seed) for seed in table["seed"].unique()),
-        "profile": first["profile"]["name"],
-        "held_out": [list(people) for people in sorted(held_out)],
-        "test_cells": [len(run.predictions) for run in about],
-        "sd_between_seeds": within,
-        "distance_between_models": between,
-        "runs": rows[["model", "seed", "seconds", *metrics]].to_dict(orient="records"),
-    }
-    files.write_json(SWEEP, kept)
-    settings = {MODEL_NAMES[name]: part["auroc"] for name, part in rows.groupby("model")}
-    title = f"One model between seeds: {within:.3f} (sd); between models: {between:.3f}"
-    figure = plots.repeated_scores(settings, title, "AUROC", NOTE)
-    plots.save(figure, FIGURES, "sweep", f"{title}. A dot a seed, a row a model.")
+def predictions(folder: Path, names: list[str]) -> pd.DataFrame:
+    """Put the predictions of all models side by side, all folds below each other."""
+    parts = []
+    for number in range(len(list(folder.glob("fold*-cnn.csv")))):
+        tables = {name: storage.read_answers(folder / f"fold{number}-{name}.csv") for name in names}
+        first = tables[names[0]].drop(columns="probability")
+        part = first.rename(columns=lambda column: column.removesuffix("_probability"))
+        for name, table in tables.items():
+            assert table["cell_id"].equals(part["cell_id"])
+            part[name] = table["probability"]
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
 
 
-def render_sweep(kept: dict[str, Any]) -> list[str]:
-    """Write what a sweep over models and seeds reached."""
-    names = METRIC_NAMES
-    titles = ["model", "seed", *(names[metric] for metric in SWEPT), "area's AUROC", "seconds"]
+def keep_unseen(found: list[Path], run: Path) -> None:
+    """Keep what models that learned from all of fold 0 reach on the patients of fold 1."""
+    about = storage.read_run(run).about
+    if about["synthetic"] or about["images"] != 3527:
+        raise SystemExit(f"{run} has not learned from fold 0 of C-NMC 2019.")
+    parts = [files.read_json(path) for path in found]
+    models: dict[str, Any] = {}
+    for part in parts:
+        if part["synthetic"] or part["cells"] != parts[0]["cells"]:
+            raise SystemExit("The files are not of the same real cells.")
+        for name, scores in part["models"].items():
+            chosen = part["decisions"]["models"][name].get("at_threshold", {})
+            models[name] = {
+                "auroc": scores["auroc"],
+                "weighted_f1": scores["weighted_f1"],
+                "at_threshold": {key: chosen.get(key) for key in ("weighted_f1", "sensitivity",
+                                                                  "specificity")},
+            }  # fmt: skip
+    kept = {key: parts[0][key] for key in ("synthetic", "cells", "subjects", "groups")}
+    files.write_json(
+        UNSEEN_RESULT,
+        {
+            "dataset": "fold 1 of the training set of C-NMC 2019 (12 of its 14 subjects)",
+            "learned_from": "fold 0",
+            **kept,
+            **{key: about[key] for key in ("date", "seed", "machine", "python", "versions")},
+            "profile": about["profile"]["name"],
+            "commands": COMMANDS,
+            "models": models,
+        },
+    )
+
+
+def draw(answers: pd.DataFrame) -> None:
+    """Draw ROC curves and reliability diagrams of the pooled predictions."""
+    with plt.rc_context(plots.settings()):
+        figure, panel = plt.subplots(figsize=(5.5, 5), layout="constrained")
+        for name in DRAWN:
+            RocCurveDisplay.from_predictions(
+                answers["label"], answers[name], ax=panel, name=MODEL_NAMES[name],
+                color=plots.MODEL_COLORS[name],
+            )  # fmt: skip
+        panel.plot([0, 1], [0, 1], color="black", linestyle=":", linewidth=1)
+        figure.suptitle("ROC curves, all folds together")
+        figure.text(0.99, -0.02, NOTE, ha="right", va="top", size=8, color="gray")
+        plots.save(figure, FIGURES, "roc", "ROC curves of four models, with the diagonal.")
+        figure, panel = plt.subplots(figsize=(5.5, 5), layout="constrained")
+        for name in DRAWN:
+            CalibrationDisplay.from_predictions(
+                answers["label"], answers[name], n_bins=10, ax=panel, name=MODEL_NAMES[name],
+                color=plots.MODEL_COLORS[name],
+            )  # fmt: skip
+        figure.suptitle("Above the diagonal: more cells were ALL than predicted")
+        figure.text(0.99, -0.02, NOTE, ha="right", va="top", size=8, color="gray")
+        alt = "Share of ALL cells over the predicted probability, four models, with the diagonal."
+        plots.save(figure, FIGURES, "reliability", alt)
+
+
+# ------------------------------------------------------------------ write the pages
+
+
+def headline(found: dict[str, Any], unseen: dict[str, Any]) -> str:
+    """Write the README's table: three numbers for each model, with intervals."""
     rows = [
         [
-            MODEL_NAMES[run["model"]],
-            run["seed"],
-            *(f"{run[metric]:.3f}" for metric in (*SWEPT, "area_auroc")),
-            f"{run['seconds']:.0f}",
+            MODEL_NAMES[name],
+            format_ci(found["together"]["models"][name]["auroc"]),
+            format_ci(unseen["models"][name]["auroc"]),
+            format_ci(unseen["models"][name]["at_threshold"]["weighted_f1"]),
         ]
-        for run in sorted(kept["runs"], key=lambda run: (run["model"], run["seed"]))
+        for name in HEADLINE
     ]
-    people = " or ".join(", ".join(some) for some in kept["held_out"])
-    same = "the same for every seed" if len(kept["held_out"]) == 1 else "by seed"
-    cells = " or ".join(f"{n:,}" for n in sorted(set(kept["test_cells"])))
-    return [
-        "",
-        "## Models and seeds",
-        "",
-        f"`{kept['command']}` with three models and three seeds, one grouped fold of four held "
-        f"out ({cells} cells), "
-        f"{reference.recipe(kept['profile'], kept['date'])}, {kept['date'][:10]}, "
-        f"{kept['machine']['cores']} cores, two "
-        "runs at once on a machine that others used at the same time: the seconds say little. "
-        "Not for clinical use.",
-        "",
-        markdown(titles, rows),
-        "",
-        f"One model differs between seeds by {kept['sd_between_seeds']:.3f} (standard deviation), "
-        f"the means of the models by {kept['distance_between_models']:.3f} at most. Held out were "
-        f"the subjects {people}, {same}: where the folds are balanced the seed has little to "
-        "choose, and the spread between seeds says nothing of other people "
-        "([lesson 12](../notebooks/12_many_runs.ipynb)).",
-        "",
-        "![Three models, a dot a seed](results/sweep.png)",
-    ]
-
-
-def draw(answers: pd.DataFrame, columns: dict[str, str], kept: dict[str, Any]) -> None:
-    """Draw ROC curves and reliability diagrams of the pooled answers."""
-    auroc = kept["models"]["cnn"]["auroc"]["value"]
-    area = kept["models"]["area"]["auroc"]["value"]
-    figure = plots.roc_curves(
-        answers["label"],
-        {name: answers[columns[name]] for name in DRAWN},
-        f"All folds together the network reaches {auroc:.3f}, the area alone {area:.3f}",
-        NOTE,
+    titles = ["model", "fold 0: AUROC", "fold 1: AUROC", "fold 1: weighted F1"]
+    machine = found["machine"]
+    return (
+        f"Real cells of C-NMC 2019. *Fold 0*: {found['images']:,} cells of {found['subjects']} "
+        "patients, four grouped folds. *Fold 1*: trained on all of fold 0, tested once on "
+        f"{unseen['cells']:,} cells of {unseen['subjects']} other patients; the threshold comes "
+        "from validation patients. In brackets: 95 % intervals over patients. Full profile, seed "
+        f"{found['seed']}, {found['date'][:10]}, {machine['cores']} cores.\n\n"
+        f"{markdown(titles, rows)}\n"
     )
-    plots.save(figure, FIGURES, "roc", "ROC curves of five models, with the diagonal.")
-    decided = decisions.summary(answers, None, columns)
-    for name in ("cnn", "svm", "area"):
-        error = kept["models"][name]["ece"]["value"]
-        figure = plots.reliability_diagram(
-            decided,
-            f"{MODEL_NAMES[name]}: on average the probability is off by {error:.2f}",
-            NOTE,
-            name,
-        )
-        alt = "Share of ALL cells over the probability that was told, with the diagonal."
-        plots.save(figure, FIGURES, f"reliability-{name}", f"{MODEL_NAMES[name]}. {alt}")
 
 
-def render(kept: dict[str, Any]) -> str:
+def render(found: dict[str, Any], unseen: dict[str, Any]) -> str:
     """Write the page from what was kept."""
-    machine = kept["machine"]
-    healthy = [person for person in kept["people"] if person["label"] == 0]
-    share = 1 - sum(person["cells"] for person in healthy) / kept["cells"]
-    lines = [
-        "# What the models reach on real cells",
-        "",
-        f"**Not for clinical use.** Real cells, {kept['dataset']}: {kept['cells']:,} cells of "
-        f"{kept['subjects']} subjects, only {len(healthy)} of them healthy. Each cell was "
-        "answered once, by a model that knew none of its subject's cells: "
-        f"`{kept['command']}`, {reference.recipe(kept['profile'], kept['date'])}, "
-        f"seed {kept['seed']}, {kept['folds']} "
-        f"grouped folds. Measured {kept['date']} by `benchmarks/results_page.py --answers FOLDER`, "
-        f"{machine['cores']} cores, {machine['memory_gb']} GB.",
-        "",
-        "The answers of all folds stand together here, so that every number has an interval: 95 %, "
-        "by bootstrap over groups of subjects. The means over the folds are in the README. Where "
-        "scales differ between the models of two folds, the pooled AUROC suffers a little; the "
-        "majority answer is one number in each fold, but another in each, and so its pooled AUROC "
-        "is not the one half that it has in every single fold. The "
-        "settings of the network were chosen on these folds ([the log](cnn-log.md)), which "
-        "flatters its row.",
-    ]
-    names = MODEL_NAMES
-    ranked = sorted(kept["models"], key=lambda name: -kept["models"][name]["auroc"]["value"])
+    machine, together = found["machine"], found["together"]
+    healthy = [person for person in found["people"] if person["label"] == 0]
+    names = [*found["over_folds"]]
+    ranked = sorted(names, key=lambda name: -found["over_folds"][name]["auroc"]["mean"])
 
     def table(of: dict[str, Any], metrics: tuple[str, ...]) -> str:
         titles = ["model", *(METRIC_NAMES[metric] for metric in metrics)]
-        rows = [[names[m], *(format_ci(of[m][metric]) for metric in metrics)] for m in ranked]
+        rows = [[MODEL_NAMES[m], *(format_ci(of[m][metric]) for metric in metrics)] for m in ranked]
         return markdown(titles, rows)
 
+    parts = [
+        "# What the models reach on real cells",
+        f"**Not for clinical use.** {headline(found, unseen)}",
+        "The first column counts when models are compared (every patient is tested once). The "
+        "second and third show what happens on patients of another fold. "
+        "[Which network, and why](experiments.md) tells how the network was chosen, on repeated "
+        "partitions of both folds: this flatters its rows a little.",
+        "## Four grouped folds of fold 0",
+        f"Each cell is predicted once, by a model that knew no cell of its patient: `{COMMAND}`, "
+        f"{found['profile']['name']} profile, seed {found['seed']}, {found['date'][:10]}, "
+        f"{machine['cores']} cores, {machine['memory_gb']} GB. FOLD_0 is a folder with nothing of "
+        f"C-NMC but `training_data/fold_0`. Only {len(healthy)} of the {found['subjects']} "
+        "patients are healthy.",
+        _by_fold(found, ranked),
+        "All folds together, with 95 % intervals by bootstrap over groups of patients. The "
+        "majority-class baseline predicts another number in each fold, so its pooled AUROC is not "
+        "exactly 0.5.",
+    ]
     for title, metrics in TABLES.items():
-        lines += ["", f"## {title}", "", table(kept["models"], metrics)]
+        parts += [f"### {title}", table(together["models"], metrics)]
     differences = [
-        [names[name], f"{found['difference']:+.3f}", f"{found['low']:+.3f} to {found['high']:+.3f}"]
-        for name, found in kept["cnn_less"].items()
+        [MODEL_NAMES[name], f"{one['difference']:+.3f}", f"{one['low']:+.3f} to {one['high']:+.3f}"]
+        for name, one in found["differences"].items()
     ]
     people = [
         [
@@ -245,43 +241,112 @@ def render(kept: dict[str, Any]) -> str:
             person["cells"],
             *(f"{person[name]:.2f}" for name in PEOPLE),
         ]
-        for person in kept["people"]
+        for person in found["people"]
     ]
-    lines += [
-        "",
-        "## The network beside others, on the same cells",
-        "",
-        markdown(["CNN less", "difference of AUROC", "95 % interval"], differences),
-        "",
-        "Where an interval holds 0, these people cannot tell the two apart.",
-        "",
-        "## Subjects, each by the mean probability of its cells",
-        "",
-        table(kept["of_subjects"], ("auroc", "balanced_accuracy")),
-        "",
-        "Share of rightly answered cells, the network's worst subject first:",
-        "",
-        markdown(["subject", "class", "cells", *(names[name] for name in PEOPLE)], people),
+    parts += [
+        "### CNN + SVM beside others, on the same cells",
+        markdown(["CNN + SVM minus", "difference of AUROC", "95 % interval"], differences),
+        "Where an interval contains 0, these patients cannot tell the two models apart.",
+        "### Patient by patient",
+        table(together["of_subjects"], ("auroc", "balanced_accuracy")),
+        "Share of correct cells, the worst patient of CNN + SVM first:",
+        markdown(["patient", "class", "cells", *(MODEL_NAMES[name] for name in PEOPLE)], people),
+        "![ROC curves of four models](results/roc.png)",
+        "![Reliability of four models](results/reliability.png)",
+        "## What a model costs",
+        _costs(found, ranked),
+        "## The whole course",
+        reference.render().rstrip("\n"),
+        "## The input pipeline",
+        _pipeline(),
     ]
-    lines += render_sweep(files.read_json(SWEEP)) if SWEEP.is_file() else []
-    lines += ["", "## Curves", "", "![ROC curves of five models](results/roc.png)", ""]
-    for name in ("cnn", "svm", "area"):
-        lines += [f"![Reliability of the {names[name]}](results/reliability-{name}.png)", ""]
-    lines += [
-        "Points above the diagonal: more cells were ALL than was told. The network and the others "
-        "weigh both classes alike while they learn, and so speak as if half of all cells were ALL; "
-        f"of these cells {share:.0%} are."
-    ]
-    return "\n".join(lines) + "\n"
+    return "\n\n".join(parts) + "\n"
+
+
+def _by_fold(found: dict[str, Any], ranked: list[str]) -> str:
+    rows = []
+    for name in ranked:
+        over = found["over_folds"][name]
+        by_fold = ", ".join(f"{fold[name]:.3f}" for fold in found["auroc_by_fold"])
+        scores = [f"{over[metric]['mean']:.3f} ± {over[metric]['sd']:.3f}"
+                  for metric in ("auroc", "weighted_f1")]  # fmt: skip
+        rows.append([MODEL_NAMES[name], scores[0], by_fold, scores[1]])
+    return markdown(["model", "AUROC, mean ± sd", "by fold", "weighted F1"], rows)
+
+
+def _costs(found: dict[str, Any], ranked: list[str]) -> str:
+    rows = []
+    for name in ranked:
+        cost = found["cost"].get(name)
+        if cost is None:
+            continue
+        counted = [
+            f"{cost['parameters']:,}" if cost["parameters"] else "–",
+            f"{cost['multiply_adds'] / 1e6:.0f}" if cost["multiply_adds"] else "–",
+        ]
+        times = [f"{cost['learn_seconds']:.0f}", f"{cost['answer_ms']:.1f}"]
+        rows.append([MODEL_NAMES[name], *counted, *times])
+    titles = ["model", "parameters", "million multiply-adds", "seconds to train", "ms per cell"]
+    return markdown(titles, rows)
+
+
+def _pipeline() -> str:
+    found, kinds = files.read_json(PIPELINE), files.read_json(KINDS)
+    rows = []
+    for size, speed in found["training"].items():
+        rows += [
+            [
+                f"training with augmentation, {size} pixels",
+                f"{speed['augmented']:.0f} images/s",
+                "",
+            ],
+            [
+                "… beside one constant batch in memory",
+                f"{speed['constant_batch']:.0f} images/s",
+                f"{speed['to_constant_batch']:.3f}",
+            ],
+            [
+                "… beside Keras' directory reader and augmentation layers",
+                f"{speed['keras_from_directory']:.0f} images/s",
+                f"{speed['to_keras']:.2f}",
+            ],
+        ]
+    cache = found["cache"]
+    rows += [
+        ["pixel cache, beside two ideal cores", f"{cache['cache']:.0f} files/s",
+         f"{cache['to_ideal']:.3f}"],
+        ["hand-crafted features", f"{kinds['cells_per_second']:.0f} cells/s", ""],
+    ]  # fmt: skip
+    return (
+        f"Measured {found['date']}, {found['machine']['cores']} cores, medians over rounds "
+        "(`benchmarks/input_pipeline.py`, `benchmarks/feature_kinds.py`). A ratio is the median "
+        "of the rounds' ratios.\n\n" + markdown(["what", "speed", "ratio"], rows)
+    )
+
+
+def write() -> None:
+    """Write the page, and the table between its marks in the README."""
+    found, unseen = files.read_json(RESULT), files.read_json(UNSEEN_RESULT)
+    files.write_text(PAGE, render(found, unseen))
+    readme = (ROOT / "README.md").read_text("utf-8")
+    before, rest = readme.split(BEGIN)
+    text = before + BEGIN + headline(found, unseen) + END + rest.split(END)[1]
+    files.write_text(ROOT / "README.md", text)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--found", type=Path)
     parser.add_argument("--answers", type=Path)
-    parser.add_argument("--sweep", type=Path)
+    parser.add_argument("--unseen", type=Path, nargs="*")
+    parser.add_argument("--run", type=Path, help="one of the runs that were evaluated")
     given = parser.parse_args()
-    if given.answers is not None:
-        keep(given.answers)
-    if given.sweep is not None:
-        keep_sweep(given.sweep)
-    files.write_text(PAGE, render(files.read_json(RESULT)))
+    if (given.unseen is None) != (given.run is None):
+        parser.error("--unseen and --run belong together")
+    if (given.found is None) != (given.answers is None):
+        parser.error("--found and --answers belong together")
+    if given.found is not None:
+        keep(given.found, given.answers)
+    if given.unseen is not None:
+        keep_unseen(given.unseen, given.run)
+    write()

@@ -40,9 +40,10 @@ from sklearn.neighbors import KNeighborsClassifier
 import leukhelpers as lk
 
 lesson = lk.begin("01", dataset, profile, seed, run)
+class_colors = lk.CLASS_COLORS
 table, y = lesson.table, lesson.y  # one row per cell; 0 = HEM (healthy), 1 = ALL (leukemic)
 class_name = table["label"].map({0: "HEM", 1: "ALL"})
-palette = {"HEM": lk.CLASS_COLORS[0], "ALL": lk.CLASS_COLORS[1]}
+palette = {"HEM": class_colors[0], "ALL": class_colors[1]}
 
 # %% [markdown]
 # ## Count cells and subjects

@@ -46,6 +46,7 @@ from sklearn.preprocessing import StandardScaler
 import leukhelpers as lk
 
 lesson = lk.begin("03", dataset, profile, seed, run)
+model_colors = lk.MODEL_COLORS
 images, crops, y = lesson.images, lesson.crops, lesson.y  # 0 = HEM (healthy), 1 = ALL (leukemic)
 train, validation = lesson.split.train, lesson.split.validation  # row numbers (lesson 02)
 
@@ -300,8 +301,8 @@ left.bar(by_size.columns, [np.median(lost[size]) for size in SIZES], color="#949
 left.set(xlabel="size (pixels)", ylabel="share of detail lost", title="detail lost")
 sns.stripplot(by_size, color="black", alpha=0.5, ax=right)
 right.plot(mean.to_numpy(), color="black", label="texture: mean of the four folds")
-right.axhline(area_mean, color=lk.MODEL_COLORS["area"], label="area baseline: mean")
-right.axhline(0.5, color=lk.MODEL_COLORS["majority"], label="majority-class baseline")
+right.axhline(area_mean, color=model_colors["area"], label="area baseline: mean")
+right.axhline(0.5, color=model_colors["majority"], label="majority-class baseline")
 right.set(xlabel="size (pixels)", ylabel="AUROC", ylim=(0, 1), title="texture classifier")
 right.legend(fontsize=8, loc="lower right")
 figure.suptitle(f"Texture has AUROC {mean['24']:.2f} at 24 pixels, {mean['128']:.2f} at 128")
@@ -327,9 +328,8 @@ real_auroc.rename_axis("size (pixels)").round(2)
 # that of the area baseline.
 #
 # **How small may a picture become?** At 24 pixels most of the detail inside the cell is lost. At 48
-# most of it is kept, and up to 192 pixels a little more is gained. The price grows with the square
-# of the size. So the profile *fast* takes crops of 64 pixels, which train in seconds. The profile
-# *full*, for real cells, takes 128.
+# most of it is kept, and up to 192 pixels a little more is gained. The training time grows with
+# the square of the size. So the network of this course takes crops of 64 pixels.
 #
 # On your own pictures, repeat the measurement. Take the smallest size whose score is not clearly
 # below that of the larger ones.
@@ -415,7 +415,7 @@ figure, panels = plt.subplots(1, 2, figsize=(7, 3.2), layout="constrained")
 epochs = np.arange(1, len(loss_once) + 1)
 panels[0].plot(epochs, loss_once, color="#332288", label="scaled once")
 panels[0].plot(epochs, loss_twice, color="#cc6677", label="scaled twice")
-panels[0].axhline(baseline, color=lk.MODEL_COLORS["majority"], label="majority-class baseline")
+panels[0].axhline(baseline, color=model_colors["majority"], label="majority-class baseline")
 panels[0].set(xlabel="epoch", ylabel="training loss", title="training")
 panels[0].set_xticks([1, 5, 10, 15])
 panels[0].legend(fontsize=8)

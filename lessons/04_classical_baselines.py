@@ -37,6 +37,8 @@ from PIL import Image
 import leukhelpers as lk
 
 lesson = lk.begin("04", dataset, profile, seed, run)
+class_colors = lk.CLASS_COLORS
+model_colors = lk.MODEL_COLORS
 train, validation = lesson.split.train, lesson.split.validation
 
 # %% [markdown]
@@ -216,7 +218,7 @@ from sklearn.metrics import roc_auc_score
 
 shown = own.assign(subject=subjects, label=np.where(y == 1, "ALL", "HEM"))
 shown = shown.sort_values(["label", "subject"], ascending=[False, True])
-colors = {"HEM": lk.CLASS_COLORS[0], "ALL": lk.CLASS_COLORS[1]}
+colors = {"HEM": class_colors[0], "ALL": class_colors[1]}
 
 figure, panels = plt.subplots(1, 3, figsize=(9, 3.2), layout="constrained")
 alone = {}
@@ -382,10 +384,10 @@ def plot_folds(scores, colors):
     return figure
 
 
-model_colors = {
-    "area baseline": lk.MODEL_COLORS["area"],
-    "random forest": lk.MODEL_COLORS["rf"],
-    "SVM": lk.MODEL_COLORS["svm"],
+chosen_colors = {
+    "area baseline": model_colors["area"],
+    "random forest": model_colors["rf"],
+    "SVM": model_colors["svm"],
 }
 
 # %% tags=["nbval-check-output", "slide"]
@@ -398,7 +400,7 @@ by_fold = pd.DataFrame(
 )
 best = by_fold.mean().idxmax()
 low, high = by_fold[best].min(), by_fold[best].max()
-figure = plot_folds(by_fold, model_colors)
+figure = plot_folds(by_fold, chosen_colors)
 figure.suptitle(f"Highest mean: {best}, but its folds lie between {low:.2f} and {high:.2f}")
 lesson.save_figure(figure, "folds", "AUROC of three models in four folds, joined by fold.")
 
@@ -477,10 +479,10 @@ print(f"CNN minus area baseline: {cnn - first['area baseline'].mean():+.3f}")
 # one augmentation. Now add the second version.
 
 # %% tags=["nbval-check-output", "slide"]
-model_colors["CNN, strong color"] = model_colors["CNN, mild color"] = lk.MODEL_COLORS["cnn"]
+chosen_colors["CNN, strong color"] = chosen_colors["CNN, mild color"] = model_colors["cnn"]
 strong, mild, svm_mean = real[["CNN, strong color", "CNN, mild color", "SVM"]].mean()
 
-figure = plot_folds(real.drop(columns="majority-class baseline"), model_colors)
+figure = plot_folds(real.drop(columns="majority-class baseline"), chosen_colors)
 figure.suptitle(
     "One augmentation setting moves the CNN "
     f"from {strong:.2f} to {mild:.2f}; the SVM has {svm_mean:.2f}"
@@ -564,7 +566,7 @@ changes = []
 for panel, scores, title in zip(panels, [here, there], ["these cells", "real cells"], strict=True):
     mean = scores.mean()
     reach = [mean - scores.min(), scores.max() - mean]
-    panel.errorbar(mean, scores.columns, xerr=reach, fmt="o", color=lk.MODEL_COLORS["svm"])
+    panel.errorbar(mean, scores.columns, xerr=reach, fmt="o", color=model_colors["svm"])
     panel.axvline(mean["all features"], color="gray", linestyle="dotted", linewidth=1)
     panel.set(title=title, xlabel="AUROC: mean, lowest and highest fold")
     changes.append(mean["without color"] - mean["all features"])

@@ -40,6 +40,8 @@ import leukhelpers as lk
 
 tf.config.experimental.enable_op_determinism()  # the same seed gives the same numbers
 lesson = lk.begin("05", dataset, profile, seed, run)
+class_colors = lk.CLASS_COLORS
+model_colors = lk.MODEL_COLORS
 crops, y = lesson.crops, lesson.y  # cells cropped to their bounding box; 0 = HEM, 1 = ALL
 train, validation = lesson.split.train, lesson.split.validation
 subjects = lesson.table["subject"].to_numpy()
@@ -237,11 +239,11 @@ def plot_curves(history):
     figure, panels = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
     for panel, name in zip(panels, ("loss", "accuracy"), strict=True):
         panel.plot(history[name], color="black", label="training")
-        panel.plot(history[f"val_{name}"], color=lk.MODEL_COLORS["cnn"], label="validation")
+        panel.plot(history[f"val_{name}"], color=model_colors["cnn"], label="validation")
         panel.set(xlabel="epoch", ylabel=name)
         panel.xaxis.set_major_locator(plt.MaxNLocator(integer=True))
     panels[0].set(ylim=(0, 3), ylabel="loss (the axis ends at 3)")
-    gray = lk.MODEL_COLORS["majority"]
+    gray = model_colors["majority"]
     panels[1].axhline(majority_accuracy, color=gray, label="majority-class baseline")
     panels[1].set(ylim=(0, 1.02))
     figure.legend(*panels[1].get_legend_handles_labels(), loc="outside lower left", ncols=3)
@@ -291,9 +293,8 @@ lesson.save_figure(figure, "overfitting", "Loss and accuracy over 20 epochs with
 # %% tags=["nbval-check-output"]
 def stop_early():
     """Return a callback that ends a training when the validation loss stops falling."""
-    stop = keras.callbacks.EarlyStopping(monitor="val_loss", patience=3)  # solution
-    stop.restore_best_weights = True  # solution
-    return stop  # solution
+    options = {"monitor": "val_loss", "patience": 3, "restore_best_weights": True}  # solution
+    return keras.callbacks.EarlyStopping(**options)  # solution
 
 
 lk.check("05.2", stop_early)
@@ -301,10 +302,9 @@ lk.check("05.2", stop_early)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# Usually all three arguments stand in one call, with `restore_best_weights=True`. The usual mistake
-# is to leave out the last one. Its default is `False`, and then the model keeps the weights of the
-# *last* epoch, three epochs after the best. `monitor="loss"` is worse: the training loss goes on
-# falling, so the callback never stops an overfitting network.
+# The usual mistake is to leave out `restore_best_weights=True`. Its default is `False`, and then
+# the model keeps the weights of the *last* epoch, three epochs after the best. `monitor="loss"` is
+# worse: the training loss goes on falling, so the callback never stops an overfitting network.
 #
 # </details>
 
@@ -351,7 +351,7 @@ figure, panel = plt.subplots(figsize=(7, 3.2), layout="constrained")
 panel.plot(range(1, 9), losses[0.00001], ":", color="black", label="0.00001: too low")
 panel.plot(range(1, 9), losses[0.001], "-", color="black", label="0.001: suitable")
 panel.plot(range(1, 9), losses[1.0], "--", color="black", label="1: too high")
-panel.axhline(constant, color=lk.MODEL_COLORS["majority"], label="one probability for all cells")
+panel.axhline(constant, color=model_colors["majority"], label="one probability for all cells")
 panel.set(xlabel="epoch", ylabel="training loss", ylim=(0, 2))
 panel.legend(ncols=2)
 figure.suptitle("Only the middle learning rate brings the loss well below the gray line")
@@ -579,7 +579,7 @@ shown["right"] = (probabilities["network"] >= 0.5) == y[validation]
 shown = shown.sort_values(["class", "patient"], ascending=[False, True])
 right = shown.groupby("patient")["right"].mean()
 figure, panel = plt.subplots(figsize=(8, 3.4), layout="constrained")
-colors = {"HEM": lk.CLASS_COLORS[0], "ALL": lk.CLASS_COLORS[1]}
+colors = {"HEM": class_colors[0], "ALL": class_colors[1]}
 sns.stripplot(
     shown, x="patient", y="probability of ALL", hue="class", palette=colors, size=3, ax=panel
 )
@@ -670,7 +670,7 @@ real.round(3)
 # %% tags=["nbval-check-output", "slide"]
 figure, panel = plt.subplots(figsize=(8, 3.2), layout="constrained")
 reach = [real["difference"] - real["low"], real["high"] - real["difference"]]
-panel.errorbar(real["difference"], real.index, xerr=reach, fmt="o", color=lk.MODEL_COLORS["cnn"])
+panel.errorbar(real["difference"], real.index, xerr=reach, fmt="o", color=model_colors["cnn"])
 panel.axvline(0, color="black", linewidth=1)
 panel.invert_yaxis()
 panel.set(xlabel="AUROC minus that of the plain recipe: mean, and range of the folds")
@@ -765,7 +765,7 @@ lesson.quiz()
 #
 # `ReduceLROnPlateau` needs a constant learning rate: `Adam(1e-3)`, not `Adam(schedule)`. With few
 # validation patients the kept epoch changes from seed to seed; try it. All other trials on real
-# cells are listed in [the log of trials](../docs/cnn-log.md).
+# cells are listed in [Which network, and why](../docs/experiments.md).
 #
 # ## Use it on your data
 #

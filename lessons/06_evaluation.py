@@ -36,6 +36,8 @@ import pandas as pd
 import leukhelpers as lk
 
 lesson = lk.begin("06", dataset, profile, seed, run)
+class_colors = lk.CLASS_COLORS
+model_colors = lk.MODEL_COLORS
 
 # %% [markdown]
 # ## The predictions
@@ -188,15 +190,15 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3.8), layout="constrained")
 by_class = [network[y == 0], network[y == 1]]
-left.hist(by_class, bins=np.linspace(0, 1, 11), color=lk.CLASS_COLORS, label=names)
+left.hist(by_class, bins=np.linspace(0, 1, 11), color=class_colors, label=names)
 left.axvline(0.5, color="black", linestyle=":", label="threshold")
 left.margins(y=0.3)  # room for the legend
 left.set(xlabel="probability by the network", ylabel="cells")
 left.legend(loc="upper left", ncols=3, framealpha=1)
 for name, probability in {"cnn": network, "area": area}.items():
     false_alarms, sensitivity, _ = roc_curve(y, probability)
-    right.plot(false_alarms, sensitivity, color=lk.MODEL_COLORS[name])
-right.plot([0, 1], [0, 1], color=lk.MODEL_COLORS["majority"], linestyle="--")
+    right.plot(false_alarms, sensitivity, color=model_colors[name])
+right.plot([0, 1], [0, 1], color=model_colors["majority"], linestyle="--")
 right.set(xlabel="HEM cells predicted ALL (share)", ylabel="sensitivity")
 right.legend(["network", "area baseline", "majority-class baseline"])
 auroc, area_auroc = roc_auc_score(y, network), roc_auc_score(y, area)
@@ -248,7 +250,7 @@ widths = {}
 every = np.concatenate(list(draws.values()))
 edges = np.arange(every.min() - 0.01, every.max() + 0.015, 0.005)
 figure, panel = plt.subplots(figsize=(8, 3.4), layout="constrained")
-for name, color, height in (("cells", "gray", -1), ("patients", lk.MODEL_COLORS["cnn"], -2)):
+for name, color, height in (("cells", "gray", -1), ("patients", model_colors["cnn"], -2)):
     low, high = np.percentile(draws[name], [2.5, 97.5])
     widths[name] = high - low
     drawn = f"drawing {len(y)} cells" if name == "cells" else f"drawing {len(set(groups))} patients"
@@ -325,11 +327,11 @@ auroc_interval = np.percentile(draws["patients"], [2.5, 97.5])
 area_interval = np.percentile(bootstrap(y, area, groups), [2.5, 97.5])
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 2.8), layout="constrained")
-left.plot(auroc_interval, [2, 2], color=lk.MODEL_COLORS["cnn"])
-left.plot(area_interval, [1, 1], color=lk.MODEL_COLORS["area"])
-left.plot(auroc, 2, "o", color=lk.MODEL_COLORS["cnn"])
-left.plot(area_auroc, 1, "o", color=lk.MODEL_COLORS["area"])
-left.plot(0.5, 0, "o", color=lk.MODEL_COLORS["majority"])
+left.plot(auroc_interval, [2, 2], color=model_colors["cnn"])
+left.plot(area_interval, [1, 1], color=model_colors["area"])
+left.plot(auroc, 2, "o", color=model_colors["cnn"])
+left.plot(area_auroc, 1, "o", color=model_colors["area"])
+left.plot(0.5, 0, "o", color=model_colors["majority"])
 left.set_yticks([0, 1, 2], ["majority-class\nbaseline", "area baseline", "network"])
 left.set(xlabel="AUROC", ylim=(-0.6, 2.6))
 right.plot([low, high], [1, 1], color="black")
@@ -373,7 +375,7 @@ patients.round(2)
 
 # %% tags=["nbval-check-output", "slide"]
 accuracy = accuracy_score(y, predicted)
-colors = [lk.CLASS_COLORS[label] for label in patients["label"]]
+colors = [class_colors[label] for label in patients["label"]]
 titles = [f"{group} ({names[label]})" for group, label in patients["label"].items()]
 figure, panel = plt.subplots(figsize=(8, 1.4 + 0.36 * len(patients)), layout="constrained")
 panel.barh(titles, patients["correct"], color=colors)
@@ -518,7 +520,7 @@ worse = np.mean(scores < balanced_accuracy_score(y, predicted))
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3), layout="constrained")
 left.hist(choices, bins=np.linspace(0, 1, 26), color="gray")
 left.set(xlabel="chosen threshold", ylabel="draws")
-right.hist(scores, bins=np.linspace(0, 1, 51), color=lk.MODEL_COLORS["cnn"])
+right.hist(scores, bins=np.linspace(0, 1, 51), color=model_colors["cnn"])
 right.axvline(balanced_accuracy_score(y, predicted), color="black", linestyle=":")
 right.set_xlabel("balanced accuracy on the test patients\n(dotted: threshold 0.5)")
 figure.suptitle(
@@ -634,10 +636,10 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3.8), layout="constrain
 left.plot([0, 1], [0, 1], color="gray", linestyle="--", label="perfect calibration")
 for name, probability, style in (("network", network, "o-"), ("rescaled", rescaled, "s:")):
     share, mean = calibration_curve(y, probability, n_bins=5)
-    left.plot(mean, share, style, color=lk.MODEL_COLORS["cnn"], label=name)
+    left.plot(mean, share, style, color=model_colors["cnn"], label=name)
 left.set(xlabel="mean probability of the bin", ylabel="share of ALL in the bin")
 left.legend()
-shape = {"bins": np.linspace(0, 1, 6), "color": lk.MODEL_COLORS["cnn"]}
+shape = {"bins": np.linspace(0, 1, 6), "color": model_colors["cnn"]}
 right.hist(network, alpha=0.4, **shape)
 right.hist(rescaled, histtype="step", linestyle=":", **shape)
 right.set(xlabel="probability (filled: network, dotted: rescaled)", ylabel="cells")
@@ -715,11 +717,11 @@ for name, model, style in (
     ("area baseline", "area", "-"),
     ("every cell ALL", "majority", "--"),
 ):
-    panel.plot(thresholds, benefit[name], style, color=lk.MODEL_COLORS[model], label=name)
+    panel.plot(thresholds, benefit[name], style, color=model_colors[model], label=name)
 panel.axhline(0, color="black", linewidth=1, label="no cell ALL")
 panel.fill_between(
     thresholds, benefit["network"], benefit["area baseline"], where=area_wins,
-    color=lk.MODEL_COLORS["area"], alpha=0.25,
+    color=model_colors["area"], alpha=0.25,
 )  # fmt: skip
 panel.set(xlabel="threshold", ylabel="net benefit per cell", ylim=(-0.1, None))
 panel.legend(loc="lower left", framealpha=1)
@@ -756,7 +758,7 @@ for name, probability in {"cnn": network, "area": area}.items():
     order = np.argsort(-np.abs(probability - 0.5))  # the most confident first
     wrong = ((probability >= 0.5) != y)[order]
     errors[name] = np.cumsum(wrong) / kept
-    panel.plot(kept / len(y), errors[name], color=lk.MODEL_COLORS[name])
+    panel.plot(kept / len(y), errors[name], color=model_colors[name])
 panel.set(xlabel="share of cells with a prediction", ylabel="share of wrong predictions")
 panel.legend(["network", "area baseline"])
 half, everyone = errors["cnn"][len(y) // 2 - 1], errors["cnn"][-1]

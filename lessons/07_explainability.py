@@ -38,6 +38,7 @@ import tensorflow as tf
 import leukhelpers as lk
 
 lesson = lk.begin("07", dataset, profile, seed, run)
+class_colors = lk.CLASS_COLORS
 trained = lesson.load_run()  # the network of lesson 05; it is trained here if there is none
 model = trained.model
 crops = lesson.crops  # uint8: each cell cropped to its bounding box
@@ -228,9 +229,7 @@ lk.check("07.1", mean_shap)
 # %%
 from matplotlib.colors import LinearSegmentedColormap
 
-towards = LinearSegmentedColormap.from_list(
-    "towards", [lk.CLASS_COLORS[0], "white", lk.CLASS_COLORS[1]]
-)
+towards = LinearSegmentedColormap.from_list("towards", [class_colors[0], "white", class_colors[1]])
 
 
 def draw_map(panel, values, picture, limit):

@@ -37,6 +37,7 @@ from keras import layers
 import leukhelpers as lk
 
 lesson = lk.begin("08", dataset, profile, seed, run)
+model_colors = lk.MODEL_COLORS
 images, y = lesson.images, lesson.y  # uint8 (n, 96, 96, 3); 0 = HEM (healthy), 1 = ALL
 train, validation = lesson.split.train, lesson.split.validation
 
@@ -263,8 +264,8 @@ for name, face in {"ImageNet weights": lite0, "random weights": "white"}.items()
     style = {"color": lite0, "markerfacecolor": face, "markersize": 8}
     panel.plot(size_test.loc[name], [1, 0], "o-", label=name, **style)
 area_auroc = roc_auc_score(y[validation], area_baseline)
-panel.plot(area_auroc, 1, "|", color=lk.MODEL_COLORS["area"], markersize=25, label="area baseline")
-panel.axvline(0.5, color=lk.MODEL_COLORS["majority"], linestyle=":", label="chance")
+panel.plot(area_auroc, 1, "|", color=model_colors["area"], markersize=25, label="area baseline")
+panel.axvline(0.5, color=model_colors["majority"], linestyle=":", label="chance")
 panel.set_yticks([0, 1], ["size removed", "size visible"])
 panel.set(xlabel="AUROC, validation patients", ylim=(-0.4, 1.4))
 panel.legend(loc="center left", bbox_to_anchor=(1, 0.5))
@@ -371,7 +372,7 @@ figure, panel = plt.subplots(figsize=(7, 3), layout="constrained")
 for rate, line in {1e-4: "-", 1e-2: "--"}.items():
     losses = [frozen_loss, *histories[rate].history["val_loss"]]
     panel.plot(range(4), losses, f"o{line}", color=lite0, label=f"learning rate {rate:.0e}")
-panel.axhline(np.log(2), color=lk.MODEL_COLORS["majority"], label="always 50 %")
+panel.axhline(np.log(2), color=model_colors["majority"], label="always 50 %")
 panel.set(xlabel="epochs of fine-tuning (0: frozen)", ylabel="validation loss", yscale="log")
 panel.set_xticks(range(4))
 panel.legend(loc="center left", bbox_to_anchor=(1, 0.5), handlelength=4)
@@ -454,8 +455,8 @@ table = table.astype(float)  # an interval that cannot be computed becomes NaN
 table.round(3)
 
 # %% tags=["nbval-check-output", "slide"]
-colors = [lk.MODEL_COLORS["cnn"], lk.MODEL_COLORS["svm"], lite0, lite0, lite0]
-colors += [lk.MODEL_COLORS["area"], lk.MODEL_COLORS["majority"]]
+colors = [model_colors["cnn"], model_colors["svm"], lite0, lite0, lite0]
+colors += [model_colors["area"], model_colors["majority"]]
 figure, panel = plt.subplots(figsize=(7.5, 3.6), layout="constrained")
 for height, color in enumerate(colors[::-1]):
     row = table.iloc[-1 - height]
@@ -592,12 +593,12 @@ by_fold.rename_axis("fold").T.assign(mean=by_fold.mean()).round(2)
 
 # %% tags=["nbval-check-output", "slide"]
 figure, panel = plt.subplots(figsize=(7.5, 3), layout="constrained")
-colors = [lk.MODEL_COLORS["area"], lite0, lite0, lite0, lite0]
+colors = [model_colors["area"], lite0, lite0, lite0, lite0]
 for height, (name, color) in enumerate(zip(by_fold, colors, strict=True)):
     faces = "white" if "random" in name else color
     panel.plot(by_fold[name], [-height] * 4, "o", color=color, markerfacecolor=faces)
     panel.plot(by_fold[name].mean(), -height, "|", color="black", markersize=22)
-panel.axvline(0.5, color=lk.MODEL_COLORS["majority"], linestyle=":")
+panel.axvline(0.5, color=model_colors["majority"], linestyle=":")
 panel.set_yticks([0, -1, -2, -3, -4], by_fold.columns)
 panel.set(xlabel="AUROC of each fold (bar: mean; dotted: chance)", ylim=(-4.6, 0.6))
 means = by_fold.mean()
@@ -620,7 +621,7 @@ lesson.save_figure(
 # %% tags=["slide"]
 rivals = lk.measured("rivals_real")
 names = {
-    "cnn": "network of version 1, 128 pixels",
+    "cnn": "CNN of lesson 05",
     "svm": "SVM",
     "rf": "random forest",
     "efficientnet-lite0": "EfficientNet-Lite0, ImageNet, frozen",

@@ -50,6 +50,7 @@ from sklearn.preprocessing import LabelEncoder, StandardScaler
 import leukhelpers as lk
 
 lesson = lk.begin("10", dataset, profile, seed, run)
+model_colors = lk.MODEL_COLORS
 
 # %% [markdown]
 # ## The claim and the table
@@ -362,10 +363,10 @@ print(f"smallest and largest probability: {proba_hem.min():.3f} and {proba_hem.m
 
 # %%
 figure, axes = plt.subplots(figsize=(7, 3), layout="constrained")
-axes.plot(curves["accuracy"], color=lk.MODEL_COLORS["cnn"], label="training")
-axes.plot(curves["val_accuracy"], "--", color=lk.MODEL_COLORS["cnn"], label="test cells")
+axes.plot(curves["accuracy"], color=model_colors["cnn"], label="training")
+axes.plot(curves["val_accuracy"], "--", color=model_colors["cnn"], label="test cells")
 larger_share = np.bincount(y).max() / len(y)
-axes.axhline(larger_share, color=lk.MODEL_COLORS["majority"], lw=6, alpha=0.4, zorder=0)
+axes.axhline(larger_share, color=model_colors["majority"], lw=6, alpha=0.4, zorder=0)
 axes.annotate(
     "share of the larger class",
     (0.99, larger_share + 0.02),
@@ -501,7 +502,7 @@ means = pd.DataFrame({name: found.mean() for name, found in steps.items()}).T
 means.round(2)
 
 # %% tags=["slide"]
-colors = [lk.MODEL_COLORS["cnn"]] * 5 + [lk.MODEL_COLORS["area"], lk.MODEL_COLORS["majority"]]
+colors = [model_colors["cnn"]] * 5 + [model_colors["area"], model_colors["majority"]]
 columns = ["accuracy", "recall ALL", "balanced accuracy", "AUROC"]
 figure, panels = plt.subplots(1, 4, figsize=(11, 3.4), sharey=True, layout="constrained")
 for panel, column in zip(panels, columns, strict=True):

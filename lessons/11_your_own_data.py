@@ -42,6 +42,7 @@ from PIL import Image, ImageDraw
 import leukhelpers as lk
 
 lesson = lk.begin("11", dataset, profile, seed, run)
+model_colors = lk.MODEL_COLORS
 
 # %% [markdown]
 # ## A folder as a laboratory sends it
@@ -625,8 +626,8 @@ left.tick_params(axis="x", rotation=20)
 for shift, (name, drawn) in zip((-0.2, 0, 0.2), draws.items(), strict=True):
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     x, height = np.arange(3) + shift, recalls[name]
-    right.vlines(x, low, high, color=lk.MODEL_COLORS[name])
-    right.plot(x, height, "o", color=lk.MODEL_COLORS[name], label=name)
+    right.vlines(x, low, high, color=model_colors[name])
+    right.plot(x, height, "o", color=model_colors[name], label=name)
 right.set(title="recall, 95 % intervals over patients", ylim=(-0.05, 1.05))
 right.set_xticks(range(3), classes, rotation=20)
 right.legend(loc="center")

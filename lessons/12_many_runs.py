@@ -47,6 +47,7 @@ from sklearn.metrics import roc_auc_score
 import leukhelpers as lk
 
 lesson = lk.begin("12", dataset, profile, seed, run)
+model_colors = lk.MODEL_COLORS
 
 # %% [markdown] tags=["slide"]
 # ## One score, and the seed behind it
@@ -79,6 +80,7 @@ print(f"test: {len(test)} cells of {len(np.unique(groups[test]))} patients")
 
 # %%
 def build_network(size):
+    """Return a small network, untrained."""
     inputs = keras.Input((size, size, 3))
     x = layers.Rescaling(1 / 255)(inputs)
     for filters in (16, 32, 64):
@@ -98,6 +100,7 @@ def build_network(size):
 
 # %%
 def network_auroc(images, y, train, test, seed):
+    """Train the small network on some cells, and return its AUROC on others."""
     keras.utils.set_random_seed(seed)
     network = build_network(images.shape[1])
     network.compile(optimizer=keras.optimizers.Adam(2e-3), loss="binary_crossentropy")
@@ -202,6 +205,7 @@ area = lesson.area.reshape(-1, 1)
 
 
 def build_forest(seed):
+    """Return a random forest, not fitted."""
     return RandomForestClassifier(100, class_weight="balanced", random_state=seed)
 
 
@@ -280,9 +284,9 @@ names = {"cnn": "small network", "rf": "random forest", "svm": "SVM", "area": "a
 figure, panels = plt.subplots(1, 2, figsize=(8, 3), sharex=True, sharey=True, layout="constrained")
 for panel, table in zip(panels, (same_patients, scores), strict=True):
     for row, name in enumerate(names):
-        panel.scatter(table[name], [row] * len(table), color=lk.MODEL_COLORS[name], alpha=0.8)
+        panel.scatter(table[name], [row] * len(table), color=model_colors[name], alpha=0.8)
         panel.scatter(table[name].mean(), row, color="black", marker="|", s=250)
-    panel.axvline(0.5, color=lk.MODEL_COLORS["majority"], linestyle="--")
+    panel.axvline(0.5, color=model_colors["majority"], linestyle="--")
     panel.set(xlabel="AUROC", xlim=(min(0.45, scores.min().min() - 0.02), 1.0))
 panels[0].set_yticks(range(len(names)), names.values())
 panels[0].set_ylim(3.5, -0.5)
@@ -390,9 +394,9 @@ figure, panel = plt.subplots(figsize=(6, 3.5), layout="constrained")
 for draw in scores.index:
     panel.plot(compared, scores.loc[draw, compared], color="gray", linewidth=1, zorder=1)
 for name in compared:
-    panel.scatter([name] * len(scores), scores[name], color=lk.MODEL_COLORS[name], zorder=2)
+    panel.scatter([name] * len(scores), scores[name], color=model_colors[name], zorder=2)
 panel.set_xticks(compared, [names[name] for name in compared])
-panel.axhline(0.5, color=lk.MODEL_COLORS["majority"], linestyle="--")
+panel.axhline(0.5, color=model_colors["majority"], linestyle="--")
 panel.set(ylabel="AUROC on the test patients", ylim=(min(0.45, scores.min().min() - 0.02), 1.0))
 over_rf = int((scores["svm"] > scores["rf"]).sum())
 over_cnn = int((scores["svm"] > scores["cnn"]).sum())

@@ -140,8 +140,8 @@ lk.check("13.1", (odd, repair))
 # <details><summary>Solution</summary>
 #
 # The pixels are `uint8`: they hold 0 to 255. NumPy does not raise an error above 255, it starts
-# again at 0: `np.uint8([100]) * 3` is 44. The brightest red of a pixel becomes nearly black, and
-# the pixel turns green. Compute with floats, limit the result by `np.clip`, then convert back.
+# again at 0: `np.uint8([100]) * 3` is 44. A red value above 85 becomes a small one, and the
+# pixel looks green. Compute with floats, limit the result by `np.clip`, then convert back.
 #
 # The usual mistake is to clip *after* the multiplication of `uint8` numbers: `np.clip(images * 3,
 # 0, 255)` changes nothing, because the values have wrapped around already. Such patches lie where a
@@ -290,7 +290,7 @@ def predict_rows(scaler, model, table):
 # %% tags=["slide"]
 scaler = fit_scaler(numbers.iloc[train])
 model = fit_model(scaler, numbers.iloc[train], y[train])
-some = np.sort(np.random.default_rng(seed).choice(test, 8, replace=False))
+some = np.sort(np.random.default_rng(seed).permutation(test)[:8])
 page = numbers.iloc[some].round().astype(int)
 page["probability of ALL"] = [
     predict_rows(scaler, model, numbers.iloc[[row]])[0].round(2) for row in some
@@ -705,7 +705,7 @@ def predict_directly(images):
     return np.asarray(network(images.astype("float32")))[:, 0]
 
 
-chosen = images[np.random.default_rng(seed).choice(test, 20, replace=False)]
+chosen = images[np.random.default_rng(seed).permutation(test)[:20]]
 checked = {
     "network.predict": sanity_checks(predict_safely, chosen),
     "direct call": sanity_checks(predict_directly, chosen),

@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 
 from benchmarks import (
+    experiments_page,
     explainer_scores,
     explanations,
     findings,
     reference,
     results_page,
-    rivals,
     scale,
     serving,
 )
@@ -19,12 +19,16 @@ from leukhelpers import files
 from leukhelpers.data import cards
 
 
+def kept_results() -> list[dict]:
+    return [files.read_json(path) for path in (results_page.RESULT, results_page.UNSEEN_RESULT)]
+
+
 def test_readme_states_exactly_what_the_kept_results_say():
     readme = (reference.ROOT / "README.md").read_text("utf-8")
-    shown = readme.split(reference.BEGIN)[1].split(reference.END)[0]
-    assert shown == reference.render()
-    assert "synthetic" in shown
-    assert "majority answer" in shown
+    shown = readme.split(results_page.BEGIN)[1].split(results_page.END)[0]
+    assert shown == results_page.headline(*kept_results())
+    for name in ("majority", "area", "SVM", "CNN", "95 % intervals"):
+        assert name in shown
 
 
 def test_the_cost_of_the_course_is_that_of_all_its_lessons():
@@ -33,21 +37,23 @@ def test_the_cost_of_the_course_is_that_of_all_its_lessons():
     assert set(cost["lesson_seconds"]) == lessons
 
 
-def test_readme_states_exactly_what_was_kept_of_the_models():
-    readme = (reference.ROOT / "README.md").read_text("utf-8")
-    assert readme.split(rivals.BEGIN)[1].split(rivals.END)[0] == rivals.shown()
-    for name in ("SVM", "random forest", "area alone", "majority answer"):
-        assert name in rivals.shown()
-
-
 def test_page_of_results_states_exactly_what_was_kept_and_shows_only_curves():
-    kept = files.read_json(results_page.RESULT)
     page = results_page.PAGE.read_text("utf-8")
-    assert page == results_page.render(kept)
+    assert page == results_page.render(*kept_results())
     assert "Not for clinical use" in page.splitlines()[2]
+    assert "synthetic" in page
     shown = {path.stem for path in results_page.FIGURES.glob("*.png")}
-    assert shown == {"roc", "reliability-cnn", "reliability-svm", "reliability-area", "sweep"}
+    assert shown == {"roc", "reliability"}
     assert all(f"results/{name}.png" in page for name in shown)
+
+
+def test_page_of_experiments_states_exactly_what_was_kept():
+    kept = files.read_json(experiments_page.RESULT)
+    page = experiments_page.PAGE.read_text("utf-8")
+    assert page == experiments_page.render(kept)
+    assert "Not for clinical use" in page.splitlines()[2]
+    for row in kept["candidates"]:
+        assert f"| {row['candidate']} |" in page
 
 
 def test_page_of_explanations_states_exactly_what_was_kept():
@@ -86,9 +92,9 @@ def test_page_of_many_cells_states_exactly_what_was_kept():
         assert "tested" in said
 
 
-def test_answers_of_all_folds_are_put_side_by_side(tmp_path):
+def test_predictions_of_all_folds_are_put_side_by_side(tmp_path):
     for fold in range(2):
-        for name in ("cnn", "svm", "rf", "efficientnet-lite0"):
+        for name in ("cnn", "rf"):
             table = pd.DataFrame(
                 {
                     "cell_id": [f"{fold}-{cell}" for cell in range(4)],
@@ -102,20 +108,17 @@ def test_answers_of_all_folds_are_put_side_by_side(tmp_path):
                 }
             )
             table.to_csv(tmp_path / f"fold{fold}-{name}.csv", index=False)
-    answers, columns = results_page.together(tmp_path)
+    answers = results_page.predictions(tmp_path, ["rf", "cnn"])
     assert len(answers) == 8
-    assert answers[columns["rf"]].tolist() == pytest.approx([0.02] * 4 + [0.12] * 4)
-    assert answers[columns["cnn"]].tolist() == pytest.approx([0.03] * 4 + [0.13] * 4)
-    assert columns["area"] == "area_probability"
-    (tmp_path / "fold0-rf.csv").unlink()
-    with pytest.raises(SystemExit, match="lacks answers of rf"):
-        results_page.together(tmp_path)
+    assert answers["rf"].tolist() == pytest.approx([0.02] * 4 + [0.12] * 4)
+    assert answers["cnn"].tolist() == pytest.approx([0.03] * 4 + [0.13] * 4)
+    assert set(answers["area"]) == {0.5}
 
 
 def test_cross_validation_of_the_twin_is_not_kept_as_one_of_real_cells(tmp_path):
     files.write_json(tmp_path / "found.json", {"synthetic": True, "images": 3527})
     with pytest.raises(SystemExit, match="no cross-validation of fold 0"):
-        rivals.keep(tmp_path / "found.json")
+        results_page.keep(tmp_path / "found.json", tmp_path)
 
 
 def test_figures_folder_holds_what_the_reference_run_recorded():

@@ -65,8 +65,8 @@ CSS = """
   border: 1px solid var(--border-color-primary); min-width: 0; }
 .cells img { width: 96px; height: 96px; background: #000; border-radius: .25rem; }
 .cells .pictures { display: flex; flex-direction: column; gap: .25rem; flex: none; }
-.cells .told { min-width: 0; overflow-wrap: anywhere; color: var(--body-text-color); }
-.cells .told p { margin: 0 0 .2rem; }
+.cells .result { min-width: 0; overflow-wrap: anywhere; color: var(--body-text-color); }
+.cells .result p { margin: 0 0 .2rem; }
 .cells .called { font-size: 1.15rem; font-weight: 700; }
 .cells .all .called { color: var(--leuk-yes); }
 .cells .hem .called { color: var(--leuk-no); }
@@ -86,12 +86,12 @@ def answers(served: predict.Served, named: Sequence[tuple[str, bytes]]) -> list[
     for name, content in named:
         picture = None
         try:
-            told, picture = predict.look(served, content)
+            result, picture = predict.look(served, content)
         except InputError as error:
-            told = {"error": str(error)}
+            result = {"error": str(error)}
         except MemoryError:
-            told = {"error": "the picture is too large for this machine"}
-        found.append(({"file": plain(name), **told}, picture))
+            result = {"error": "the picture is too large for this machine"}
+        found.append(({"file": plain(name), **result}, picture))
     return found
 
 
@@ -106,16 +106,16 @@ def plain(name: str) -> str:
 def as_csv(found: Sequence[Told]) -> str:
     """Write answers as CSV; no cell begins as a formula of a spreadsheet does."""
     buffer = io.StringIO()
-    named = dict.fromkeys(name for told, _ in found for name in told.get("probabilities") or {})
+    named = dict.fromkeys(name for result, _ in found for name in result.get("probabilities") or {})
     columns = [*COLUMNS, *(f"probability of {name}" for name in named)]
     table = csv.DictWriter(buffer, columns, extrasaction="ignore", restval="")
     table.writeheader()
-    for told, _ in found:
-        text = {key: value for key, value in told.items() if isinstance(value, str)}
+    for result, _ in found:
+        text = {key: value for key, value in result.items() if isinstance(value, str)}
         safe = {key: f"'{value}" for key, value in text.items() if value.startswith(_FORMULA)}
-        of_each = (told.get("probabilities") or {}).items()
+        of_each = (result.get("probabilities") or {}).items()
         shares = {f"probability of {name}": share for name, share in of_each}
-        table.writerow({**told, **safe, **shares})
+        table.writerow({**result, **safe, **shares})
     return buffer.getvalue()
 
 
@@ -124,8 +124,8 @@ def as_html(served: predict.Served, found: Sequence[Told], overlay: Callable | N
     if not found:
         return "<p>No picture yet.</p>"
     content = base64.b64encode(as_csv(found).encode()).decode()
-    answered = sum(told.get("answer") is not None for told, _ in found)
-    items = "".join(_item(served, told, picture, overlay) for told, picture in found)
+    answered = sum(result.get("answer") is not None for result, _ in found)
+    items = "".join(_item(served, result, picture, overlay) for result, picture in found)
     return (
         f'<p role="status">{answered} of {len(found)} answered. {html.escape(served.notice)}</p>'
         f'<ul class="cells">{items}</ul><a class="csv" download="answers.csv" '
@@ -135,58 +135,58 @@ def as_html(served: predict.Served, found: Sequence[Told], overlay: Callable | N
 
 def _item(
     served: predict.Served,
-    told: dict[str, Any],
+    result: dict[str, Any],
     picture: np.ndarray | None,
     overlay: Callable | None,
 ) -> str:
-    answer = told.get("answer")
+    answer = result.get("answer")
     kind = "open" if answer is None else "all" if answer == served.classes[-1] else "hem"
-    lines = [f'<p class="called">{html.escape(called(told))}</p>']
-    if told.get("error") or told.get("why"):
-        lines.append(f"<p>{html.escape(told.get('error') or told['why'])}</p>")
-    lines += [f"<p>{html.escape(line)}</p>" for line in _numbers(told)]
-    lines.append(f"<small>{html.escape(told['file'])}</small>")
+    lines = [f'<p class="called">{html.escape(called(result))}</p>']
+    if result.get("error") or result.get("why"):
+        lines.append(f"<p>{html.escape(result.get('error') or result['why'])}</p>")
+    lines += [f"<p>{html.escape(line)}</p>" for line in _numbers(result)]
+    lines.append(f"<small>{html.escape(result['file'])}</small>")
     shown = ""
     if picture is not None:
-        shown = _image(picture, f"the cell of {told['file']}")
-        if overlay is not None and told.get("why") != predict.STRANGE:
+        shown = _image(picture, f"the cell of {result['file']}")
+        if overlay is not None and result.get("why") != predict.STRANGE:
             heat = overlay(picture)
             if heat is None:
                 lines.append("<p>Grad-CAM: nothing in this cell speaks for the second class.</p>")
             else:
-                said = f"Grad-CAM: where {told['file']} speaks for {served.classes[1]}"
+                said = f"Grad-CAM: where {result['file']} speaks for {served.classes[1]}"
                 shown += _image(heat, said)
     return (
         f'<li class="{kind}"><div class="pictures">{shown}</div>'
-        f'<div class="told">{"".join(lines)}</div></li>'
+        f'<div class="result">{"".join(lines)}</div></li>'
     )
 
 
-def called(told: dict[str, Any]) -> str:
+def called(result: dict[str, Any]) -> str:
     """Put an answer into words."""
-    answer = told.get("answer")
-    if "error" in told:
+    answer = result.get("answer")
+    if "error" in result:
         return "Not read"
     if answer is None:
         return "No answer"
     return f"{predict.WORDS[answer]} ({answer})" if answer in predict.WORDS else answer
 
 
-def _numbers(told: dict[str, Any]) -> list[str]:
+def _numbers(result: dict[str, Any]) -> list[str]:
     lines = []
-    if told.get("probability_all") is not None:
+    if result.get("probability_all") is not None:
         lines.append(
-            f"Probability of ALL {told['probability_all']:.0%}; called ALL from "
-            f"{told['operating_point']:.0%} on"
+            f"Probability of ALL {result['probability_all']:.0%}; called ALL from "
+            f"{result['operating_point']:.0%} on"
         )
-    elif told.get("probabilities"):
-        each = [f"{name} {share:.0%}" for name, share in told["probabilities"].items()]
+    elif result.get("probabilities"):
+        each = [f"{name} {share:.0%}" for name, share in result["probabilities"].items()]
         lines.append("Probability: " + ", ".join(each))
-    if "milliseconds" in told:
-        near = told["distance"] <= 1
-        share = f"{told['distance']:.2f} of" if near else f"{told['distance']:.1f} times"
+    if "milliseconds" in result:
+        near = result["distance"] <= 1
+        share = f"{result['distance']:.2f} of" if near else f"{result['distance']:.1f} times"
         lines.append(
-            f"{share} the allowed distance from known cells; {told['milliseconds']:.0f} ms"
+            f"{share} the allowed distance from known cells; {result['milliseconds']:.0f} ms"
         )
     return lines
 
@@ -217,13 +217,13 @@ def examples() -> list[tuple[str, bytes]]:
 
 def about(served: predict.Served) -> str:
     """Tell in a paragraph who answers, and from where on."""
-    told = served.run.about
-    drawn = "synthetic cells" if told["synthetic"] else "real cells"
+    result = served.run.about
+    drawn = "synthetic cells" if result["synthetic"] else "real cells"
     parts = storage.read_parts(served.run.folder)
     knows = parts.loc[parts["part"].isin(["train", "validation"]), "subject"].nunique()
     lines = [
-        f"Answers: {told.get('model', 'cnn')}, which learnt from {drawn} "
-        f"({told['dataset']}, {knows} of its {told['subjects']} subjects)."
+        f"Answers: {result.get('model', 'cnn')}, which learnt from {drawn} "
+        f"({result['dataset']}, {knows} of its {result['subjects']} subjects)."
     ]
     rule = served.rule
     if rule.chosen_on:
@@ -267,8 +267,8 @@ def build(served: predict.Served, uploads: Path) -> gradio.Blocks:
     def answer_uploads(dropped: list[dict[str, Any]] | None, look: bool) -> tuple[str, None]:
         paths = [Path(upload["path"]) for upload in dropped or []]
         if len(paths) > MAX_FILES:
-            told = f"{len(paths)} pictures are too many; drop at most {MAX_FILES} at once."
-            return f"<p>{told}</p>", None
+            result = f"{len(paths)} pictures are too many; drop at most {MAX_FILES} at once."
+            return f"<p>{result}</p>", None
         return show([_read(path, uploads) for path in paths], look), None
 
     def answer_examples(look: bool) -> str:
