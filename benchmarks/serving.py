@@ -307,8 +307,8 @@ def text(found: dict[str, Any]) -> str:
         "",
         f"There are {len(folds)} splits of fold 0: {len(found['seeds'])} seeds with four grouped "
         f"folds each, of {refusal['cells']:,} cells. In each, the distance was fitted on training "
-        "and validation subjects. Each of them was left out once, which gives the 99th percentile of "
-        "the distance of its cells. The limit is the largest of these. Only cells of the test "
+        "and validation subjects. Each of them was left out once, which gives the 99th percentile "
+        "of the distance of its cells. The limit is the largest of these. Only cells of the test "
         f"subjects are counted below. On average {statistics.mean(passed):.1%} of them are "
         f"accepted, and {min(passed):.1%} in the worst split. The worst single subject has "
         f"{min(fold['worst_subject'] for fold in folds):.0%}.",
