@@ -153,7 +153,7 @@ def test_every_statistic_of_the_twin_is_within_its_stated_tolerance():
     rows = reference.statistics(files.read_json(reference.RESULTS / "twin_beside_real.json"))
     assert [row.name for row in rows if not row.within] == []
     names = " ".join(row.name for row in rows)
-    for kind in ("area of a cell", "red, mean", "blue, standard deviation between", "SVM, random", "CNN"):
+    for kind in ("area of a cell", "red, mean", "standard deviation between", "SVM, random", "CNN"):
         assert kind in names
 
 
