@@ -33,9 +33,10 @@ STAMP = VENV / "installed"
 
 PIP = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar=off"]
 # Here words that the course does not use are refused, each with the usual one.
-PLAIN = ["lessons", "leukhelpers/course/exercises"]
-PLAIN += [f"docs/{page}" for page in ("glossary.md", "architecture.md", "instructors.md")]
-PLAIN += ["docs/teaching", "docs/handouts"]
+PLAIN = [
+    *("README.md", "CONTRIBUTING.md", ".github", "data/cards", "docs", "lessons"),
+    *("leukhelpers/course/exercises", "leukhelpers/templates"),
+]
 LINT = [
     ["ruff", "check", "."],
     ["ruff", "format", "--check", "."],

@@ -1,9 +1,9 @@
-"""Run the course in the fast profile on several seeds; check what its lessons say in words.
+"""Run the course in the fast profile on several seeds; check the statements of its lessons.
 
     python benchmarks/findings.py              seeds 0, 1 and 2; minutes each
-    python benchmarks/findings.py --from A B   the same of runs that are there already
+    python benchmarks/findings.py --from A B   the same, from finished runs
 
-Each seed draws other synthetic cells of other people. The results, with the intervals that the
+Each seed draws other synthetic cells of other subjects. The results, with the intervals that the
 lessons print, go to ``benchmarks/results/findings.json`` and ``docs/findings.md``.
 """
 
@@ -33,37 +33,37 @@ def numbers(text: str) -> list[float]:
     return [float(one) for one in re.findall(r"[-+]?\d+\.\d+", text.replace("95 %", ""))]
 
 
-# Sentence of the lesson → the numbers it rests on, and whether they bear it.
+# Statement of the lesson → the numbers it rests on, and whether it holds for them.
 FINDINGS: dict[str, tuple[list[str], Callable[..., bool]]] = {
-    "00: the majority answer has a balanced accuracy of one half": (
+    "00: the majority-class baseline has a balanced accuracy of one half": (
         ["00/majority_balanced_accuracy"],
         lambda found: found == 0.5,
     ),
-    "01: the area alone tells the classes apart better than chance": (
+    "01: the area baseline separates the classes better than chance": (
         ["01/auroc_of_area_alone"],
         lambda area: area > 0.55,
     ),
-    "01: stain or focus betrays the person more than the area does": (
+    "01: stain or focus differs more between subjects of a class than the area does": (
         ["01/most_personal_measure", "01/area_variation_of_person_beyond_class"],
         lambda most, area: "area" not in most and numbers(most)[0] > area,
     ),
-    "02: a split by image flatters the SVM": (
+    "02: a split by image raises the AUROC of the SVM": (
         ["02/SVM_gap"],
         lambda gap: numbers(gap)[1] > 0,
     ),
-    "02: a split by image flatters the random forest": (
+    "02: a split by image raises the AUROC of the random forest": (
         ["02/random forest_gap"],
         lambda gap: numbers(gap)[1] > 0,
     ),
-    "05: the network has learnt something: validation AUROC above chance": (
+    "05: the validation AUROC of the network is above chance": (
         ["05/validation_AUROC"],
         lambda found: found > 0.55,
     ),
-    "06: the network's interval on held-out people lies above chance": (
+    "06: the network's interval on the test patients lies above chance": (
         ["06/auroc"],
         lambda found: numbers(found)[1] > 0.5,
     ),
-    "06: network and area model cannot be told apart by their intervals": (
+    "06: the intervals of network and area baseline overlap": (
         ["06/auroc", "06/auroc_of_area_alone"],
         lambda cnn, area: numbers(cnn)[1] < numbers(area)[2] and numbers(area)[1] < numbers(cnn)[2],
     ),
@@ -71,35 +71,35 @@ FINDINGS: dict[str, tuple[list[str], Callable[..., bool]]] = {
         ["07/similarity to untrained, SHAP, signed"],
         lambda found: abs(found) < 0.3,
     ),
-    "07: deletion tells SHAP of the network from SHAP of an untrained one": (
+    "07: in the deletion test SHAP of the trained network is above that of an untrained one": (
         ["07/score of SHAP", "07/score of SHAP, untrained"],
         lambda trained, untrained: trained > untrained,
     ),
-    "07: SHAP and integrated gradients are more faithful than Grad-CAM": (
+    "07: in the deletion test SHAP and integrated gradients are above Grad-CAM": (
         ["07/score of SHAP", "07/score of integrated gradients", "07/score of Grad-CAM"],
         lambda shap, integrated, cam: min(shap, integrated) > cam,
     ),
-    "07: Grad-CAM spills over the cell's edge more than SHAP": (
+    "07: a larger share of the Grad-CAM map than of the SHAP map lies outside the cell": (
         ["07/share_of_shap_beside_the_cell", "07/share_of_grad_cam_beside_the_cell"],
         lambda shap, cam: cam > shap,
     ),
-    "08: pretrained weights give better features than random ones": (
+    "08: with frozen weights, pretrained ones have a higher AUROC than random ones": (
         ["08/AUROC, ImageNet, frozen", "08/AUROC, random weights, frozen"],
         lambda pretrained, random: numbers(pretrained)[0] > numbers(random)[0],
     ),
-    "08: fine-tuning and frozen features cannot be told apart by their intervals": (
+    "08: the intervals of fine-tuned and frozen weights overlap": (
         ["08/AUROC, ImageNet, fine-tuned", "08/AUROC, ImageNet, frozen"],
         lambda a, b: numbers(a)[1] < numbers(b)[2] and numbers(b)[1] < numbers(a)[2],
     ),
-    "10: pixels scaled twice give the paper's table": (
+    "10: scaling the pixels twice gives the paper's table": (
         ["10/same_table_as_the_paper"],
         lambda same: same == "yes",
     ),
-    "10: with people kept apart the AUROC of the same network falls (the lesson says: usually)": (
+    "10: with patients kept apart, the AUROC of the same network is usually not higher": (
         ["10/auroc_by_picture", "10/auroc_of_strangers"],
         lambda pictures, people: people <= pictures,
     ),
-    "11: with labels by the alphabet the area model is worse than chance": (
+    "11: with labels in alphabetical order, the area baseline is worse than chance": (
         ["11/area_auroc_by_alphabet"],
         lambda found: found < 0.5,
     ),
@@ -107,7 +107,7 @@ FINDINGS: dict[str, tuple[list[str], Callable[..., bool]]] = {
         ["12/spread_between_seeds", "12/spread_between_patients"],
         lambda seeds, patients: patients > seeds,
     ),
-    "13: the planted leak makes the colors look better than they are": (
+    "13: the planted leak raises the AUROC of the color features": (
         ["13/auroc_of_colors_as_planted", "13/auroc_of_colors_repaired"],
         lambda planted, repaired: planted > repaired,
     ),
@@ -115,12 +115,12 @@ FINDINGS: dict[str, tuple[list[str], Callable[..., bool]]] = {
 
 
 def facts_of(run: Path) -> Facts:
-    """Read what each lesson of a run has found."""
+    """Read the recorded numbers of each lesson of a run."""
     return {path.stem: files.read_json(path) for path in sorted((run / "facts").glob("*.json"))}
 
 
 def check(by_seed: dict[str, Facts]) -> dict[str, Any]:
-    """Put the numbers of all seeds behind each sentence."""
+    """Check each statement with the numbers of each seed."""
     told = {}
     for sentence, (names, holds) in FINDINGS.items():
         places = [name.split("/", 1) for name in names]
@@ -137,20 +137,20 @@ def check(by_seed: dict[str, Facts]) -> dict[str, Any]:
 
 
 def render(kept: dict[str, Any]) -> str:
-    """Write the page, a row a sentence."""
+    """Write the page, one row per statement."""
     seeds = [str(seed) for seed in kept["seed"]]
     lines = [
-        "# What the lessons say, on three seeds",
+        "# What the lessons state, on three seeds",
         "",
-        "These are the sentences and numbers of the lessons of version 1; those of version 2 have "
-        "not been measured on three seeds yet.",
+        "These are statements and numbers of the lessons of version 1. The lessons of version 2 "
+        "have not been run on three seeds yet.",
         "",
-        f"Dataset: {kept['dataset']}. Each seed draws other cells of other people; seed "
-        f"{seeds[0]} is the one of `make course`. In brackets 95 % intervals, where a lesson tells "
-        f"one. Measured {kept['date']} on {kept['machine']['cores']} cores by "
+        f"Dataset: {kept['dataset']}. Each seed draws other cells of other subjects; seed "
+        f"{seeds[0]} is the one of `make course`. Numbers in parentheses are 95 % intervals, where "
+        f"the lesson reports one. Measured {kept['date']} on {kept['machine']['cores']} cores by "
         "`python benchmarks/findings.py`. Not for clinical use.",
         "",
-        "| lesson and sentence | holds | " + " | ".join(f"seed {seed}" for seed in seeds) + " |",
+        "| lesson and statement | holds | " + " | ".join(f"seed {seed}" for seed in seeds) + " |",
         "| --- | --- |" + " --- |" * len(seeds),
     ]
     for sentence, one in kept["findings"].items():

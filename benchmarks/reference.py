@@ -27,8 +27,8 @@ KINDS = {
 IMAGES = {"twin": (True, 800), "real": (False, 3527)}  # synthetic or not, cells
 COLOR_ROWS = {
     "mean": "mean (0 to 255)",
-    "sd_within_cells": "spread within a cell",
-    "sd_between_cells": "spread between cells",
+    "sd_within_cells": "standard deviation within a cell",
+    "sd_between_cells": "standard deviation between cells",
 }
 COMMANDS = {
     "twin": "make course",
@@ -165,7 +165,7 @@ def statistics(found: dict[str, Any]) -> list[Statistic]:
 
 
 def write_twin_page() -> None:
-    """Write ``docs/twin.md``: the twin beside the real cells that it imitates."""
+    """Write ``docs/twin.md``: synthetic cells compared with the real ones that they imitate."""
     found = files.read_json(RESULTS / "twin_beside_real.json")
     speed = files.read_json(RESULTS / "twin_speed.json")
     real = found["real"]
@@ -176,39 +176,49 @@ def write_twin_page() -> None:
     texture = [side["ALL"]["medians"]["band_8"] for side in sides]
     table = "\n".join(row.row() for row in rows)
     outside = [row.name for row in rows if not row.within]
-    fact = f"All {len(rows)} are within." if not outside else f"Outside: {'; '.join(outside)}."
-    head = f"""# The twin beside the real cells
+    fact = f"All {len(rows)} rows are within." if not outside else f"Outside: {'; '.join(outside)}."
+    head = f"""# Synthetic and real cells compared
 
-The twin is **synthetic**: its cells are drawn by code. It imitates fold 0 of the training set of
-C-NMC 2019 ({real["cells"]} cells of {real["subjects"]} subjects), to which its numbers were
-fitted by hand, with the seed {found["seed"]}; other seeds draw other cells of the same kind.
-AUROC: mean ± standard deviation over four folds; 0.5 is what the majority answer reaches. The last
-column says how far the twin may be from the real cells: 5 % of an area, 3 gray levels of a mean
-color and 2 of a spread, 2 of 100 cells, and of an AUROC one standard deviation over the real
-folds (at least 0.02). {fact} Here the sum of squares is divided by four, for the standard deviation
-in the results by three. The SVM takes a few quick features, not those of lesson 04, and so has
-other scores than there. The CNN is built as that of lesson 02, and sees pictures of half
-the width for 8 epochs. PATH is `training_data/fold_0` of C-NMC. Measured {found["date"]} on
-{found["machine"]["cores"]} cores by
-`python benchmarks/twin_beside_real.py --real PATH --out benchmarks/results/twin_beside_real.json`.
+The cells of the dataset `twin` are **synthetic**: they are drawn by code. They imitate fold 0 of
+the training set of C-NMC 2019 ({real["cells"]} cells of {real["subjects"]} subjects). The numbers
+of the drawing were fitted to it by hand, with the seed {found["seed"]}. Other seeds draw other
+cells of the same kind.
 
-| | real | twin | may differ by |
+- AUROC: mean ± standard deviation over four folds. The majority-class baseline has 0.5. The
+  standard deviation here divides by four; that in the [results](results.md) divides by three.
+- Tolerance: how far the synthetic cells may be from the real ones. It is 5 % of an area, 3 gray
+  levels of a mean color, 2 of a standard deviation, and 2 of 100 cells. Of an AUROC it is one
+  standard deviation over the real folds (at least 0.02). {fact}
+- The SVM uses a few quick features, not those of lesson 04, so its scores differ from the results.
+- The CNN has the layers of lesson 02 of version 1. It sees images of half the width, for 8 epochs.
+
+Measured {found["date"]} on {found["machine"]["cores"]} cores. PATH is `training_data/fold_0` of
+C-NMC.
+
+```
+python benchmarks/twin_beside_real.py --real PATH --out benchmarks/results/twin_beside_real.json
+```
+
+| | real | synthetic | tolerance |
 | --- | --- | --- | --- |
 """
     tail = f"""
 Drawing {speed["images"]} files of 450×450 pixels took {speed["seconds"]:.1f} seconds, that is
-{speed["images_per_second"]:.0f} images a second on {speed["machine"]["cores"]} cores
+{speed["images_per_second"]:.0f} images per second on {speed["machine"]["cores"]} cores
 ({speed["date"][:10]}, `python benchmarks/twin_speed.py`).
 
-## What is still unlike
+## What still differs
 
-The SVM's mean AUROC lies {lead[0]:+.3f} above that of the area on real cells and {lead[1]:+.3f} on
-the twin, both within the scatter of the folds. Texture of eight pixels, measured as its spread in
-gray levels (median cell, ALL), is {texture[0]:.2f} in real cells and {texture[1]:.2f} in the twin.
-The nucleoli of the twin are drawn larger and more distinct than real ones, so that a small network
-can learn them in minutes. What is measured here is the twin with {real["cells"]} cells in fold 0;
-the course draws a smaller one, whose scores in lesson 02 differ from these.
-A result on the twin shows *how* something is done. What it is worth shows on real cells only.
+- The mean AUROC of the SVM is {lead[0]:+.3f} above that of the area baseline on real cells, and
+  {lead[1]:+.3f} on synthetic ones. Such differences are within the spread of the folds.
+- Texture at a scale of eight pixels has a standard deviation of {texture[0]:.2f} gray levels in
+  real cells and {texture[1]:.2f} in synthetic ones (median cell, ALL).
+- Synthetic nucleoli are larger and more distinct than real ones, so that a small network can learn
+  them in minutes.
+
+This page measures {real["cells"]} synthetic cells in fold 0. The course draws a smaller dataset, so
+the scores in lesson 02 differ from these. A result on synthetic cells shows *how* something is
+done. Only real cells show what it is worth.
 """
     files.write_text(ROOT / "docs" / "twin.md", head + table + "\n" + tail)
 

@@ -1,12 +1,12 @@
-"""Measure table, cache and one epoch of 1,000 to 200,000 cells; and two workers beside one.
+"""Measure table, cache and one epoch of 1,000 to 200,000 cells; compare two workers with one.
 
     python -m benchmarks.scale cells --work FOLDER     1,000 to 200,000 cells
     python -m benchmarks.scale workers --work FOLDER   a sweep of eight equal runs
-    python -m benchmarks.scale page                    only writes docs/scale.md again
+    python -m benchmarks.scale page                    only write docs/scale.md again
 
-The cells are those of a twin (synthetic), averaged down to 96 pixels and repeated as links to the
-same files, so that a small disk holds them; each number of cells has a process of its
-own. Of the epoch some steps are timed, and all are reckoned from them.
+The cells are synthetic, averaged down to 96 pixels and repeated as links to the same files, so that
+they fit on a small disk. Each number of cells runs in its own process. Some steps of the epoch are
+timed, and the time of the whole epoch is computed from them.
 """
 
 from __future__ import annotations
@@ -298,61 +298,63 @@ def render(found: dict[str, Any], workers: dict[str, Any] | None) -> str:
     aim = (
         ""
         if last["cells"] >= max(NUMBERS)
-        else (f" The largest number aimed at, {max(NUMBERS):,}, has **not** been measured yet.")
+        else (f" The largest planned number, {max(NUMBERS):,}, has **not** been measured yet.")
     )
     machine = found["machine"]
-    verdict = "holds" if top <= LIMIT_GB else "does **not** hold"
+    verdict = "is met" if top <= LIMIT_GB else "is **not** met"
     millions = 10_000_000 / last["cells"]
     pipeline = files.read_json(RESULTS / "input_pipeline.json")
     full = pipeline["cache"]["cache"]
     epoch_h = last["epoch_seconds"] * millions / 3600
     text = [
-        f"Repeated cells of a twin (**synthetic**; files of {EDGE} pixels, links to the same few, "
-        f"so that reading is quicker than from a disk that has to seek), {SIZE} pixels in the "
-        f"cache. Measured {found['date']} by `benchmarks/scale.py`, seed {found['seed']}, "
-        f"{machine['cores']} cores, {machine['memory_gb']} GB, which others used at the same "
-        f"time. Of an epoch {last['timed_steps']} steps at most were timed, and all are reckoned "
-        "from them. Memory is the highest of the process and its children, mapped pages included.",
+        f"The cells are those of a **synthetic** dataset, averaged down to {EDGE} pixels and "
+        "repeated as links to the same files. So reading is faster than from a disk with that many "
+        f"files. The cache has {SIZE} pixels. Measured {found['date']} by `benchmarks/scale.py`, "
+        f"seed {found['seed']}, {machine['cores']} cores, {machine['memory_gb']} GB, shared with "
+        f"other work. At most {last['timed_steps']} steps of an epoch were timed; the time of a "
+        "whole epoch is computed from them. Memory is the maximum over the process and its "
+        "children, including mapped pages.",
         "",
         *rows,
         "",
         "![Time and memory against the number of cells](scale/scale.png)",
         "",
-        f"The aim, at most {LIMIT_GB:.0f} GB, {verdict}: {top:.2f} GB at {last['cells']:,} cells. "
-        f"What is left of growth, {more:.1f} GB a million cells, is the table "
-        "of paths and checksums; the pictures stay in the mapped file, and pages that were read "
-        f"are given back.{aim}",
+        f"The target of at most {LIMIT_GB:.0f} GB {verdict}: {top:.2f} GB at {last['cells']:,} "
+        f"cells. Memory grows by {more:.1f} GB per million cells, for the table of paths and "
+        "checksums. The pictures stay in the mapped file, and pages that were read are "
+        f"released.{aim}",
         "",
-        "### On paper: ten million cells",
+        "### An estimate for ten million cells",
         "",
-        f"- **Table**: {last['table_seconds'] * millions / 3600:.1f} hours of files as small as "
-        f"these, and about {10 * more:.0f} GB of memory: too much for one CSV in one "
-        "process. Split it by group of subjects into Parquet files and digest each on a Dask "
-        "worker: no part needs to know another, but for pictures that two share, which a join of "
-        "the checksums finds.",
+        f"- **Table**: {last['table_seconds'] * millions / 3600:.1f} hours for files as small as "
+        f"these, and about {10 * more:.0f} GB of memory. This is too much for one CSV in one "
+        "process. Split the table by group of subjects into Parquet files, and compute the "
+        "checksums of each on a Dask worker. The parts are independent, except for pictures that "
+        "two parts share. A join of the checksums finds those.",
         f"- **Cache**: {10_000_000 * SIZE * SIZE * 3 / 2**30:.0f} GB on disk, at {SIZE} pixels. "
-        f"From files of C-NMC's size two cores read {full:.0f} a second (input pipeline, in the "
-        f"README): {10_000_000 / full / 3600:.1f} hours on such a machine, "
-        f"{10_000_000 / full / 3600 / 32:.1f} on 32 of them. One cache a part of the table, by "
-        "`leuk sweep` over the parts.",
-        f"- **An epoch**: {epoch_h:.0f} hours on these two cores, at {SIZE} pixels, without the "
-        "second task and the mixed cells of the course's own training. That is work for a GPU: "
-        "`leukhelpers.models.training` uses every GPU that TensorFlow sees, on one machine "
-        "(`MirroredStrategy`); what it reads from the cache by random row then wants a disk of "
-        "solid state.",
-        "- **Which engine**: Dask for table, caches, classical models and sweeps; TensorFlow "
-        "itself for the training of one network. A network on many *machines* is not built here.",
+        f"Two cores read {full:.0f} files of C-NMC's size per second "
+        f"(`benchmarks/input_pipeline.py`). That is {10_000_000 / full / 3600:.1f} hours on one "
+        f"such machine, and {10_000_000 / full / 3600 / 32:.1f} on 32 of them. Build one cache per "
+        "part of the table, by `leuk sweep` over the parts.",
+        f"- **An epoch**: {epoch_h:.0f} hours on these two cores, at {SIZE} pixels, without "
+        "auxiliary task and mixup. This needs a GPU. `leukhelpers.models.training` uses every GPU "
+        "of one machine that TensorFlow finds (`MirroredStrategy`). The cache is read in random "
+        "order, so it should be on a solid-state disk.",
+        "- **Which engine**: Dask for the table, caches, classical models and sweeps; TensorFlow "
+        "for the training of one network. Training one network on several *machines* is not "
+        "supported here.",
     ]
     if workers is not None:
         text += [
             "",
-            "### Two workers beside one",
+            "### Two workers compared with one",
             "",
             f"{workers['what']}; {workers['date']}, {workers['machine']['cores']} cores. Two "
-            f"workers took {workers['ratio']:.2f} of one worker's time ({len(workers['ratios'])} "
-            f"round(s): {', '.join(f'{value:.2f}' for value in workers['ratios'])}; aimed at: at "
-            f"most 0.60). Seconds of one worker "
-            f"{', '.join(f'{value:.0f}' for value in workers['seconds']['1'])}, of two "
+            f"workers took {workers['ratio']:.2f} of the time of one worker "
+            f"({len(workers['ratios'])} round(s): "
+            f"{', '.join(f'{value:.2f}' for value in workers['ratios'])}; target: at most 0.60). "
+            f"Seconds of one worker: "
+            f"{', '.join(f'{value:.0f}' for value in workers['seconds']['1'])}; of two workers: "
             f"{', '.join(f'{value:.0f}' for value in workers['seconds']['2'])}.",
         ]
     return "\n".join(text) + "\n"

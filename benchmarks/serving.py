@@ -1,4 +1,4 @@
-"""Measure what the served run refuses, how quickly it answers, and what its copies are worth.
+"""Measure what a served run refuses, how fast it predicts, and how exact its exported copies are.
 
     python -m benchmarks.serving measure --run RUN --dataset REAL --others SAMPLE
     python -m benchmarks.serving page
@@ -163,7 +163,7 @@ def latencies(served: serve.Served, contents: list[bytes], copies: Path) -> dict
         for name, call in asks.items()
     }
     turn = iter(contents * 3)
-    found["file to answer"] = median_ms(lambda: serve.answer(served, next(turn)), len(contents))
+    found["file to prediction"] = median_ms(lambda: serve.answer(served, next(turn)), len(contents))
     return found
 
 
@@ -295,7 +295,7 @@ def text(found: dict[str, Any]) -> str:
     passed = [fold["passed"] for fold in folds]
     machine, right = found["machine"], answers["right_of_answered"]
     lines = [
-        "# The served run, measured",
+        "# The web page and the exported copies, measured",
         "",
         "For teaching, not for diagnosis; not for clinical use. Written by "
         "`python -m benchmarks.serving page` from `benchmarks/results/serving_real.json`: "
@@ -303,46 +303,48 @@ def text(found: dict[str, Any]) -> str:
         f"{reference.recipe(found['profile'], found['date'])}, seed {found['run']['seed']}, "
         f"{found['date']}, {machine['cores']} cores, {machine['memory_gb']} GB.",
         "",
-        "## Whom it lets pass",
+        "## Which images are accepted",
         "",
-        f"In {len(folds)} splits ({len(found['seeds'])} seeds, four grouped folds each of "
-        f"{refusal['cells']:,} cells) the score was fitted on training and validation subjects, "
-        "and its limit is the distance of whoever of them was farthest when left out; counted "
-        "are cells of the test subjects, who had no part in it. Of them "
-        f"{statistics.mean(passed):.1%} pass on average, and {min(passed):.1%} in the worst "
-        "split; of the worst single subject of all "
+        f"There are {len(folds)} splits of fold 0: {len(found['seeds'])} seeds with four grouped "
+        f"folds each, of {refusal['cells']:,} cells. In each, the distance was fitted on training "
+        "and validation subjects. Each of them was left out once, which gives the 99th percentile "
+        "of the distance of its cells. The limit is the largest of these. Only cells of the test "
+        f"subjects are counted below. On average {statistics.mean(passed):.1%} of them are "
+        f"accepted, and {min(passed):.1%} in the worst split. The worst single subject has "
         f"{min(fold['worst_subject'] for fold in folds):.0%}.",
         "",
-        "| cells of other parts, by splits of fold 0 | cells | pass, mean | pass, worst split |",
+        "| cells of other parts of the data | cells | accepted, mean | accepted, worst split |",
         "| --- | --- | --- | --- |",
     ]
     for place, count in refusal["elsewhere"].items():
         shares = [fold["elsewhere"][place] for fold in folds]
         lines.append(f"| {place} | {count} | {statistics.mean(shares):.1%} | {min(shares):.1%} |")
-    lines += ["", "| no cells | pictures | refused, mean | refused, worst split |"]
+    lines += ["", "| not cells | images | refused, mean | refused, worst split |"]
     lines.append("| --- | --- | --- | --- |")
     for kind, count in refusal["strangers"].items():
         shares = [fold["refused"][kind] for fold in folds]
         lines.append(f"| {kind} | {count} | {statistics.mean(shares):.1%} | {min(shares):.1%} |")
     lines += [
         "",
-        "Neither test subjects nor strangers decide the limit. But its rule replaced another (room "
-        "of half as much again over validation cells) after a look at both on splits of fold 0. "
-        f"Of {refusal['elsewhere']['final test, 600×600']} cells each one counts much. Photographs "
-        "are few, and squares cut out of them many.",
+        "Neither test subjects nor images that are not cells were used to set the limit. But the "
+        "rule for the limit was chosen on splits of fold 0, after a comparison with another rule "
+        "(1.5 times the distance of the validation cells). So the shares may be a little too good. "
+        f"The final test has only {refusal['elsewhere']['final test, 600×600']} cells here, so one "
+        "cell changes its share a lot. Most of the photographs are squares cut out of a few.",
         "",
-        "## What it answers",
+        "## How many predictions are correct",
         "",
-        f"Of {answers['cells']} held-out cells of {answers['subjects']} subjects it answers "
-        f"{answers['answered']:.1%}, of these {right['cnn']:.1%} rightly (on the same cells, from "
-        f"a probability of 0.5 on, the area alone {right['area']:.1%}, the majority answer "
-        f"{right['majority']:.1%}); {answers['near']:.1%} are too close to the operating point, "
-        f"{answers['strange']:.1%} are refused as strangers. A few subjects of one fold: another "
-        "fold may differ much.",
+        f"Of {answers['cells']} held-out cells of {answers['subjects']} subjects, "
+        f"{answers['answered']:.1%} get a prediction, and {right['cnn']:.1%} of these predictions "
+        "are correct. On the same cells, at a threshold of 0.5, the area baseline is correct for "
+        f"{right['area']:.1%} and the majority-class baseline for {right['majority']:.1%}. "
+        f"{answers['near']:.1%} of the cells get no prediction because they are too close to the "
+        f"operating point. {answers['strange']:.1%} are refused as out-of-distribution. These are "
+        "few subjects of one fold; another fold may give other numbers.",
         "",
-        "## Copies for elsewhere",
+        "## Exported copies",
         "",
-        "| file | size, MB | largest difference | change of AUROC |",
+        "| file | size, MB | largest difference of a probability | change of AUROC |",
         "| --- | --- | --- | --- |",
     ]
     for form in found["copies"].values():
@@ -354,34 +356,37 @@ def text(found: dict[str, Any]) -> str:
     compared = found["copies"]["litert"]
     lines += [
         "",
-        f"Compared with the network on {compared['cells']} held-out cells of "
+        f"The copies were compared with the network on {compared['cells']} held-out cells of "
         f"{compared['subjects']} subjects.",
         "",
-        "## How quickly",
+        "## Speed",
         "",
-        "| one picture | median, ms | 99th percentile, ms | `model.predict` takes |",
+        "| one image | median, ms | 99th percentile, ms | `model.predict` takes |",
         "| --- | --- | --- | --- |",
     ]
     for name, told in timed.items():
         times = f"{predict / told['median_ms']:.1f} times as long" if "file" not in name else "–"
         times = "–" if name == "model.predict" else times
         lines.append(f"| {name} | {told['median_ms']:.1f} | {told['p99_ms']:.1f} | {times} |")
-    less = ": a quiet machine is quicker" if found["others_busy"] > 0.05 else ""
+    less = "; an idle machine is faster" if found["others_busy"] > 0.05 else ""
     at = ", ".join(f"{size:.0f} MB after {second} s" for second, size in crowd["memory_mb"].items())
     lines += [
         "",
-        f"The page and `leuk predict` answer by a float32 copy in LiteRT. While times were taken, "
-        f"other work kept {found['others_busy']:.0%} of the cores busy{less}; ratios say more "
-        "than milliseconds.",
+        "*File to prediction* means: read the file, crop the cell, check the image, predict. "
+        "The page and `leuk predict` use a float32 copy in LiteRT. During the measurement, other "
+        f"work kept {found['others_busy']:.0%} of the cores busy{less}. The ratios depend less on "
+        "the machine than the milliseconds do.",
         "",
-        "Through the page (`leuk app` in a process of its own; a client's upload, question and "
-        "answer over HTTP, without overlay, on the same cores): one client "
-        f"{single['median_ms']:.0f} ms (median), {single['p99_ms']:.0f} ms (99th percentile). "
-        f"{crowd['clients']} clients at once for {crowd['seconds']:.0f} s: "
-        f"{crowd['requests']:,} requests, {crowd['errors']} errors, median "
-        f"{crowd['median_ms']:.0f} ms, 99th percentile {crowd['p99_ms']:.0f} ms. "
-        f"Memory of the server: {at}; from half a minute on {crowd['memory_mb_a_minute']:+.1f} MB "
-        "a minute (slope of a line through one value a second).",
+        "The next numbers include the page: `leuk app` in its own process, and a client that "
+        "uploads an image and requests its prediction over HTTP, without overlay, on the same "
+        f"cores. One client waits {single['median_ms']:.0f} ms (median) and "
+        f"{single['p99_ms']:.0f} ms (99th percentile). {crowd['clients']} clients at once for "
+        f"{crowd['seconds']:.0f} s made {crowd['requests']:,} requests with {crowd['errors']} "
+        f"errors: median {crowd['median_ms']:.0f} ms, 99th percentile {crowd['p99_ms']:.0f} ms.",
+        "",
+        f"Memory of the server: {at}. After the first 30 seconds it changes by "
+        f"{crowd['memory_mb_a_minute']:+.1f} MB per minute (slope of a line through one value per "
+        "second). The measurement is too short to show whether the growth ends.",
         "",
     ]
     return "\n".join(lines)

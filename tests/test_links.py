@@ -76,9 +76,9 @@ def test_a_sound_site_has_no_fault(site, capsys):
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ('<a href="gone.html">x</a>', "leads nowhere: gone.html"),
-        ('<a href="index.html#gone">x</a>', "no such place in the page: index.html#gone"),
-        ('<img src="index.html" alt=" ">', "picture without alternative text: index.html"),
+        ('<a href="gone.html">x</a>', "broken link: gone.html"),
+        ('<a href="index.html#gone">x</a>', "no such anchor in the page: index.html#gone"),
+        ('<img src="index.html" alt=" ">', "image without alternative text: index.html"),
     ],
 )
 def test_each_fault_of_a_site_is_told(wrong, told, site, capsys):

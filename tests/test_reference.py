@@ -78,7 +78,7 @@ def test_page_of_findings_states_what_was_kept_and_the_numbers_still_bear_the_se
 def test_page_of_the_served_run_states_exactly_what_was_kept():
     page = serving.PAGE.read_text("utf-8")
     assert page == serving.text(files.read_json(serving.RESULTS))
-    for beside in ("not for clinical use", "area alone", "majority answer"):
+    for beside in ("not for clinical use", "area baseline", "majority-class baseline"):
         assert beside in page
 
 
@@ -156,7 +156,7 @@ def test_every_statistic_of_the_twin_is_within_its_stated_tolerance():
     rows = reference.statistics(files.read_json(reference.RESULTS / "twin_beside_real.json"))
     assert [row.name for row in rows if not row.within] == []
     names = " ".join(row.name for row in rows)
-    for kind in ("area of a cell", "red, mean", "blue, spread between", "SVM, random", "CNN"):
+    for kind in ("area of a cell", "red, mean", "standard deviation between", "SVM, random", "CNN"):
         assert kind in names
 
 

@@ -1,4 +1,4 @@
-"""Stamp the public home of the course into every notebook, or take it out again.
+"""Write the public address of the course into every notebook, or remove it.
 
     python -m tools.badges owner/name    badges that open it in Colab, set-up from there
     python -m tools.badges               no badge; the set-up takes an uploaded wheel
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
     lessons = build.sources([])
     for lesson in lessons:
         build.write_prose(lesson)
-    print(f"{len(lessons)} lessons {f'open from {home}' if home else 'name no public home'}.")
+    print(f"{len(lessons)} lessons {f'open from {home}' if home else 'have no public address'}.")
     return 0
 
 

@@ -1,9 +1,9 @@
-"""Collect what a workshop without network needs, for computers like this one, into ``bundle/``.
+"""Collect in ``bundle/`` what a workshop without network needs, for computers like this one.
 
     python -m tools.bundle
 
-Wheels of everything that the lock pins and of the course, the learners' notebooks, the solved
-ones, the synthetic cells, and a README with the commands. Collecting needs the network.
+The bundle has the wheels of all pinned packages and of the course, the exercise notebooks, the
+solved ones, the synthetic cells, and a README with the commands. Collecting needs the network.
 """
 
 from __future__ import annotations
@@ -31,39 +31,39 @@ OPTIONS = "--no-index --find-links wheels --no-deps --require-hashes -r requirem
 README = """\
 # The course on leukemic and healthy cells, without network
 
-For computers with **{system}** and **Python {version}**, and for no others. Copy this folder to
-the computer's disk (the cells alone are thousands of reads), open a terminal in it, and give these
-two commands; the second one takes some minutes.
+This bundle works on computers with **{system}** and **Python {version}** only. Copy this folder to
+the computer's disk; from a USB stick the thousands of small files are slow to read. Open a terminal
+in the folder and run these two commands. The second one takes a few minutes.
 
 ```
 {python} -m venv leuk
 {inside}python -m pip install {options}
 ```
 
-pip compares every file with its checksum: one that was damaged on the way is refused by name. Then
+pip compares every file with its checksum. If a file was damaged, pip stops and names it. Then run
 
 ```
 {inside}leuk doctor
 {inside}jupyter lab notebooks
 ```
 
-- `notebooks/` holds the lessons without answers; the cells in `notebooks/data` are **synthetic**.
-- `solutions/` holds them solved, to be read. To run one, copy it into
-  `notebooks/` under another name.
-- `LICENSE` is for the code, `LICENSE-TEXT` for the text.
+- `notebooks/` holds the lessons without solutions. The cells in `notebooks/data` are **synthetic**.
+- `solutions/` holds the lessons with solutions, for reading. To run one, copy it into `notebooks/`
+  under another name.
+- `LICENSE` applies to the code, `LICENSE-TEXT` to the text.
 
 For teaching, not for clinical use.
 """
 
 
 def collect_wheels(folder: Path) -> None:
-    """Fetch what the lock pins, each file compared with its checksum, and build the course's."""
+    """Download the pinned wheels, compare each with its checksum, and build the course's wheel."""
     subprocess.run([*PIP, "--require-hashes", "-r", LOCK, "-w", folder], check=True)
     subprocess.run([*PIP, "--no-build-isolation", ROOT, "-w", folder], check=True)
 
 
 def pins(wheels: Path) -> str:
-    """Name every wheel of a folder with its version and its checksum, as pip reads them."""
+    """List the wheels of a folder with version and checksum, in the format of pip."""
     lines = []
     for wheel in sorted(wheels.glob("*.whl")):
         name, version, *_ = parse_wheel_filename(wheel.name)
@@ -73,7 +73,7 @@ def pins(wheels: Path) -> str:
 
 
 def readme(windows: bool = os.name == "nt") -> str:
-    """Say for which computers the bundle is, and how it is installed there."""
+    """Return the README: for which computers the bundle is, and how to install it."""
     version = ".".join(platform.python_version_tuple()[:2])
     return README.format(
         system=f"{platform.system()} on {platform.machine()}",
@@ -85,7 +85,7 @@ def readme(windows: bool = os.name == "nt") -> str:
 
 
 def fill(folder: Path) -> None:
-    """Put everything but the wheels into place; of those, only the list."""
+    """Write everything except the wheels; of those, only the list."""
     write_text(folder / "requirements.txt", pins(folder / "wheels"))
     write_text(folder / "README.md", readme())
     for license in ("LICENSE", "LICENSE-TEXT"):
@@ -98,14 +98,14 @@ def fill(folder: Path) -> None:
 
 
 def main() -> int:
-    """Collect everything, and put it in the old bundle's place when it is whole."""
+    """Collect everything; replace the old bundle when the new one is complete."""
     with tempfile.TemporaryDirectory(prefix=".part-", dir=ROOT) as part:
         folder = Path(part) / "bundle"
         print("Wheels …", flush=True)
         try:
             collect_wheels(folder / "wheels")
         except subprocess.CalledProcessError:
-            print("pip could not collect the wheels; its words stand above.", file=sys.stderr)
+            print("pip could not collect the wheels; see its messages above.", file=sys.stderr)
             return 1
         fill(folder)
         print("Synthetic cells …", flush=True)
@@ -113,7 +113,9 @@ def main() -> int:
         shutil.rmtree(BUNDLE, ignore_errors=True)
         folder.rename(BUNDLE)
     size = sum(path.stat().st_size for path in BUNDLE.rglob("*") if path.is_file()) / 1e9
-    print(f"bundle/ is ready: {size:.1f} GB. Copy it to the stick; its README says how to go on.")
+    print(
+        f"bundle/ is ready: {size:.1f} GB. Copy it to a USB stick; its README has the next steps."
+    )
     return 0
 
 

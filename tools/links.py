@@ -1,8 +1,8 @@
-"""Look through the built site for links that lead nowhere and pictures that say nothing.
+"""Check the built site for broken links and for images without alternative text.
 
     python -m tools.links site
 
-Only links within the site are followed; status 1 and a line for each fault.
+Only links within the site are followed. Prints one line per fault; status 1 if there is any.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 
 class Page(HTMLParser):
-    """Where a page leads, which places in it have a name, and its pictures without words."""
+    """The links of a page, its anchors, and its images without alternative text."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ def faults(site: Path) -> list[str]:
     found = []
     for path, page in pages.items():
         name = path.relative_to(site.resolve())
-        found += [f"{name}: picture without alternative text: {src}" for src in page.silent]
+        found += [f"{name}: image without alternative text: {src}" for src in page.silent]
         for link in sorted(page.links):
             parts = urlsplit(link)
             if parts.scheme or parts.netloc:
@@ -52,17 +52,17 @@ def faults(site: Path) -> list[str]:
                 target /= "index.html"
             place = unquote(parts.fragment)
             if not target.exists():
-                found.append(f"{name}: leads nowhere: {link}")
+                found.append(f"{name}: broken link: {link}")
             elif place and target in pages and place not in pages[target].names:
-                found.append(f"{name}: no such place in the page: {link}")
+                found.append(f"{name}: no such anchor in the page: {link}")
     return found
 
 
 def main(arguments: list[str]) -> int:
-    """Tell the faults of the site that the argument names."""
+    """Print the faults of a site."""
     (site,) = map(Path, arguments)
     found = faults(site)
-    print("\n".join(found) or "No link of the site leads nowhere; every picture has words.")
+    print("\n".join(found) or "No link of the site is broken; every image has an alternative text.")
     return bool(found)
 
 

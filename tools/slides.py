@@ -2,8 +2,8 @@
 
     python -m tools.slides
 
-A page for each lesson that needs nothing else, neither a server nor a network: arrow keys turn
-it, and printing gives one slide a sheet. Of a cell with code the slide shows what it printed.
+One page per lesson, which needs neither a server nor a network. Arrow keys change the slide.
+Printing gives one slide per sheet. For a cell with code the slide shows its output.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ PAGE = jinja2.Environment(autoescape=True).from_string("""\
 {% for slide in slides %}<section><div>
 {{ slide | safe }}
 </div></section>
-{% endfor %}<footer>{{ title }} · synthetic cells, unless it says that they are real ·
+{% endfor %}<footer>{{ title }} · synthetic cells, unless marked as real ·
 for teaching, not for clinical use</footer>
 <script>
   const slides = [...document.querySelectorAll("section")];
-  for (const slide of slides) {  // what does not fit is written smaller, down to a limit
+  for (const slide of slides) {  // shrink what does not fit, down to a limit
     for (let size = 95; size > 55 && slide.offsetHeight > innerHeight + 2; size -= 5) {
       slide.style.fontSize = size + "%";
     }
@@ -73,7 +73,7 @@ for teaching, not for clinical use</footer>
 
 
 def shown(output: NotebookNode) -> str:
-    """Turn one output of a cell into HTML; a picture keeps its alternative text."""
+    """Turn one output of a cell into HTML; an image keeps its alternative text."""
     data = output.get("data", {})
     if "image/png" in data:
         alt = output.metadata.get("image/png", {}).get("alt", "")
@@ -88,7 +88,7 @@ def shown(output: NotebookNode) -> str:
 
 
 def slides_of(notebook: NotebookNode) -> list[str]:
-    """List what a lesson's tagged cells show, as HTML, a slide a cell."""
+    """Return the tagged cells of a lesson as HTML, one slide per cell."""
     found = []
     for cell in notebook.cells:
         if "slide" not in cell.metadata.get("tags", []):
@@ -101,7 +101,7 @@ def slides_of(notebook: NotebookNode) -> list[str]:
 
 
 def main() -> int:
-    """Write a page for each lesson, and one that leads to them."""
+    """Write one page per lesson, and an index page."""
     links = []
     for source in build.sources([]):
         title, *_ = schedule.stated(source)

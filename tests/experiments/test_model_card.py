@@ -39,8 +39,9 @@ def test_a_trained_run_has_a_card_that_begins_with_what_it_is_not_for(run):
     first, second = [line for line in text.splitlines() if line][:2]
     assert first == "# Model card: SVM, run “svm”"
     assert second.startswith("**Not for clinical use.**")
-    for title in ("## Use", "## Misuse", "## Cells", "## Quality", "### By subject", "## Cost"):
-        assert f"\n{title}\n" in text
+    for title in ("Intended use", "Out-of-scope use", "Data", "Results", "Cost"):
+        assert f"\n## {title}\n" in text
+    assert "\n### By subject\n" in text
     assert "nan" not in text
     assert "None" not in text
 
@@ -68,7 +69,7 @@ def test_classes_and_differences_are_those_of_the_metrics(run):
     (row,) = [row for row in table if row[:2] == ["SVM", "ALL"]]
     assert row[2:4] == [str(n) for n in own["called"].values()]
     assert row[4:] == [f"{own[key]:.3f}" for key in ("precision", "recall", "f1")]
-    (area, _) = rows_of(text, "SVM less")
+    (area, _) = rows_of(text, "SVM minus")
     difference = run.metrics["compared"]["area"]
     assert area[1] == report.format_ci({**difference, "value": difference["difference"]})
 
@@ -82,7 +83,7 @@ def test_a_card_is_written_again_from_the_files_alone(run, tmp_path):
 
 def test_where_nothing_was_held_out_or_chosen_the_card_says_so(run):
     nothing = run._replace(metrics={**run.metrics, "cells": 0})
-    assert "nothing can be said of it" in model_card.render(nothing)
+    assert "there are no scores" in model_card.render(nothing)
     decided = {**run.metrics["decisions"], "chosen_on": None, "notes": ["No answers were kept."]}
     unchosen = run._replace(metrics={**run.metrics, "decisions": decided})
     assert "No answers were kept." in model_card.render(unchosen)
@@ -114,9 +115,9 @@ def test_what_was_chosen_stands_under_the_head_that_names_it(run):
         found["at_threshold"][name] = {"value": value, "low": None, "high": None}
     found["coverage"] = {"HEM": 0.9, "ALL": 0.6, "answered": 0.8, "right": None}
     text = model_card.render(run._replace(metrics=metrics))
-    head = "model | threshold | sensitivity there | specificity there"
+    head = "model | threshold | sensitivity | specificity"
     assert rows_of(text, head)[0][2:] == ["0.250", "0.750"]
-    assert "(HEM / ALL) | answered | of these right |" in text
+    assert "(HEM / ALL) | with a prediction | of these correct |" in text
     assert rows_of(text, "model | temperature")[0][3:] == ["90% / 60%", "80%", "–"]
 
 

@@ -73,7 +73,7 @@ def test_report_says_first_that_it_is_not_for_diagnosis(folder):
 
 
 def test_report_lists_files_that_were_set_aside(folder):
-    assert "No lesson of this run has read" in report.write_report(folder).read_text("utf-8")
+    assert "No lesson of this run used" in report.write_report(folder).read_text("utf-8")
     (folder / "set_aside.csv").write_text("path,reason\n")
     assert "None: every file" in report.write_report(folder).read_text("utf-8")
     (folder / "set_aside.csv").write_text("path,reason\na<b>.bmp,the file is empty\n")
