@@ -334,8 +334,8 @@ def cost(learnt: FittedModel, prepared: Prepared, rows: np.ndarray) -> dict[str,
 def save(learnt: FittedModel, folder: Path) -> None:
     """Write ``model.keras``, or ``model.skops``, which like it brings no code along, or both."""
     if learnt.name == profiles.ENSEMBLE:
-        for part in parts(learnt):
-            save(part, folder)
+        for member in parts(learnt):
+            save(member, folder)
         return
     if is_network(learnt.name):
         with files.whole_file(folder / "model.keras") as part:
