@@ -339,7 +339,7 @@ def test_train_and_crossval_leave_a_run_and_a_report(leuk, tiny_tree, tmp_path):
     ("old", "new"), [(["check"], "leuk doctor"), (["data", "own", "."], "leuk data import")]
 )
 def test_words_of_version_1_still_work_and_name_the_new_one(leuk, monkeypatch, tmp_path, old, new):
-    monkeypatch.setattr(doctor, "look", lambda tell: [])
+    monkeypatch.setattr(doctor, "look", lambda: iter([]))
     monkeypatch.chdir(tmp_path)
     status, _, error = leuk(*old, *(["--out", "x", "--class", "HEM=a"] if old[0] == "data" else []))
     assert f"is now called '{new}'" in error

@@ -28,9 +28,11 @@ def doctor(as_json: JsonOption = False) -> None:
     """Look whether this computer can run the course; status 1 if something is wrong."""
     from leukhelpers.course import doctor as setup
 
-    found = setup.look(
-        lambda finding: None if as_json else output.print(setup.as_line(finding), markup=False)
-    )
+    found = []
+    for finding in setup.look():
+        found.append(finding)
+        if not as_json:
+            output.print(str(finding), markup=False)
     ok = all(finding.ok for finding in found)
     if as_json:
         print_result({"ok": ok, "findings": [finding._asdict() for finding in found]}, as_json)

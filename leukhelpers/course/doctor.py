@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from typing import NamedTuple
 
@@ -43,29 +43,24 @@ class Finding(NamedTuple):
     ok: bool
     message: str
 
+    def __str__(self) -> str:
+        """Write the finding as a line for the screen."""
+        return f"{'✓' if self.ok else '✗'} {self.name}: {self.message}"
+
 
 class SetupError(Exception):
     """Something of this computer's set-up that is wrong, in one line."""
 
 
-def look(progress: Callable[[Finding], None] = lambda _: None) -> list[Finding]:
-    """Look at all that the course needs, in a fixed order.
-
-    Parameters
-    ----------
-    progress : callable, optional
-        Called with each finding as soon as it is there.
-    """
-    found = []
+def look() -> Iterator[Finding]:
+    """Look at all that the course needs, in a fixed order; each finding comes when it is there."""
     for name, check in CHECKS.items():
         try:
             finding = Finding(name, True, check())
         except Exception as error:  # a broken installation may raise anything
             kind = "" if isinstance(error, SetupError) else f"{type(error).__name__}: "
             finding = Finding(name, False, " ".join(f"{kind}{error}".split()))
-        progress(finding)
-        found.append(finding)
-    return found
+        yield finding
 
 
 def _python() -> str:
@@ -87,11 +82,10 @@ def _packages() -> str:
     for entry in needed:
         try:
             found = metadata.version(entry.name)
+            if not entry.specifier.contains(found, prereleases=True):
+                faults.append(f"{entry.name} {found} does not suit {entry.specifier}")
         except metadata.PackageNotFoundError:
             faults.append(f"{entry.name} is not installed")
-            continue
-        if not entry.specifier.contains(found, prereleases=True):
-            faults.append(f"{entry.name} {found} does not suit {entry.specifier}")
     if faults:
         raise SetupError(f"{'; '.join(faults)}.")
     return f"all {len(needed)} packages are there, in releases that suit"
@@ -108,7 +102,7 @@ def _tensorflow() -> str:
         name = signal.Signals(-done.returncode).name
         raise SetupError(f"TensorFlow died ({name}); this release may not suit the processor.")
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
+        last = (done.stderr.strip() or "it says nothing").splitlines()[-1]
         raise SetupError(f"TensorFlow does not compute: {last}")
     return done.stdout.strip()
 
@@ -117,43 +111,37 @@ def _memory() -> str:
     import psutil
 
     free = psutil.virtual_memory().available / 1e9
-    if free < MEMORY_GB:
-        raise SetupError(
-            f"{free:.1f} GB of memory are free, the course needs {MEMORY_GB:.0f}; "
-            "close other programs."
-        )
-    return f"{free:.1f} GB of memory are free"
+    return _enough(free, MEMORY_GB, "of memory are free", "close other programs")
 
 
 def _disk() -> str:
     place = workspace()
     there = next(folder for folder in (place, *place.parents) if folder.exists())
+    remedy = "name another work folder by LEUK_HOME"
     try:
         with tempfile.TemporaryFile(dir=there):
             free = shutil.disk_usage(there).free / 1e9
     except OSError:
-        raise SetupError(
-            f"{place} may not be written; name another work folder by LEUK_HOME."
-        ) from None
-    if free < DISK_GB:
-        raise SetupError(
-            f"{free:.1f} GB are free at {place}, the course needs {DISK_GB:.0f}; "
-            "make room, or name another folder by LEUK_HOME."
-        )
-    return f"{place} can be written, {free:.0f} GB are free"
+        raise SetupError(f"{place} may not be written; {remedy}.") from None
+    return _enough(free, DISK_GB, f"are free at {place}", f"make room, or {remedy}")
+
+
+def _enough(free: float, needed: float, where: str, remedy: str) -> str:
+    """Say how many GB are free; raise SetupError if these are too few."""
+    if free < needed:
+        raise SetupError(f"{free:.1f} GB {where}, the course needs {needed:.0f}; {remedy}.")
+    return f"{free:.1f} GB {where}"
 
 
 def _kernel() -> str:
     from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 
     try:
-        kernel = KernelSpecManager().get_kernel_spec("python3")
+        program = KernelSpecManager().get_kernel_spec("python3").argv[0]
     except NoSuchKernel:
-        raise SetupError(
-            "Jupyter has no kernel python3; install ipykernel beside leukhelpers."
-        ) from None
-    if shutil.which(kernel.argv[0]) is None:
-        raise SetupError(f"Jupyter's kernel python3 starts {kernel.argv[0]}, which is not there.")
+        raise SetupError("Jupyter has no kernel python3; install ipykernel.") from None
+    if shutil.which(program) is None:
+        raise SetupError(f"Jupyter's kernel python3 starts {program}, which is not there.")
     return "Jupyter has the kernel python3"
 
 
@@ -167,22 +155,19 @@ CHECKS: dict[str, Callable[[], str]] = {
 }
 
 
-def as_line(finding: Finding) -> str:
-    """Write a finding as a line for the screen."""
-    return f"{'✓' if finding.ok else '✗'} {finding.name}: {finding.message}"
-
-
-def verdict(found: Iterable[Finding]) -> str:
+def verdict(found: list[Finding]) -> str:
     """Sum up in one sentence."""
-    wrong = sum(not finding.ok for finding in found)
-    if not wrong:
+    if all(finding.ok for finding in found):
         return "This computer can run the course."
-    return f"{wrong} {'thing is' if wrong == 1 else 'things are'} wrong; see the lines with ✗."
+    return "Something is wrong; see the lines with ✗."
 
 
 def main() -> int:
-    """Look, tell, and give the status: 1 if something is wrong."""
-    found = look(lambda finding: print(as_line(finding), flush=True))
+    """Look, print, and give the status: 1 if something is wrong."""
+    found = []
+    for finding in look():
+        print(finding, flush=True)
+        found.append(finding)
     print(verdict(found))
     return int(not all(finding.ok for finding in found))
 

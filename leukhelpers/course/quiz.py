@@ -1,7 +1,7 @@
 """The multiple-choice questions that end a lesson: click an answer, read what it deserves.
 
 They stand in ``exercises/<lesson>.yaml`` and are shown by jupyterquiz, offline. A notebook calls
-:meth:`leukhelpers.course.lesson.Lesson.ask` and holds nothing of them until it runs.
+:meth:`leukhelpers.course.lesson.Lesson.quiz` and holds nothing of them until it runs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import ast
+import re
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +11,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from leukhelpers.course import exercises
-from leukhelpers.course.exercises import lesson_13
 from leukhelpers.errors import InputError
 from tests.course.cases.lesson_02 import FOLDED
 
@@ -31,13 +33,34 @@ def test_right_answer_gets_a_tick(number, capsys):
 
 
 @pytest.mark.parametrize("number", CASES)
-def test_each_mistake_gets_the_hint_that_fits(number, capsys):
+def test_each_mistake_gets_the_hint_that_fits_and_each_hint_has_a_mistake(number, capsys):
     known, _, mistakes = CASES[number]
+    printed = []
     for wrong, word in mistakes.items() if isinstance(mistakes, dict) else mistakes:
         exercises.check(number, wrong, **known)
-        told = capsys.readouterr().out
-        assert told.startswith(f"✗ Exercise {number}")
-        assert word in told
+        printed.append(capsys.readouterr().out)
+        assert printed[-1].startswith(f"✗ Exercise {number}")
+        assert word in printed[-1]
+    for name, text in exercises.CHECKS[number]["hints"].items():
+        pattern = re.sub(r"\\\{.*?\\\}", ".*", re.escape(text))  # a value, quoted in the text
+        assert name == "one_fold" or any(re.search(pattern, one) for one in printed), name
+
+
+@pytest.mark.parametrize("lesson", [f"{lesson:02d}" for lesson in range(14)])
+def test_each_hint_that_a_check_names_has_a_text(lesson):
+    path = Path(exercises.__file__).parent / f"lesson_{lesson}.py"
+    named = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("hint", "compare"):
+            settings = {word.arg: word.value for word in node.keywords}
+            texts = [*node.args, settings.get("otherwise")]
+            named |= {text.value for text in texts if isinstance(text, ast.Constant)}
+            if ast.unparse(node.func) == "compare":
+                named |= set(settings) - {"otherwise", "rtol", "atol"}
+    there = exercises.texts(lesson)
+    entries = [exercises.COMMON, there.get("hints", {})]
+    entries += [entry["hints"] for entry in there["exercises"].values()]
+    assert {name for name in named if isinstance(name, str)} <= set().union(*entries)
 
 
 @pytest.mark.parametrize("number", CASES)
@@ -72,8 +95,3 @@ def test_one_crop_is_right_the_smallest_that_cuts_two_cells_of_a_hundred_at_most
     right = [side for side in sides if exercises.hint_for("03.1", side, reaches=reaches) is None]
     enough = [side for side in range(200, 450, 10) if (reaches > side).mean() <= 0.02]
     assert right == [min(enough, default=450)]
-
-
-def test_expert_of_the_bug_hunt_knows_the_published_labels():
-    told = lesson_13.expert(["4.bmp", "1.bmp", "10.bmp"])
-    assert told.tolist() == [0, 1, 1]

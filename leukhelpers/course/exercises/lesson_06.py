@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -10,36 +9,28 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-NO_FUNCTION = "Write a function and hand it over by its name, without brackets."
-NOTHING = "The function returns nothing yet; end it with return."
+from leukhelpers.course.exercises import call, compare, hint, number
 
 
-def _balanced_accuracy(answer: Any) -> str | None:
-    if not callable(answer):
-        return NO_FUNCTION
-    for matrix in (np.array([[30, 20], [10, 90]]), np.array([[8, 1, 1], [2, 3, 5], [0, 0, 40]])):
-        found = answer(matrix.copy())
-        if found is None:
-            return NOTHING
+def balanced_accuracy(answer: Any) -> None:
+    """Check the mean recall, from the confusion matrix of two and of three classes."""
+    for matrix, otherwise in (
+        (np.array([[30, 20], [10, 90]]), "otherwise"),
+        (np.array([[8, 1, 1], [2, 3, 5], [0, 0, 40]]), "three_classes"),
+    ):
         right, recalls = matrix.diagonal(), matrix.diagonal() / matrix.sum(axis=1)
-        if np.shape(found) == recalls.shape:
-            return "That is one number per class; return their mean."
-        mistakes = {
-            (right / matrix.sum(axis=0)).mean(): "That is the mean precision: sum along the rows.",
-            right.sum() / matrix.sum(): "That is the accuracy; first compute one recall per class.",
-            recalls[0]: "That is the recall of the first class only.",
-            recalls[-1]: "That is the recall of the last class only.",
-            recalls.sum(): "Divide the sum by the number of classes: take the mean.",
-        }
-        if np.isclose(found, recalls.mean()):
-            continue
-        for wrong, hint in mistakes.items():
-            if np.isclose(found, wrong):
-                return hint
-        if len(matrix) > 2:
-            return "Right for two classes; a matrix of three classes needs the mean of three."
-        return "Divide each diagonal element by the sum of its row, then take the mean."
-    return None
+        found = call(answer, matrix)
+        hint("per_class", np.shape(found) == recalls.shape)
+        compare(
+            number(found),
+            recalls.mean(),
+            otherwise,
+            precision=(right / matrix.sum(axis=0)).mean(),
+            accuracy=right.sum() / matrix.sum(),
+            first_class=recalls[0],
+            last_class=recalls[-1],
+            sum=recalls.sum(),
+        )
 
 
 def _two_models() -> tuple[np.ndarray, ...]:
@@ -69,39 +60,28 @@ def _differences(n_resamples: int) -> np.ndarray:
     return np.array(found)
 
 
-def _difference_interval(answer: Any) -> str | None:
-    if not callable(answer):
-        return NO_FUNCTION
+def difference_interval(answer: Any) -> None:
+    """Check the interval of the difference of two AUROCs, by a paired bootstrap over groups."""
     y, a, b, groups = _two_models()
-    found = answer(y, a, b, groups, 200)
-    if found is None:
-        return NOTHING
-    if np.shape(found) != (2,):
-        return "Return two numbers, the low and the high end: np.percentile(..., [2.5, 97.5])."
-    if np.isnan(np.asarray(found, float)).any():
-        return "One end is nan: leave out the resamples that lack a class."
+    found = call(answer, y, a, b, groups, 200)
+    hint("two_numbers", np.shape(found) != (2,))
+    low, high = np.asarray(found, float)
+    hint("one_end_nan", np.isnan([low, high]).any())
     same = np.asarray(answer(y, a, a, groups, 50), float)
-    if not np.allclose(same, 0, atol=1e-9):
-        return "For twice the same model all differences are zero: score both on the same rows."
-    low, high = (float(end) for end in found)
-    if low > high:
-        return "First the low end, then the high end."
+    hint("not_paired", not np.allclose(same, 0, atol=1e-9))
+    hint("order", low > high)
     right = np.percentile(_differences(200), [2.5, 97.5])
-    if np.allclose([-high, -low], right, atol=0.08):
-        return "The sign is reversed: subtract b from a."
-    if (high - low) < 0.28 * (right[1] - right[0]):
-        return "This interval is too narrow: draw groups, not single cells."
-    of_ninety = np.percentile(_differences(200), [5, 95])
-    if not np.allclose([low, high], right, atol=0.08) or np.allclose([low, high], of_ninety):
-        return "Take the 2.5th and the 97.5th percentile of the differences."
+    hint("sign", np.allclose([-high, -low], right, atol=0.08))
+    hint("single_cells", high - low < 0.28 * np.ptp(right))
+    compare([low, high], right, "percentiles", atol=0.08)
+    hint("percentiles", np.allclose([low, high], np.percentile(_differences(200), [5, 95])))
     few = np.isin(groups, np.unique(groups)[:4])  # one draw in eight lacks a class
-    found = np.asarray(answer(y[few], a[few], b[few], groups[few], 60), float)
-    return "Leave out the resamples that lack a class." if np.isnan(found).any() else None
+    found = answer(y[few], a[few], b[few], groups[few], 60)
+    hint("one_class", np.isnan(np.asarray(found, float)).any())
 
 
-def _wrong_patients(answer: Any) -> str | None:
-    if not callable(answer):
-        return NO_FUNCTION
+def wrong_patients(answer: Any) -> None:
+    """Check for how many patients the majority of their cells is wrong."""
     patients = {
         "1": [0.6, 0.6, 0.6, 0.6, 0.01],
         "2": [0.9, 0.1],
@@ -111,65 +91,23 @@ def _wrong_patients(answer: Any) -> str | None:
         "H4": [0.1, 0.2, 0.2],
         "H5": [0.1],
     }
-    cells = pd.DataFrame(
-        [
-            (name, int(name[0] != "H"), value)
-            for name, values in patients.items()
-            for value in values
-        ],
-        columns=["group", "label", "probability"],
-    )
-    found = answer(cells.copy(), 0.5)
-    if found is None:
-        return NOTHING
-    if np.ndim(found) != 0:
-        return "Return one number: how many patients are wrong."
-    mistakes = {
-        1: "Use the share of cells predicted ALL (above one half), not the mean probability.",
-        2: "Exactly half of the cells is not more than half.",
-        4: "That is the number of patients for whom the rule is right.",
-        6: "That counts cells; first compute one share per group.",
-    }
-    if int(found) != 3:
-        otherwise = "For each group take the share of cells predicted ALL; is it above one half?"
-        return mistakes.get(int(found), otherwise)
-    if int(answer(cells.copy(), 0.62)) != 2:
-        return "Compare the probabilities with the argument threshold, not with 0.5."
-    if int(answer(cells.assign(probability=0.5), 0.5)) != 5:
-        return "A cell is predicted ALL if its probability is at least the threshold (>=)."
-    return None
+    probability = pd.Series(patients, name="probability").explode().astype(float)
+    cells = probability.rename_axis("group").reset_index()
+    cells["label"] = (cells["group"].str[0] != "H").astype(int)
+    found = number(call(answer, cells, 0.5))
+    compare(int(found), 3, mean_probability=1, half=2, right_patients=4, cells=6)
+    hint("threshold", int(answer(cells.copy(), 0.62)) != 2)
+    hint("at_threshold", int(answer(cells.assign(probability=0.5), 0.5)) != 5)
 
 
-def _threshold_for_sensitivity(answer: Any) -> str | None:
-    if not callable(answer):
-        return NO_FUNCTION
+def threshold_for_sensitivity(answer: Any) -> None:
+    """Check the highest threshold that reaches a sensitivity."""
     y = np.array([1, 0, 1, 1, 1, 0, 1, 1, 1, 1, 0, 1, 1])
     probability = np.array([90, 85, 80, 70, 65, 60, 55, 50, 45, 40, 30, 20, 10]) / 100
     # Of the thresholds between two healthy cells roc_curve keeps only the last, if it may drop any.
     for wanted, right, shortened in ((0.5, 0.55, 0.4), (0.9, 0.2, 0.1), (1.0, 0.1, 0.1)):
-        found = answer(y, probability, wanted)
-        if found is None:
-            return NOTHING
-        if np.ndim(found) != 0:
-            return "Return one threshold: the highest, so the first that fits."
-        at = float(found)
-        if np.isclose(at, right):
-            continue
-        if np.isinf(at):
-            return "The first threshold of roc_curve is infinite; choose by sensitivity."
-        if (probability[y == 1] >= at).mean() < wanted:
-            return "With this threshold the sensitivity is lower than wanted."
-        if np.isclose(at, 0.1):
-            return "That is the last threshold; the highest that fits is the first one."
-        if np.isclose(at, shortened):
-            return "A higher threshold fits as well; use drop_intermediate=False."
-        return "A higher threshold has this sensitivity, too, with fewer false alarms."
-    return None
-
-
-CHECKS: dict[str, Callable[..., str | None]] = {
-    "06.1": _balanced_accuracy,
-    "06.2": _difference_interval,
-    "06.3": _wrong_patients,
-    "06.4": _threshold_for_sensitivity,
-}
+        found = number(call(answer, y, probability, wanted))
+        hint("infinite", np.isinf(found))
+        sensitivity = (probability[y == 1] >= found - 1e-9).mean()
+        hint("low_sensitivity", sensitivity < wanted)
+        compare(found, right, last=0.1, dropped=shortened)

@@ -6,9 +6,9 @@ import pandas as pd
 
 SEVEN = pd.DataFrame(
     {
-        "subject": list("aabcdefg"),
-        "label": [1, 1, 1, 0, 1, 0, 1, 1],
-        "cell_area": [1.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0],
+        "subject": list("aaaabcdefg"),
+        "label": [1, 1, 1, 1, 1, 0, 1, 0, 1, 1],
+        "cell_area": [1.0, 1.0, 1.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0],
     }
 )
 
@@ -39,7 +39,7 @@ CASES = {
     "01.2": (
         {"table": SEVEN, "area": SEVEN["cell_area"]},
         3,
-        {2: "finds", 1: "calls leukemic", 9: "middle one"},
+        {2: "finds", 1: "calls leukemic", 4: "calls healthy", 5: "of cells", 9: "middle one"},
     ),
     "01.3": (
         {},

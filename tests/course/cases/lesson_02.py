@@ -64,7 +64,7 @@ CASES = {
         {},
         copied,
         [
-            (5, "Define"),
+            (5, "function"),
             (unfinished, "returns nothing"),
             (copied_images, "counts images"),
             (later_copies, "but the first"),
@@ -76,7 +76,7 @@ CASES = {
         {},
         shared,
         [
-            ([], "Define"),
+            ([], "function"),
             (unfinished, "returns nothing"),
             (lambda group, train, test: bool(len(shared(group, train, test))), "themselves"),
             (lambda group, train, test: len(shared(group, train, test)), "themselves"),
@@ -95,7 +95,7 @@ CASES = {
         {},
         split_by("group", StratifiedGroupKFold(4)),
         [
-            ("group", "Define"),
+            ("group", "function"),
             (unfinished, "returns nothing"),
             (lambda tiles: KFold(4).split(tiles), "list"),
             (split_by("group", StratifiedGroupKFold(3)), "not 3"),

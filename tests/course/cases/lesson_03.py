@@ -33,6 +33,12 @@ def width_only(picture, size):
     return picture.crop((left, middle - side // 2, right, middle + side // 2)).resize((size, size))
 
 
+def flattened(picture, size):
+    left, top, right, bottom = square_around(picture)
+    half = (right - left) // 2
+    return picture.crop((left, top - half, right, bottom + half)).resize((size, size))
+
+
 def kept_inside(picture, size):
     left, top, right, bottom = square_around(picture)
     box = max(left, 0), max(top, 0), min(right, picture.width), min(bottom, picture.height)
@@ -46,6 +52,16 @@ def check_pixels(images):
         raise ValueError("scaled")
     if (images.max(axis=(1, 2, 3)) == 0).mean() > 0.5:
         raise ValueError("black")
+    return images
+
+
+def refuse_all(images):
+    raise ValueError
+
+
+def refuse_near_1(images):
+    if 0.1 < images.max() <= 1:
+        raise ValueError("scaled")
     return images
 
 
@@ -157,6 +173,7 @@ CASES = {
             from_the_corner: "not in the middle",
             width_only: "higher than wide",
             kept_inside: "cut",
+            flattened: "its shape has changed",
             (lambda picture, size: None): "nothing yet",
             (lambda picture, size: np.array(crop_to_cell(picture, size))): "not an array",
             (lambda picture, size: crop_to_cell(picture, size + 1)): "size × size",
@@ -170,6 +187,8 @@ CASES = {
         check_pixels,
         {
             (lambda images: None): "nothing yet",
+            refuse_all: "are right",
+            refuse_near_1: "scaled twice",
             only_uint8: "float32",
             only_scaled: "15 of 20",
             only_black: "scaled to 0",

@@ -98,6 +98,7 @@ CASES = {
             ((-0.1, 0.3), "function"),
             (lambda y, a, b, groups, n_resamples=9: None, "nothing yet"),
             (lambda y, a, b, groups, n_resamples=9: [0.1, 0.2, 0.3], "two numbers"),
+            (lambda y, a, b, groups, n_resamples=9: (np.nan, 0.2), "One end is nan"),
             (difference(paired=False), "same rows"),
             (separate_ends, "same rows"),
             (difference(reverse=True), "sign"),

@@ -72,6 +72,7 @@ CASES = {
             (lambda d, limit, p, low, high: decide(d, limit, p, low + 1e-9, high), "exactly low"),
             (lambda d, limit, p, low, high: decide(d, limit - 1e-9, p, low, high), "exactly the"),
             (lambda d, limit, p, low, high: decide(d, limit, p, 0.5, 0.5), "Between"),
+            (lambda d, limit, p, low, high: decide(d, limit, p, 0.0, high), "is HEM"),
             (lambda d, limit, p, low, high: decide(d, limit, p, 0.3, 0.6), "arguments"),
             (lambda d, limit, p, low, high: decide(d, limit, 1 - p, low, high), "high probability"),
         ],
