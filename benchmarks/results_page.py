@@ -20,12 +20,13 @@ import pandas as pd
 
 from benchmarks import reference
 from benchmarks.rivals import COMMAND
-from leukhelpers import files, plots
+from leukhelpers import files
 from leukhelpers.evaluation import bootstrap, decisions, summary
 from leukhelpers.evaluation.metrics import CLASS_NAMES, by_subject
 from leukhelpers.evaluation.names import METRIC_NAMES, MODEL_NAMES
 from leukhelpers.experiments import provenance, storage, sweep_table
 from leukhelpers.experiments.report import format_ci, markdown
+from leukhelpers.plots import charts, saving
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "results_real.json"
@@ -133,8 +134,8 @@ def keep_sweep(folder: Path) -> None:
     files.write_json(SWEEP, kept)
     settings = {MODEL_NAMES[name]: part["auroc"] for name, part in rows.groupby("model")}
     title = f"One model between seeds: {within:.3f} (sd); between models: {between:.3f}"
-    figure = plots.repeated_scores(settings, title, "AUROC", NOTE)
-    plots.save(figure, FIGURES, "sweep", f"{title}. A dot a seed, a row a model.")
+    figure = charts.repeated_scores(settings, title, "AUROC", NOTE)
+    saving.save(figure, FIGURES, "sweep", f"{title}. A dot a seed, a row a model.")
 
 
 def render_sweep(kept: dict[str, Any]) -> list[str]:
@@ -180,24 +181,24 @@ def draw(answers: pd.DataFrame, columns: dict[str, str], kept: dict[str, Any]) -
     """Draw ROC curves and reliability diagrams of the pooled answers."""
     auroc = kept["models"]["cnn"]["auroc"]["value"]
     area = kept["models"]["area"]["auroc"]["value"]
-    figure = plots.roc_curves(
+    figure = charts.roc_curves(
         answers["label"],
         {name: answers[columns[name]] for name in DRAWN},
         f"All folds together the network reaches {auroc:.3f}, the area alone {area:.3f}",
         NOTE,
     )
-    plots.save(figure, FIGURES, "roc", "ROC curves of five models, with the diagonal.")
+    saving.save(figure, FIGURES, "roc", "ROC curves of five models, with the diagonal.")
     decided = decisions.summary(answers, None, columns)
     for name in ("cnn", "svm", "area"):
         error = kept["models"][name]["ece"]["value"]
-        figure = plots.reliability_diagram(
+        figure = charts.reliability_diagram(
             decided,
             f"{MODEL_NAMES[name]}: on average the probability is off by {error:.2f}",
             NOTE,
             name,
         )
         alt = "Share of ALL cells over the probability that was told, with the diagonal."
-        plots.save(figure, FIGURES, f"reliability-{name}", f"{MODEL_NAMES[name]}. {alt}")
+        saving.save(figure, FIGURES, f"reliability-{name}", f"{MODEL_NAMES[name]}. {alt}")
 
 
 def render(kept: dict[str, Any]) -> str:

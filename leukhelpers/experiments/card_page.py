@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,12 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from leukhelpers import files, plots
+from leukhelpers import files
 from leukhelpers.data.base import stand_ins
 from leukhelpers.evaluation import metrics
 from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.experiments import model_card, report, storage
+from leukhelpers.plots import charts, saving
 
 NAME = "card.html"
 
@@ -49,7 +49,8 @@ def write_page(folder: Path | str) -> Path:
         cautions=[],
         text=Markup(body.replace("</table>", "</table></div>")),
         figures=[
-            {"alt": alt, "source": report.embedded(_png(figure))} for alt, figure in figures(run)
+            {"alt": alt, "source": report.embedded(saving.png(figure))}
+            for alt, figure in figures(run)
         ],
     )
     files.write_text(run.folder / NAME, page)
@@ -79,7 +80,7 @@ def figures(run: storage.Run) -> Iterator[tuple[str, Figure]]:
         title = f"The validation loss goes from {first:.2f} to {last:.2f} in {len(watched)} epochs"
         yield (
             "Loss and accuracy of training and validation over the epochs.",
-            plots.learning_curves(watched, title, note),
+            charts.learning_curves(watched, title, note),
         )
     # Curves need both classes; of three classes the card has the tables.
     if "decisions" not in run.metrics or run.predictions["label"].nunique() < 2:
@@ -94,16 +95,16 @@ def _of_answers(run: storage.Run, name: str, note: str) -> Iterator[tuple[str, F
     found, called = run.metrics["models"][name], MODEL_NAMES[name]
     classes = storage.classes_of(run.about)
     share = {key: found[key]["value"] for key in ("sensitivity", "specificity", "auroc")}
-    figure = plots.confusion_matrix(
+    figure = charts.confusion_matrix(
         metrics.confusion(labels, probability),
         title=f"Of the {classes[1]} cells {share['sensitivity']:.0%} are found, "
         f"of the {classes[0]} cells {share['specificity']:.0%}",
         note=note,
     )
     yield f"Confusion matrix of the {called} on the held-out cells.", figure
-    scores = {name: probability, "area": run.predictions["area_probability"]}
+    beside = {name: probability, "area": run.predictions["area_probability"]}
     title = f"AUROC of the {called}: {share['auroc']:.2f}; chance is 0.50"
-    figure = plots.roc_curves(labels, scores, title=title, note=note)
+    figure = charts.roc_curves(labels, beside, title=title, note=note)
     yield f"ROC curves of {called} and area model, with the diagonal of chance.", figure
     if not run.metrics["of_subjects"]:
         return
@@ -113,7 +114,7 @@ def _of_answers(run: storage.Run, name: str, note: str) -> Iterator[tuple[str, F
         f"Subject {worst['subject']} ({classes[worst['label']]}): "
         f"{worst['correct']:.0%} of the cells right; the best: {people['correct'].max():.0%}"
     )
-    figure = plots.by_subject_bars(people, title=title, note=note)
+    figure = charts.by_subject_bars(people, title=title, note=note)
     yield "Share of rightly answered cells for each held-out subject, the worst first.", figure
 
 
@@ -121,17 +122,11 @@ def _of_probabilities(
     decided: dict[str, Any], name: str, note: str
 ) -> Iterator[tuple[str, Figure]]:
     title = "How often a cell is ALL of which the model says so, before and after scaling"
-    figure = plots.reliability_diagram(decided, title=title, note=note, model=name)
+    figure = charts.reliability_diagram(decided, title=title, note=note, model=name)
     yield "Share of ALL cells over the predicted probability, with the diagonal.", figure
     title = "Where a model's curve is the highest, it is worth asking"
-    figure = plots.net_benefit_curves(decided, title=title, note=note)
+    figure = charts.net_benefit_curves(decided, title=title, note=note)
     yield "Net benefit over the threshold, beside calling all cells, or none, ALL.", figure
     title = "Share of wrong answers, the surest cells first"
-    figure = plots.risk_curves(decided, title=title, note=note)
+    figure = charts.risk_curves(decided, title=title, note=note)
     yield "Share of wrong answers over the share of cells that are answered.", figure
-
-
-def _png(figure: Figure) -> bytes:
-    written = io.BytesIO()
-    figure.savefig(written, format="png")
-    return written.getvalue()

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from leukhelpers import files, plots
+from leukhelpers import files
 from leukhelpers.evaluation.names import METRIC_NAMES, MODEL_NAMES
 from leukhelpers.experiments import sweep_entry
 from leukhelpers.experiments.grid import Entry, varying
 from leukhelpers.experiments.sweep import State
+from leukhelpers.plots import charts, saving
 
 METRIC = ("answered_by", "metric", "value", "low", "high")
 
@@ -137,9 +138,9 @@ def draw(out: Path, table: pd.DataFrame, entries: Sequence[Entry]) -> None:
     metric = METRIC_NAMES.get(rows["metric"].iloc[0], rows["metric"].iloc[0])
     title = _title(metric, *spread(rows, by))
     drawn = "synthetic cells; " if table["synthetic"].fillna(False).any() else ""
-    figure = plots.repeated_scores(settings, title, metric, f"{drawn}not for clinical use")
+    figure = charts.repeated_scores(settings, title, metric, f"{drawn}not for clinical use")
     alt = f"{title}. A dot a run, a tick at the mean of each setting: {', '.join(settings)}."
-    plots.save(figure, out / "figures", "sweep", alt)
+    saving.save(figure, out / "figures", "sweep", alt)
 
 
 def _title(name: str, within: float, between: float) -> str:
