@@ -25,7 +25,7 @@ from leukhelpers.evaluation import bootstrap, decisions, summary
 from leukhelpers.evaluation.metrics import CLASS_NAMES, by_subject
 from leukhelpers.evaluation.names import METRIC_NAMES, MODEL_NAMES
 from leukhelpers.experiments import provenance, storage, sweep_table
-from leukhelpers.experiments.report import format_ci, markdown
+from leukhelpers.experiments.report import format_ci
 from leukhelpers.plots import charts, saving
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,6 +47,12 @@ TABLES = {
 }
 SWEPT = ("auroc", "weighted_f1", "balanced_accuracy")
 PEOPLE = ("cnn", "svm", "area", "majority")  # whose right answers are told for each subject
+
+
+def markdown(columns: list[str], rows: list[list[Any]]) -> str:
+    """Write a table as Markdown."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)
 
 
 def together(folder: Path) -> tuple[pd.DataFrame, dict[str, str]]:

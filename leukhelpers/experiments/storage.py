@@ -14,7 +14,7 @@
     familiar.json    how training cells look, to notice others: leukhelpers.models.ood
     set_aside.csv    files that could not be used, and why
     card.md          all of this in words: leukhelpers.experiments.model_card
-    card.html        the same with figures: leukhelpers.experiments.card_page
+    card.html        the same with figures
 
 A folder without ``run.json`` is not a run: the writing was interrupted.
 """

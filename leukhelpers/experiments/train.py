@@ -8,7 +8,7 @@ from typing import Any
 
 from leukhelpers import files
 from leukhelpers.errors import InputError
-from leukhelpers.experiments import card_page, model_card, provenance, storage
+from leukhelpers.experiments import model_card, provenance, storage
 from leukhelpers.models import prepare, registry
 from leukhelpers.splits import groups
 
@@ -49,7 +49,6 @@ def train_run(
     fitted = learnt.model, learnt.history, learnt.validation_proba
     run = storage.save_run(folder, prepared, *fitted, split, name)
     model_card.write_card(folder)
-    card_page.write_page(folder)
     shutil.rmtree(backup, ignore_errors=True)  # only a finished run needs it no more
     return run
 
