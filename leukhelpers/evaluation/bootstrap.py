@@ -126,7 +126,7 @@ def bootstrap(
     Parameters
     ----------
     labels, probabilities, threshold, classes
-        As in :func:`leukhelpers.evaluation.metrics.confusion`.
+        As in :func:`leukhelpers.evaluation.metrics.metrics`.
     drawn : Resamples
         Of the same cells.
 

@@ -35,10 +35,7 @@ BINS = 10  # of equal width, for the calibration error
 
 
 def confusion(
-    labels: npt.ArrayLike,
-    probabilities: npt.ArrayLike,
-    threshold: float = 0.5,
-    classes: Sequence[str] = CLASS_NAMES,
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, classes: Sequence[str] = CLASS_NAMES
 ) -> pd.DataFrame:
     """Count the cells by true and predicted class.
 
@@ -47,10 +44,8 @@ def confusion(
     labels : array_like of int, shape (n,)
         True classes; of two classes 0 (HEM) or 1 (ALL).
     probabilities : array_like of float, shape (n,) or (n, n_classes)
-        Predicted P(ALL), from 0 to 1; of more than two classes the probability of each.
-    threshold : float
-        A cell is called ALL when its probability is at least this. With more than two classes
-        it is called the class of its highest probability.
+        Predicted P(ALL), from 0 to 1; from 0.5 on a cell is called ALL. Of more than two
+        classes the probability of each; it is called the class of the highest.
     classes : sequence of str
         Names of the classes, in the order of their numbers.
 
@@ -66,23 +61,20 @@ def confusion(
     """
     truth, scores = checked(labels, classes, probabilities=probabilities)
     return pd.DataFrame(
-        sk.confusion_matrix(truth, predicted(scores, threshold), labels=range(len(classes))),
+        sk.confusion_matrix(truth, predicted(scores), labels=range(len(classes))),
         index=pd.Index(classes, name="true"),
         columns=pd.Index(classes, name="predicted"),
     )
 
 
 def class_metrics(
-    labels: npt.ArrayLike,
-    probabilities: npt.ArrayLike,
-    threshold: float = 0.5,
-    classes: Sequence[str] = CLASS_NAMES,
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, classes: Sequence[str] = CLASS_NAMES
 ) -> dict[str, dict[str, float | None]]:
     """Measure each class against the rest.
 
     Parameters
     ----------
-    labels, probabilities, threshold, classes
+    labels, probabilities, classes
         As in :func:`confusion`.
 
     Returns
@@ -97,24 +89,18 @@ def class_metrics(
         If an argument is not as described; the message names it.
     """
     truth, scores = checked(labels, classes, probabilities=probabilities)
-    report = sk.classification_report(
-        truth,
-        predicted(scores, threshold),
-        labels=range(len(classes)),
-        output_dict=True,
-        zero_division=0,
+    report = sk.precision_recall_fscore_support(
+        truth, predicted(scores), labels=range(len(classes)), zero_division=0
     )
     columns = np.column_stack([1 - scores, scores]) if scores.ndim == 1 else scores
     found: dict[str, dict[str, float | None]] = {}
-    for label, name in enumerate(classes):
-        values: dict[str, float | None] = dict.fromkeys(CLASS_METRICS)
-        if label in truth:
-            row = report[str(label)]
-            values |= {"precision": row["precision"], "recall": row["recall"]}
-            values["f1"] = row["f1-score"]
-            if not (truth == label).all():
-                values["auroc"] = float(sk.roc_auc_score(truth == label, columns[:, label]))
-        found[name] = values
+    for label, (name, values) in enumerate(zip(classes, np.transpose(report[:3]), strict=True)):
+        own = truth == label
+        auroc = (
+            float(sk.roc_auc_score(own, columns[:, label])) if 0 < own.sum() < len(own) else None
+        )
+        rest = map(float, values) if own.any() else [None] * 3
+        found[name] = dict(zip(CLASS_METRICS, [auroc, *rest], strict=True))
     return found
 
 
@@ -128,8 +114,10 @@ def metrics(
 
     Parameters
     ----------
-    labels, probabilities, threshold, classes
+    labels, probabilities, classes
         As in :func:`confusion`.
+    threshold : float
+        From this probability on a cell is called ALL.
 
     Returns
     -------
@@ -192,15 +180,13 @@ def bins(scores: np.ndarray) -> np.ndarray:
     return np.minimum((scores * BINS).astype(int), BINS - 1)
 
 
-def by_subject(predictions: pd.DataFrame, threshold: float = 0.5) -> pd.DataFrame:
+def by_subject(predictions: pd.DataFrame) -> pd.DataFrame:
     """Score each subject on its own, the worst first.
 
     Parameters
     ----------
     predictions : pandas.DataFrame
         One row a cell with the columns ``subject``, ``label``, ``probability``.
-    threshold : float
-        A cell is called ALL when its probability is at least this.
 
     Returns
     -------
@@ -221,7 +207,7 @@ def by_subject(predictions: pd.DataFrame, threshold: float = 0.5) -> pd.DataFram
         {
             "subject": checked_groups(predictions["subject"], len(truth), "subject"),
             "label": truth,
-            "correct": predicted(scores, threshold) == truth,
+            "correct": predicted(scores) == truth,
             "probability": scores,
         }
     )

@@ -82,9 +82,9 @@ def summary(
     for model, own in scores.items():
         resampled = bootstrap.bootstrap(labels, own, drawn, classes=classes)
         found["models"][model] = with_bounds(metrics(labels, own, 0.5, classes), resampled, drawn)
-        counts = confusion(labels, own, 0.5, classes)
+        counts = confusion(labels, own, classes)
         by_class[model] = {}
-        for label, (name, values) in enumerate(class_metrics(labels, own, 0.5, classes).items()):
+        for label, (name, values) in enumerate(class_metrics(labels, own, classes).items()):
             cells = int(counts.loc[name].sum())
             if len(classes) > 2:
                 of_class = {metric: resampled[metric][:, label] for metric in values}
@@ -162,7 +162,7 @@ def with_intervals(
     Parameters
     ----------
     labels, probabilities, threshold
-        As in :func:`leukhelpers.evaluation.metrics.confusion`; of cells, or of subjects.
+        As in :func:`leukhelpers.evaluation.metrics.metrics`; of cells, or of subjects.
     groups : array_like of str, shape (n,)
         The group of each.
     names : sequence of str
