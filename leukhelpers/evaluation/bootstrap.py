@@ -76,7 +76,7 @@ def resample(
     InputError
         If an argument is not as described; the message names it.
     """
-    truth = checked_labels(labels, classes=classes)
+    truth = checked_labels(labels, classes)
     names, codes = np.unique(checked_groups(groups, len(truth)), return_inverse=True)
     weights = group_weights(len(names), N_RESAMPLES, seed)
     cells = np.zeros((len(names), len(classes)), int)

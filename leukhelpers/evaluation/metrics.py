@@ -231,18 +231,16 @@ def by_subject(predictions: pd.DataFrame) -> pd.DataFrame:
 # ---------------------------------------------------------------- checks of input
 
 
-def checked_labels(
-    labels: npt.ArrayLike, name: str = "labels", classes: Sequence[str] = CLASS_NAMES
-) -> np.ndarray:
+def checked_labels(labels: npt.ArrayLike, classes: Sequence[str] = CLASS_NAMES) -> np.ndarray:
     """Return labels as int, or raise an error that names the argument."""
     truth = np.asarray(labels)
     if truth.ndim != 1 or len(truth) == 0:
-        raise InputError(f"{name} must be a list of classes, one a cell, and not empty.")
+        raise InputError("labels must be a list of classes, one a cell, and not empty.")
     known = pd.Series(truth).isin(range(len(classes))).to_numpy()
     if not known.all():
         named = " or ".join(f"{label} ({known_as})" for label, known_as in enumerate(classes))
         raise InputError(
-            f"{name} must be {named}, not {truth[~known][0]!s}; "
+            f"labels must be {named}, not {truth[~known][0]!s}; "
             "leave out the cells without a class."
         )
     return truth.astype(int)
@@ -252,7 +250,7 @@ def checked(
     labels: npt.ArrayLike, classes: Sequence[str] = CLASS_NAMES, **probabilities: npt.ArrayLike
 ) -> tuple[np.ndarray, ...]:
     """Return labels as int and each set of probabilities as float64, or raise an error."""
-    truth = checked_labels(labels, classes=classes)
+    truth = checked_labels(labels, classes)
     checked = [truth]
     shape = truth.shape if len(classes) == 2 else (len(truth), len(classes))
     for name, given in probabilities.items():

@@ -51,13 +51,13 @@ def summary(
         (``cnn``, ``area``, ``majority`` by default: metric → ``value``, ``low``, ``high``, each
         float or None) and ``notes`` (sentences that say why something is None and how many
         resamples were left out). With two classes also ``threshold`` (0.5, from which on a cell
-        is called ALL), ``report`` (model → class
-        → ``precision``, ``recall``, ``f1``, ``support`` and ``called``, the number of its cells
-        that were called each class), ``compared`` (each other model → the first model's AUROC
-        less its own), ``of_subjects`` (the same as ``models`` for subjects, of
-        ``SUBJECT_METRICS``; each has the mean of its cells' probabilities) and ``worst_first``
-        (the first model's table of :func:`by_subject`). With more than two ``by_class``: model →
-        class → ``cells`` (number) and each of ``CLASS_METRICS`` with ``value``, ``low``, ``high``.
+        is called ALL), ``report`` (model → class → ``precision``, ``recall``, ``f1``, ``support``
+        and ``called``, the number of its cells that were called each class), ``compared`` (each
+        other model → the first model's AUROC less its own), ``of_subjects`` (the same as
+        ``models`` for subjects, of ``SUBJECT_METRICS``; each has the mean of its cells'
+        probabilities) and ``worst_first`` (the first model's table of :func:`by_subject`). With
+        more than two ``by_class``: model → class → ``cells`` (number) and each of
+        ``CLASS_METRICS`` with ``value``, ``low``, ``high``.
 
     Raises
     ------
@@ -71,43 +71,68 @@ def summary(
     scores = {model: probabilities_of(predictions, columns[model], classes) for model in columns}
     checked(labels, classes, **{columns[model]: own for model, own in scores.items()})
     drawn = bootstrap.resample(labels, groups, classes)
+    resampled = {
+        model: bootstrap.bootstrap(labels, own, drawn, classes=classes)
+        for model, own in scores.items()
+    }
     found: dict[str, Any] = {
         "cells": len(predictions),
         "subjects": int(predictions["subject"].nunique()),
         "groups": int(groups.nunique()),
-        "models": {},
+        "models": {
+            model: with_bounds(metrics(labels, own, 0.5, classes), resampled[model], drawn)
+            for model, own in scores.items()
+        },
         "notes": drawn.notes,
     }
-    by_class: dict[str, dict[str, Any]] = {}
-    for model, own in scores.items():
-        resampled = bootstrap.bootstrap(labels, own, drawn, classes=classes)
-        found["models"][model] = with_bounds(metrics(labels, own, 0.5, classes), resampled, drawn)
-        counts = confusion(labels, own, classes)
-        by_class[model] = {}
-        for label, (name, values) in enumerate(class_metrics(labels, own, classes).items()):
-            cells = int(counts.loc[name].sum())
-            if len(classes) > 2:
-                of_class = {metric: resampled[metric][:, label] for metric in values}
-                entry = {"cells": cells, **with_bounds(values, of_class, drawn)}
-            else:
-                entry = {key: values[key] or 0.0 for key in ("precision", "recall", "f1")}
-                entry |= {"support": cells, "called": counts.loc[name].to_dict()}
-            by_class[model][name] = entry
     if len(classes) > 2:
+        by_class = {
+            model: _by_class(labels, own, classes, resampled[model], drawn)
+            for model, own in scores.items()
+        }
         return {**found, "by_class": by_class}
-    first, *others = columns.values()
-    compared = [
-        bootstrap.compare(labels, predictions[first], predictions[column], groups)
-        for column in others
-    ]
-    kept = [{key: one[key] for key in ("difference", "low", "high")} for one in compared]
+    first, *others = columns
+    auroc = {model: measured["auroc"]["value"] for model, measured in found["models"].items()}
+    compared = {}
+    for other in others:
+        less = resampled[first]["auroc"] - resampled[other]["auroc"]
+        low, high = bootstrap.interval(less, drawn)
+        difference = None if auroc[first] is None else auroc[first] - auroc[other]
+        compared[other] = {"difference": difference, "low": low, "high": high}
     return {
         **found,
         "threshold": 0.5,
-        "report": by_class,
-        "compared": dict(zip(list(columns)[1:], kept, strict=True)),
+        "report": {model: _report(labels, own, classes) for model, own in scores.items()},
+        "compared": compared,
         **_of_subjects(predictions, columns, drawn.notes),
     }
+
+
+def _by_class(
+    labels: pd.Series,
+    own: np.ndarray,
+    classes: Sequence[str],
+    resampled: Mapping[str, np.ndarray],
+    drawn: bootstrap.Resamples,
+) -> dict[str, Any]:
+    """Measure each of more than two classes against the rest."""
+    found: dict[str, Any] = {}
+    for label, (name, values) in enumerate(class_metrics(labels, own, classes).items()):
+        of_class = {metric: resampled[metric][:, label] for metric in values}
+        cells = {"cells": int((labels == label).sum())}
+        found[name] = {**cells, **with_bounds(values, of_class, drawn)}
+    return found
+
+
+def _report(labels: pd.Series, own: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
+    """Measure each of two classes, and count what its cells were called."""
+    counts = confusion(labels, own, classes)
+    found: dict[str, Any] = {}
+    for name, values in class_metrics(labels, own, classes).items():
+        shares = {key: values[key] or 0.0 for key in ("precision", "recall", "f1")}
+        called = counts.loc[name].to_dict()
+        found[name] = {**shares, "support": sum(called.values()), "called": called}
+    return found
 
 
 def _of_subjects(
