@@ -89,7 +89,7 @@ def test_predictions_have_a_column_for_each_model_and_class(run: storage.Run) ->
     assert list(run.predictions.filter(like="area_")) == [
         "area_probability_healthy", "area_probability_ALL", "area_probability_AML",
     ]  # fmt: skip
-    again = measure(storage.read_predictions(run.folder), run.about["classes"])
+    again = measure(storage.read_answers(run.folder / "predictions.csv"), run.about["classes"])
     assert {key: run.metrics[key] for key in again} == again
 
 

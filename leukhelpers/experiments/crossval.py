@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from leukhelpers import files
-from leukhelpers.errors import InputError
 from leukhelpers.evaluation import metrics
 from leukhelpers.evaluation.names import METRIC_NAMES, MODEL_COLUMNS, MODEL_NAMES
 from leukhelpers.experiments import provenance, storage
@@ -96,17 +95,11 @@ def crossvalidate(
 
 def _open(out: Path, prepared: prepare.Prepared, n_splits: int) -> None:
     """Note what a folder's answers are of, or refuse a folder with answers to something else."""
-    asked = {**provenance.identity(prepared), "folds": n_splits}
     note = out / "crossval.json"
-    if note.is_file():
-        if files.read_json(note) != asked:
-            raise InputError(
-                f"{out} holds answers to other cells, profile, seed or folds; name another folder."
-            )
-        return
-    files.refuse_used(out)
-    out.mkdir(parents=True, exist_ok=True)
-    files.write_json(note, asked)
+    if not note.is_file():
+        files.refuse_used(out)
+    asked = {**provenance.identity(prepared), "folds": n_splits}
+    provenance.claim(note, asked, f"{out} holds answers")
 
 
 def _answers(

@@ -90,7 +90,7 @@ def answers_beside(
 def measure(
     predictions: pd.DataFrame,
     classes: Sequence[str],
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, str] = MODEL_COLUMNS,
     validation: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """Sum up predictions, see :func:`leukhelpers.evaluation.summary.summary`.
@@ -98,7 +98,6 @@ def measure(
     Of two classes ``decisions`` holds what was chosen on validation cells, and what came
     of it: see :func:`leukhelpers.evaluation.decisions.summary`.
     """
-    columns = columns or MODEL_COLUMNS
     found = summary.summary(predictions, columns=columns, classes=classes)
     if len(classes) == 2:
         found["decisions"] = decisions.summary(predictions, validation, columns)

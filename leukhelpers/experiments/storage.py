@@ -121,7 +121,7 @@ def save_run(
     told_too = ("model", "dataset", "synthetic", "classes", "cautions", "seed", "date", "machine")
     extra = {key: about[key] for key in told_too} | {"profile": prepared.profile.name}
     # Metrics are made from the files, so that the files can always make them again.
-    predictions = read_predictions(folder)
+    predictions = read_answers(folder / "predictions.csv")
     measured: dict[str, Any] = {"on": "nothing: no subject was held out", "cells": 0}
     if len(predictions):
         columns, known = columns_of_run(name), read_validation(folder)
@@ -178,11 +178,6 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
         table.to_csv(part, index=False)
 
 
-def read_predictions(folder: Path | str) -> pd.DataFrame:
-    """Read ``predictions.csv``, with subjects and folds as text."""
-    return read_answers(Path(folder) / "predictions.csv")
-
-
 def read_validation(folder: Path | str) -> pd.DataFrame | None:
     """Read ``validation.csv``; None of a run that has none."""
     file = Path(folder) / "validation.csv"
@@ -219,7 +214,7 @@ def read_run(folder: Path | str) -> Run:
             folder,
             files.read_json(folder / "run.json"),
             pd.read_csv(folder / "history.csv"),
-            read_predictions(folder),
+            read_answers(folder / "predictions.csv"),
             files.read_json(folder / "metrics.json"),
         )
     except (OSError, ValueError) as error:

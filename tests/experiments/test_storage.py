@@ -91,7 +91,7 @@ def test_predictions_are_of_the_test_rows_and_of_no_other(run, prepared):
 
 
 def test_metrics_are_those_of_the_predictions_file(run):
-    again = summary.summary(storage.read_predictions(run.folder))
+    again = summary.summary(storage.read_answers(run.folder / "predictions.csv"))
     for key, value in again.items():
         assert run.metrics[key] == value
 
