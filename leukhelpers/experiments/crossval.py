@@ -74,7 +74,7 @@ def crossvalidate(
         table = None
         for name in names:
             kept = None if out is None else out / f"fold{number}-{name}"
-            answers, cost = _answers(prepared, split, name, kept)
+            answers, cost = _answers(prepared._replace(split=split), name, kept)
             costs[name].append(cost)
             own = [column for column in answers if column.startswith("probability")]
             renamed = answers[own].rename(
@@ -103,7 +103,7 @@ def _open(out: Path, prepared: prepare.Prepared, n_splits: int) -> None:
 
 
 def _answers(
-    prepared: prepare.Prepared, split: groups.Split, name: str, kept: Path | None
+    prepared: prepare.Prepared, name: str, kept: Path | None
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Let one model learn and answer one fold, or read what it answered before."""
     if kept is not None and kept.with_suffix(".json").is_file():
@@ -112,10 +112,10 @@ def _answers(
     from leukhelpers.backend import keras
 
     keras.backend.clear_session()
-    learnt = registry.fit(name, prepared, split)
-    baselines = fit_baselines(prepared, split)
-    answers = predictions_of(learnt.model, baselines, prepared, split.test, name)
-    cost = registry.cost(learnt, prepared, split.test)
+    learnt = registry.fit(name, prepared)
+    baselines = fit_baselines(prepared)
+    answers = predictions_of(learnt.model, baselines, prepared, prepared.split.test, name)
+    cost = registry.cost(learnt, prepared, prepared.split.test)
     if kept is not None:
         storage.write_table(kept.with_suffix(".csv"), answers)
         files.write_json(kept.with_suffix(".json"), cost)

@@ -11,10 +11,9 @@ import pandas as pd
 from leukhelpers.evaluation import decisions, metrics, summary
 from leukhelpers.evaluation.names import MODEL_COLUMNS
 from leukhelpers.models import classical, prepare, registry
-from leukhelpers.splits import groups
 
 
-def fit_baselines(prepared: prepare.Prepared, split: groups.Split) -> dict[str, Any]:
+def fit_baselines(prepared: prepare.Prepared) -> dict[str, Any]:
     """Fit the two answers that stand beside every network: area alone, and majority.
 
     Returns
@@ -24,6 +23,7 @@ def fit_baselines(prepared: prepare.Prepared, split: groups.Split) -> dict[str, 
         ``share_of_all`` in training; of more than two classes ``shares``, one a class.
     """
     labels, k = prepared.table["label"].to_numpy(), len(prepared.dataset.classes)
+    split = prepared.split
     area = classical.fit_area(prepared.pixels, labels, split, prepared.profile.crop, k)
     if k == 2:
         return {"area": area, "share_of_all": float(labels[split.train].mean())}

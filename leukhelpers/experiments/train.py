@@ -40,13 +40,14 @@ def train_run(
         split = groups.no_test_split(prepared.table, prepared.seed)
     else:
         split = list(groups.grouped_folds(prepared.table, 4, prepared.seed))[fold]
+    prepared = prepared._replace(split=split)
     registry.validate_model_name(name)
     backup = folder / "training"
     asked = {"model": name, "fold": fold, **provenance.identity(prepared)}
     provenance.claim(backup / "asked.json", asked, f"{folder} holds an interrupted training")
-    learnt = registry.fit(name, prepared, split, backup=backup)
+    learnt = registry.fit(name, prepared, backup=backup)
     fitted = learnt.model, learnt.history, learnt.validation_proba
-    run = storage.save_run(folder, prepared, *fitted, split, name)
+    run = storage.save_run(folder, prepared, *fitted, name)
     model_card.write_card(folder)
     shutil.rmtree(backup, ignore_errors=True)  # only a finished run needs it no more
     return run
