@@ -16,7 +16,7 @@ import pandas as pd
 from leukhelpers.data.schema import ALL, CLASS_NAMES, HEM
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation import calibration, metrics
-from leukhelpers.evaluation.names import ERRORS, MODEL_COLUMNS
+from leukhelpers.evaluation.names import MODEL_COLUMNS
 from leukhelpers.evaluation.summary import with_intervals
 
 ALPHA = 0.1  # share of each class's cells whose class a set may lack
@@ -225,7 +225,7 @@ def _of_model(
     temperature = calibration.fit_temperature(*known)
     least = fit_conformal(*known)
     cooled = calibration.apply_temperature(scores, temperature)
-    calibrated: dict[str, Any] = with_intervals(labels, cooled, groups, ERRORS)
+    calibrated: dict[str, Any] = with_intervals(labels, cooled, groups, ("brier", "ece"))
     calibrated["reliability"] = calibration.reliability(labels, cooled).to_dict("list")
     decided = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "mcc")
     return {

@@ -28,9 +28,6 @@ METRICS_OF_MANY = (
 )
 CLASS_METRICS = ("auroc", "precision", "recall", "f1")
 
-ERRORS = ("brier", "ece")  # of which less is better
-
-
 # What is measured of subjects, each with the mean of the probabilities of its cells. Of few
 # subjects, and few there always are, the other measures say next to nothing.
 SUBJECT_METRICS = ("auroc", "accuracy", "balanced_accuracy", "sensitivity", "specificity")

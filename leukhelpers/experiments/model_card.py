@@ -22,10 +22,7 @@ from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.experiments import report, storage
 from leukhelpers.plots import charts, saving
 
-SHOWN = (
-    *("auroc", "macro_auroc", "balanced_accuracy", "weighted_f1", "accuracy"),
-    *("sensitivity_at_95_specificity", "brier", "ece"),
-)
+SHOWN = (*report.HEADLINE, "sensitivity_at_95_specificity", "brier", "ece")
 
 
 def write_card(folder: Path | str) -> None:

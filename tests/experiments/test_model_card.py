@@ -46,7 +46,7 @@ def test_a_trained_run_has_a_card_that_begins_with_what_it_is_not_for(run):
 
 def test_every_number_is_that_of_the_runs_files(run):
     text = (run.folder / "card.md").read_text("utf-8")
-    models = rows_of(text, "model | AUROC | balanced accuracy")
+    models = rows_of(text, "model | AUROC | weighted F1")
     assert [row[0] for row in models] == ["SVM", "area alone", "majority answer"]
     assert models[0][1] == report.format_ci(run.metrics["models"]["svm"]["auroc"])
     people = rows_of(text, "subject | class")
@@ -104,7 +104,7 @@ def test_metrics_without_subjects_or_with_undefined_values_have_no_nan(run):
     text = model_card.render(run._replace(metrics=metrics))
     assert "### By subject" not in text
     assert "### Threshold, calibration, abstention" in text
-    assert rows_of(text, "model | AUROC | balanced accuracy")[0][1] == "–"
+    assert rows_of(text, "model | AUROC | weighted F1")[0][1] == "–"
 
 
 def test_what_was_chosen_stands_under_the_head_that_names_it(run):
