@@ -21,8 +21,6 @@ from leukhelpers.experiments.grid import Entry, varying
 from leukhelpers.experiments.sweep import State
 from leukhelpers.plots import charts, saving
 
-METRIC = ("answered_by", "metric", "value", "low", "high")
-
 
 def collect(out: Path | str, entries: Sequence[Entry], state: State) -> pd.DataFrame:
     """Gather the results of a sweep.
@@ -52,26 +50,24 @@ def collect(out: Path | str, entries: Sequence[Entry], state: State) -> pd.DataF
         ended = {"seconds": None, "error": "", **state.results.get(entry.key, {})}
         about = {"run": entry.key, "task": entry.task, **entry.parameters, **ended}
         about |= {"state": state.of[entry.key], "synthetic": measured.get("synthetic", drawn)}
-        nothing = (None,) * len(METRIC)
-        rows += [
-            {**about, **dict(zip(METRIC, found, strict=True))}
-            for found in _measured(measured) or [nothing]
-        ]
+        rows += [{**about, **found} for found in _measured(measured) or [{}]]
     names = dict.fromkeys(name for entry in entries for name in entry.parameters)
-    columns = ["run", "task", *names, "state", "seconds", "error", "synthetic", *METRIC]
+    columns = ["run", "task", *names, "state", "seconds", "error", "synthetic"]
+    columns += ["answered_by", "metric", "value", "low", "high"]
     kinds = {**dict.fromkeys(("seconds", "value", "low", "high"), float), "synthetic": "boolean"}
     return pd.DataFrame(rows, columns=columns).astype(kinds)
 
 
-def _measured(found: dict[str, Any]) -> list[tuple[Any, ...]]:
+def _measured(found: dict[str, Any]) -> list[dict[str, Any]]:
     """Give a row a metric: of each model, or of the plain numbers that a notebook left."""
     if isinstance(found.get("models"), dict):
         return [
-            (model, metric, *(values.get(name) for name in METRIC[2:]))
+            {"answered_by": model, "metric": metric, **values}
             for model, metrics in found["models"].items()
             for metric, values in metrics.items()
         ]
-    return [("", k, v, None, None) for k, v in found.items() if type(v) in (int, float)]
+    numbers = {name: value for name, value in found.items() if type(value) in (int, float)}
+    return [{"answered_by": "", "metric": n, "value": value} for n, value in numbers.items()]
 
 
 def headline(table: pd.DataFrame) -> pd.DataFrame:
