@@ -83,7 +83,7 @@ def summary(
             model: with_bounds(metrics(labels, own, 0.5, classes), resampled[model], drawn)
             for model, own in scores.items()
         },
-        "notes": drawn.notes,
+        "notes": [*drawn.notes],
     }
     if len(classes) > 2:
         by_class = {
@@ -104,7 +104,7 @@ def summary(
         "threshold": 0.5,
         "report": {model: _report(labels, own, classes) for model, own in scores.items()},
         "compared": compared,
-        **_of_subjects(predictions, columns, drawn.notes),
+        **_of_subjects(predictions, columns, found["notes"]),
     }
 
 
