@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.candidates import BASE, FOLDS, PARTITIONS, RESULT, SEEDS
+from benchmarks.results_page import markdown
 from leukhelpers import files
-from leukhelpers.experiments.report import markdown
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "experiments.md"
 CHOSEN = BASE

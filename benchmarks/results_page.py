@@ -13,6 +13,7 @@ The figures show curves and numbers, never a cell.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,13 @@ from sklearn.calibration import CalibrationDisplay
 from sklearn.metrics import RocCurveDisplay
 
 from benchmarks import reference
-from leukhelpers import files, plots
+from leukhelpers import files
 from leukhelpers.evaluation import bootstrap
 from leukhelpers.evaluation.metrics import CLASS_NAMES, by_subject
 from leukhelpers.evaluation.names import METRIC_NAMES, MODEL_NAMES
 from leukhelpers.experiments import storage
-from leukhelpers.experiments.report import format_ci, markdown
+from leukhelpers.experiments.report import format_ci
+from leukhelpers.plots import saving, style
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "rivals_real.json"
@@ -55,6 +57,12 @@ TABLES = {
     "Predicted classes, threshold 0.5": (*("accuracy", "balanced_accuracy", "weighted_f1", "mcc"),),
     "Errors of the probabilities (less is better)": ("brier", "ece"),
 }
+
+
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Write a table as Markdown."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)
 
 
 # ------------------------------------------------------------------ keep what was measured
@@ -149,27 +157,27 @@ def keep_unseen(found: list[Path], run: Path) -> None:
 
 def draw(answers: pd.DataFrame) -> None:
     """Draw ROC curves and reliability diagrams of the pooled predictions."""
-    with plt.rc_context(plots.settings()):
+    with plt.rc_context(style.SETTINGS):
         figure, panel = plt.subplots(figsize=(5.5, 5), layout="constrained")
         for name in DRAWN:
             RocCurveDisplay.from_predictions(
                 answers["label"], answers[name], ax=panel, name=MODEL_NAMES[name],
-                color=plots.MODEL_COLORS[name],
+                color=style.MODEL_COLORS[name],
             )  # fmt: skip
         panel.plot([0, 1], [0, 1], color="black", linestyle=":", linewidth=1)
         figure.suptitle("ROC curves, all folds together")
         figure.text(0.99, -0.02, NOTE, ha="right", va="top", size=8, color="gray")
-        plots.save(figure, FIGURES, "roc", "ROC curves of four models, with the diagonal.")
+        saving.save(figure, FIGURES, "roc", "ROC curves of four models, with the diagonal.")
         figure, panel = plt.subplots(figsize=(5.5, 5), layout="constrained")
         for name in DRAWN:
             CalibrationDisplay.from_predictions(
                 answers["label"], answers[name], n_bins=10, ax=panel, name=MODEL_NAMES[name],
-                color=plots.MODEL_COLORS[name],
+                color=style.MODEL_COLORS[name],
             )  # fmt: skip
         figure.suptitle("Above the diagonal: more cells were ALL than predicted")
         figure.text(0.99, -0.02, NOTE, ha="right", va="top", size=8, color="gray")
         alt = "Share of ALL cells over the predicted probability, four models, with the diagonal."
-        plots.save(figure, FIGURES, "reliability", alt)
+        saving.save(figure, FIGURES, "reliability", alt)
 
 
 # ------------------------------------------------------------------ write the pages

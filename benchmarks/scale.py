@@ -30,7 +30,7 @@ import pandas as pd
 import psutil
 from PIL import Image
 
-from leukhelpers import files, plots
+from leukhelpers import files
 from leukhelpers.data.pictures import read_image
 from leukhelpers.experiments import provenance
 from leukhelpers.models import profiles
@@ -232,7 +232,8 @@ def measure_workers(work: Path) -> None:
 
 def draw(found: dict[str, Any]) -> None:
     """Draw time and memory against the number of cells."""
-    from leukhelpers.plots.style import SPARE_COLORS, label_line_ends, new_figure, styled, write
+    from leukhelpers.plots import saving
+    from leukhelpers.plots.style import SPARE_COLORS, new_figure, styled
 
     table = pd.DataFrame(found["by_number"])
     top = table[["table_gb", "cache_gb", "training_gb"]].to_numpy().max()
@@ -241,37 +242,30 @@ def draw(found: dict[str, Any]) -> None:
     @styled
     def drawn() -> Any:
         figure = new_figure(
-            3.4, f"{times:.0f} times as many cells, at most {top:.1f} GB of memory",
+            4.0, f"{times:.0f} times as many cells, at most {top:.1f} GB of memory",
             f"repeated synthetic cells, {found['machine']['cores']} cores, {found['date']}",
         )  # fmt: skip
-        layout: Any = figure.get_layout_engine()
-        layout.set(wspace=0.12)
         left, right = figure.subplots(1, 2)
         names = {"table": "table", "cache": "cache", "epoch": "epoch"}
         for axes, ending, shown in ((left, "seconds", names), (right, "gb", None)):
             parts = shown or {"table": "table", "cache": "cache", "training": "training"}
-            ends = []
             for color, (part, name) in zip(SPARE_COLORS, parts.items(), strict=False):
                 values = table[f"{part}_{ending}"]
-                axes.plot(table["cells"], values, "o-", color=color, markersize=5)
-                ends.append((name, table["cells"].iloc[-1], values.iloc[-1], color))
+                axes.plot(table["cells"], values, "o-", color=color, markersize=5, label=name)
             axes.set_xscale("log")
             axes.set_xlabel("cells")
             if ending == "seconds":
                 axes.set_yscale("log")
                 axes.set_ylabel("seconds")
-                ranked = sorted(ends, key=lambda end: end[2])
-                for shift, (name, x, y, color) in zip((-5, 5, 8), ranked, strict=True):
-                    write(axes, name, (x, y), shift=(7, shift), va="center", color=color)
             else:
                 axes.axhline(LIMIT_GB, color="#999999", linewidth=1, linestyle="--")
                 axes.set_ylim(0, LIMIT_GB * 1.1)
                 axes.set_ylabel("highest memory (GB; dashed: the limit)")
-                label_line_ends(axes, ends)
+            axes.legend(frameon=False)
         return figure
 
     alt = "Seconds rise in proportion to the number of cells; memory stays below three gigabytes."
-    plots.save(drawn(), FIGURES, "scale", alt)
+    saving.save(drawn(), FIGURES, "scale", alt)
 
 
 def render(found: dict[str, Any], workers: dict[str, Any] | None) -> str:

@@ -82,7 +82,7 @@ def refusals(prepared: prepare.Prepared, others: Path) -> dict[str, Any]:
     folds, counts = [], {kind: len(pictures) for kind, pictures in kinds.items()}
     for seed in SEEDS:
         for number, split in enumerate(groups.grouped_folds(prepared.table, 4, seed)):
-            learnt = storage.fit_familiar(prepared, split)
+            learnt = storage.fit_familiar(prepared._replace(split=split))
             passed = ood.distance(learnt, pixels[split.test]) <= learnt["limit"]
             by_subject = pd.Series(passed).groupby(prepared.table["subject"].to_numpy()[split.test])
             elsewhere = ood.distance(learnt, foreign) <= learnt["limit"]

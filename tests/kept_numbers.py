@@ -19,6 +19,7 @@ import pandas as pd
 from benchmarks import explainer_scores
 from leukhelpers.backend import keras
 from leukhelpers.evaluation import bootstrap, calibration, decisions, metrics, summary
+from leukhelpers.evaluation.names import METRICS
 from leukhelpers.explain import attribution, deletion, localisation, sanity, shortcuts
 from leukhelpers.explain.common import logits
 from leukhelpers.explain.grad_cam import grad_cam
@@ -114,7 +115,7 @@ def measured() -> dict[str, Any]:
         "distance": ood.distance(learnt, pictures),
         "metrics": metrics.metrics(labels, scores),
         "metrics_at_0.3": metrics.metrics(labels, scores, 0.3),
-        "summary": summary.summary(unseen, 0.45, seed=5),
+        "summary": summary.summary(unseen),
         "decisions": decisions.summary(unseen, known),
         "decisions_unchosen": decisions.summary(unseen, None),
         "sets": decisions.fit_conformal(labels, scores, 0.25),
@@ -159,14 +160,16 @@ def defaults() -> dict[str, Any]:
     table, known = people(), answers(1)
     labels, scores, others = known["label"], known["probability"], known["area_probability"]
     held = groups.holdout_split(table)
+    drawn = bootstrap.resample(labels, known["group"])
+    resampled = bootstrap.bootstrap(labels, scores, drawn)
     return {
         "grouped": [split_rows(split) for split in groups.grouped_folds(table)],
         "random": [split_rows(split) for split in groups.random_folds(table)],
         "held": split_rows(held),
         "everything": split_rows(groups.no_test_split(table)),
-        "bootstrap": bootstrap.bootstrap(labels, scores, known["group"])[0].mean(),
+        "bootstrap": {name: resampled[name].mean() for name in METRICS},
         "intervals": bootstrap.intervals(labels, scores, known["group"]),
-        "notes": bootstrap.interval_notes(labels.iloc[:12], known["group"].iloc[:12]),
+        "notes": bootstrap.resample(labels.iloc[:12], known["group"].iloc[:12]).notes,
         "compared": bootstrap.compare(labels, scores, others, known["group"]),
         "summary": summary.summary(known)["models"]["cnn"],
         "report": metrics.class_metrics(labels, scores),

@@ -89,7 +89,7 @@ def test_predictions_have_a_column_for_each_model_and_class(run: storage.Run) ->
     assert list(run.predictions.filter(like="area_")) == [
         "area_probability_healthy", "area_probability_ALL", "area_probability_AML",
     ]  # fmt: skip
-    again = measure(storage.read_predictions(run.folder), run.about["classes"])
+    again = measure(storage.read_answers(run.folder / "predictions.csv"), run.about["classes"])
     assert {key: run.metrics[key] for key in again} == again
 
 
@@ -162,9 +162,13 @@ def test_table_of_classes_puts_each_beside_the_baselines(run: storage.Run) -> No
     shown = report.headline(run.metrics)
     assert next(iter(shown)) == "Macro AUROC"
     assert "AUROC" not in shown
-    table = report.class_table(run.metrics)
-    assert table.index.tolist() == [name for name in CLASSES for _ in range(3)]
-    assert table["Model"].tolist()[:3] == ["CNN", "area alone", "majority answer"]
+    text = (run.folder / "card.md").read_text("utf-8")
+    lines = text.split("| class | model | cells |")[1].splitlines()[2:11]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert [row[0] for row in rows] == [name for name in CLASSES for _ in range(3)]
+    assert [row[1] for row in rows[:3]] == ["CNN", "area alone", "majority answer"]
+    recall = run.metrics["by_class"]["area"]["ALL"]["recall"]
+    assert rows[4][5] == report.format_ci(recall)
 
 
 def test_lessons_refuse_three_classes_in_one_sentence(

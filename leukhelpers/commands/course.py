@@ -62,7 +62,7 @@ def run_course(
     """Run the lessons, headless and two at a time, and write one HTML report."""
     from leukhelpers.course import run_lessons
     from leukhelpers.datasets import absolute_dataset
-    from leukhelpers.experiments import card_page, model_card, report, run_notebook
+    from leukhelpers.experiments import model_card, report, run_notebook
     from leukhelpers.models import profiles
 
     profiles.profile_of(profile)
@@ -84,7 +84,6 @@ def run_course(
     sheet = report.write_report(folder)
     if (folder / "run.json").is_file():  # some lessons train no network
         model_card.write_card(folder)
-        card_page.write_page(folder)
     metrics_file = folder / "metrics.json"
     metrics = files.read_json(metrics_file) if metrics_file.is_file() else None
     if as_json:

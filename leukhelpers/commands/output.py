@@ -31,7 +31,10 @@ def tell(message: str) -> None:
 
 
 # What is too much for a line each: tables, as on the model's card.
-_IN_DETAIL = ("report", "compared", "of_subjects", "worst_first", "decisions", "notes")
+_IN_DETAIL = (
+    *("report", "by_class", "compared", "of_subjects", "worst_first"),
+    *("decisions", "notes"),
+)
 
 
 def print_result(found: dict[str, Any], as_json: bool) -> None:
@@ -46,8 +49,6 @@ def print_result(found: dict[str, Any], as_json: bool) -> None:
             continue
         if key == "models":
             output.print(metrics_table(found))
-        elif key == "by_class":
-            output.print(_class_table(found))
         elif value not in ({}, []):
             shown = json.dumps(value) if isinstance(value, dict | list) else value
             output.print(f"{key.replace('_', ' ')}: {shown}", markup=False)
@@ -95,17 +96,6 @@ def folds_table(found: dict[str, Any]) -> Table:
         spreads = [measured.get(metric) for metric in titles]
         cells = ["–" if s is None else f"{s['mean']:.3f} ± {s['sd']:.3f}" for s in spreads]
         table.add_row(MODEL_NAMES[model], *cells)
-    return table
-
-
-def _class_table(metrics: dict[str, Any]) -> Table:
-    """Lay out what was measured of each of more than two classes."""
-    from leukhelpers.experiments import report
-
-    shown = report.class_table(metrics)
-    table = Table("Class", *shown.columns, title="Class by class, each against the rest")
-    for name, row in shown.iterrows():
-        table.add_row(str(name), *(cell.replace(" (", "\n(") for cell in row))
     return table
 
 

@@ -11,13 +11,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from leukhelpers import files, plots
+from leukhelpers import files
 from leukhelpers.course import quiz
 from leukhelpers.data.base import Dataset
 from leukhelpers.errors import InputError
 from leukhelpers.experiments import provenance, storage
 from leukhelpers.images import features
 from leukhelpers.models import prepare, profiles
+from leukhelpers.plots import saving
+from leukhelpers.plots.style import FAINT, SETTINGS
 from leukhelpers.splits import groups
 
 
@@ -129,8 +131,8 @@ class Lesson:
         """
         note = self.note if note is None else note
         if not any(note in text.get_text() for text in figure.texts):
-            figure.text(0.99, -0.01, note, ha="right", va="top", size=8, color=plots.FAINT)
-        plots.show(figure, self.run / "figures", f"{self.number}-{name}", alt)
+            figure.text(0.99, -0.01, note, ha="right", va="top", size=8, color=FAINT)
+        saving.show(figure, self.run / "figures", f"{self.number}-{name}", alt)
         plt.close(figure)
 
     def quiz(self) -> None:
@@ -254,5 +256,5 @@ def begin(
     print(f"Environment: {text}")
     kind = "synthetic cells, drawn by code" if dataset == "twin" else "cells read from disk"
     print(f"Data set: {name} ({kind}); profile: {profile}; seed: {seed}")
-    plt.rcParams.update(plots.settings())
+    plt.rcParams.update(SETTINGS)
     return Lesson(number, dataset, chosen, seed, folder, home / "data")

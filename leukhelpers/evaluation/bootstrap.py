@@ -1,21 +1,20 @@
 """Intervals by drawing groups of subjects again, with replacement.
 
 Subjects that share an image are one group. Cells of one subject resemble one another, so
-resampling single cells would give intervals that are too narrow.
+resampling single cells would give intervals that are too narrow. This is the nonparametric
+cluster bootstrap of Field and Welsh (2007), Journal of the Royal Statistical Society B 69(3).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from sklearn import metrics as sk
 
 from leukhelpers.data.schema import CLASS_NAMES
-from leukhelpers.errors import InputError
 from leukhelpers.evaluation.metrics import (
     BINS,
     RANKING,
@@ -25,129 +24,161 @@ from leukhelpers.evaluation.metrics import (
     checked_labels,
     predicted,
 )
-from leukhelpers.evaluation.names import CLASS_METRICS, METRICS, METRICS_OF_MANY
+from leukhelpers.evaluation.names import METRICS
 
 Interval = tuple[float | None, float | None]
 N_RESAMPLES = 2000
 
 
-def group_weights(n_groups: int, n_resamples: int, seed: int) -> np.ndarray:
-    """Draw ``n_groups`` groups with replacement, ``n_resamples`` times.
+class Resamples(NamedTuple):
+    """Groups of cells, drawn with replacement; resamples that lack a class are left out.
 
-    Parameters
+    Attributes
     ----------
-    n_groups, n_resamples : int
-        Sizes.
-    seed : int
-        Seed of NumPy's default generator.
-
-    Returns
-    -------
-    numpy.ndarray of int, shape (n_resamples, n_groups)
-        How often each group was drawn; each row sums to ``n_groups``. A cell
-        counts in a resample as often as its group was drawn.
+    weights : numpy.ndarray of int, shape (n_resamples, n_groups)
+        How often each group was drawn. A cell counts as often as its group.
+    codes : numpy.ndarray of int, shape (n,)
+        The number of each cell's group, in the order of the groups' names.
+    enough : bool
+        Whether an interval can rest on them: not if all cells of a class are of one group,
+        whom every resample would hold, nor if fewer than half of the resamples are left.
+    notes : list of str
+        What is undefined and how many resamples were left out; empty if nothing is to say.
     """
-    drawn = np.random.default_rng(seed).integers(n_groups, size=(n_resamples, n_groups))
-    # One bincount for all resamples: each gets its own range of numbers.
-    drawn += n_groups * np.arange(n_resamples)[:, None]
-    return np.bincount(drawn.ravel(), minlength=n_resamples * n_groups).reshape(drawn.shape)
+
+    weights: np.ndarray
+    codes: np.ndarray
+    enough: bool
+    notes: list[str]
 
 
-def bootstrap(
+def resample(
     labels: npt.ArrayLike,
-    probabilities: npt.ArrayLike,
     groups: npt.ArrayLike,
-    threshold: float = 0.5,
-    n_resamples: int = N_RESAMPLES,
-    seed: int = 0,
     classes: Sequence[str] = CLASS_NAMES,
-) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
-    """Compute all metrics on resampled groups.
+    seed: int = 0,
+) -> Resamples:
+    """Draw the groups of some cells 2,000 times.
 
     Parameters
     ----------
-    labels, probabilities, threshold, classes
-        As in :func:`leukhelpers.evaluation.metrics.confusion`.
+    labels : array_like of int, shape (n,)
+        True classes, numbers of `classes`.
     groups : array_like of str, shape (n,)
         The group of each cell; cells of a group are drawn together.
-    n_resamples : int
-        Number of resamples.
+    classes : sequence of str
+        Names of the classes.
     seed : int
-        Seed; the same seed gives the same resamples, in any order of the cells.
-
-    Returns
-    -------
-    over_all : pandas.DataFrame of float
-        One row per resample, the columns ``METRICS``, or ``METRICS_OF_MANY`` with more than
-        two classes. Resamples in which a class is missing are left out, so the table may be
-        shorter than ``n_resamples``.
-    of_class : dict of str to pandas.DataFrame
-        Class → one row per resample, the columns ``CLASS_METRICS``.
+        The same seed gives the same resamples, in any order of the cells.
 
     Raises
     ------
     InputError
         If an argument is not as described; the message names it.
+    """
+    truth = checked_labels(labels, classes)
+    names, codes = np.unique(checked_groups(groups, len(truth)), return_inverse=True)
+    weights = group_weights(len(names), N_RESAMPLES, seed)
+    cells = np.zeros((len(names), len(classes)), int)
+    np.add.at(cells, (codes, truth), 1)
+    weights = weights[(weights @ cells > 0).all(axis=1)]
+    n_groups = dict(zip(classes, (cells > 0).sum(axis=0), strict=True))
+    absent, alone = ([name for name, n in n_groups.items() if n == few] for few in (0, 1))
+    enough = not absent and not alone and len(weights) >= N_RESAMPLES / 2
+    left_out = f"{N_RESAMPLES - len(weights):,} of {N_RESAMPLES:,} resamples lacked a class"
+    notes = []
+    if absent:
+        start = f"No cell is {' or '.join(absent)}, so what compares the classes"
+        notes = [f"{start} is undefined and no interval can be given."]
+    elif alone:
+        start = f"All {' and all '.join(alone)} cells are of one group"
+        notes = [f"{start}, so no interval can be given."]
+    elif not enough:
+        notes = [f"{left_out}, too many to give an interval; more groups are needed."]
+    elif len(weights) < N_RESAMPLES:
+        notes = [f"{left_out} and were left out of the intervals."]
+    return Resamples(weights, codes, enough, notes)
 
-    Notes
-    -----
-    The nonparametric cluster bootstrap of Field and Welsh (2007), Journal of the
-    Royal Statistical Society B 69(3).
+
+def group_weights(n_groups: int, n_resamples: int, seed: int) -> np.ndarray:
+    """Draw as many groups as there are with replacement, and count how often each was drawn.
+
+    Returns
+    -------
+    numpy.ndarray of int, shape (n_resamples, n_groups)
+        Each row sums to ``n_groups``.
+    """
+    drawn = np.random.default_rng(seed).integers(n_groups, size=(n_resamples, n_groups))
+    # One bincount for all resamples: each gets its own range of numbers.
+    drawn += n_groups * np.arange(n_resamples)[:, None]
+    return np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
+
+
+def bootstrap(
+    labels: npt.ArrayLike,
+    probabilities: npt.ArrayLike,
+    drawn: Resamples,
+    threshold: float = 0.5,
+    classes: Sequence[str] = CLASS_NAMES,
+) -> dict[str, np.ndarray]:
+    """Compute all metrics on resampled groups.
+
+    Parameters
+    ----------
+    labels, probabilities, threshold, classes
+        As in :func:`leukhelpers.evaluation.metrics.metrics`.
+    drawn : Resamples
+        Of the same cells.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray of float
+        One number per resample for each of ``METRICS``. With more than two classes
+        ``METRICS_OF_MANY``, and ``CLASS_METRICS`` of shape (n_resamples, n_classes).
+
+    Raises
+    ------
+    InputError
+        If an argument is not as described; the message names it.
     """
     truth, scores = checked(labels, classes, probabilities=probabilities)
-    codes, n_groups = group_codes(groups, len(truth))
     k = len(classes)
-    weights = complete_resamples(truth, codes, n_groups, n_resamples, seed, k)
-    called = predicted(scores, threshold)
-    cells = np.bincount(codes * k * k + truth * k + called, minlength=n_groups * k * k)
-    counts = (weights @ cells.reshape(n_groups, k * k)).reshape(-1, k, k).astype(float)
-    found = _decisions(counts)
+    counts = _sums(drawn, truth * k + predicted(scores, threshold), k * k)
+    found = _decisions(counts.reshape(-1, k, k))
     if k == 2:
-        ranked = weighted_ranking(weights, codes, truth, scores)
-        found |= ranked | _weighted_errors(weights, codes, truth, scores)
+        n = counts.sum(axis=1)
+        squares = _sums(drawn, 0, 1, (scores - truth) ** 2)[:, 0]
+        gaps = np.abs(_sums(drawn, bins(scores), BINS, scores - truth)).sum(axis=1)
+        # In which order the floats were added up shall not show.
+        found |= {"brier": np.round(squares / n, 12), "ece": np.round(gaps / n, 12)}
         found |= {"specificity": found["recall"][:, 0], "sensitivity": found["recall"][:, 1]}
-        aurocs = np.column_stack([ranked["auroc"], ranked["auroc"]])
-    else:
-        aurocs = np.column_stack(
-            [
-                weighted_ranking(weights, codes, (truth == label) * 1, scores[:, label])["auroc"]
-                for label in range(k)
-            ]
-        )
-        found |= {"macro_auroc": aurocs.mean(axis=1), "macro_f1": found["f1"].mean(axis=1)}
-    over_all = pd.DataFrame(
-        {name: found[name] for name in (METRICS if k == 2 else METRICS_OF_MANY)}
-    )
-    each = found | {"auroc": aurocs}
-    of_class = {
-        name: pd.DataFrame({metric: each[metric][:, label] for metric in CLASS_METRICS})
-        for label, name in enumerate(classes)
-    }
-    return over_all, of_class
+        return found | weighted_ranking(drawn, truth, scores)
+    each = [weighted_ranking(drawn, truth == c, scores[:, c])["auroc"] for c in range(k)]
+    found["auroc"] = np.column_stack(each)
+    return found | {f"macro_{name}": found[name].mean(axis=1) for name in ("auroc", "f1")}
 
 
 def intervals(
-    labels: npt.ArrayLike,
-    probabilities: npt.ArrayLike,
-    groups: npt.ArrayLike,
-    threshold: float = 0.5,
-    n_resamples: int = N_RESAMPLES,
-    seed: int = 0,
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, groups: npt.ArrayLike, seed: int = 0
 ) -> dict[str, Interval]:
     """Give each metric its 95 % percentile interval over groups.
 
     Parameters
     ----------
-    labels, probabilities, groups, threshold, n_resamples, seed
-        As in :func:`bootstrap`.
+    labels : array_like of int, shape (n,)
+        True classes, 0 (HEM) or 1 (ALL).
+    probabilities : array_like of float, shape (n,)
+        Predicted P(ALL); from 0.5 on a cell is called ALL.
+    groups : array_like of str, shape (n,)
+        The group of each cell, such as its patient; cells of a group are drawn together.
+    seed : int
+        Seed; the same seed gives the same resamples, in any order of the cells.
 
     Returns
     -------
     dict of str to (float, float) or (None, None)
         For each of ``METRICS`` the 2.5th and the 97.5th percentile. (None, None)
-        if all cells of a class are of one group, whom every resample would hold, or
-        if fewer than half of the resamples hold both classes; :func:`interval_notes`
-        says which.
+        if all cells of a class are of one group, whom every resample would hold.
 
     Raises
     ------
@@ -162,56 +193,17 @@ def intervals(
     >>> len(found["auroc"])
     2
     """
-    resampled, _ = bootstrap(labels, probabilities, groups, threshold, n_resamples, seed)
-    fewest = fewest_groups(checked_labels(labels), groups)
-    return {name: interval(resampled[name], fewest, n_resamples) for name in METRICS}
+    drawn = resample(labels, groups, seed=seed)
+    resampled = bootstrap(labels, probabilities, drawn)
+    return {name: interval(resampled[name], drawn) for name in METRICS}
 
 
-def interval_notes(
-    labels: npt.ArrayLike,
-    groups: npt.ArrayLike,
-    n_resamples: int = N_RESAMPLES,
-    seed: int = 0,
-    classes: Sequence[str] = CLASS_NAMES,
-) -> list[str]:
-    """Say in sentences what is undefined about these cells and what was left out.
-
-    Parameters
-    ----------
-    labels, groups, n_resamples, seed
-        As in :func:`bootstrap`; labels are numbers of `classes`.
-    classes : sequence of str
-        Names of the classes.
-
-    Returns
-    -------
-    list of str
-        Empty if every metric and every interval rests on all resamples.
-    """
-    truth = checked_labels(labels, classes=classes)
-    codes, n_groups = group_codes(groups, len(truth))
-    absent = [name for label, name in enumerate(classes) if label not in truth]
-    if absent:
-        start = f"No cell is {' or '.join(absent)}, so what compares the classes"
-        if len(classes) == 2:
-            start = f"All cells are {classes[truth[0]]}, so what compares the two classes"
-        return [f"{start} is undefined and no interval can be given."]
-    if n_groups == 1:
-        return ["All cells belong to one group, so no interval can be given."]
-    alone = [
-        name for label, name in enumerate(classes) if len(np.unique(codes[truth == label])) == 1
-    ]
-    if alone:
-        return [
-            f"All {' and all '.join(alone)} cells are of one group, so no interval can be given."
-        ]
-    kept = len(complete_resamples(truth, codes, n_groups, n_resamples, seed, len(classes)))
-    if kept == n_resamples:
-        return []
-    dropped = f"{n_resamples - kept:,} of {n_resamples:,} resamples lacked a class"
-    if kept < n_resamples / 2:
-        return [f"{dropped}, too many to give an interval; more groups are needed."]
-    return [f"{dropped} and were left out of the intervals."]
+def interval(values: np.ndarray, drawn: Resamples) -> Interval:
+    """Take the 95 % percentile interval, or (None, None) where it would mislead."""
+    if not drawn.enough:
+        return None, None
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def compare(
@@ -229,7 +221,7 @@ def compare(
     Parameters
     ----------
     labels, groups, seed
-        As in :func:`bootstrap`.
+        As in :func:`intervals`.
     a, b : array_like of float, shape (n,)
         P(ALL) by each of the two models.
 
@@ -252,64 +244,42 @@ def compare(
     >>> found["auroc_a"], found["difference"]
     (1.0, 0.25)
     """
-    truth, scores_a, scores_b = checked(labels, a=a, b=b)
-    codes, n_groups = group_codes(groups, len(truth))
-    notes = interval_notes(truth, groups, N_RESAMPLES, seed)
+    truth, *scores = checked(labels, a=a, b=b)
+    drawn = resample(truth, groups, seed=seed)
     if len(np.unique(truth)) == 1:
         undefined = ("auroc_a", "auroc_b", "difference", "low", "high")
-        return {**dict.fromkeys(undefined), "notes": notes}
-    auroc_a = float(sk.roc_auc_score(truth, scores_a))
-    auroc_b = float(sk.roc_auc_score(truth, scores_b))
-    weights = complete_resamples(truth, codes, n_groups, N_RESAMPLES, seed)
-    resampled_a = weighted_ranking(weights, codes, truth, scores_a)["auroc"]
-    resampled_b = weighted_ranking(weights, codes, truth, scores_b)["auroc"]
-    low, high = interval(resampled_a - resampled_b, fewest_groups(truth, groups), N_RESAMPLES)
+        return {**dict.fromkeys(undefined), "notes": drawn.notes}
+    auroc_a, auroc_b = (float(sk.roc_auc_score(truth, own)) for own in scores)
+    resampled_a, resampled_b = (weighted_ranking(drawn, truth, own)["auroc"] for own in scores)
+    low, high = interval(resampled_a - resampled_b, drawn)
     return {
         "auroc_a": auroc_a,
         "auroc_b": auroc_b,
         "difference": auroc_a - auroc_b,
         "low": low,
         "high": high,
-        "notes": notes,
+        "notes": drawn.notes,
     }
 
 
-def complete_resamples(
-    truth: np.ndarray,
-    codes: np.ndarray,
-    n_groups: int,
-    n_resamples: int,
-    seed: int,
-    n_classes: int = 2,
-) -> np.ndarray:
-    """Draw group weights and keep the resamples that hold every class."""
-    if not (isinstance(n_resamples, int | np.integer) and n_resamples >= 1):
-        raise InputError(f"n_resamples must be a whole number from 1 up, not {n_resamples!r}.")
-    weights = group_weights(n_groups, int(n_resamples), seed)
-    cells = np.bincount(codes * n_classes + truth, minlength=n_groups * n_classes)
-    return weights[(weights @ cells.reshape(n_groups, n_classes) > 0).all(axis=1)]
-
-
 def weighted_ranking(
-    weights: np.ndarray, codes: np.ndarray, truth: np.ndarray, scores: np.ndarray
+    drawn: Resamples, truth: np.ndarray, scores: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Measure the order of the cells in every resample, from one sort of the scores.
 
-    ``weights`` is (n_resamples, n_groups), each row with both classes; the other
-    arguments are (n,). Walking down the sorted scores, count the ALL cells found
-    and the cells called so far; cells with equal scores are called together.
-    AUROC is the area under the trapezoids, so that a tie counts one half; average
-    precision is the sum of steps, both as in scikit-learn.
+    Walking down the sorted scores, count the ALL cells found and the cells called so far;
+    cells with equal scores are called together. AUROC is the area under the trapezoids, so
+    that a tie counts one half; average precision is the sum of steps, both as in scikit-learn.
     """
     order = np.argsort(-scores, kind="stable")
-    codes, truth, scores = codes[order], truth[order], scores[order]
+    codes, truth, scores = drawn.codes[order], truth[order], scores[order]
     last_of_tie = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))
-    measured = {name: np.empty(len(weights)) for name in RANKING}
+    measured = {name: np.empty(len(drawn.weights)) for name in RANKING}
     rows_at_once = max(1, 1_000_000 // len(scores))  # keeps the work below about 50 MB
-    for start in range(0, len(weights), rows_at_once):
+    for start in range(0, len(drawn.weights), rows_at_once):
         rows = slice(start, start + rows_at_once)
         # Sums of whole numbers, so float64 holds them exactly.
-        per_cell = weights[rows].astype(np.float64)[:, codes]
+        per_cell = drawn.weights[rows].astype(np.float64)[:, codes]
         called = np.cumsum(per_cell, axis=1)[:, last_of_tie]
         found = np.cumsum(per_cell * truth, axis=1)[:, last_of_tie]
         wrong = called - found
@@ -354,43 +324,15 @@ def _decisions(counts: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _weighted_errors(
-    weights: np.ndarray, codes: np.ndarray, truth: np.ndarray, scores: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Brier score and calibration error of every resample, from sums of each group."""
-    n_groups = weights.shape[1]
-    n = weights @ np.bincount(codes, minlength=n_groups)
-    squares = np.bincount(codes, weights=(scores - truth) ** 2, minlength=n_groups)
-    gaps = np.bincount(
-        codes * BINS + bins(scores), weights=scores - truth, minlength=n_groups * BINS
-    )
-    errors = {
-        "brier": weights @ squares / n,
-        "ece": np.abs(weights @ gaps.reshape(n_groups, BINS)).sum(axis=1) / n,
-    }
-    # In which order the floats were added up shall not show.
-    return {name: np.round(values, 12) for name, values in errors.items()}
+def _sums(
+    drawn: Resamples, place: npt.ArrayLike, n_places: int, values: np.ndarray | None = None
+) -> np.ndarray:
+    """Sum values of the cells at each place, or count cells, in every resample.
 
-
-def fewest_groups(truth: np.ndarray, groups: npt.ArrayLike) -> int:
-    """Count the groups that hold cells of a class, for that class which has the fewest."""
-    codes, _ = group_codes(groups, len(truth))
-    return min(len(np.unique(codes[truth == label])) for label in np.unique(truth))
-
-
-def interval(values: npt.ArrayLike, fewest: int, n_resamples: int) -> Interval:
-    """Take the 95 % percentile interval, or (None, None) where it would mislead.
-
-    With one group for a class (`fewest` is 1) all that is resampled of it is that group.
+    Returns
+    -------
+    numpy.ndarray, shape (n_resamples, n_places)
     """
-    kept = np.asarray(values)
-    if fewest == 1 or len(kept) < n_resamples / 2:
-        return None, None
-    low, high = np.quantile(kept, [0.025, 0.975])
-    return float(low), float(high)
-
-
-def group_codes(groups: npt.ArrayLike, n: int) -> tuple[np.ndarray, int]:
-    """Give each cell the number of its group, in the order of their names, and count them."""
-    names, codes = np.unique(checked_groups(groups, n), return_inverse=True)
-    return codes, len(names)
+    n_groups = drawn.weights.shape[1]
+    of_groups = np.bincount(drawn.codes * n_places + place, values, n_groups * n_places)
+    return drawn.weights @ of_groups.reshape(n_groups, n_places).astype(float)

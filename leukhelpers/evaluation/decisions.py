@@ -6,7 +6,7 @@ on others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,17 +16,15 @@ import pandas as pd
 from leukhelpers.data.schema import ALL, CLASS_NAMES, HEM
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation import calibration, metrics
-from leukhelpers.evaluation.names import ERRORS, MODEL_COLUMNS
+from leukhelpers.evaluation.names import MODEL_COLUMNS
 from leukhelpers.evaluation.summary import with_intervals
 
 ALPHA = 0.1  # share of each class's cells whose class a set may lack
-THRESHOLDS = tuple(round(at / 20, 2) for at in range(1, 20))
-COVERAGES = tuple(round(at / 10, 1) for at in range(1, 11))
+THRESHOLDS = np.arange(1, 20) / 20
+COVERAGES = np.arange(1, 11) / 10
 
 
-def net_benefit(
-    labels: npt.ArrayLike, probabilities: npt.ArrayLike, thresholds: npt.ArrayLike = THRESHOLDS
-) -> pd.DataFrame:
+def net_benefit(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> pd.DataFrame:
     """Weigh the cells rightly called ALL against those wrongly called so.
 
     Who acts from a probability of 0.2 on says that one missed ALL cell is as bad as four
@@ -38,14 +36,12 @@ def net_benefit(
         True classes, 0 (HEM) or 1 (ALL).
     probabilities : array_like of float, shape (n,)
         Predicted P(ALL).
-    thresholds : array_like of float
-        Above 0 and below 1.
 
     Returns
     -------
     pandas.DataFrame
-        A row a threshold: ``threshold``; ``model``, the net benefit: true ALL cells less
-        false ones, at the rate that the threshold stands for, by all cells; the same of
+        A row for each of ``THRESHOLDS``: ``threshold``; ``model``, the net benefit: true ALL cells
+        less false ones, at the rate that the threshold stands for, by all cells; the same of
         ``call_all`` (every cell is called ALL) and ``call_none``, which is 0.
 
     Notes
@@ -53,17 +49,14 @@ def net_benefit(
     Vickers and Elkin, "Decision curve analysis", Medical Decision Making 2006.
     """
     truth, scores = metrics.checked(labels, probabilities=probabilities)
-    at = np.atleast_1d(np.asarray(thresholds, float))
-    if not ((at > 0) & (at < 1)).all():
-        raise InputError("thresholds must lie above 0 and below 1.")
-    rate = at / (1 - at)
-    called = scores >= at[:, None]
+    rate = THRESHOLDS / (1 - THRESHOLDS)
+    called = scores >= THRESHOLDS[:, None]
     hit = (called & (truth == ALL)).mean(axis=1)
     wrong = (called & (truth == HEM)).mean(axis=1)
     prevalence = truth.mean()
     return pd.DataFrame(
         {
-            "threshold": at,
+            "threshold": THRESHOLDS,
             "model": hit - rate * wrong,
             "call_all": prevalence - rate * (1 - prevalence),
             "call_none": 0.0,
@@ -71,27 +64,19 @@ def net_benefit(
     )
 
 
-def risk_coverage(
-    labels: npt.ArrayLike,
-    probabilities: npt.ArrayLike,
-    threshold: float = 0.5,
-    coverages: npt.ArrayLike = COVERAGES,
-) -> pd.DataFrame:
+def risk_coverage(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> pd.DataFrame:
     """Measure the errors among those cells of which a model is surest.
 
     Parameters
     ----------
     labels, probabilities
-        As in :func:`net_benefit`.
-    threshold : float
-        A cell is called ALL from here on; the farther away its logit, the surer the model.
-    coverages : array_like of float
-        Shares of the cells that are answered, above 0 and at most 1.
+        As in :func:`net_benefit`. From 0.5 on a cell is called ALL; the farther away its logit,
+        the surer the model.
 
     Returns
     -------
     pandas.DataFrame
-        A row a coverage: ``coverage`` and ``risk``, the share of wrong answers among
+        A row for each of ``COVERAGES``: ``coverage`` and ``risk``, the share of wrong answers among
         the cells answered. Cells of which the model is equally sure count in proportion.
 
     Notes
@@ -100,17 +85,14 @@ def risk_coverage(
     Journal of Machine Learning Research 2010.
     """
     truth, scores = metrics.checked(labels, probabilities=probabilities)
-    shares = np.atleast_1d(np.asarray(coverages, float))
-    if not ((shares > 0) & (shares <= 1)).all():
-        raise InputError("coverages must lie above 0 and be at most 1.")
-    wrong = (metrics.predicted(scores, threshold) != truth).astype(float)
+    wrong = (metrics.predicted(scores) != truth).astype(float)
     # Rounded, for 0.3 and 0.7 are as sure as one another, but not to the last bit.
-    sure = np.abs(calibration.logits(scores) - calibration.logits(threshold)).round(9)
+    sure = np.abs(calibration.logits(scores)).round(9)
     # Among equals each is as wrong as their mean: no order of the file decides.
     wrong = pd.Series(wrong).groupby(sure).transform("mean").to_numpy()
     errors = np.cumsum(wrong[np.argsort(-sure, kind="stable")])
-    answered = np.maximum(1, np.round(shares * len(truth)).astype(int))
-    return pd.DataFrame({"coverage": shares, "risk": errors[answered - 1] / answered})
+    answered = np.maximum(1, np.round(COVERAGES * len(truth)).astype(int))
+    return pd.DataFrame({"coverage": COVERAGES, "risk": errors[answered - 1] / answered})
 
 
 def fit_conformal(
@@ -182,14 +164,10 @@ def coverage(labels: npt.ArrayLike, named: np.ndarray) -> dict[str, float | None
     """
     truth = metrics.checked_labels(labels)
     held = named[np.arange(len(truth)), truth]
-    found: dict[str, float | None] = {
-        name: float(held[truth == label].mean()) if (truth == label).any() else None
-        for label, name in enumerate(CLASS_NAMES)
-    }
     single = named.sum(axis=1) == 1
-    found["answered"] = float(single.mean())
-    found["right"] = float(held[single].mean()) if single.any() else None
-    return found
+    whose = {name: truth == label for label, name in enumerate(CLASS_NAMES)} | {"right": single}
+    shares = {name: float(held[own].mean()) if own.any() else None for name, own in whose.items()}
+    return {**shares, "answered": float(single.mean())}
 
 
 def summary(
@@ -218,33 +196,27 @@ def summary(
         with intervals, ``reliability``), and ``least`` with ``coverage`` of the sets;
         ``notes``: sentences.
     """
-    notes: list[str] = []
+    notes, chosen_on = [], None
     if validation is None:
-        notes.append("No answers to validation cells were kept, so nothing could be chosen.")
+        notes = ["No answers to validation cells were kept, so nothing could be chosen."]
     elif validation["label"].nunique() < 2:
-        notes.append("The validation cells are of one class, so nothing could be chosen.")
+        notes = ["The validation cells are of one class, so nothing could be chosen."]
         validation = None
-    chosen_on = None
-    if validation is not None:
+    else:
         subjects = int(validation["subject"].nunique())
         chosen_on = {"cells": len(validation), "subjects": subjects}
-    return {
-        "chosen_on": chosen_on,
-        "models": {
-            model: _of_model(predictions, validation, column) for model, column in columns.items()
-        },
-        "notes": notes,
-    }
+    models = {name: _of_model(predictions, validation, column) for name, column in columns.items()}
+    return {"chosen_on": chosen_on, "models": models, "notes": notes}
 
 
 def _of_model(
     predictions: pd.DataFrame, validation: pd.DataFrame | None, column: str
 ) -> dict[str, Any]:
-    labels, scores = predictions["label"], predictions[column]
+    labels, scores, groups = predictions["label"], predictions[column], predictions["group"]
     found: dict[str, Any] = {
-        "reliability": _columns(calibration.reliability(labels, scores)),
-        "net_benefit": _columns(net_benefit(labels, scores)),
-        "risk_coverage": _columns(risk_coverage(labels, scores)),
+        "reliability": calibration.reliability(labels, scores).to_dict("list"),
+        "net_benefit": net_benefit(labels, scores).to_dict("list"),
+        "risk_coverage": risk_coverage(labels, scores).to_dict("list"),
     }
     if validation is None:
         return found
@@ -252,26 +224,16 @@ def _of_model(
     threshold = calibration.choose_threshold(*known)
     temperature = calibration.fit_temperature(*known)
     least = fit_conformal(*known)
-    cooled = pd.Series(calibration.apply_temperature(scores, temperature), index=labels.index)
-
-    def measured(probabilities: pd.Series, names: Sequence[str]) -> dict[str, Any]:
-        groups = predictions["group"]
-        return with_intervals(labels, probabilities, groups, names, threshold)
-
+    cooled = calibration.apply_temperature(scores, temperature)
+    calibrated: dict[str, Any] = with_intervals(labels, cooled, groups, ("brier", "ece"))
+    calibrated["reliability"] = calibration.reliability(labels, cooled).to_dict("list")
     decided = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "mcc")
     return {
         **found,
         "threshold": threshold,
-        "at_threshold": measured(scores, decided),
+        "at_threshold": with_intervals(labels, scores, groups, decided, threshold),
         "temperature": temperature,
-        "calibrated": {
-            **measured(cooled, ERRORS),
-            "reliability": _columns(calibration.reliability(labels, cooled)),
-        },
+        "calibrated": calibrated,
         "least": least,
         "coverage": coverage(labels, prediction_sets(scores, least)),
     }
-
-
-def _columns(table: pd.DataFrame) -> dict[str, list]:
-    return table.to_dict(orient="list")

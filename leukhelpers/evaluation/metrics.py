@@ -35,10 +35,7 @@ BINS = 10  # of equal width, for the calibration error
 
 
 def confusion(
-    labels: npt.ArrayLike,
-    probabilities: npt.ArrayLike,
-    threshold: float = 0.5,
-    classes: Sequence[str] = CLASS_NAMES,
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, classes: Sequence[str] = CLASS_NAMES
 ) -> pd.DataFrame:
     """Count the cells by true and predicted class.
 
@@ -47,10 +44,8 @@ def confusion(
     labels : array_like of int, shape (n,)
         True classes; of two classes 0 (HEM) or 1 (ALL).
     probabilities : array_like of float, shape (n,) or (n, n_classes)
-        Predicted P(ALL), from 0 to 1; of more than two classes the probability of each.
-    threshold : float
-        A cell is called ALL when its probability is at least this. With more than two classes
-        it is called the class of its highest probability.
+        Predicted P(ALL), from 0 to 1; from 0.5 on a cell is called ALL. Of more than two
+        classes the probability of each; it is called the class of the highest.
     classes : sequence of str
         Names of the classes, in the order of their numbers.
 
@@ -66,23 +61,20 @@ def confusion(
     """
     truth, scores = checked(labels, classes, probabilities=probabilities)
     return pd.DataFrame(
-        sk.confusion_matrix(truth, predicted(scores, threshold), labels=range(len(classes))),
+        sk.confusion_matrix(truth, predicted(scores), labels=range(len(classes))),
         index=pd.Index(classes, name="true"),
         columns=pd.Index(classes, name="predicted"),
     )
 
 
 def class_metrics(
-    labels: npt.ArrayLike,
-    probabilities: npt.ArrayLike,
-    threshold: float = 0.5,
-    classes: Sequence[str] = CLASS_NAMES,
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, classes: Sequence[str] = CLASS_NAMES
 ) -> dict[str, dict[str, float | None]]:
     """Measure each class against the rest.
 
     Parameters
     ----------
-    labels, probabilities, threshold, classes
+    labels, probabilities, classes
         As in :func:`confusion`.
 
     Returns
@@ -97,24 +89,18 @@ def class_metrics(
         If an argument is not as described; the message names it.
     """
     truth, scores = checked(labels, classes, probabilities=probabilities)
-    report = sk.classification_report(
-        truth,
-        predicted(scores, threshold),
-        labels=range(len(classes)),
-        output_dict=True,
-        zero_division=0,
+    report = sk.precision_recall_fscore_support(
+        truth, predicted(scores), labels=range(len(classes)), zero_division=0
     )
     columns = np.column_stack([1 - scores, scores]) if scores.ndim == 1 else scores
     found: dict[str, dict[str, float | None]] = {}
-    for label, name in enumerate(classes):
-        values: dict[str, float | None] = dict.fromkeys(CLASS_METRICS)
-        if label in truth:
-            row = report[str(label)]
-            values |= {"precision": row["precision"], "recall": row["recall"]}
-            values["f1"] = row["f1-score"]
-            if not (truth == label).all():
-                values["auroc"] = float(sk.roc_auc_score(truth == label, columns[:, label]))
-        found[name] = values
+    for label, (name, values) in enumerate(zip(classes, np.transpose(report[:3]), strict=True)):
+        own = truth == label
+        auroc = (
+            float(sk.roc_auc_score(own, columns[:, label])) if 0 < own.sum() < len(own) else None
+        )
+        rest = map(float, values) if own.any() else [None] * 3
+        found[name] = dict(zip(CLASS_METRICS, [auroc, *rest], strict=True))
     return found
 
 
@@ -128,8 +114,10 @@ def metrics(
 
     Parameters
     ----------
-    labels, probabilities, threshold, classes
+    labels, probabilities, classes
         As in :func:`confusion`.
+    threshold : float
+        From this probability on a cell is called ALL.
 
     Returns
     -------
@@ -192,15 +180,13 @@ def bins(scores: np.ndarray) -> np.ndarray:
     return np.minimum((scores * BINS).astype(int), BINS - 1)
 
 
-def by_subject(predictions: pd.DataFrame, threshold: float = 0.5) -> pd.DataFrame:
+def by_subject(predictions: pd.DataFrame) -> pd.DataFrame:
     """Score each subject on its own, the worst first.
 
     Parameters
     ----------
     predictions : pandas.DataFrame
         One row a cell with the columns ``subject``, ``label``, ``probability``.
-    threshold : float
-        A cell is called ALL when its probability is at least this.
 
     Returns
     -------
@@ -221,7 +207,7 @@ def by_subject(predictions: pd.DataFrame, threshold: float = 0.5) -> pd.DataFram
         {
             "subject": checked_groups(predictions["subject"], len(truth), "subject"),
             "label": truth,
-            "correct": predicted(scores, threshold) == truth,
+            "correct": predicted(scores) == truth,
             "probability": scores,
         }
     )
@@ -245,18 +231,16 @@ def by_subject(predictions: pd.DataFrame, threshold: float = 0.5) -> pd.DataFram
 # ---------------------------------------------------------------- checks of input
 
 
-def checked_labels(
-    labels: npt.ArrayLike, name: str = "labels", classes: Sequence[str] = CLASS_NAMES
-) -> np.ndarray:
+def checked_labels(labels: npt.ArrayLike, classes: Sequence[str] = CLASS_NAMES) -> np.ndarray:
     """Return labels as int, or raise an error that names the argument."""
     truth = np.asarray(labels)
     if truth.ndim != 1 or len(truth) == 0:
-        raise InputError(f"{name} must be a list of classes, one a cell, and not empty.")
+        raise InputError("labels must be a list of classes, one a cell, and not empty.")
     known = pd.Series(truth).isin(range(len(classes))).to_numpy()
     if not known.all():
         named = " or ".join(f"{label} ({known_as})" for label, known_as in enumerate(classes))
         raise InputError(
-            f"{name} must be {named}, not {truth[~known][0]!s}; "
+            f"labels must be {named}, not {truth[~known][0]!s}; "
             "leave out the cells without a class."
         )
     return truth.astype(int)
@@ -266,7 +250,7 @@ def checked(
     labels: npt.ArrayLike, classes: Sequence[str] = CLASS_NAMES, **probabilities: npt.ArrayLike
 ) -> tuple[np.ndarray, ...]:
     """Return labels as int and each set of probabilities as float64, or raise an error."""
-    truth = checked_labels(labels, classes=classes)
+    truth = checked_labels(labels, classes)
     checked = [truth]
     shape = truth.shape if len(classes) == 2 else (len(truth), len(classes))
     for name, given in probabilities.items():

@@ -4,36 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-METRICS = (
-    "auroc",
-    "average_precision",
-    "accuracy",
-    "balanced_accuracy",
-    "weighted_f1",
-    "sensitivity",
-    "specificity",
-    "mcc",
-    "sensitivity_at_95_specificity",
-    "specificity_at_95_sensitivity",
-    "brier",
-    "ece",
-)
-
-# Of more than two classes: over all, and of each class against the rest.
-METRICS_OF_MANY = (
-    "macro_auroc",
-    "accuracy",
-    "balanced_accuracy",
-    "weighted_f1",
-    "macro_f1",
-    "mcc",
-)
-CLASS_METRICS = ("auroc", "precision", "recall", "f1")
-
-
-METRIC_NAMES: Mapping[str, str] = {
+METRIC_NAMES: dict[str, str] = {
     "auroc": "AUROC",
-    "macro_auroc": "macro AUROC",  # of more than two classes
     "average_precision": "average precision",
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
@@ -46,10 +18,15 @@ METRIC_NAMES: Mapping[str, str] = {
     "brier": "Brier score",
     "ece": "calibration error",
 }
+METRICS = tuple(METRIC_NAMES)
 
-
-ERRORS = ("brier", "ece")  # of which less is better
-
+# Of more than two classes: over all, and of each class against the rest.
+METRIC_NAMES |= {"macro_auroc": "macro AUROC", "macro_f1": "macro F1"}
+METRICS_OF_MANY = (
+    *("macro_auroc", "accuracy", "balanced_accuracy"),
+    *("weighted_f1", "macro_f1", "mcc"),
+)
+CLASS_METRICS = ("auroc", "precision", "recall", "f1")
 
 # What is measured of subjects, each with the mean of the probabilities of its cells. Of few
 # subjects, and few there always are, the other measures say next to nothing.

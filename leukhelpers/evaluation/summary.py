@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
@@ -14,7 +15,6 @@ from leukhelpers.evaluation import bootstrap
 from leukhelpers.evaluation.metrics import (
     by_subject,
     checked,
-    checked_labels,
     class_metrics,
     confusion,
     metrics,
@@ -23,13 +23,11 @@ from leukhelpers.evaluation.metrics import (
     require_columns,
     with_names,
 )
-from leukhelpers.evaluation.names import METRICS, MODEL_COLUMNS, SUBJECT_METRICS
+from leukhelpers.evaluation.names import MODEL_COLUMNS, SUBJECT_METRICS
 
 
 def summary(
     predictions: pd.DataFrame,
-    threshold: float = 0.5,
-    seed: int = 0,
     columns: Mapping[str, str] = MODEL_COLUMNS,
     classes: Sequence[str] = CLASS_NAMES,
 ) -> dict[str, Any]:
@@ -41,10 +39,6 @@ def summary(
         One row per test cell: ``subject``, ``group``, ``label`` and the P(ALL) of each
         model, such as ``probability``, ``area_probability``, ``majority_probability``; of more
         than two classes a column each, such as ``probability_<class>``.
-    threshold : float
-        A cell is called ALL when its probability is at least this.
-    seed : int
-        Seed of the bootstrap.
     columns : mapping of str
         Model → the column of its probabilities, or the beginning of their names.
     classes : sequence of str
@@ -56,13 +50,14 @@ def summary(
         Can be written as JSON: ``cells``, ``subjects``, ``groups`` (numbers), ``models``
         (``cnn``, ``area``, ``majority`` by default: metric → ``value``, ``low``, ``high``, each
         float or None) and ``notes`` (sentences that say why something is None and how many
-        resamples were left out). With two classes also ``threshold``, ``report`` (model → class
-        → ``precision``, ``recall``, ``f1``, ``support`` and ``called``, the number of its cells
-        that were called each class), ``compared`` (each other model → the first model's AUROC
-        less its own), ``of_subjects`` (the same as ``models`` for subjects, of
-        ``SUBJECT_METRICS``; each has the mean of its cells' probabilities) and ``worst_first``
-        (the first model's table of :func:`by_subject`). With more than two ``by_class``: model →
-        class → ``cells`` (number) and each of ``CLASS_METRICS`` with ``value``, ``low``, ``high``.
+        resamples were left out). With two classes also ``threshold`` (0.5, from which on a cell
+        is called ALL), ``report`` (model → class → ``precision``, ``recall``, ``f1``, ``support``
+        and ``called``, the number of its cells that were called each class), ``compared`` (each
+        other model → the first model's AUROC less its own), ``of_subjects`` (the same as
+        ``models`` for subjects, of ``SUBJECT_METRICS``; each has the mean of its cells'
+        probabilities) and ``worst_first`` (the first model's table of :func:`by_subject`). With
+        more than two ``by_class``: model → class → ``cells`` (number) and each of
+        ``CLASS_METRICS`` with ``value``, ``low``, ``high``.
 
     Raises
     ------
@@ -74,86 +69,88 @@ def summary(
     predictions = with_names(predictions)
     labels, groups = predictions["label"], predictions["group"]
     scores = {model: probabilities_of(predictions, columns[model], classes) for model in columns}
-    named = {columns[model]: own for model, own in scores.items()}
-    fewest = bootstrap.fewest_groups(checked(labels, classes, **named)[0], groups)
+    checked(labels, classes, **{columns[model]: own for model, own in scores.items()})
+    drawn = bootstrap.resample(labels, groups, classes)
+    resampled = {
+        model: bootstrap.bootstrap(labels, own, drawn, classes=classes)
+        for model, own in scores.items()
+    }
     found: dict[str, Any] = {
         "cells": len(predictions),
         "subjects": int(predictions["subject"].nunique()),
         "groups": int(groups.nunique()),
-        "models": {},
-        "notes": bootstrap.interval_notes(labels, groups, seed=seed, classes=classes),
+        "models": {
+            model: with_bounds(metrics(labels, own, 0.5, classes), resampled[model], drawn)
+            for model, own in scores.items()
+        },
+        "notes": [*drawn.notes],
     }
-    by_class, report = {}, {}
-    for model, own in scores.items():
-        over_all, of_class = bootstrap.bootstrap(
-            labels, own, groups, threshold, seed=seed, classes=classes
-        )
-        values = metrics(labels, own, threshold, classes)
-        found["models"][model] = with_bounds(values, over_all, fewest)
-        each = class_metrics(labels, own, threshold, classes)
-        called = confusion(labels, own, threshold, classes)
-        report[model] = {
-            name: {
-                **{key: each[name][key] or 0.0 for key in ("precision", "recall", "f1")},
-                "support": int((labels == label).sum()),
-                "called": called.loc[name].to_dict(),
-            }
-            for label, name in enumerate(classes)
-        }
-        by_class[model] = {
-            name: {
-                "cells": report[model][name]["support"],
-                **with_bounds(each[name], of_class[name], fewest),
-            }
-            for name in classes
-        }
     if len(classes) > 2:
+        by_class = {
+            model: _by_class(labels, own, classes, resampled[model], drawn)
+            for model, own in scores.items()
+        }
         return {**found, "by_class": by_class}
+    first, *others = columns
+    auroc = {model: measured["auroc"]["value"] for model, measured in found["models"].items()}
+    compared = {}
+    for other in others:
+        less = resampled[first]["auroc"] - resampled[other]["auroc"]
+        low, high = bootstrap.interval(less, drawn)
+        difference = None if auroc[first] is None else auroc[first] - auroc[other]
+        compared[other] = {"difference": difference, "low": low, "high": high}
     return {
         **found,
-        "threshold": float(threshold),
-        "report": report,
-        **_of_two(predictions, threshold, seed, columns, found["notes"]),
+        "threshold": 0.5,
+        "report": {model: _report(labels, own, classes) for model, own in scores.items()},
+        "compared": compared,
+        **_of_subjects(predictions, columns, found["notes"]),
     }
 
 
-def _of_two(
-    predictions: pd.DataFrame,
-    threshold: float,
-    seed: int,
-    columns: Mapping[str, str],
-    notes: list[str],
+def _by_class(
+    labels: pd.Series,
+    own: np.ndarray,
+    classes: Sequence[str],
+    resampled: Mapping[str, np.ndarray],
+    drawn: bootstrap.Resamples,
 ) -> dict[str, Any]:
-    """Compare models and measure subjects, of two classes."""
-    labels, groups = predictions["label"], predictions["group"]
-    first, *others = columns.values()
+    """Measure each of more than two classes against the rest."""
+    found: dict[str, Any] = {}
+    for label, (name, values) in enumerate(class_metrics(labels, own, classes).items()):
+        of_class = {metric: resampled[metric][:, label] for metric in values}
+        cells = {"cells": int((labels == label).sum())}
+        found[name] = {**cells, **with_bounds(values, of_class, drawn)}
+    return found
 
-    def less(column: str) -> dict[str, Any]:
-        pair = predictions[first], predictions[column]
-        found = bootstrap.compare(labels, *pair, groups, seed=seed)
-        return {key: found[key] for key in ("difference", "low", "high")}
 
-    compared = dict(zip(list(columns)[1:], map(less, others), strict=True))
+def _report(labels: pd.Series, own: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
+    """Measure each of two classes, and count what its cells were called."""
+    counts = confusion(labels, own, classes)
+    found: dict[str, Any] = {}
+    for name, values in class_metrics(labels, own, classes).items():
+        shares = {key: values[key] or 0.0 for key in ("precision", "recall", "f1")}
+        called = counts.loc[name].to_dict()
+        found[name] = {**shares, "support": sum(called.values()), "called": called}
+    return found
+
+
+def _of_subjects(
+    predictions: pd.DataFrame, columns: Mapping[str, str], notes: list[str]
+) -> dict[str, Any]:
+    """Measure subjects, of two classes; say in the notes if that cannot be."""
     if (predictions.groupby("subject")["label"].nunique() > 1).any():
         notes.append("Some subjects have cells of both classes, so subjects are not measured.")
-        return {"compared": compared, "of_subjects": None, "worst_first": None}
-    subjects = subject_means(predictions, list(columns.values()))
-    own = predictions[["subject", "label"]].assign(probability=predictions[first])
-    return {
-        "compared": compared,
-        "of_subjects": {
-            model: with_intervals(
-                subjects["label"],
-                subjects[column],
-                subjects["group"],
-                SUBJECT_METRICS,
-                threshold,
-                seed,
-            )
-            for model, column in columns.items()
-        },
-        "worst_first": by_subject(own, threshold).to_dict(orient="records"),
+        return {"of_subjects": None, "worst_first": None}
+    of_subjects = subject_means(predictions, list(columns.values()))
+    labels, groups = of_subjects["label"], of_subjects["group"]
+    measured = {
+        model: with_intervals(labels, of_subjects[column], groups, SUBJECT_METRICS)
+        for model, column in columns.items()
     }
+    first = next(iter(columns.values()))
+    own = predictions[["subject", "label"]].assign(probability=predictions[first])
+    return {"of_subjects": measured, "worst_first": by_subject(own).to_dict(orient="records")}
 
 
 def subject_means(predictions: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
@@ -182,16 +179,17 @@ def with_intervals(
     labels: npt.ArrayLike,
     probabilities: npt.ArrayLike,
     groups: npt.ArrayLike,
-    names: Sequence[str] = METRICS,
+    names: Sequence[str],
     threshold: float = 0.5,
-    seed: int = 0,
 ) -> dict[str, dict[str, float | None]]:
-    """Measure one model, each metric with its interval.
+    """Measure one model of two classes, each metric with its interval.
 
     Parameters
     ----------
-    labels, probabilities, groups, threshold, seed
-        As in :func:`leukhelpers.evaluation.bootstrap.bootstrap`; of cells, or of subjects.
+    labels, probabilities, threshold
+        As in :func:`leukhelpers.evaluation.metrics.metrics`; of cells, or of subjects.
+    groups : array_like of str, shape (n,)
+        The group of each.
     names : sequence of str
         Which of ``METRICS``.
 
@@ -201,17 +199,19 @@ def with_intervals(
         Metric → ``value``, ``low``, ``high``, each float or None.
     """
     values = metrics(labels, probabilities, threshold)
-    resampled, _ = bootstrap.bootstrap(labels, probabilities, groups, threshold, seed=seed)
-    fewest = bootstrap.fewest_groups(checked_labels(labels), groups)
-    return with_bounds({name: values[name] for name in names}, resampled, fewest)
+    drawn = bootstrap.resample(labels, groups)
+    resampled = bootstrap.bootstrap(labels, probabilities, drawn, threshold)
+    return with_bounds({name: values[name] for name in names}, resampled, drawn)
 
 
 def with_bounds(
-    values: dict[str, float | None], resampled: pd.DataFrame, fewest: int
+    values: Mapping[str, float | None],
+    resampled: Mapping[str, np.ndarray],
+    drawn: bootstrap.Resamples,
 ) -> dict[str, dict[str, float | None]]:
     """Put each value beside its 95 % interval."""
     bounded = {}
     for metric, value in values.items():
-        low, high = bootstrap.interval(resampled[metric], fewest, bootstrap.N_RESAMPLES)
+        low, high = bootstrap.interval(resampled[metric], drawn)
         bounded[metric] = {"value": value, "low": low, "high": high}
     return bounded

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from leukhelpers import files
-from leukhelpers.errors import InputError
 from leukhelpers.evaluation import metrics
 from leukhelpers.evaluation.names import METRIC_NAMES, MODEL_COLUMNS, MODEL_NAMES
 from leukhelpers.experiments import provenance, storage
@@ -75,7 +74,7 @@ def crossvalidate(
         table = None
         for name in names:
             kept = None if out is None else out / f"fold{number}-{name}"
-            answers, cost = _answers(prepared, split, name, kept)
+            answers, cost = _answers(prepared._replace(split=split), name, kept)
             costs[name].append(cost)
             own = [column for column in answers if column.startswith("probability")]
             renamed = answers[own].rename(
@@ -96,21 +95,15 @@ def crossvalidate(
 
 def _open(out: Path, prepared: prepare.Prepared, n_splits: int) -> None:
     """Note what a folder's answers are of, or refuse a folder with answers to something else."""
-    asked = {**provenance.identity(prepared), "folds": n_splits}
     note = out / "crossval.json"
-    if note.is_file():
-        if files.read_json(note) != asked:
-            raise InputError(
-                f"{out} holds answers to other cells, profile, seed or folds; name another folder."
-            )
-        return
-    files.refuse_used(out)
-    out.mkdir(parents=True, exist_ok=True)
-    files.write_json(note, asked)
+    if not note.is_file():
+        files.refuse_used(out)
+    asked = {**provenance.identity(prepared), "folds": n_splits}
+    provenance.claim(note, asked, f"{out} holds answers")
 
 
 def _answers(
-    prepared: prepare.Prepared, split: groups.Split, name: str, kept: Path | None
+    prepared: prepare.Prepared, name: str, kept: Path | None
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Let one model learn and answer one fold, or read what it answered before."""
     if kept is not None and kept.with_suffix(".json").is_file():
@@ -119,10 +112,10 @@ def _answers(
     from leukhelpers.backend import keras
 
     keras.backend.clear_session()
-    learnt = registry.fit(name, prepared, split)
-    baselines = fit_baselines(prepared, split)
-    answers = predictions_of(learnt.model, baselines, prepared, split.test, name)
-    cost = registry.cost(learnt, prepared, split.test)
+    learnt = registry.fit(name, prepared)
+    baselines = fit_baselines(prepared)
+    answers = predictions_of(learnt.model, baselines, prepared, prepared.split.test, name)
+    cost = registry.cost(learnt, prepared, prepared.split.test)
     if kept is not None:
         storage.write_table(kept.with_suffix(".csv"), answers)
         files.write_json(kept.with_suffix(".json"), cost)

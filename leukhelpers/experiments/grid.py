@@ -149,8 +149,7 @@ def _find_notebook(beside: Path, name: str) -> tuple[Path, set[str], str]:
     own = name.endswith(".ipynb")
     notebook = (beside / name).resolve() if own else run_notebook.find_lessons([name.zfill(2)])[0]
     _require(notebook.is_file(), f"There is no notebook {notebook}.")
-    with run_notebook.quiet("papermill"):
-        takes = set(papermill.inspect_notebook(str(notebook)))
+    takes = set(papermill.inspect_notebook(str(notebook)))
     return notebook, takes, hashlib.sha256(notebook.read_bytes()).hexdigest() if own else ""
 
 

@@ -11,10 +11,9 @@ import pandas as pd
 from leukhelpers.evaluation import decisions, metrics, summary
 from leukhelpers.evaluation.names import MODEL_COLUMNS
 from leukhelpers.models import classical, prepare, registry
-from leukhelpers.splits import groups
 
 
-def fit_baselines(prepared: prepare.Prepared, split: groups.Split) -> dict[str, Any]:
+def fit_baselines(prepared: prepare.Prepared) -> dict[str, Any]:
     """Fit the two answers that stand beside every network: area alone, and majority.
 
     Returns
@@ -24,6 +23,7 @@ def fit_baselines(prepared: prepare.Prepared, split: groups.Split) -> dict[str, 
         ``share_of_all`` in training; of more than two classes ``shares``, one a class.
     """
     labels, k = prepared.table["label"].to_numpy(), len(prepared.dataset.classes)
+    split = prepared.split
     area = classical.fit_area(prepared.pixels, labels, split, prepared.profile.crop, k)
     if k == 2:
         return {"area": area, "share_of_all": float(labels[split.train].mean())}
@@ -90,7 +90,7 @@ def answers_beside(
 def measure(
     predictions: pd.DataFrame,
     classes: Sequence[str],
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, str] = MODEL_COLUMNS,
     validation: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """Sum up predictions, see :func:`leukhelpers.evaluation.summary.summary`.
@@ -98,7 +98,6 @@ def measure(
     Of two classes ``decisions`` holds what was chosen on validation cells, and what came
     of it: see :func:`leukhelpers.evaluation.decisions.summary`.
     """
-    columns = columns or MODEL_COLUMNS
     found = summary.summary(predictions, columns=columns, classes=classes)
     if len(classes) == 2:
         found["decisions"] = decisions.summary(predictions, validation, columns)

@@ -7,11 +7,14 @@ import os
 import platform
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 
+from leukhelpers import files
+from leukhelpers.errors import InputError
 from leukhelpers.models import prepare
 
 
@@ -41,6 +44,29 @@ def identity(prepared: prepare.Prepared) -> dict[str, Any]:
         "profile": asdict(prepared.profile),
         "seed": prepared.seed,
     }
+
+
+def claim(note: Path, asked: dict[str, Any], otherwise: str) -> None:
+    """Note what a folder's results are of; refuse a folder whose note says something else.
+
+    Parameters
+    ----------
+    note : path
+        The file that says it.
+    asked : dict
+        Such as :func:`identity`.
+    otherwise : str
+        The beginning of the refusal.
+
+    Raises
+    ------
+    InputError
+    """
+    if note.is_file() and files.read_json(note) != asked:
+        raise InputError(
+            f"{otherwise} of other cells, model, profile, seed or folds; name another folder."
+        )
+    files.write_json(note, asked)
 
 
 def describe(prepared: prepare.Prepared) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,31 +34,6 @@ def titles(metrics: dict[str, Any]) -> dict[str, str]:
     return {metric: name[0].upper() + name[1:] for metric, name in named.items()}
 
 
-def class_table(metrics: dict[str, Any]) -> pd.DataFrame:
-    """Arrange what was measured of each class as text: a row a class and model.
-
-    Parameters
-    ----------
-    metrics : dict
-        From :func:`leukhelpers.evaluation.summary.summary`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The index is the class; columns ``Model``, ``Cells``, ``AUROC``, ``Precision``,
-        ``Recall`` and ``F1``.
-    """
-    names = {"auroc": "AUROC", "precision": "Precision", "recall": "Recall", "f1": "F1"}
-    rows = []
-    for name in next(iter(metrics["by_class"].values())):
-        for model, by_class in metrics["by_class"].items():
-            found = by_class[name]
-            measured = {label: format_ci(found[metric]) for metric, label in names.items()}
-            count = str(found["cells"])
-            rows.append({"class": name, "Model": MODEL_NAMES[model], "Cells": count, **measured})
-    return pd.DataFrame(rows).set_index("class")
-
-
 def format_ci(entry: dict[str, float | None] | None) -> str:
     """Write a metric and its 95 % interval; a dash where it is not defined."""
     if entry is None or entry["value"] is None:
@@ -67,12 +41,6 @@ def format_ci(entry: dict[str, float | None] | None) -> str:
     if entry.get("low") is None:
         return f"{entry['value']:.3f}"
     return f"{entry['value']:.3f} ({entry['low']:.3f} to {entry['high']:.3f})"
-
-
-def markdown(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Write a table as Markdown."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)
 
 
 def write_report(folder: Path | str) -> Path:

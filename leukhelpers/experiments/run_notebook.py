@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +65,7 @@ class _SavingOnce(NBClientEngine):
 
 
 papermill_engines.register("once", _SavingOnce)
+logging.getLogger("papermill").setLevel(logging.ERROR)  # the terminal is for our progress bar
 
 
 def run_notebook(
@@ -107,16 +107,15 @@ def run_notebook(
     failed = output.with_name(f"{name}.failed.ipynb")
     part = output.with_name(f".part-{output.name}")
     try:
-        with quiet("papermill"):
-            papermill.execute_notebook(
-                str(notebook),
-                str(part),
-                parameters=parameters,
-                engine_name="once",
-                progress_bar=False,
-                on_cell_start=on_cell_start,
-                extra_arguments=["--log-level=CRITICAL"],  # its own errors come with the cell
-            )
+        papermill.execute_notebook(
+            str(notebook),
+            str(part),
+            parameters=parameters,
+            engine_name="once",
+            progress_bar=False,
+            on_cell_start=on_cell_start,
+            extra_arguments=["--log-level=CRITICAL"],  # its own errors come with the cell
+        )
         failed.unlink(missing_ok=True)
         part.replace(output)
     except PapermillExecutionError as error:
@@ -136,15 +135,3 @@ def run_notebook(
         ) from None
     finally:  # after Ctrl-C or a bug, too: nothing half written stays behind
         part.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def quiet(logger: str) -> Iterator[None]:
-    """Keep a library's log off the terminal while our progress bar is there."""
-    log = logging.getLogger(logger)
-    before = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(before)

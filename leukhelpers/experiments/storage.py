@@ -14,7 +14,7 @@
     familiar.json    how training cells look, to notice others: leukhelpers.models.ood
     set_aside.csv    files that could not be used, and why
     card.md          all of this in words: leukhelpers.experiments.model_card
-    card.html        the same with figures: leukhelpers.experiments.card_page
+    card.html        the same with figures
 
 A folder without ``run.json`` is not a run: the writing was interrupted.
 """
@@ -74,7 +74,6 @@ def save_run(
     model: Any,
     history: pd.DataFrame,
     validation_proba: np.ndarray | None = None,
-    split: groups.Split | None = None,
     name: str = "cnn",
 ) -> Run:
     """Let the test rows be answered, and write the run: each file whole, ``run.json`` last.
@@ -84,11 +83,9 @@ def save_run(
     folder : path
         Made if it is not there.
     prepared : Prepared
-        Cells, profile and seed.
+        Cells, profile, seed and split.
     model, history, validation_proba
         From :func:`train`, or from :func:`leukhelpers.models.registry.fit`.
-    split : Split, optional
-        That of `prepared` by default.
     name : str
         The model's name.
 
@@ -101,19 +98,19 @@ def save_run(
     folder.mkdir(parents=True, exist_ok=True)
     for old in ("run.json", "familiar.json", "validation.csv"):  # not all runs have them
         (folder / old).unlink(missing_ok=True)
-    split = split or prepared.split
+    split = prepared.split
     registry.save(registry.FittedModel(name, model), folder)
-    baselines = fit_baselines(prepared, split)
+    baselines = fit_baselines(prepared)
     files.write_json(folder / "baselines.json", baselines)
     with files.whole_file(folder / "background.npy") as part:
-        np.save(part, background_cells(prepared, split, name))
+        np.save(part, background_cells(prepared, name))
     if len(split.train) and len(split.validation):
-        files.write_json(folder / "familiar.json", fit_familiar(prepared, split, name))
+        files.write_json(folder / "familiar.json", fit_familiar(prepared, name))
     if validation_proba is not None:
         answers = answers_beside(validation_proba, baselines, prepared, split.validation)
         write_table(folder / "validation.csv", answers)
     answers = predictions_of(model, baselines, prepared, split.test, name)
-    write_table(folder / "cells.csv", _parts(prepared, split))
+    write_table(folder / "cells.csv", _parts(prepared))
     write_table(folder / "history.csv", history)
     write_table(folder / "predictions.csv", answers)
     write_table(folder / "set_aside.csv", prepared.set_aside)
@@ -121,7 +118,7 @@ def save_run(
     told_too = ("model", "dataset", "synthetic", "classes", "cautions", "seed", "date", "machine")
     extra = {key: about[key] for key in told_too} | {"profile": prepared.profile.name}
     # Metrics are made from the files, so that the files can always make them again.
-    predictions = read_predictions(folder)
+    predictions = read_answers(folder / "predictions.csv")
     measured: dict[str, Any] = {"on": "nothing: no subject was held out", "cells": 0}
     if len(predictions):
         columns, known = columns_of_run(name), read_validation(folder)
@@ -132,7 +129,7 @@ def save_run(
     return read_run(folder)
 
 
-def background_cells(prepared: prepare.Prepared, split: groups.Split, name: str) -> np.ndarray:
+def background_cells(prepared: prepare.Prepared, name: str) -> np.ndarray:
     """Draw training cells at random, as many of each class, to compare others with.
 
     Returns
@@ -140,17 +137,16 @@ def background_cells(prepared: prepare.Prepared, split: groups.Split, name: str)
     numpy.ndarray
         uint8, shape (at most 24, size, size, 3): as the model of that name sees them.
     """
-    labels = prepared.table["label"].to_numpy()[split.train]
+    train = prepared.split.train
+    labels = prepared.table["label"].to_numpy()[train]
     generator = np.random.default_rng(prepared.seed)
     found = np.unique(labels)
-    of_each = [generator.permutation(split.train[labels == label]) for label in found]
+    of_each = [generator.permutation(train[labels == label]) for label in found]
     chosen = [rows[: N_BACKGROUND // len(found)] for rows in of_each]
     return prepare.pictures(name, prepared)[np.sort(np.concatenate(chosen))]
 
 
-def fit_familiar(
-    prepared: prepare.Prepared, split: groups.Split, name: str = "cnn"
-) -> dict[str, Any]:
+def fit_familiar(prepared: prepare.Prepared, name: str = "cnn") -> dict[str, Any]:
     """Learn how cells look, from training and validation pictures of the model of that name.
 
     Returns
@@ -158,29 +154,25 @@ def fit_familiar(
     dict
         See :func:`leukhelpers.models.ood.fit_ood`.
     """
+    split = prepared.split
     known = [prepare.subsample(rows, ood.AT_MOST) for rows in (split.train, split.validation)]
     rows = np.concatenate(known)
     return ood.fit_ood(prepare.pictures(name, prepared)[rows], split.groups[rows])
 
 
-def _parts(prepared: prepare.Prepared, split: groups.Split) -> pd.DataFrame:
+def _parts(prepared: prepare.Prepared) -> pd.DataFrame:
     """Say of every cell in which part of the split it was."""
     part = np.full(len(prepared.table), "", dtype=object)
     for name in ("train", "validation", "test"):
-        part[getattr(split, name)] = name
+        part[getattr(prepared.split, name)] = name
     cells = prepared.table[["cell_id", "label", "subject", "sha256"]]
-    return cells.assign(group=split.groups, part=part)
+    return cells.assign(group=prepared.split.groups, part=part)
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a CSV file whole."""
     with files.whole_file(path) as part:
         table.to_csv(part, index=False)
-
-
-def read_predictions(folder: Path | str) -> pd.DataFrame:
-    """Read ``predictions.csv``, with subjects and folds as text."""
-    return read_answers(Path(folder) / "predictions.csv")
 
 
 def read_validation(folder: Path | str) -> pd.DataFrame | None:
@@ -219,7 +211,7 @@ def read_run(folder: Path | str) -> Run:
             folder,
             files.read_json(folder / "run.json"),
             pd.read_csv(folder / "history.csv"),
-            read_predictions(folder),
+            read_answers(folder / "predictions.csv"),
             files.read_json(folder / "metrics.json"),
         )
     except (OSError, ValueError) as error:
@@ -269,7 +261,7 @@ def model_of(about: dict[str, Any]) -> str:
 def refuse_other_run(run: Run, prepared: prepare.Prepared) -> None:
     """Refuse a run that was not made from these cells, settings and split."""
     asked = provenance.identity(prepared)
-    wanted = _parts(prepared, prepared.split)["part"].tolist()
+    wanted = _parts(prepared)["part"].tolist()
     same = (
         model_of(run.about) == "cnn"
         and classes_of(run.about) == prepared.dataset.classes

@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from leukhelpers import files, plots
+from leukhelpers import files
 from leukhelpers.evaluation.names import METRIC_NAMES, MODEL_NAMES
 from leukhelpers.experiments import sweep_entry
 from leukhelpers.experiments.grid import Entry, varying
 from leukhelpers.experiments.sweep import State
-
-METRIC = ("answered_by", "metric", "value", "low", "high")
+from leukhelpers.plots import charts, saving
 
 
 def collect(out: Path | str, entries: Sequence[Entry], state: State) -> pd.DataFrame:
@@ -51,26 +50,24 @@ def collect(out: Path | str, entries: Sequence[Entry], state: State) -> pd.DataF
         ended = {"seconds": None, "error": "", **state.results.get(entry.key, {})}
         about = {"run": entry.key, "task": entry.task, **entry.parameters, **ended}
         about |= {"state": state.of[entry.key], "synthetic": measured.get("synthetic", drawn)}
-        nothing = (None,) * len(METRIC)
-        rows += [
-            {**about, **dict(zip(METRIC, found, strict=True))}
-            for found in _measured(measured) or [nothing]
-        ]
+        rows += [{**about, **found} for found in _measured(measured) or [{}]]
     names = dict.fromkeys(name for entry in entries for name in entry.parameters)
-    columns = ["run", "task", *names, "state", "seconds", "error", "synthetic", *METRIC]
+    columns = ["run", "task", *names, "state", "seconds", "error", "synthetic"]
+    columns += ["answered_by", "metric", "value", "low", "high"]
     kinds = {**dict.fromkeys(("seconds", "value", "low", "high"), float), "synthetic": "boolean"}
     return pd.DataFrame(rows, columns=columns).astype(kinds)
 
 
-def _measured(found: dict[str, Any]) -> list[tuple[Any, ...]]:
+def _measured(found: dict[str, Any]) -> list[dict[str, Any]]:
     """Give a row a metric: of each model, or of the plain numbers that a notebook left."""
     if isinstance(found.get("models"), dict):
         return [
-            (model, metric, *(values.get(name) for name in METRIC[2:]))
+            {"answered_by": model, "metric": metric, **values}
             for model, metrics in found["models"].items()
             for metric, values in metrics.items()
         ]
-    return [("", k, v, None, None) for k, v in found.items() if type(v) in (int, float)]
+    numbers = {name: value for name, value in found.items() if type(value) in (int, float)}
+    return [{"answered_by": "", "metric": n, "value": value} for n, value in numbers.items()]
 
 
 def headline(table: pd.DataFrame) -> pd.DataFrame:
@@ -137,9 +134,9 @@ def draw(out: Path, table: pd.DataFrame, entries: Sequence[Entry]) -> None:
     metric = METRIC_NAMES.get(rows["metric"].iloc[0], rows["metric"].iloc[0])
     title = _title(metric, *spread(rows, by))
     drawn = "synthetic cells; " if table["synthetic"].fillna(False).any() else ""
-    figure = plots.repeated_scores(settings, title, metric, f"{drawn}not for clinical use")
+    figure = charts.repeated_scores(settings, title, metric, f"{drawn}not for clinical use")
     alt = f"{title}. A dot a run, a tick at the mean of each setting: {', '.join(settings)}."
-    plots.save(figure, out / "figures", "sweep", alt)
+    saving.save(figure, out / "figures", "sweep", alt)
 
 
 def _title(name: str, within: float, between: float) -> str:

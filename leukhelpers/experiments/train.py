@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
-from leukhelpers import files
 from leukhelpers.errors import InputError
-from leukhelpers.experiments import card_page, model_card, provenance, storage
+from leukhelpers.experiments import model_card, provenance, storage
 from leukhelpers.models import prepare, registry
 from leukhelpers.splits import groups
 
@@ -42,25 +40,14 @@ def train_run(
         split = groups.no_test_split(prepared.table, prepared.seed)
     else:
         split = list(groups.grouped_folds(prepared.table, 4, prepared.seed))[fold]
+    prepared = prepared._replace(split=split)
     registry.validate_model_name(name)
     backup = folder / "training"
-    _begin_training(backup, {"model": name, "fold": fold, **provenance.identity(prepared)})
-    learnt = registry.fit(name, prepared, split, backup=backup)
+    asked = {"model": name, "fold": fold, **provenance.identity(prepared)}
+    provenance.claim(backup / "asked.json", asked, f"{folder} holds an interrupted training")
+    learnt = registry.fit(name, prepared, backup=backup)
     fitted = learnt.model, learnt.history, learnt.validation_proba
-    run = storage.save_run(folder, prepared, *fitted, split, name)
+    run = storage.save_run(folder, prepared, *fitted, name)
     model_card.write_card(folder)
-    card_page.write_page(folder)
     shutil.rmtree(backup, ignore_errors=True)  # only a finished run needs it no more
     return run
-
-
-def _begin_training(backup: Path, asked: dict[str, Any]) -> None:
-    """Note what is being trained, or refuse to go on with the training of something else."""
-    note = backup / "asked.json"
-    if note.is_file() and files.read_json(note) != asked:
-        raise InputError(
-            f"{backup.parent} holds an interrupted training of other cells, model, profile, "
-            "seed or fold; name another folder."
-        )
-    backup.mkdir(parents=True, exist_ok=True)
-    files.write_json(note, asked)

@@ -7,17 +7,26 @@ import io
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 from PIL import Image
 
 from leukhelpers.errors import InputError
 from leukhelpers.files import read_json, whole_file, write_json
-from leukhelpers.plots.style import DPI, settings
+from leukhelpers.plots.style import DPI, styled
 
 HEAVY = 300_000  # bytes of a picture that a notebook holds as it is
+
+
+@styled  # ticks take their style when they are drawn
+def png(figure: Figure, **metadata: str) -> bytes:
+    """Write a figure as a PNG picture."""
+    written = io.BytesIO()
+    options: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.12, "metadata": metadata}
+    figure.savefig(written, format="png", dpi=DPI, **options)
+    return written.getvalue()
 
 
 def save(figure: Figure, folder: str | os.PathLike[str], name: str, alt: str) -> Path:
@@ -63,16 +72,8 @@ def save(figure: Figure, folder: str | os.PathLike[str], name: str, alt: str) ->
         except ValueError as error:
             raise InputError(f"{listing} is not readable as JSON; delete it.") from error
         known[name] = {"title": title, "alt": alt}
-        # The style counts when the figure is drawn anew for saving.
-        with rc_context(settings()), whole_file(path) as part:
-            figure.savefig(
-                part,
-                format="png",
-                dpi=DPI,
-                bbox_inches="tight",
-                pad_inches=0.12,
-                metadata={"Title": title, "Description": alt},
-            )
+        with whole_file(path) as part:
+            part.write_bytes(png(figure, Title=title, Description=alt))
         write_json(listing, dict(sorted(known.items())))
     return path
 
@@ -97,22 +98,17 @@ def show(figure: Figure, folder: str | os.PathLike[str], name: str, alt: str) ->
     from IPython.display import display  # only notebooks need it
 
     alt = " ".join(alt.split())
-    png = save(figure, folder, name, alt).read_bytes()
-    if len(png) > HEAVY:
-        png = _in_fewer_shades(png)
+    picture = save(figure, folder, name, alt).read_bytes()
+    if len(picture) > HEAVY:
+        picture = _in_fewer_shades(picture)
     # Text, not bytes: a notebook stores images as base64, and so every kernel sends it.
-    display(
-        {"image/png": base64.b64encode(png).decode("ascii"), "text/plain": alt},
-        raw=True,
-        metadata={"image/png": {"alt": alt}},
-    )
+    shown = {"image/png": base64.b64encode(picture).decode("ascii"), "text/plain": alt}
+    display(shown, raw=True, metadata={"image/png": {"alt": alt}})
 
 
 def _in_fewer_shades(png: bytes) -> bytes:
     """Round red, green and blue to 64 shades: no eye sees it, and maps become half as large."""
-    picture = Image.open(io.BytesIO(png)).convert("RGB")
-    written = io.BytesIO()
-    picture.point(lambda value: round(round(value * 63 / 255) * 255 / 63)).save(
-        written, "png", optimize=True
-    )
+    written, picture = io.BytesIO(), Image.open(io.BytesIO(png)).convert("RGB")
+    rounded = picture.point(lambda value: round(round(value * 63 / 255) * 255 / 63))
+    rounded.save(written, "png", optimize=True)
     return written.getvalue()

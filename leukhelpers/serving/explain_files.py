@@ -135,9 +135,9 @@ def _explain_pixels(
     advance: Callable[[str, int, int], None] | None,
 ) -> None:
     """Draw heat maps over cells, one figure for each, and put their scores into its entry."""
-    from leukhelpers import plots
     from leukhelpers.explain import attribution, deletion, localisation
     from leukhelpers.models import training
+    from leukhelpers.plots import cells, saving
 
     model = registry.load_model(run.folder)
     served = predict.load(run.folder, ask=functools.partial(training.predict, model))
@@ -164,22 +164,20 @@ def _explain_pixels(
     taken: set[str] = set()
     for row, entry in enumerate(entries):
         heads = {
-            f"{attribution.METHODS[method]} (score {scores[method][row]:+.2f})": found[
-                row : row + 1
-            ]
+            f"{attribution.METHODS[method]} (score {scores[method][row]:+.2f})": found[row]
             for method, found in maps.items()
         }
         words = _answered(served, array[row], entry)
-        figure = plots.plot_maps(
-            array[row : row + 1],
+        figure = cells.plot_maps(
+            array[row],
             heads,
-            [f"{words},\nnot for clinical use"],
+            f"{words}, not for clinical use",
             title=f"{Path(entry['file']).name}: what moved the network",
             note=_note_of(run),
         )
         stem = _free_name(Path(entry["file"]).stem, taken)
         alt = f"{stem}, {words}, with heat maps over the cell; not for clinical use"
-        entry["figure"] = str(plots.save(figure, out, stem, alt))
+        entry["figure"] = str(saving.save(figure, out, stem, alt))
         entry["unit"] = f"logits before calibration, positive towards {served.classes[1]}"
         entry["methods"] = {
             method: {
@@ -202,9 +200,9 @@ def _explain_features(
     *others: object,
 ) -> None:
     """Draw the shares of a classical model's named features, one figure for each cell."""
-    from leukhelpers import plots
     from leukhelpers.explain.shap_values import explain_features
     from leukhelpers.images import handmade
+    from leukhelpers.plots import charts, saving
 
     profile, learnt = storage.profile_in(run.about), registry.load(run.folder, name)
     served = predict.load(
@@ -219,7 +217,7 @@ def _explain_features(
     for row, entry in enumerate(entries):
         words = _answered(served, array[row], entry)
         of_cell = shares.values.iloc[row]
-        figure = plots.feature_bars(
+        figure = charts.feature_bars(
             of_cell,
             measured.iloc[row],
             shares.base,
@@ -230,7 +228,7 @@ def _explain_features(
         )
         stem = _free_name(Path(entry["file"]).stem, taken)
         alt = f"{stem}, {words}, with the share of each feature; not for clinical use"
-        entry["figure"] = str(plots.save(figure, out, stem, alt))
+        entry["figure"] = str(saving.save(figure, out, stem, alt))
         entry["unit"] = f"{shares.unit} before calibration, positive towards {served.classes[1]}"
         most = of_cell.abs().sort_values(ascending=False).index[:12]
         entry["features"] = {feature: round(float(of_cell[feature]), 4) for feature in most}

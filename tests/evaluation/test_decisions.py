@@ -32,10 +32,11 @@ COLUMNS = tuple(MODEL_COLUMNS.values())
 
 def test_net_benefit_of_a_worked_example():
     # 4 cells, called ALL from 0.2 on: two right, one wrong, which weighs 0.2 / 0.8
-    table = decisions.net_benefit([1, 1, 0, 0], [0.9, 0.3, 0.4, 0.1], [0.2])
-    assert table["model"].tolist() == pytest.approx([(2 - 0.25) / 4])
-    assert table["call_all"].tolist() == pytest.approx([0.5 - 0.25 * 0.5])
-    assert table["call_none"].tolist() == [0.0]
+    table = decisions.net_benefit([1, 1, 0, 0], [0.9, 0.3, 0.4, 0.1]).set_index("threshold")
+    assert len(table) == 19
+    assert table["model"][0.2] == pytest.approx((2 - 0.25) / 4)
+    assert table["call_all"][0.2] == pytest.approx(0.5 - 0.25 * 0.5)
+    assert table["call_none"][0.2] == 0.0
 
 
 def test_who_calls_every_cell_all_has_the_net_benefit_of_calling_all():
@@ -43,16 +44,10 @@ def test_who_calls_every_cell_all_has_the_net_benefit_of_calling_all():
     assert table["model"].tolist() == pytest.approx(table["call_all"].tolist())
 
 
-@pytest.mark.parametrize("at", [0.0, 1.0, -1.0, np.nan])
-def test_thresholds_without_a_rate_of_exchange_are_refused(at):
-    with pytest.raises(InputError, match="above 0 and below 1"):
-        decisions.net_benefit([1, 0], [0.5, 0.5], [at])
-
-
 def test_risk_falls_with_coverage_if_the_unsure_cells_are_the_wrong_ones():
     # the two surest are right, of the other two one is wrong
-    table = decisions.risk_coverage([1, 0, 1, 0], [0.99, 0.02, 0.6, 0.7], coverages=[0.5, 1.0])
-    assert table["risk"].tolist() == [0.0, 0.25]
+    table = decisions.risk_coverage([1, 0, 1, 0], [0.99, 0.02, 0.6, 0.7]).set_index("coverage")
+    assert table["risk"][[0.5, 1.0]].tolist() == [0.0, 0.25]
 
 
 def test_a_model_that_is_equally_sure_of_all_gains_nothing_by_abstaining():
@@ -73,18 +68,12 @@ def test_shares_that_are_none_are_refused():
     for missed in (-0.1, 1.0, 10, np.nan):
         with pytest.raises(InputError, match="missed must be"):
             decisions.fit_conformal(labels, told, missed)
-    for coverage in (0.0, 1.5, np.nan):
-        with pytest.raises(InputError, match="coverages"):
-            decisions.risk_coverage(labels, told, coverages=[coverage])
-    with pytest.raises(InputError, match="threshold"):
-        decisions.risk_coverage(labels, told, threshold=50)
-    assert len(decisions.net_benefit(labels, told, 0.3)) == 1
 
 
 def test_at_full_coverage_the_risk_is_one_minus_the_accuracy():
     table = people(6, 0, COLUMNS)
-    risk = decisions.risk_coverage(table["label"], table["probability"], 0.4)["risk"].iloc[-1]
-    accuracy = metrics.metrics(table["label"], table["probability"], 0.4)["accuracy"]
+    risk = decisions.risk_coverage(table["label"], table["probability"])["risk"].iloc[-1]
+    accuracy = metrics.metrics(table["label"], table["probability"])["accuracy"]
     assert risk == pytest.approx(1 - accuracy)
 
 

@@ -15,7 +15,7 @@ from sklearn import metrics as sk
 from leukhelpers.data.schema import ALL, HEM
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation import bootstrap, metrics, summary
-from leukhelpers.evaluation.names import MODEL_COLUMNS, SUBJECT_METRICS
+from leukhelpers.evaluation.names import METRICS, MODEL_COLUMNS, SUBJECT_METRICS
 
 Cells = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -35,6 +35,15 @@ cells = st.builds(
     levels=st.integers(1, 30),
     n_groups=st.integers(1, 8),
 )
+
+
+def resampled_metrics(
+    labels: object, scores: object, groups: object, threshold: float = 0.5, seed: int = 0
+) -> pd.DataFrame:
+    """One row per resample, one column per metric."""
+    drawn = bootstrap.resample(labels, groups, seed=seed)
+    found = bootstrap.bootstrap(labels, scores, drawn, threshold)
+    return pd.DataFrame({name: found[name] for name in METRICS})
 
 
 def predictions_table(n_subjects: int = 12, seed: int = 0) -> pd.DataFrame:
@@ -93,15 +102,14 @@ def test_every_resample_has_the_metrics_of_the_cells_really_drawn(data: Cells, s
     labels, scores, groups = data
     names = np.unique(groups)
     weights = bootstrap.group_weights(len(names), 8, seed)
-    resampled = bootstrap.bootstrap(labels, scores, groups, 0.4, 8, seed)[0]
-    kept = iter(resampled.to_dict(orient="records"))
+    resampled = resampled_metrics(labels, scores, groups, 0.4, seed)
+    kept = iter(resampled.head(8).to_dict(orient="records"))
     for row in weights:
         # The slow way: copy each drawn group's cells as often as it was drawn.
         drawn = np.repeat(np.arange(len(labels)), row[np.searchsorted(names, groups)].astype(int))
         if len(np.unique(labels[drawn])) == 2:
             expected = metrics.metrics(labels[drawn], scores[drawn], 0.4)
             assert next(kept) == pytest.approx(expected)
-    assert next(kept, None) is None
 
 
 @given(cells)
@@ -111,7 +119,7 @@ def test_weighted_formulas_equal_scikit_learn_with_sample_weights(data: Cells) -
     row = bootstrap.group_weights(len(names), 1, seed=1)
     weight = row[0][codes]
     assume(len(np.unique(labels[weight > 0])) == 2)
-    values = bootstrap.bootstrap(labels, scores, groups, n_resamples=1, seed=1)[0].iloc[0]
+    values = resampled_metrics(labels, scores, groups, seed=1).iloc[0]
     called = scores >= 0.5
     assert values["auroc"] == pytest.approx(sk.roc_auc_score(labels, scores, sample_weight=weight))
     assert values["average_precision"] == pytest.approx(
@@ -138,7 +146,7 @@ def test_auroc_is_the_share_of_pairs_in_order_with_ties_as_half(data: Cells) -> 
 def test_nothing_is_ever_nan(data: Cells) -> None:
     labels, scores, groups = data
     values = metrics.metrics(labels, scores)
-    bounds = bootstrap.intervals(labels, scores, groups, n_resamples=20)
+    bounds = bootstrap.intervals(labels, scores, groups)
     found = [*values.values(), *(bound for pair in bounds.values() for bound in pair)]
     assert np.isfinite([number for number in found if number is not None]).all()
     for low, high in bounds.values():
@@ -174,8 +182,8 @@ def test_intervals_are_wider_over_groups_than_over_cells_that_resemble_one_anoth
     labels = groups % 2
     shift = rng.normal(0, 1, 20)[groups]
     scores = 1 / (1 + np.exp(-(labels + shift + rng.normal(0, 0.3, 1000))))
-    over_groups = bootstrap.bootstrap(labels, scores, groups.astype(str))[0]["auroc"]
-    over_cells = bootstrap.bootstrap(labels, scores, np.arange(1000).astype(str))[0]["auroc"]
+    over_groups = resampled_metrics(labels, scores, groups.astype(str))["auroc"]
+    over_cells = resampled_metrics(labels, scores, np.arange(1000).astype(str))["auroc"]
     assert over_groups.std() > 3 * over_cells.std()
 
 
@@ -193,9 +201,9 @@ def test_intervals_repeat_for_a_seed_and_do_not_depend_on_the_order_of_the_cells
 
 def test_interval_is_refused_for_a_single_group_and_the_note_says_so() -> None:
     labels, scores, groups = [0, 1, 1], [0.1, 0.9, 0.4], ["20+21"] * 3
-    bounds = bootstrap.intervals(labels, scores, groups, n_resamples=50)
+    bounds = bootstrap.intervals(labels, scores, groups)
     assert set(bounds.values()) == {(None, None)}
-    assert "one group" in bootstrap.interval_notes(labels, groups)[0]
+    assert "of one group" in bootstrap.resample(labels, groups).notes[0]
     assert metrics.metrics(labels, scores)["auroc"] == 1.0
 
 
@@ -206,23 +214,18 @@ def test_resamples_without_a_class_are_left_out_and_counted() -> None:
     is_hem = np.char.startswith(names.astype(str), "H")
     one_class = ((weights[:, is_hem].sum(axis=1)) % 8 == 0).sum()
     assert one_class > 0
-    resampled = bootstrap.bootstrap(table["label"], table["probability"], table["group"])[0]
+    resampled = resampled_metrics(table["label"], table["probability"], table["group"])
     assert len(resampled) == 2000 - one_class
-    (note,) = bootstrap.interval_notes(table["label"], table["group"])
+    (note,) = bootstrap.resample(table["label"], table["group"]).notes
     assert note.startswith(f"{one_class} of 2,000 resamples")
 
 
 def test_no_interval_where_most_resamples_lack_a_class() -> None:
-    # One resample only, and a seed with which it draws no healthy one of the eight.
-    labels, scores, groups = [0, 0, *[1] * 6], np.linspace(0.1, 0.8, 8), list("abcdefgh")
-    seed = next(
-        seed
-        for seed in range(50)
-        if not len(bootstrap.bootstrap(labels, scores, groups, 0.5, 1, seed)[0])
-    )
-    bounds = bootstrap.intervals(labels, scores, groups, n_resamples=1, seed=seed)
-    assert set(bounds.values()) == {(None, None)}
-    assert "more groups" in bootstrap.interval_notes(labels, groups, 1, seed)[0]
+    labels, classes = np.repeat(range(8), 2), tuple("abcdefgh")
+    drawn = bootstrap.resample(labels, [f"group {n}" for n in range(16)], classes)
+    assert 0 < len(drawn.weights) < bootstrap.N_RESAMPLES / 2
+    assert bootstrap.interval(drawn.weights[:, 0], drawn) == (None, None)
+    assert "more groups" in drawn.notes[0]
 
 
 def test_no_interval_where_one_group_holds_all_cells_of_a_class() -> None:
@@ -317,8 +320,7 @@ def test_the_mean_of_a_subject_is_exact() -> None:
     table = pd.DataFrame(
         {"subject": list("aaabcd"), "group": list("aaabcd"), "label": [1, 1, 1, 0, 0, 1]}
     ).assign(probability=[1 / 3] * 3 + [1e-14, 2e-14, 3e-14])
-    found = summary.summary(table, threshold=1 / 3, columns={"cnn": "probability"})
-    assert found["of_subjects"]["cnn"]["sensitivity"]["value"] == 0.5
+    found = summary.summary(table, columns={"cnn": "probability"})
     assert found["of_subjects"]["cnn"]["auroc"]["value"] == 1.0
     assert {row["subject"]: row["mean_probability"] for row in found["worst_first"]} == {
         "a": 1 / 3,
@@ -383,14 +385,14 @@ def test_comparison_is_antisymmetric_and_paired() -> None:
     assert there["difference"] == there["auroc_a"] - there["auroc_b"]
     assert there["difference"] == -back["difference"]
     assert there["low"] == pytest.approx(-back["high"])
-    aurocs = [bootstrap.bootstrap(t["label"], p, t["group"])[0]["auroc"] for p in (a, b)]
+    aurocs = [resampled_metrics(t["label"], p, t["group"])["auroc"] for p in (a, b)]
     assert there["high"] == pytest.approx(np.quantile(aurocs[0] - aurocs[1], 0.975))
 
 
 def test_comparison_of_one_class_is_none_with_a_reason() -> None:
     result = bootstrap.compare([0, 0], [0.1, 0.2], [0.3, 0.4], ["H1", "H2"])
     assert result["difference"] is None
-    assert "HEM" in result["notes"][0]
+    assert "No cell is ALL" in result["notes"][0]
 
 
 def test_by_subject_puts_the_worst_first_and_counts_every_cell() -> None:
@@ -426,7 +428,7 @@ def test_summary_of_one_class_says_why_values_are_missing() -> None:
     table = predictions_table()
     result = summary.summary(table[table["label"] == ALL])
     assert result["models"]["cnn"]["auroc"] == {"value": None, "low": None, "high": None}
-    assert "All cells are ALL" in result["notes"][0]
+    assert "No cell is HEM" in result["notes"][0]
     json.dumps(result, allow_nan=False)
 
 
@@ -463,8 +465,6 @@ def test_bad_groups_are_refused_by_name(groups: list) -> None:
 def test_other_bad_arguments_are_refused_by_name() -> None:
     with pytest.raises(InputError, match="threshold"):
         metrics.metrics([0, 1], [0.1, 0.2], threshold=float("nan"))
-    with pytest.raises(InputError, match="n_resamples"):
-        bootstrap.intervals([0, 1], [0.1, 0.2], ["a", "b"], n_resamples=0)
     with pytest.raises(InputError, match="b must be from 0 to 1"):
         bootstrap.compare([0, 1], [0.1, 0.2], [0.1, 7], ["a", "b"])
     with pytest.raises(InputError, match="area_probability must be"):

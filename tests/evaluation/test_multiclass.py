@@ -13,7 +13,7 @@ from sklearn import metrics as sk
 
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation import bootstrap, metrics, summary
-from leukhelpers.evaluation.names import METRICS_OF_MANY
+from leukhelpers.evaluation.names import CLASS_METRICS, METRICS_OF_MANY
 
 CLASSES = ("healthy", "ALL", "AML", "CLL")
 
@@ -58,23 +58,22 @@ def test_point_estimates_are_those_of_scikit_learn(seed: int) -> None:
 def test_every_resample_has_the_metrics_of_the_cells_really_drawn(seed: int) -> None:
     labels, scores, groups = some_cells(seed)
     names = np.unique(groups)
-    over_all, of_class = bootstrap.bootstrap(
-        labels, scores, groups, n_resamples=6, seed=seed, classes=CLASSES
-    )
+    drawn = bootstrap.resample(labels, groups, CLASSES, seed)
+    resampled = bootstrap.bootstrap(labels, scores, drawn, classes=CLASSES)
     kept = 0
     for row in bootstrap.group_weights(len(names), 6, seed):
         # The slow way: copy each drawn group's cells as often as it was drawn.
-        drawn = np.repeat(np.arange(len(labels)), row[np.searchsorted(names, groups)])
-        if len(np.unique(labels[drawn])) < 4:
+        rows = np.repeat(np.arange(len(labels)), row[np.searchsorted(names, groups)])
+        if len(np.unique(labels[rows])) < 4:
             continue
-        expected = metrics.metrics(labels[drawn], scores[drawn], classes=CLASSES)
-        assert over_all.iloc[kept].to_dict() == pytest.approx(expected)
-        for name, values in metrics.class_metrics(
-            labels[drawn], scores[drawn], classes=CLASSES
-        ).items():
-            assert of_class[name].iloc[kept].to_dict() == pytest.approx(values)
+        cells = labels[rows], scores[rows]
+        for metric, value in metrics.metrics(*cells, classes=CLASSES).items():
+            assert resampled[metric][kept] == pytest.approx(value)
+        of_class = metrics.class_metrics(*cells, classes=CLASSES)
+        for label, name in enumerate(CLASSES):
+            found = {metric: resampled[metric][kept, label] for metric in CLASS_METRICS}
+            assert found == pytest.approx(of_class[name])
         kept += 1
-    assert kept == len(over_all)
 
 
 def predictions_table(seed: int = 0, n: int = 200) -> pd.DataFrame:
@@ -111,9 +110,9 @@ def test_intervals_of_a_summary_are_over_groups_and_not_over_subjects() -> None:
     found = summary.summary(table, columns=columns, classes=CLASSES)["models"]["cnn"]["macro_auroc"]
     bounds = []
     for whose in (groups, subjects):
-        over_all, _ = bootstrap.bootstrap(labels, scores, whose, classes=CLASSES)
-        fewest = bootstrap.fewest_groups(labels, whose)
-        bounds.append(bootstrap.interval(over_all["macro_auroc"], fewest, 2000))
+        drawn = bootstrap.resample(labels, whose, CLASSES)
+        resampled = bootstrap.bootstrap(labels, scores, drawn, classes=CLASSES)
+        bounds.append(bootstrap.interval(resampled["macro_auroc"], drawn))
     assert bounds[0] != bounds[1]
     assert (found["low"], found["high"]) == bounds[0]
 
@@ -156,10 +155,10 @@ def test_cells_of_one_class_are_measured_as_far_as_possible() -> None:
 
 
 def test_resamples_that_lack_a_class_are_counted() -> None:
-    labels, scores, groups = some_cells(0, n=16, n_groups=8)
-    over_all, _ = bootstrap.bootstrap(labels, scores, groups, classes=CLASSES)
-    (note,) = bootstrap.interval_notes(labels, groups, classes=CLASSES)
-    assert note.startswith(f"{2000 - len(over_all):,} of 2,000 resamples lacked a class")
+    labels, _, groups = some_cells(0, n=16, n_groups=8)
+    drawn = bootstrap.resample(labels, groups, CLASSES)
+    (note,) = drawn.notes
+    assert note.startswith(f"{2000 - len(drawn.weights):,} of 2,000 resamples lacked a class")
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from leukhelpers import files
 from leukhelpers.errors import InputError
-from leukhelpers.experiments import card_page, model_card, report, storage
+from leukhelpers.experiments import model_card, report, storage
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +34,7 @@ def rows_of(text, first):
 
 
 def test_a_trained_run_has_a_card_that_begins_with_what_it_is_not_for(run):
-    text = (run.folder / model_card.NAME).read_text("utf-8")
+    text = (run.folder / "card.md").read_text("utf-8")
     first, second = [line for line in text.splitlines() if line][:2]
     assert first == "# Model card: SVM, run “svm”"
     assert second.startswith("**Not for clinical use.**")
@@ -47,8 +46,8 @@ def test_a_trained_run_has_a_card_that_begins_with_what_it_is_not_for(run):
 
 
 def test_every_number_is_that_of_the_runs_files(run):
-    text = (run.folder / model_card.NAME).read_text("utf-8")
-    models = rows_of(text, "model | AUROC | balanced accuracy")
+    text = (run.folder / "card.md").read_text("utf-8")
+    models = rows_of(text, "model | AUROC | weighted F1")
     assert [row[0] for row in models] == ["SVM", "area alone", "majority answer"]
     assert models[0][1] == report.format_ci(run.metrics["models"]["svm"]["auroc"])
     people = rows_of(text, "subject | class")
@@ -62,7 +61,7 @@ def test_every_number_is_that_of_the_runs_files(run):
 
 
 def test_classes_and_differences_are_those_of_the_metrics(run):
-    text = (run.folder / model_card.NAME).read_text("utf-8")
+    text = (run.folder / "card.md").read_text("utf-8")
     table = rows_of(text, "model | class")
     assert len(table) == 6
     own = run.metrics["report"]["svm"]["ALL"]
@@ -75,8 +74,9 @@ def test_classes_and_differences_are_those_of_the_metrics(run):
 
 
 def test_a_card_is_written_again_from_the_files_alone(run, tmp_path):
-    before = (run.folder / model_card.NAME).read_text("utf-8")
-    assert model_card.write_card(run.folder).read_text("utf-8") == before
+    before = (run.folder / "card.md").read_text("utf-8")
+    model_card.write_card(run.folder)
+    assert (run.folder / "card.md").read_text("utf-8") == before
     with pytest.raises(InputError, match="no finished run"):
         model_card.write_card(tmp_path)
 
@@ -105,7 +105,7 @@ def test_metrics_without_subjects_or_with_undefined_values_have_no_nan(run):
     text = model_card.render(run._replace(metrics=metrics))
     assert "### By subject" not in text
     assert "### Threshold, calibration, abstention" in text
-    assert rows_of(text, "model | AUROC | balanced accuracy")[0][1] == "–"
+    assert rows_of(text, "model | AUROC | weighted F1")[0][1] == "–"
 
 
 def test_what_was_chosen_stands_under_the_head_that_names_it(run):
@@ -121,26 +121,23 @@ def test_what_was_chosen_stands_under_the_head_that_names_it(run):
     assert rows_of(text, "model | temperature")[0][3:] == ["90% / 60%", "80%", "–"]
 
 
-def test_a_table_has_a_line_a_row():
-    assert report.markdown(["a", "b"], [[1, np.int64(2)]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
-
-
 # ------------------------------------------------------------------ the page
 
 
 def test_the_page_says_what_the_card_says_and_needs_no_other_file(run):
-    text = (run.folder / card_page.NAME).read_text("utf-8")
+    text = (run.folder / "card.html").read_text("utf-8")
     assert "Not for clinical use" in text.split("<body>")[1].split("</p>")[0]
     assert f"<td>{report.format_ci(run.metrics['models']['svm']['auroc'])}</td>" in text
     assert text.count('<img src="data:image/png;base64,') == text.count("<img") == 6
     assert "http://" not in text
     assert "https://" not in text
-    assert card_page.write_page(run.folder).read_text("utf-8") == text
+    model_card.write_card(run.folder)
+    assert (run.folder / "card.html").read_text("utf-8") == text
 
 
 @pytest.mark.slow
 def test_every_figure_of_the_page_says_what_it_shows(run):
-    drawn = dict(card_page.figures(run))
+    drawn = dict(model_card.figures(run))
     assert all(len(alt) > 30 for alt in drawn)
     found = run.metrics["models"]["svm"]["auroc"]["value"]
     titles = [figure.get_suptitle() for figure in drawn.values()]
@@ -155,13 +152,13 @@ def test_a_network_has_its_curves_and_what_was_not_measured_has_no_figure(run):
             **{name: [0.7, 0.6] for name in ("loss", "val_loss", "accuracy", "val_accuracy")},
         }
     )
-    assert len(dict(card_page.figures(run._replace(history=history)))) == 7
+    assert len(dict(model_card.figures(run._replace(history=history)))) == 7
     unchosen = {**run.metrics, "decisions": {**run.metrics["decisions"], "chosen_on": None}}
-    assert len(dict(card_page.figures(run._replace(metrics=unchosen)))) == 3
+    assert len(dict(model_card.figures(run._replace(metrics=unchosen)))) == 3
     of_cells = {**run.metrics, "of_subjects": None}
-    assert len(dict(card_page.figures(run._replace(metrics=of_cells)))) == 5
+    assert len(dict(model_card.figures(run._replace(metrics=of_cells)))) == 5
     nothing = {name: value for name, value in of_cells.items() if name != "decisions"}
-    assert not dict(card_page.figures(run._replace(metrics=nothing)))
+    assert not dict(model_card.figures(run._replace(metrics=nothing)))
 
 
 def test_a_fine_tuned_network_has_fewer_epochs_than_the_profile_and_still_a_page(run):
@@ -171,7 +168,7 @@ def test_a_fine_tuned_network_has_fewer_epochs_than_the_profile_and_still_a_page
     history = pd.DataFrame({"epoch": [1, 2, 3], **losses})
     metrics = {name: value for name, value in run.metrics.items() if name != "decisions"}
     (figure,) = dict(
-        card_page.figures(run._replace(about=about, history=history, metrics=metrics))
+        model_card.figures(run._replace(about=about, history=history, metrics=metrics))
     ).values()
     assert "from 0.70 to 0.50 in 3 epochs" in figure.get_suptitle()
 
@@ -179,7 +176,7 @@ def test_a_fine_tuned_network_has_fewer_epochs_than_the_profile_and_still_a_page
 @pytest.mark.slow
 def test_classes_of_other_cells_bear_their_own_names(run):
     about = {**run.about, "classes": ["benign", "malignant"]}
-    titles = [figure.get_suptitle() for _, figure in card_page.figures(run._replace(about=about))]
+    titles = [figure.get_suptitle() for _, figure in model_card.figures(run._replace(about=about))]
     assert any("Of the malignant cells" in title for title in titles)
     assert not any("leukemic" in title for title in titles)
 
@@ -189,6 +186,7 @@ def test_text_from_outside_cannot_become_markup(run):
     about = {**run.about, "cautions": ["<script>alert(1)</script>"]}
     files.write_json(run.folder / "run.json", about)
     try:
-        assert "<script>" not in card_page.write_page(run.folder).read_text("utf-8")
+        model_card.write_card(run.folder)
+        assert "<script>" not in (run.folder / "card.html").read_text("utf-8")
     finally:
         files.write_json(run.folder / "run.json", run.about)

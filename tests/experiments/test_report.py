@@ -9,12 +9,13 @@ import pytest
 from matplotlib.figure import Figure
 from nbformat.v4 import new_markdown_cell, new_notebook
 
-from leukhelpers import files, plots
+from leukhelpers import files
 from leukhelpers.course import lesson
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation import summary
 from leukhelpers.evaluation.names import MODEL_COLUMNS, MODEL_NAMES
 from leukhelpers.experiments import report
+from leukhelpers.plots import saving
 
 GENERATOR = np.random.default_rng(0)
 
@@ -49,7 +50,7 @@ def folder(tmp_path, metrics):
     files.write_json(tmp_path / "facts" / "01.json", {"auroc_of_area_alone": 0.81})
     axes_figure = Figure()
     axes_figure.subplots().set_title("A finding")
-    plots.save(axes_figure, tmp_path / "figures", "01-area", 'Area & "size" by class')
+    saving.save(axes_figure, tmp_path / "figures", "01-area", 'Area & "size" by class')
     return tmp_path
 
 

@@ -91,7 +91,7 @@ def test_predictions_are_of_the_test_rows_and_of_no_other(run, prepared):
 
 
 def test_metrics_are_those_of_the_predictions_file(run):
-    again = summary.summary(storage.read_predictions(run.folder))
+    again = summary.summary(storage.read_answers(run.folder / "predictions.csv"))
     for key, value in again.items():
         assert run.metrics[key] == value
 
@@ -249,10 +249,10 @@ def test_names_that_look_like_numbers_or_nothing_come_back_as_they_were(tmp_path
 
 def test_how_cells_look_is_learnt_without_the_test_cells(prepared, monkeypatch):
     monkeypatch.setattr(prepare, "pictures", lambda _, cells: cells.pixels)
-    before = storage.fit_familiar(prepared, prepared.split)
+    before = storage.fit_familiar(prepared)
     other = prepared.pixels.copy()
     other[prepared.split.test] = 255
-    assert storage.fit_familiar(prepared._replace(pixels=other), prepared.split) == before
+    assert storage.fit_familiar(prepared._replace(pixels=other)) == before
 
 
 def test_the_second_network_starts_from_a_seed_of_its_own(prepared, monkeypatch):

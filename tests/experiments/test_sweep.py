@@ -526,7 +526,7 @@ def test_runs_share_the_cores(monkeypatch):
 
 
 def test_drawn_cells_are_called_synthetic_wherever_they_lie(tmp_path):
-    from leukhelpers import plots
+    from leukhelpers.plots import saving
 
     entry = Entry("abc", "train", {"dataset": "/some/twin", "model": "svm", "seed": 0})
     metrics = {"auroc": {"value": 0.8, "low": 0.7, "high": 0.9}}
@@ -543,7 +543,7 @@ def test_drawn_cells_are_called_synthetic_wherever_they_lie(tmp_path):
         notes.extend(text.get_text() for text in figure.texts)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(plots, "save", save)
+        patched.setattr(saving, "save", save)
         sweep_table.draw(tmp_path, table, [entry])
     assert "synthetic cells; not for clinical use" in notes
 
