@@ -19,10 +19,12 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import explainer_scores as evaluation
+from benchmarks import shortcuts
 from leukhelpers import files
 from leukhelpers.errors import InputError
 from leukhelpers.experiments import provenance, storage
-from leukhelpers.explain import attribution, localisation, shortcuts
+from leukhelpers.explain import attribution
+from leukhelpers.images.features import cell_of
 from leukhelpers.images.preprocessing import build_pixels, resize_masks
 from leukhelpers.models import prepare, profiles, registry, training
 from leukhelpers.splits import groups
@@ -102,7 +104,7 @@ def measure(cells: Cells, seed: int) -> dict[str, Any]:
         "size": size[0],
         "seed": seed,
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "off_cell_area": float((~localisation.cell_of(images)).mean()),
+        "off_cell_area": float((~cell_of(images)).mean()),
         **provenance.environment(),
         "methods": methods,
     }

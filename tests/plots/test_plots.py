@@ -23,11 +23,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
+from benchmarks.explainer_scores import CAUSES
 from leukhelpers import plots
 from leukhelpers.data.schema import ALL, HEM
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation import decisions, metrics
-from leukhelpers.explain.localisation import CAUSES
 from leukhelpers.plots.cells import _overlay
 from leukhelpers.plots.style import (
     CLASS_COLORS,
