@@ -20,6 +20,7 @@ from leukhelpers.evaluation.bootstrap import N_RESAMPLES, group_weights
 from leukhelpers.explain import attribution, deletion
 from leukhelpers.explain.common import logits
 from leukhelpers.images.features import cell_of
+from leukhelpers.images.preprocessing import crop_and_resize
 
 CAUSES = ("nucleoli", "chromatin", "outline")
 PLACES = ("pointing", "overlap")
@@ -59,6 +60,33 @@ def both_classes(labels: np.ndarray, at_most: int, seed: int = 0) -> np.ndarray:
     of_class = [generator.permutation(np.flatnonzero(np.asarray(labels) == x)) for x in (0, 1)]
     each = min(at_most // 2, *map(len, of_class))
     return np.sort(np.concatenate([rows[:each] for rows in of_class]))
+
+
+def resize_masks(
+    masks: np.ndarray, size: int, crop: int, cells: np.ndarray | None = None
+) -> np.ndarray:
+    """Crop and resize masks as ``crop_and_resize`` does pictures.
+
+    Parameters
+    ----------
+    masks : numpy.ndarray
+        bool, shape (n, height, width).
+    size, crop : int
+        As for the pictures.
+    cells : numpy.ndarray, optional
+        bool, shape (n, height, width), where each whole cell is; with ``BOX`` for `crop`
+        their boxes are cut out.
+
+    Returns
+    -------
+    numpy.ndarray
+        bool, shape (n, size, size): True where at least half of the pixel is covered.
+    """
+    whole = masks if cells is None else cells
+    # All three channels have the box of the cell, in which its parts lie.
+    pictures = 255 * np.stack([whole, masks, masks], axis=-1).astype(np.uint8)
+    small = [crop_and_resize(picture, size, crop)[..., 1] >= 128 for picture in pictures]
+    return np.array(small, dtype=bool).reshape(-1, size, size)
 
 
 def evaluate_explainer(

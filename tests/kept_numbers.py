@@ -105,7 +105,7 @@ def measured() -> dict[str, Any]:
     learnt = ood.fit_ood(pictures[:5], np.arange(5) // 2)
     return {
         "cell_area": features.cell_area(pictures, 384),
-        "measure_cells": handmade.measure_cells(pictures, 384, n_jobs=1),
+        "measure_cells": handmade.measure_cells(pictures, 384),
         "measure_empty": handmade.measure_cell(np.zeros((16, 16, 3), np.uint8), 2.0),
         "describe": ood.describe(np.concatenate([pictures, np.zeros((1, 48, 48, 3), np.uint8)])),
         "describe_odd": ood.describe(odd_pictures()),
@@ -190,9 +190,9 @@ def pictures() -> dict[str, Any]:
         "box": preprocessing.cell_box(drawn),
         "boxed": digest(preprocessing.crop_and_resize(drawn, 32, preprocessing.BOX)),
         "cropped": digest(preprocessing.crop_and_resize(drawn, 32, 300)),
-        "masks": digest(preprocessing.resize_masks(causes, 32, 120)),
+        "masks": digest(explainer_scores.resize_masks(causes, 32, 120)),
         "masks_boxed": digest(
-            preprocessing.resize_masks(
+            explainer_scores.resize_masks(
                 causes & (np.arange(160) < 80), 32, preprocessing.BOX, causes
             )
         ),

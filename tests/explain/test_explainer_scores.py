@@ -15,11 +15,12 @@ from benchmarks.explainer_scores import (
     pointing,
     randomize_weights,
     rank_similarity,
+    resize_masks,
     score_table,
     stability,
 )
 from leukhelpers.errors import InputError
-from leukhelpers.images.preprocessing import BOX, crop_and_resize, resize_masks
+from leukhelpers.images.preprocessing import BOX, crop_and_resize
 from leukhelpers.models.networks import build_cnn
 from leukhelpers.synthetic import twin
 
@@ -148,6 +149,22 @@ def test_stability_is_one_for_a_map_that_turns_along_and_low_for_one_that_does_n
     bad = stability(None, stays, cells, stays(None, cells))
     assert np.all(good > 0.85)
     assert np.all(good > bad + 0.1)
+
+
+def test_masks_are_cropped_as_the_pictures_are():
+    y, x = np.mgrid[:450, :450] - 225
+    images = np.stack([90 * (x**2 + y**2 < radius**2) for radius in (30, 35, 40)])
+    images = np.repeat(images[..., None], 3, axis=-1).astype(np.uint8)
+    masks = images.any(axis=-1)
+    small = resize_masks(masks, 16, 128)
+    assert small.dtype == bool
+    for image, mask, found in zip(images, masks, small, strict=True):
+        cell = crop_and_resize(image, 16, 128).any(axis=-1)
+        assert not (found & ~cell).any()
+        covered = mask[161:289, 161:289].reshape(16, 8, 16, 8).mean(axis=(1, 3))
+        clear = np.abs(covered - 0.5) > 0.01
+        assert np.array_equal(found[clear], covered[clear] > 0.5)
+    assert resize_masks(masks[:0], 16, 128).shape == (0, 16, 16)
 
 
 def test_few_cells_are_drawn_from_all_and_from_both_classes():
