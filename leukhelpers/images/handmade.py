@@ -20,9 +20,6 @@ from leukhelpers.images.preprocessing import check_pixels
 # Measured at half the resolution of C-NMC's originals; at a quarter the grain of the
 # chromatin is gone.
 SIZE = 192
-
-# Those that a picture in which every cell is as large as the others cannot tell.
-SIZES = ("area", "perimeter", "long_axis", "short_axis")
 GRAYS = 32
 DISTANCES = (1, 2, 4)  # pixels of the array that is measured
 _ANGLES = (0, np.pi / 4, np.pi / 2, 3 * np.pi / 4)
