@@ -147,7 +147,7 @@ def evaluate_explainer(
         "completeness": None if expected is None else completeness(maps.sum(axis=(1, 2)), expected),
         "randomized": interval(alike, groups[some], seed),
         "faithfulness": interval(
-            deletion.deletion_insertion(model, images, maps, background, seed).scores, groups, seed
+            deletion.deletion_scores(model, images, maps, background, seed), groups, seed
         ),
         "off_cell": interval(off_cell_share(maps, images), groups, seed),
         "stability": interval(steady, groups[some], seed),

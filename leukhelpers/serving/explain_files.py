@@ -154,10 +154,9 @@ def _draw(served: predict.Served, entries: list[dict], explained: Explained, out
         note.insert(0, "learnt from synthetic cells")
     taken: set[str] = set()
     for entry, (detail, draw) in zip(entries, explained, strict=True):
-        file = Path(entry["file"])
-        stem = _free_name(file.stem, taken)
+        stem = _free_name(Path(entry["file"]).stem, taken)
         said = f"{_in_words(served, entry)}, and what moved the model; not for clinical use"
-        figure = draw(title=f"{file.name}: {said}", note="; ".join(note))
+        figure = draw(title=f"{stem}: {said}", note="; ".join(note))
         entry |= {
             **detail,
             "unit": f"{detail['unit']} before calibration, positive towards {served.classes[1]}",
@@ -177,7 +176,10 @@ def _in_words(served: predict.Served, answer: dict[str, Any]) -> str:
 
 
 def _free_name(stem: str, taken: set[str]) -> str:
-    """Give each figure a name of its own, though two files may be called alike."""
+    """Give each figure a name of its own, though two files may be called alike.
+
+    It has plain letters only: matplotlib takes what lies between two dollars for a formula.
+    """
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-_") or "cell"
     name, number = stem, 2
     while name.lower() in taken:  # some file systems do not heed the letter case

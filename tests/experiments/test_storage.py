@@ -479,4 +479,5 @@ def test_no_two_figures_have_one_name_even_where_letter_case_does_not_count():
         explain_files._free_name(stem, taken) for stem in ("Cell", "cell", "CELL", "cell-2", "ä")
     ]
     assert len({name.lower() for name in names}) == 5
+    assert explain_files._free_name("run$1_$2", taken) == "run-1_-2"  # no formula to matplotlib
     assert names[0] == "Cell"
