@@ -203,7 +203,9 @@ class Cells:
         every = pd.DataFrame(np.load(kept), columns=handmade.feature_names())
         self.every_feature = every.to_numpy()
         self.area = every["area"].to_numpy()
-        self.features = every.drop(columns=list(handmade.SIZES)).to_numpy()
+        # The network sees every cell as large as the others, so these are left out.
+        sizes = ["area", "perimeter", "long_axis", "short_axis"]
+        self.features = every.drop(columns=sizes).to_numpy()
         self.y = self.table["label"].to_numpy()
         self.group = groups.group_ids(self.table)
 

@@ -19,11 +19,13 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import explainer_scores as evaluation
+from benchmarks import shortcuts
 from leukhelpers import files
 from leukhelpers.errors import InputError
 from leukhelpers.experiments import provenance, storage
-from leukhelpers.explain import attribution, localisation, shortcuts
-from leukhelpers.images.preprocessing import build_pixels, resize_masks
+from leukhelpers.explain import attribution
+from leukhelpers.images.features import cell_of
+from leukhelpers.images.preprocessing import build_pixels
 from leukhelpers.models import prepare, profiles, registry, training
 from leukhelpers.splits import groups
 from leukhelpers.synthetic.twin import cause_masks
@@ -79,7 +81,9 @@ def measure(cells: Cells, seed: int) -> dict[str, Any]:
     learnt = parts[parts["part"] != "test"]
     if cells.dataset.synthetic:
         whole = cause_masks(cells.dataset.root, table["cell_id"].iloc[chosen])
-        masks = {key: resize_masks(mask, *size, whole["cell"]) for key, mask in whole.items()}
+        masks = {
+            key: evaluation.resize_masks(mask, *size, whole["cell"]) for key, mask in whole.items()
+        }
     methods: dict[str, Any] = {}
     for method in attribution.METHODS:
         try:
@@ -102,7 +106,7 @@ def measure(cells: Cells, seed: int) -> dict[str, Any]:
         "size": size[0],
         "seed": seed,
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "off_cell_area": float((~localisation.cell_of(images)).mean()),
+        "off_cell_area": float((~cell_of(images)).mean()),
         **provenance.environment(),
         "methods": methods,
     }

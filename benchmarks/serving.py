@@ -156,7 +156,7 @@ def latencies(served: serve.Served, contents: list[bytes], copies: Path) -> dict
     for file in ("model-float32.tflite", "model-int8.tflite"):
         ask = export.litert((copies / file).read_bytes())
         asks[file] = lambda ask=ask: ask(cell)
-    onnx = export.onnx_model(copies / "model.onnx")
+    onnx = export.onnx((copies / "model.onnx").read_bytes())
     asks["model.onnx"] = lambda: onnx(cell)
     found: dict[str, Any] = {
         name: median_ms(call, 60 if "tflite" not in name and "onnx" not in name else 300)

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks import explainer_scores
+from benchmarks import explainer_scores, shortcuts
 from leukhelpers.backend import keras
 from leukhelpers.evaluation import bootstrap, calibration, decisions, metrics, summary
 from leukhelpers.evaluation.names import METRICS
-from leukhelpers.explain import attribution, deletion, localisation, sanity, shortcuts
+from leukhelpers.explain import attribution, deletion
 from leukhelpers.explain.common import logits
 from leukhelpers.explain.grad_cam import grad_cam
 from leukhelpers.explain.integrated_gradients import integrated_gradients
@@ -106,7 +106,7 @@ def measured() -> dict[str, Any]:
     learnt = ood.fit_ood(pictures[:5], np.arange(5) // 2)
     return {
         "cell_area": features.cell_area(pictures, 384),
-        "measure_cells": handmade.measure_cells(pictures, 384, n_jobs=1),
+        "measure_cells": handmade.measure_cells(pictures, 384),
         "measure_empty": handmade.measure_cell(np.zeros((16, 16, 3), np.uint8), 2.0),
         "describe": ood.describe(np.concatenate([pictures, np.zeros((1, 48, 48, 3), np.uint8)])),
         "describe_odd": ood.describe(odd_pictures()),
@@ -188,20 +188,19 @@ def pictures() -> dict[str, Any]:
     large, small = cells(3, 160), cells()
     drawn = np.zeros((450, 450, 3), np.uint8)
     drawn[100:260, 150:310] = large[0]
-    causes = localisation.cell_of(large)
+    causes = features.cell_of(large)
     return {
         "box": preprocessing.cell_box(drawn),
         "boxed": digest(preprocessing.crop_and_resize(drawn, 32, preprocessing.BOX)),
         "cropped": digest(preprocessing.crop_and_resize(drawn, 32, 300)),
-        "masks": digest(preprocessing.resize_masks(causes, 32, 120)),
+        "masks": digest(explainer_scores.resize_masks(causes, 32, 120)),
         "masks_boxed": digest(
-            preprocessing.resize_masks(
+            explainer_scores.resize_masks(
                 causes & (np.arange(160) < 80), 32, preprocessing.BOX, causes
             )
         ),
-        "cell_of": digest(localisation.cell_of(small)),
+        "cell_of": digest(features.cell_of(small)),
         "smooth": digest(deletion.smooth_cells(small)),
-        "marked": {c: digest(shortcuts.plant_mark(small, c)) for c in shortcuts.CORNERS},
         "one_size": digest(shortcuts.one_size(small)),
         "one_stain": digest(shortcuts.one_stain(small, small[::2])),
         "beside": digest(shortcuts.mask_background(small)),
@@ -245,28 +244,28 @@ def explained() -> dict[str, Any]:
         "integrated": integrated_gradients(model, images, background).sum(axis=-1),
         "grad_cam": grad_cam(model, images),
     }
-    masks = {name: localisation.cell_of(images) for name in ("cell", *localisation.CAUSES)}
+    masks = {name: features.cell_of(images) for name in ("cell", *explainer_scores.CAUSES)}
     masks["nucleoli"] = masks["cell"] & (np.arange(32) < 16)
     for name, drawn in maps.items():
         found[name] = {
             "map": digest(drawn),
-            "beside": localisation.off_cell_share(drawn, images),
-            "pointing": localisation.pointing(drawn, masks["nucleoli"]),
-            "overlap": localisation.overlap(drawn, masks["nucleoli"]),
-            "by_cause": localisation.by_cause(drawn, masks, np.array(["a", "b", "c"])),
+            "beside": explainer_scores.off_cell_share(drawn, images),
+            "pointing": explainer_scores.pointing(drawn, masks["nucleoli"]),
+            "overlap": explainer_scores.overlap(drawn, masks["nucleoli"]),
+            "by_cause": explainer_scores.by_cause(drawn, masks, np.array(["a", "b", "c"])),
         }
     for method in ("shap", "integrated"):
-        found[f"expected {method}"] = attribution.expected_sum(method, model, images, background)
+        found[f"expected {method}"] = explainer_scores.expected_sum(
+            method, model, images, background
+        )
     found["named"] = {
         method: digest(attribution.explain_pixels(method, model, images[:1], background, seed=3))
         for method in attribution.METHODS
     }
-    found["curves"] = deletion.deletion_insertion(
-        model, images, maps["integrated"], background
-    )._asdict()
-    found["stability"] = sanity.stability(model, grad_cam, images, maps["grad_cam"])
+    found["deletion"] = deletion.deletion_scores(model, images, maps["integrated"], background)
+    found["stability"] = explainer_scores.stability(model, grad_cam, images, maps["grad_cam"])
     found["both_classes"] = explainer_scores.both_classes(np.arange(20) % 3 > 0, 7)
-    found["interval"] = localisation.interval([1.0, 2, 4, np.nan, 3], np.array(list("aabbc")))
+    found["interval"] = explainer_scores.interval([1.0, 2, 4, np.nan, 3], np.array(list("aabbc")))
     found["probe"] = shortcuts.probe(
         lambda pictures: pictures.mean(axis=(1, 2, 3)) / 255, seen, background, np.arange(8) % 2
     )

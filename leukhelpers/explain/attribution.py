@@ -1,4 +1,4 @@
-"""Where a model looks: the methods. Whether to believe them: :mod:`leukhelpers.explain.sanity`.
+"""Where a model looks: the methods. How much to believe them: `benchmarks/explainer_scores.py`.
 
 Networks are explained in logits: positive means towards ALL, negative towards HEM.
 """
@@ -9,7 +9,6 @@ import numpy as np
 
 from leukhelpers.backend import keras
 from leukhelpers.errors import InputError
-from leukhelpers.explain.common import Progress, logits, mean_picture
 from leukhelpers.explain.grad_cam import grad_cam
 from leukhelpers.explain.integrated_gradients import integrated_gradients
 from leukhelpers.explain.shap_values import shap_gradient
@@ -28,7 +27,6 @@ def explain_pixels(
     images: np.ndarray,
     background: np.ndarray,
     seed: int = 0,
-    progress: Progress | None = None,
 ) -> np.ndarray:
     """Map the evidence in pictures, by the method of a name.
 
@@ -42,8 +40,6 @@ def explain_pixels(
         RGB values 0 to 255; the background are training cells.
     seed : int
         For methods that draw at random.
-    progress : callable, optional
-        Called with the number of images done and in all.
 
     Returns
     -------
@@ -56,26 +52,11 @@ def explain_pixels(
         If there is no such method, or it does not fit the model.
     """
     if method == "gradcam":
-        return grad_cam(model, images, progress=progress)
+        return grad_cam(model, images)
     if method == "shap":
-        values = shap_gradient(model, images, background, seed=seed, progress=progress)
+        values = shap_gradient(model, images, background, seed=seed)
     elif method == "integrated":
-        values = integrated_gradients(model, images, background, progress=progress)
+        values = integrated_gradients(model, images, background)
     else:
         raise InputError(f"Method {method!r} is not known; choose from {', '.join(METHODS)}.")
     return values.sum(axis=-1)
-
-
-def expected_sum(
-    method: str, model: keras.Model, images: np.ndarray, background: np.ndarray
-) -> np.ndarray | None:
-    """Tell to what the attributions of each image should add up; None for Grad-CAM.
-
-    SHAP starts from the mean logit of the background, integrated gradients from the logit
-    of its mean picture.
-    """
-    if method == "gradcam":
-        return None
-    if method == "shap":
-        return logits(model, images) - logits(model, background).mean()
-    return logits(model, images) - logits(model, mean_picture(background)[None])[0]

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from leukhelpers.backend import keras
 from leukhelpers.errors import InputError
 from leukhelpers.models.networks import logit_model
 
-BATCH = 32
-
-
-Progress = Callable[[int, int], None]
-
 
 def logits(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Ask a network for its logits, positive towards ALL.
+    """Predict logits, positive towards ALL.
 
     Parameters
     ----------
@@ -30,13 +23,7 @@ def logits(model: keras.Model, images: np.ndarray) -> np.ndarray:
     -------
     float array of shape (n,)
     """
-    images = np.asarray(images, np.float32)
-    return logit_model(model).predict(images, batch_size=2 * BATCH, verbose=0)[:, 0]
-
-
-def mean_picture(background: np.ndarray) -> np.ndarray:
-    """Average the background cells, pixel by pixel."""
-    return np.asarray(background, np.float32).mean(axis=0)
+    return logit_model(model).predict(np.asarray(images, np.float32), verbose=0)[:, 0]
 
 
 def checked_images(images: np.ndarray, background: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -49,13 +36,3 @@ def checked_images(images: np.ndarray, background: np.ndarray) -> tuple[np.ndarr
             f"but it has the shape {background.shape}."
         )
     return images, background
-
-
-def report_progress(progress: Progress | None, done: int, total: int) -> None:
-    """Call `progress`, if there is one."""
-    if progress is not None:
-        progress(done, total)
-
-
-# Something that explains some pictures of a network: (model, images) → maps.
-Explainer = Callable[[keras.Model, np.ndarray], np.ndarray]

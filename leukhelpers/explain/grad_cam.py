@@ -6,20 +6,17 @@ import numpy as np
 
 from leukhelpers.backend import keras, tf
 from leukhelpers.errors import InputError
-from leukhelpers.explain.common import BATCH, Progress, report_progress
 from leukhelpers.models.networks import leaf_layers, logit_model
 
+BATCH = 32
 
-def grad_cam(
-    model: keras.Model,
-    images: np.ndarray,
-    layer_name: str | None = None,
-    progress: Progress | None = None,
-) -> np.ndarray:
+
+def grad_cam(model: keras.Model, images: np.ndarray) -> np.ndarray:
     """Map which places speak for ALL, by Grad-CAM.
 
     Each feature map is weighted by how much the logit grows with it, and the weighted
-    maps are added up. What speaks for HEM is cut off at 0.
+    maps are added up. What speaks for HEM is cut off at 0. The feature maps are those of
+    :func:`last_feature_layer`.
 
     Parameters
     ----------
@@ -27,11 +24,6 @@ def grad_cam(
         A model with a layer named ``logit``.
     images : array of shape (n, height, width, 3)
         RGB values 0 to 255.
-    layer_name : str, optional
-        The layer whose feature maps are used; by default the last convolution, taken
-        after its normalization and ReLU (see :func:`last_feature_layer`).
-    progress : callable, optional
-        Called with the number of images done and in all.
 
     Returns
     -------
@@ -41,15 +33,15 @@ def grad_cam(
     Raises
     ------
     InputError
-        If the model has no such layer or no convolution.
+        If the model has no layer ``logit`` or no convolution.
 
     References
     ----------
     Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via
     Gradient-based Localization", ICCV 2017.
     """
-    layer = last_feature_layer(model) if layer_name is None else _layer(model, layer_name)
-    both = keras.Model(model.input, [layer.output, logit_model(model).output])
+    maps_and_logit = [last_feature_layer(model).output, logit_model(model).output]
+    both = keras.Model(model.input, maps_and_logit)
     maps = []
     for start in range(0, len(images), BATCH):
         batch = tf.constant(images[start : start + BATCH], tf.float32)
@@ -60,7 +52,6 @@ def grad_cam(
         weights = tf.reduce_mean(tape.gradient(logits, features), axis=(1, 2), keepdims=True)
         map_ = tf.nn.relu(tf.reduce_sum(weights * features, axis=-1, keepdims=True))
         maps.append(tf.image.resize(map_, images.shape[1:3], method="bilinear")[..., 0])
-        report_progress(progress, start + len(batch), len(images))
     return np.concatenate(maps)
 
 
@@ -88,11 +79,3 @@ def last_feature_layer(model: keras.Model) -> keras.layers.Layer:
     if not any(isinstance(layer, keras.layers.Conv2D) for layer in leaf_layers(model)):
         raise InputError("Grad-CAM needs a model with a convolution; this one has none.")
     return [layer for layer in model.layers if len(layer.output.shape) == 4][-1]
-
-
-def _layer(model: keras.Model, name: str) -> keras.layers.Layer:
-    """Get a layer by its name, or say which names there are."""
-    names = [layer.name for layer in model.layers]
-    if name not in names:
-        raise InputError(f"The model has no layer {name!r}; it has {', '.join(names)}.")
-    return model.get_layer(name)

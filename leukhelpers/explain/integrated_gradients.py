@@ -5,23 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from leukhelpers.backend import keras, tf
-from leukhelpers.explain.common import (
-    BATCH,
-    Progress,
-    checked_images,
-    mean_picture,
-    report_progress,
-)
+from leukhelpers.explain.common import checked_images
 from leukhelpers.models.networks import logit_model
 
 N_STEPS = 32  # from the mean picture to the cell, each sampled in its middle
 
 
 def integrated_gradients(
-    model: keras.Model,
-    images: np.ndarray,
-    background: np.ndarray,
-    progress: Progress | None = None,
+    model: keras.Model, images: np.ndarray, background: np.ndarray
 ) -> np.ndarray:
     """Attribute the logit to every pixel and channel, along the way from the mean picture.
 
@@ -36,8 +27,6 @@ def integrated_gradients(
         RGB values 0 to 255.
     background : array of shape (m, height, width, 3)
         Training cells.
-    progress : callable, optional
-        Called with the number of images done and in all.
 
     Returns
     -------
@@ -55,7 +44,7 @@ def integrated_gradients(
     Sundararajan, Taly and Yan, "Axiomatic Attribution for Deep Networks", ICML 2017.
     """
     images, background = checked_images(images, background)
-    start, network = mean_picture(background), logit_model(model)
+    start, network = background.mean(axis=0), logit_model(model)
     shares = ((np.arange(N_STEPS) + 0.5) / N_STEPS).astype(np.float32)[:, None, None, None]
 
     @tf.function
@@ -67,8 +56,6 @@ def integrated_gradients(
 
     found = np.zeros(images.shape, np.float32)
     for index, image in enumerate(images):
-        points = start + shares * (image - start)
-        steps = [slopes(tf.constant(points[i : i + BATCH])) for i in range(0, N_STEPS, BATCH)]
-        found[index] = np.concatenate(steps).mean(axis=0) * (image - start)
-        report_progress(progress, index + 1, len(images))
+        points = tf.constant(start + shares * (image - start))
+        found[index] = slopes(points).numpy().mean(axis=0) * (image - start)
     return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -16,11 +15,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from leukhelpers.backend import keras
 from leukhelpers.errors import InputError
-from leukhelpers.explain.common import (
-    Progress,
-    checked_images,
-    report_progress,
-)
+from leukhelpers.explain.common import checked_images
 from leukhelpers.models.networks import logit_model
 
 
@@ -48,7 +43,6 @@ def shap_gradient(
     background: np.ndarray,
     n_samples: int = 200,
     seed: int = 0,
-    progress: Progress | None = None,
 ) -> np.ndarray:
     """Attribute the logit to every pixel and channel, by expected gradients.
 
@@ -67,8 +61,6 @@ def shap_gradient(
         Points an image, each on the way from a random background cell to the image.
     seed : int, default 0
         Seed of these points; each image has the same, whichever others there are.
-    progress : callable, optional
-        Called with the number of images done and in all.
 
     Returns
     -------
@@ -87,21 +79,15 @@ def shap_gradient(
     computed by ``shap.GradientExplainer``.
     """
     images, background = checked_images(images, background)
-    found = []
-    state = np.random.get_state()  # shap seeds numpy's global generator
-    try:
-        with quiet():
-            import shap  # here, because it is slow to import and Grad-CAM does without
+    found = np.zeros(images.shape, np.float32)
+    with _quiet():
+        import shap  # here, because it is slow to import and Grad-CAM does without
 
-            explainer = shap.GradientExplainer(logit_model(model), background)
-            for done, image in enumerate(images, start=1):
-                values = explainer.shap_values(image[None], nsamples=n_samples, rseed=seed)
-                # One output may come as a list of one, or as a last axis of length one.
-                found.append(values[0] if isinstance(values, list) else values)
-                report_progress(progress, done, len(images))
-    finally:
-        np.random.set_state(state)
-    return np.array(found, dtype=np.float32).reshape(images.shape)
+        explainer = shap.GradientExplainer(logit_model(model), background)
+        for index, image in enumerate(images):
+            values = explainer.shap_values(image[None], nsamples=n_samples, rseed=seed)
+            found[index] = np.reshape(values, image.shape)
+    return found
 
 
 def explain_features(
@@ -131,7 +117,7 @@ def explain_features(
     Raises
     ------
     InputError
-        If the features differ, or the model knows more than two classes.
+        If the features differ, or there is no background cell.
 
     References
     ----------
@@ -140,42 +126,34 @@ def explain_features(
     """
     if len(background) == 0 or list(measured.columns) != list(background.columns):
         raise InputError("Cells and background need the same features, and a background cell.")
-    if len(model.classes_) != 2:
-        raise InputError("Only models of two classes are explained; this one has more.")
     rows, known = measured.to_numpy(), background.to_numpy()
-    state = np.random.get_state()
-    try:
+    with _quiet():
+        import shap
+
         np.random.seed(seed)
-        with quiet():
-            import shap
+        if isinstance(model, RandomForestClassifier):
+            trees = shap.TreeExplainer(model, known, model_output="probability")
+            values = trees.shap_values(rows, check_additivity=False)[..., 1]
+            base, unit = float(trees.expected_value[1]), "probability"
+        else:
 
-            if isinstance(model, RandomForestClassifier):
-                trees = shap.TreeExplainer(model, known, model_output="probability")
-                values = trees.shap_values(rows, check_additivity=False)[..., 1]
-                base, unit = float(trees.expected_value[1]), "probability"
-            else:
+            def answer(cells: np.ndarray) -> np.ndarray:
+                return logit_of(np.clip(model.predict_proba(cells)[:, 1], 1e-9, 1 - 1e-9))
 
-                def answer(cells: np.ndarray) -> np.ndarray:
-                    return logit_of(np.clip(model.predict_proba(cells)[:, 1], 1e-9, 1 - 1e-9))
-
-                kernel = shap.KernelExplainer(answer, known)
-                samples = 4 * rows.shape[1]
-                values = kernel.shap_values(rows, nsamples=samples, l1_reg=False, silent=True)
-                base, unit = float(kernel.expected_value), "logits"
-    finally:
-        np.random.set_state(state)
+            kernel = shap.KernelExplainer(answer, known)
+            samples = 4 * rows.shape[1]
+            values = kernel.shap_values(rows, nsamples=samples, l1_reg=False, silent=True)
+            base, unit = float(kernel.expected_value), "logits"
     return FeatureShares(pd.DataFrame(values, columns=measured.columns), base, unit)
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep what shap and TensorFlow print while explaining from the reader."""
-    logger = logging.getLogger("tensorflow")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+def _quiet() -> Iterator[None]:
+    """Keep what shap prints from the reader, and numpy's global generator as it was."""
+    state = np.random.get_state()  # shap seeds it
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        np.random.set_state(state)

@@ -204,7 +204,6 @@ def training_batches(
     rows: np.ndarray,
     batch_size: int,
     seed: int,
-    augment: bool = True,
     first_epoch: int = 0,
 ) -> tf.data.Dataset:
     """Serve shuffled batches without end.
@@ -226,8 +225,6 @@ def training_batches(
         Images in a batch.
     seed : int
         Seed of orders and augmentations.
-    augment : bool, default True
-        False serves the images as they are.
     first_epoch : int, default 0
         Epochs that were served before, in a training that was interrupted: what follows
         is what would have followed then.
@@ -260,8 +257,7 @@ def training_batches(
 
     @tf.autograph.experimental.do_not_convert  # there is no branch to convert, and it takes seconds
     def prepare(chosen: tf.Tensor, pair: tf.Tensor, *beside: tf.Tensor) -> tuple:
-        images = look_up(chosen)
-        images = augment_batch(images, pair) if augment else tf.cast(images, tf.float32)
+        images = augment_batch(look_up(chosen), pair)
         return tf.ensure_shape(images, (None, *pixels.shape[1:])), *beside
 
     signature = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import ndimage
 
 from leukhelpers.errors import InputError
 
@@ -24,6 +25,27 @@ def cell_mask(pixels: np.ndarray) -> np.ndarray:
         True where at least one channel is above 0.
     """
     return np.any(np.asarray(pixels) > 0, axis=-1)
+
+
+def cell_of(images: np.ndarray) -> np.ndarray:
+    """Find each cell: the largest thing in its picture, holes filled.
+
+    Parameters
+    ----------
+    images : array of shape (n, height, width, 3)
+        Cells on black. Whatever does not touch the cell, a mark in a corner say, is not it.
+
+    Returns
+    -------
+    bool array of shape (n, height, width)
+    """
+    found = np.zeros(np.shape(images)[:3], bool)
+    for index, inside in enumerate(cell_mask(images)):
+        things, count = ndimage.label(inside)
+        if count:
+            largest = np.bincount(things.ravel())[1:].argmax() + 1
+            found[index] = ndimage.binary_fill_holes(things == largest)
+    return found
 
 
 def cell_area(pixels: np.ndarray, crop: int) -> np.ndarray:

@@ -20,9 +20,6 @@ from leukhelpers.images.preprocessing import check_pixels
 # Measured at half the resolution of C-NMC's originals; at a quarter the grain of the
 # chromatin is gone.
 SIZE = 192
-
-# Those that a picture in which every cell is as large as the others cannot tell.
-SIZES = ("area", "perimeter", "long_axis", "short_axis")
 GRAYS = 32
 DISTANCES = (1, 2, 4)  # pixels of the array that is measured
 _ANGLES = (0, np.pi / 4, np.pi / 2, 3 * np.pi / 4)
@@ -31,9 +28,7 @@ _PATTERNS = ((8, 1), (16, 3))  # points on a circle, and its radius
 _CHUNK = 32
 
 
-def measure_cells(
-    pixels: np.ndarray, crop: int, rows: np.ndarray | None = None, n_jobs: int | None = None
-) -> pd.DataFrame:
+def measure_cells(pixels: np.ndarray, crop: int) -> pd.DataFrame:
     """Measure shape, color and texture of cells, in parallel.
 
     Parameters
@@ -43,10 +38,6 @@ def measure_cells(
     crop : int
         Edge of the square that was cut from the original image, in its pixels: lengths
         and areas are given in pixels of the original.
-    rows : int array of shape (m,), optional
-        The rows to measure; all by default.
-    n_jobs : int, optional
-        Number of processes; all cores by default.
 
     Returns
     -------
@@ -62,15 +53,14 @@ def measure_cells(
     InputError
         If the pixels are not cells of 0 to 255.
     """
-    rows = np.arange(len(pixels)) if rows is None else np.asarray(rows)
-    check_pixels(pixels, rows)
+    check_pixels(pixels)
     scale = crop / pixels.shape[1]
     # Processes pay only if each has some cells to measure.
-    workers = min(n_jobs or cpu_count(), max(1, len(rows) // _CHUNK))
+    workers = min(cpu_count(), max(1, len(pixels) // _CHUNK))
     cells = Parallel(n_jobs=workers, batch_size=_CHUNK)(
-        delayed(measure_cell)(np.asarray(pixels[row]), scale) for row in rows
+        delayed(measure_cell)(np.asarray(cell), scale) for cell in pixels
     )
-    return pd.DataFrame(cells, columns=feature_names(), index=rows)
+    return pd.DataFrame(cells, columns=feature_names())
 
 
 def feature_names() -> list[str]:

@@ -141,35 +141,6 @@ def _cut(picture: Image.Image, size: int, box: tuple[int, int, int, int]) -> np.
     return np.asarray(square.resize((size, size), way))
 
 
-def resize_masks(
-    masks: np.ndarray, size: int, crop: int, cells: np.ndarray | None = None
-) -> np.ndarray:
-    """Crop and resize masks as :func:`crop_and_resize` does pictures.
-
-    Parameters
-    ----------
-    masks : numpy.ndarray
-        bool, shape (n, height, width).
-    size, crop : int
-        As for the pictures.
-    cells : numpy.ndarray, optional
-        bool, shape (n, height, width), where each whole cell is; with ``BOX`` for `crop`
-        their boxes are cut out.
-
-    Returns
-    -------
-    numpy.ndarray
-        bool, shape (n, size, size): True where at least half of the pixel is covered.
-    """
-    shades = np.repeat(np.asarray(masks, np.uint8)[..., None] * 255, 3, axis=-1)
-    whole = shades if cells is None else np.asarray(cells)[..., None]
-    height, width = whole.shape[1:3]
-    boxes = [cell_box(cell) if crop == BOX else _center(width, height, crop) for cell in whole]
-    pairs = zip(map(Image.fromarray, shades), boxes, strict=True)
-    small = [_cut(shade, size, box)[..., 0] >= 128 for shade, box in pairs]
-    return np.array(small, dtype=bool).reshape(-1, size, size)
-
-
 def build_pixels(dataset: Dataset, cache: Path | str, size: int = SIZE, crop: int = CROP) -> Pixels:
     """Crop and resize every cell of a data set, once.
 
@@ -314,20 +285,10 @@ def _is_whole(file: Path, shape: tuple[int, ...]) -> bool:
 
 
 def _fill(file: Path, root: Path, table: pd.DataFrame, size: int, crop: int) -> Aside:
-    """Write the cache of all cells, or say which cannot be read, and why, and write none."""
+    """Write the cache of all cells; or write none, and return path and reason of the unread."""
     # Whoever holds the lock is alone: a part that lies here was left by a killed process.
     part = file.with_name(f".part-{file.name}")
-    unread = _read_into(part, root, table, size, crop)
-    if unread:
-        part.unlink()
-    else:
-        os.replace(part, file)
-    return unread
-
-
-def _read_into(part: Path, root: Path, table: pd.DataFrame, size: int, crop: int) -> Aside:
-    """Fill a mapped file row for row; return path and reason of what cannot be read."""
-    known = known_digests(root, part.parent)
+    known = known_digests(root, file.parent)
     array = np.lib.format.open_memmap(part, "w+", np.uint8, (len(table), size, size, 3))
     cells = list(zip(table["path"], table["sha256"], strict=True))
 
@@ -345,8 +306,13 @@ def _read_into(part: Path, root: Path, table: pd.DataFrame, size: int, crop: int
     results = Parallel(n_jobs=cpu_count(), require="sharedmem")(
         delayed(read_some)(first) for first in range(0, len(cells), _TOGETHER)
     )
-    array.flush()
-    return [bad for some in results for bad in some]
+    unread = [bad for some in results for bad in some]
+    if unread:
+        part.unlink()
+    else:
+        array.flush()
+        os.replace(part, file)
+    return unread
 
 
 def _load_unchanged(file: Path, sha256: str, known: tuple[str, str, str] | None) -> Image.Image:

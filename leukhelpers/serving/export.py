@@ -120,7 +120,7 @@ def litert(content: bytes) -> Ask:
     return ask
 
 
-def write_onnx(model: keras.Model, path: Path) -> None:
+def to_onnx(model: keras.Model) -> bytes:
     """Convert a network to ONNX; it takes any number of pictures, float32, 0 to 255.
 
     Raises
@@ -130,23 +130,25 @@ def write_onnx(model: keras.Model, path: Path) -> None:
     """
     try:
         import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
         import tf2onnx  # noqa: F401
     except ImportError as error:
-        raise _missing(error) from None
-    with quiet_stderr(), warnings.catch_warnings(), files.whole_file(path) as part:
+        raise InputError(
+            f"ONNX needs the package {error.name}: pip install 'leukhelpers[export]'."
+        ) from None
+    with tempfile.TemporaryDirectory() as folder, quiet_stderr(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model.export(part, format="onnx", verbose=False)
+        model.export(Path(folder) / "model.onnx", format="onnx", verbose=False)
+        return (Path(folder) / "model.onnx").read_bytes()
 
 
-def onnx_model(path: Path) -> Ask:
+def onnx(content: bytes) -> Ask:
     """Make a function that answers pictures by an ONNX model, as :func:`litert` does."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise _missing(error) from None
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
 
     def ask(pictures: np.ndarray) -> np.ndarray:
@@ -209,29 +211,27 @@ def export_run(
             "name other cells to check the copies on."
         )
     wanted, labels = training.predict(model, array, rows), table["label"].to_numpy()[rows]
-    written: dict[str, Any] = {}
-
-    def check(file: str, ask: Ask, exact: bool) -> None:
-        written[file] = _compared(ask(array[rows]), wanted, labels)
-        _refuse_another(file, written[file], exact)
-
-    out = Path(out)
     if form == "onnx":
-        with tempfile.TemporaryDirectory() as place:
-            made = Path(place) / "model.onnx"
-            write_onnx(model, made)
-            check("model.onnx", onnx_model(made), True)
-            _write(out / "model.onnx", made.read_bytes(), written)
+        copies = {"model.onnx": (to_onnx(model), onnx)}
     else:
-        exact = to_litert(model)
-        check("model-float32.tflite", litert(exact), True)
-        small = to_litert(model, _calibration_cells(run, array, table))
-        _write(out / "model-float32.tflite", exact, written)
-        try:
-            check("model-int8.tflite", litert(small), False)
-            _write(out / "model-int8.tflite", small, written)
-        except InputError as error:  # so few levels do not do for every network
-            written["model-int8.tflite"] |= {"refused": str(error)}
+        scale = _calibration_cells(run, array, table)
+        copies = {
+            "model-float32.tflite": (to_litert(model), litert),
+            "model-int8.tflite": (to_litert(model, scale), litert),
+        }
+    written: dict[str, Any] = {}
+    for file, (content, reader) in copies.items():
+        exact = "int8" not in file
+        written[file] = _compared(reader(content)(array[rows]), wanted, labels)
+        fault = _fault(file, written[file], exact)
+        if fault and exact:
+            raise InputError(fault)
+        if fault:  # so few levels do not do for every network
+            written[file]["refused"] = fault
+            continue
+        with files.whole_file(Path(out) / file) as part:
+            part.write_bytes(content)
+        written[file] = {"bytes": len(content), **written[file]}
     return {
         "run": run.folder.name,
         "classes": list(storage.classes_of(run.about)),
@@ -259,9 +259,8 @@ def _compared(found: np.ndarray, wanted: np.ndarray, labels: np.ndarray) -> dict
         "largest_difference": float(np.abs(found - wanted).max()),
         "same_answers": float(np.mean(_called(found) == _called(wanted))),
     }
-    if not np.isfinite(found).all():
-        return comparison  # and is refused for it
-    if wanted.ndim == 1 and len(np.unique(labels)) == 2:
+    two_classes = wanted.ndim == 1 and len(np.unique(labels)) == 2
+    if two_classes and np.isfinite(found).all():  # or it is refused anyway
         before, after = (roc_auc_score(labels, answers) for answers in (wanted, found))
         comparison |= {"auroc": float(after), "auroc_change": float(after - before)}
     return comparison
@@ -271,29 +270,23 @@ def _called(answers: np.ndarray) -> np.ndarray:
     return answers >= 0.5 if answers.ndim == 1 else answers.argmax(axis=1)
 
 
-def _refuse_another(file: str, comparison: dict[str, Any], exact: bool) -> None:
-    """Refuse a copy that is not the network that it was made of."""
-    difference, change = comparison["largest_difference"], abs(comparison.get("auroc_change", 0.0))
+def _fault(file: str, comparison: dict[str, Any], exact: bool) -> str:
+    """Say why a copy is not the network that it was made of; empty if it is."""
+    difference = comparison["largest_difference"]
     # A difference that is no number is as wrong as a large one.
     if not difference <= (TOLERANCE if exact else 1):
-        raise InputError(f"{file} answers otherwise than the network, by up to {difference:.2g}.")
-    ranked = "auroc_change" in comparison  # or there is nothing to rank, and answers are compared
-    if not exact and not ranked and not comparison["same_answers"] >= SAME_ANSWERS:
+        return f"{file} answers otherwise than the network, by up to {difference:.2g}."
+    if exact:
+        return ""
+    if "auroc_change" in comparison:
+        change = abs(comparison["auroc_change"])
+        if change > AUROC_CHANGE:
+            return f"{file} ranks cells otherwise: its AUROC differs by {change:.3f}."
+    elif not comparison["same_answers"] >= SAME_ANSWERS:  # there is nothing to rank
         share = 1 - comparison["same_answers"]
-        raise InputError(f"{file} answers {share:.0%} of the cells otherwise than the network.")
-    if not exact and change > AUROC_CHANGE:
-        raise InputError(f"{file} ranks cells otherwise: its AUROC differs by {change:.3f}.")
-
-
-def _write(path: Path, content: bytes, written: dict[str, Any]) -> None:
-    with files.whole_file(path) as part:
-        part.write_bytes(content)
-    written[path.name] = {"bytes": len(content), **written[path.name]}
+        return f"{file} answers {share:.0%} of the cells otherwise than the network."
+    return ""
 
 
 def _as_predicted(answers: np.ndarray) -> np.ndarray:
     return (answers[:, 0] if answers.shape[1] == 1 else answers).astype(float)
-
-
-def _missing(error: ImportError) -> InputError:
-    return InputError(f"ONNX needs the package {error.name}: pip install 'leukhelpers[export]'.")

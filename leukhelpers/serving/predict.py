@@ -114,11 +114,6 @@ def load(
     """
     run = storage.read_run(run_folder)
     profile, name = storage.profile_in(run.about), storage.model_of(run.about)
-    if not (run.folder / "familiar.json").is_file():
-        raise InputError(
-            f"The run in {run.folder} has no familiar.json, by which cells are distinguished from "
-            "other pictures; train it again."
-        )
     size, crop = profiles.picture_size(name, profile)
     served = Served(
         run,
@@ -131,32 +126,37 @@ def load(
         " ".join([NOTICE, *run.about.get("cautions", [])]),
         ask or _quick(run, name, profile, cache),
     )
-    served.ask(_background(run)[:1])  # the first answer is the slowest
+    served.ask(background(run)[:1])  # the first answer is the slowest
     return served
 
 
-def _background(run: storage.Run) -> np.ndarray:
+def background(run: storage.Run) -> np.ndarray:
+    """Read the few training cells that a run keeps."""
     try:
         return np.load(run.folder / "background.npy")
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"The run in {run.folder} is damaged ({error}).") from None
 
 
-def _known(folder: Path) -> dict[str, Any]:
-    try:
-        known = files.read_json(folder / "familiar.json")
-        arrays = {key: np.array(known[key], float) for key in ("mean", "spread", "precision")}
-        limit = float(known["limit"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"The run in {folder} is damaged ({error}); train it again.") from None
+def _known(folder: Path) -> dict[str, np.ndarray]:
+    """Read how the training cells look, by which other pictures are told from cells."""
     n = len(ood.describe(np.zeros((1, 8, 8, 3), np.uint8))[0])
-    if [values.shape for values in arrays.values()] != [(n,), (n,), (n, n)]:
-        raise InputError(
-            f"familiar.json of the run in {folder} is of another version; train it again."
+    shapes = {"mean": (n,), "spread": (n,), "precision": (n, n), "limit": ()}
+    try:
+        kept = files.read_json(folder / "familiar.json")
+        known = {key: np.array(kept[key], float) for key in shapes}
+        usable = known["limit"] > 0 and all(
+            known[key].shape == shape and np.isfinite(known[key]).all()
+            for key, shape in shapes.items()
         )
-    if not (all(np.isfinite(values).all() for values in arrays.values()) and 0 < limit < np.inf):
-        raise InputError(f"familiar.json of the run in {folder} is damaged; train it again.")
-    return {**arrays, "limit": limit}
+    except (OSError, ValueError, KeyError, TypeError):
+        usable = False
+    if not usable:
+        raise InputError(
+            f"The run in {folder} has no familiar.json, or one that is damaged or of another "
+            "version; train it again."
+        )
+    return known
 
 
 def _rule(run: storage.Run, name: str) -> Rule:
@@ -193,7 +193,7 @@ def _quick(
     model = registry.load_model(run.folder)
     content = export.to_litert(model)
     ask = export.litert(content)
-    some = _background(run)
+    some = background(run)
     if not np.abs(ask(some) - training.predict(model, some)).max() <= export.TOLERANCE:
         raise InputError(f"The LiteRT copy of {run.folder.name} answers otherwise than the run.")
     if copy is not None:
@@ -222,7 +222,12 @@ def cut(image: np.ndarray, size: int, crop: int) -> np.ndarray:
 
 
 def answer(served: Served, content: bytes) -> dict[str, Any]:
-    """Answer one picture file.
+    """Answer one picture file; the first part of what :func:`look` returns."""
+    return look(served, content)[0]
+
+
+def look(served: Served, content: bytes) -> tuple[dict[str, Any], np.ndarray]:
+    """Answer one picture file, and return what the model saw of it.
 
     Parameters
     ----------
@@ -232,13 +237,14 @@ def answer(served: Served, content: bytes) -> dict[str, Any]:
 
     Returns
     -------
-    dict
+    result : dict
         Can be written as JSON. ``answer``: the name of a class, or None; ``why``: why there
         is no answer, or None; ``distance``: from the known cells, above 1 the picture is
-        refused and what follows is None; ``probability_all``: calibrated, if the run tells
-        ALL from another class; ``uncalibrated``: as the model gave it; ``operating_point``:
-        calibrated, too; ``probabilities``: class → probability, if the classes are not HEM
-        and ALL; ``milliseconds``; ``notice``.
+        refused and what follows is None or left out; ``probability_all``: calibrated, if the
+        run tells ALL from another class; ``uncalibrated``: as the model gave it;
+        ``operating_point``: calibrated, too; ``probabilities``: class → probability, if the
+        classes are not HEM and ALL; ``milliseconds``; ``notice``.
+    picture : uint8 array of shape (size, size, 3)
 
     Raises
     ------
@@ -246,46 +252,38 @@ def answer(served: Served, content: bytes) -> dict[str, Any]:
         If there is no picture to answer, see :func:`leukhelpers.data.pictures.decode_image` and
         :func:`cut`.
     """
-    return look(served, content)[0]
-
-
-def look(served: Served, content: bytes) -> tuple[dict[str, Any], np.ndarray]:
-    """Answer one picture file, and give what the model saw of it; see :func:`answer`."""
     start = time.perf_counter()
     picture = cut(decode_image(content), served.size, served.crop)
-    result = answer_picture(served, picture)
-    result["milliseconds"] = round(1000 * (time.perf_counter() - start), 2)
-    return {**result, "notice": served.notice}, picture
+    result = _answer(served, picture)
+    milliseconds = round(1000 * (time.perf_counter() - start), 2)
+    return {**result, "milliseconds": milliseconds, "notice": served.notice}, picture
 
 
-def answer_picture(served: Served, picture: np.ndarray) -> dict[str, Any]:
-    """Answer a picture that is cut already; see :func:`answer`."""
-    distance = float(ood.distance(served.known, picture[None])[0]) / served.known["limit"]
+def _answer(served: Served, picture: np.ndarray) -> dict[str, Any]:
+    two, tells_all = len(served.classes) == 2, served.classes[1:] == CLASS_NAMES[1:]
+    distance = float(ood.distance(served.known, picture[None])[0] / served.known["limit"])
     result: dict[str, Any] = {"answer": None, "why": None, "distance": round(distance, 4)}
-    if len(served.classes) == 2:
+    if tells_all:
         result["probability_all"] = None
+    if two:
         result["operating_point"] = round(calibrated(served.rule, served.rule.threshold), 6)
     if not distance <= 1:
         return result | {"why": STRANGE}
     raw = served.ask(picture[None])[0]
-    if len(served.classes) > 2:
-        result["answer"] = served.classes[int(np.argmax(raw))]
-        of_each = [float(share) for share in raw]
+    called = served.rule.called(float(raw)) if two else int(np.argmax(raw))
+    if called is None:
+        result["why"] = NEAR
     else:
-        cooled = calibrated(served.rule, float(raw))
-        of_each = [1 - cooled, cooled]
-        called = served.rule.called(float(raw))
-        if called is None:
-            result["why"] = NEAR
-        else:
-            result["answer"] = served.classes[called]
-        result["probability_all"] = round(cooled, 6)
+        result["answer"] = served.classes[called]
+    if two:
         result["uncalibrated"] = round(float(raw), 6)
+        second = calibrated(served.rule, float(raw))
+        raw = np.array([1 - second, second])
+        if tells_all:
+            result["probability_all"] = round(second, 6)
     if served.classes != CLASS_NAMES:
-        rounded = [round(share, 6) for share in of_each]
-        result["probabilities"] = dict(zip(served.classes, rounded, strict=True))
-    if served.classes[1:] != CLASS_NAMES[1:]:
-        result.pop("probability_all", None)
+        shares = [round(float(share), 6) for share in raw]
+        result["probabilities"] = dict(zip(served.classes, shares, strict=True))
     return result
 
 
@@ -295,24 +293,22 @@ def calibrated(rule: Rule, probability: float) -> float:
 
 
 def predict_files(served: Served, paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """Answer picture files: for each what :func:`answer` gives, or ``error``.
-
-    Returns
-    -------
-    list of dict
-        ``file`` first.
-    """
-    return [{"file": str(path), **_answer_file(served, path)} for path in paths]
+    """Answer picture files: for each ``file``, then what :func:`look` returns, or ``error``."""
+    return [look_at_file(served, path)[0] for path in paths]
 
 
-def _answer_file(served: Served, path: Path) -> dict[str, Any]:
+def look_at_file(served: Served, path: Path) -> tuple[dict[str, Any], np.ndarray | None]:
+    """Do for a file what :func:`look` does for its content; of a bad one tell the ``error``."""
+    entry, picture = {"file": str(path)}, None
     try:
         with Path(path).open("rb") as file:  # no more is read than is needed to refuse it
-            return answer(served, file.read(MAX_BYTES + 1))
+            result, picture = look(served, file.read(MAX_BYTES + 1))
+        entry |= result
     except OSError as error:
-        return {"error": error.strerror or str(error)}
+        entry["error"] = error.strerror or str(error)
     except InputError as error:
-        return {"error": str(error)}
+        entry["error"] = str(error)
+    return entry, picture
 
 
 _ONE_AT_A_TIME = threading.Lock()

@@ -150,13 +150,8 @@ def draw(row: Mapping[Any, Any], seed: int) -> tuple[_Array, dict[str, _Array]]:
         "neighbor": foreign & seen,
     }
     layers["chromatin"] = layers["nucleus"] & ~layers["nucleoli"]
-    target, source = _overlap(shape, top, start)
-    pixels = np.zeros((SIDE, SIDE, 3), dtype=np.uint8)
-    pixels[target] = box[source]
-    masks = {name: np.zeros((SIDE, SIDE), dtype=bool) for name in MASKS}
-    for name, layer in layers.items():
-        masks[name][target] = layer[source]
-    return pixels, masks
+    masks = {name: _on_image(layers[name], top, start) for name in MASKS}
+    return _on_image(box, top, start), masks
 
 
 def _step(values: _Array, low: float, high: float) -> _Array:
@@ -373,11 +368,10 @@ def _centered(seen: _Array, up: int, left: int, rng: np.random.Generator) -> tup
     return round(SIDE / 2 - y + shift[0]), round(SIDE / 2 - x + shift[1])
 
 
-def _overlap(shape: tuple[int, int], top: int, left: int) -> tuple[tuple, tuple]:
-    """Give the slices of image and box at which they overlie each other."""
-    target, source = [], []
-    for length, start in zip(shape, (top, left), strict=True):
-        low, high = max(start, 0), min(start + length, SIDE)
-        target.append(slice(low, high))
-        source.append(slice(low - start, high - start))
-    return tuple(target), tuple(source)
+def _on_image(box: _Array, top: int, left: int) -> _Array:
+    """Lay a box on a black image; what reaches beyond the image is cut off."""
+    image = np.zeros((SIDE, SIDE, *box.shape[2:]), dtype=box.dtype)
+    bottom, right = top + box.shape[0], left + box.shape[1]
+    inside = box[max(-top, 0) : SIDE - top, max(-left, 0) : SIDE - left]
+    image[max(top, 0) : bottom, max(left, 0) : right] = inside
+    return image

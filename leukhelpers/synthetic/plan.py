@@ -19,37 +19,12 @@ N_IMAGES = 10661  # in C-NMC's training set
 N_SUBJECTS = 73
 MIN_SUBJECTS = 8  # four of each class, so that four grouped folds hold both
 
-PICTURE = (
-    *("number", "diameter", "clumping", "nucleoli", "nucleolus_size", "nucleolus_contrast"),
-    *("irregularity", "cleft", "elongation", "rim", "rim_brightness", "cytoplasm"),
-    *("brightness", "hue", "contrast", "shading", "focus", "grain", "neighbor", "torn", "cut"),
-)
-
 # These come first when a smaller twin is planned: ALL subjects of different folds that
 # share images (20 and 21, 51 and 75), healthy ones that do (H2 and H4; H3 and H10, of
 # different folds), the one in lower case (H3), and for each class all three folds.
 _FIRST = {
-    ALL: [
-        "20",
-        "21",
-        "51",
-        "45",
-        "34",
-        "47",
-        "52",
-        "75",
-        "48",
-        "67",
-        "46",
-        "26",
-        "49",
-        "32",
-        "35",
-        "68",
-        "50",
-        "30",
-    ],
-    HEM: ["H2", "H4", "H10", "H24", "H3", "H12", "H22", "H23", "H15", "H14"],
+    ALL: [str(n) for n in (20, 21, 51, 45, 34, 47, 52, 75, 48, 67, 46, 26, 49, 32, 35, 68, 50, 30)],
+    HEM: [f"H{n}" for n in (2, 4, 10, 24, 3, 12, 22, 23, 15, 14)],
 }
 
 
@@ -126,12 +101,7 @@ def choose_files(names: pd.DataFrame, n_images: int, n_subjects: int) -> pd.Data
     shared = names["number"].duplicated(keep=False).to_numpy()
     key = np.where(shared, 0.05, 1.0) * order[names["number"]]
     place = pd.Series(key).groupby(names["subject"]).rank(method="first")
-    quota = pd.concat(
-        [
-            _quota(available[ALL], wanted),
-            _quota(available[HEM], n_images - wanted),
-        ]
-    )
+    quota = pd.concat([_quota(available[ALL], wanted), _quota(available[HEM], n_images - wanted)])
     return names[place <= names["subject"].map(quota).fillna(0)].reset_index(drop=True)
 
 
@@ -165,15 +135,14 @@ def plan_pictures(names: pd.DataFrame, seed: int) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``names`` and the columns ``PICTURE``. Files with the same ``number`` have the
-        same values.
+        ``names`` and the columns that :func:`leukhelpers.synthetic.twin.plan_twin` describes.
+        Files with the same ``number`` have the same values.
     """
     rng = np.random.default_rng([seed, N_IMAGES])
     n = len(names)
     leukemic = (names["label"] == ALL).to_numpy()
     subjects = names.drop_duplicates("subject").reset_index(drop=True)
-    row_of_subject = pd.Series(subjects.index, index=subjects["subject"])
-    index = row_of_subject[names["subject"]].to_numpy()
+    index = pd.factorize(names["subject"])[0]
     files = np.bincount(index)
 
     def subject_wise() -> np.ndarray:

@@ -7,7 +7,6 @@ known for each of them, as numbers (:func:`read_causes`) and as places in the pi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,9 @@ from joblib import Parallel, delayed
 from PIL import Image
 
 from leukhelpers import files
-from leukhelpers.data.schema import ALL, HEM
 from leukhelpers.errors import InputError
 from leukhelpers.synthetic import drawing
-from leukhelpers.synthetic.plan import PICTURE, choose_files, plan_pictures, read_names
+from leukhelpers.synthetic.plan import choose_files, plan_pictures, read_names
 
 GENERATOR = 2  # raise it when the same seed no longer gives the same bytes
 ROOT = "C-NMC_Leukemia"
@@ -71,10 +69,9 @@ def plan_twin(n_images: int = 1200, n_subjects: int = 28, seed: int = 0) -> pd.D
         raise InputError(f"The seed must lie between 0 and {2**32 - 1}, not be {seed}.")
     full = plan_pictures(read_names(), seed)
     plan = choose_files(full, n_images, n_subjects)
-    first = plan.drop_duplicates("number")
-    drawn_as = pd.Series(first.index, index=first["number"])
-    plan["drawn_as"] = drawn_as[plan["number"]].to_numpy()
-    return plan[["path", "cell_id", "label", "subject", "fold", "drawn_as", *PICTURE]]
+    drawn_as = plan.index.to_series().groupby(plan["number"]).transform("min")
+    plan.insert(plan.columns.get_loc("number"), "drawn_as", drawn_as)
+    return plan
 
 
 def draw_cell(row: Mapping[Any, Any] | pd.Series, seed: int) -> tuple[np.ndarray, dict]:
@@ -155,18 +152,13 @@ def write_twin(
 
 def _is_there(out: Path, asked: dict[str, int]) -> bool:
     """Tell a finished twin from no twin, and refuse everything else."""
-    if not out.exists():
-        return False
-    if not out.is_dir():
-        raise InputError(f"{out} is a file; name a folder for the twin.")
     note = out / "twin.json"
     if not note.is_file():
-        if any(out.iterdir()):
+        if out.is_file() or (out.is_dir() and any(out.iterdir())):
             raise InputError(f"{out} is not empty and holds no twin; name another folder.")
         return False
     try:
-        found = json.loads(note.read_text("utf-8"))
-        same = all(found.get(name) == value for name, value in asked.items())
+        same = asked.items() <= files.read_json(note).items()
     except (ValueError, AttributeError):
         same = False
     if not same:
@@ -201,15 +193,8 @@ def _write(
         if progress is not None:
             progress(written, len(plan))
     plan.to_csv(folder / "twin.csv", index=False)
-    counts = {
-        "ALL": int((plan["label"] == ALL).sum()),
-        "HEM": int((plan["label"] == HEM).sum()),
-        "pictures": len(pictures),
-    }
     note = "Synthetic cells, drawn by leukhelpers in the layout of C-NMC 2019. No real pixel."
-    (folder / "twin.json").write_text(
-        json.dumps({"note": note, **asked, "counts": counts}, indent=1) + "\n", encoding="utf-8"
-    )
+    files.write_json(folder / "twin.json", {"note": note, **asked})
 
 
 def _write_batch(folder: Path, pictures: Iterable[list[dict]], seed: int) -> int:
@@ -282,7 +267,7 @@ def cause_masks(root: str | Path, cell_ids: Iterable[str]) -> dict[str, np.ndarr
     >>> masks["cell"].shape
     (2, 450, 450)
     """
-    seed = int(json.loads((_home(root) / "twin.json").read_text("utf-8"))["seed"])
+    seed = files.read_json(_home(root) / "twin.json")["seed"]
     plan = read_causes(root).set_index("cell_id")
     wanted = list(cell_ids)
     unknown = [cell_id for cell_id in wanted if cell_id not in plan.index]

@@ -5,10 +5,10 @@ import pytest
 from keras import layers
 
 from leukhelpers.errors import InputError
-from leukhelpers.explain.attribution import METHODS, expected_sum, explain_pixels
+from leukhelpers.explain.attribution import METHODS, explain_pixels
+from leukhelpers.explain.common import logits
 from leukhelpers.explain.grad_cam import grad_cam, last_feature_layer
 from leukhelpers.explain.integrated_gradients import integrated_gradients
-from leukhelpers.explain.localisation import mask_share
 from leukhelpers.explain.shap_values import (
     explain_features,
     shap_gradient,
@@ -62,7 +62,8 @@ def test_grad_cam_points_to_the_only_quadrant_that_counts():
     images[:, UPPER_LEFT] = 200  # light where it counts …
     images[:, ~UPPER_LEFT, 2] = 200  # … and of another color elsewhere
     maps = grad_cam(quadrant_model(), images)
-    np.testing.assert_allclose(mask_share(maps, np.stack([UPPER_LEFT] * 2)), 1)
+    assert maps[:, UPPER_LEFT].min() > 0
+    assert not maps[:, ~UPPER_LEFT].any()
 
 
 def test_grad_cam_shows_nothing_where_all_speaks_for_hem():
@@ -105,12 +106,6 @@ def test_grad_cam_works_on_a_frozen_model(images):
 
 def test_last_feature_layer_is_the_relu_after_the_last_convolution(cnn):
     assert last_feature_layer(cnn).name == "relu4"
-
-
-def test_grad_cam_takes_another_layer_by_name_and_refuses_an_unknown_one(cnn, images):
-    assert not np.array_equal(grad_cam(cnn, images, "relu2"), grad_cam(cnn, images))
-    with pytest.raises(InputError, match="relu4"):
-        grad_cam(cnn, images, "relu6")
 
 
 def test_grad_cam_refuses_a_model_without_convolution(images):
@@ -198,11 +193,10 @@ def test_integrated_gradients_of_a_linear_model_are_weight_times_difference():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["integrated"])
-def test_attributions_add_up_to_the_logit_above_that_of_the_mean_picture(method, images):
+def test_attributions_add_up_to_the_logit_above_that_of_the_mean_picture(images):
     model, dark = smooth_model(), np.zeros((2, SIZE, SIZE, 3), np.uint8)
-    maps = explain_pixels(method, model, images, dark)
-    wanted = expected_sum(method, model, images, dark)
+    maps = explain_pixels("integrated", model, images, dark)
+    wanted = logits(model, images) - logits(model, dark[:1])
     assert np.all(np.abs(wanted) > 0.5)
     np.testing.assert_allclose(maps.sum(axis=(1, 2)), wanted, rtol=0.01)
 
@@ -210,13 +204,6 @@ def test_attributions_add_up_to_the_logit_above_that_of_the_mean_picture(method,
 def test_unknown_method_is_refused_with_those_there_are(cnn, images):
     with pytest.raises(InputError, match=", ".join(METHODS)):
         explain_pixels("tealeaves", cnn, images, images)
-
-
-def test_progress_tells_of_every_image(cnn, images):
-    for method in ("shap", "integrated", "gradcam"):
-        seen: list[tuple[int, int]] = []
-        explain_pixels(method, cnn, images, images, progress=lambda *told: seen.append(told))  # noqa: B023
-        assert seen[-1] == (3, 3)
 
 
 @pytest.fixture(scope="module")

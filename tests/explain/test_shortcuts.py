@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from leukhelpers.errors import InputError
-from leukhelpers.explain import localisation, shortcuts
+from benchmarks import shortcuts
+from leukhelpers.images.features import cell_of
 
 SIZE = 48
 
@@ -22,8 +22,15 @@ def cells():
     return np.stack([small, large])
 
 
+def with_mark(cells):
+    """Put a light square into the lower right corner of each picture."""
+    marked = cells.copy()
+    marked[:, -7:-1, -7:-1] = 255
+    return marked
+
+
 def area_model(pictures):
-    return localisation.cell_of(pictures).mean(axis=(1, 2))
+    return cell_of(pictures).mean(axis=(1, 2))
 
 
 def test_one_size_gives_all_cells_the_same_area_and_keeps_their_color(cells):
@@ -40,7 +47,7 @@ def test_one_stain_gives_all_cells_the_same_colors_and_keeps_their_outline(cells
 
 
 def test_one_stain_heeds_the_cell_and_not_what_lies_beside_it(cells):
-    marked = shortcuts.plant_mark(cells, value=255)
+    marked = with_mark(cells)
     plain = shortcuts.one_stain(cells, cells)
     for same in (shortcuts.one_stain(marked, cells), shortcuts.one_stain(marked, marked)):
         np.testing.assert_array_equal(shortcuts.mask_background(same), plain)
@@ -49,21 +56,9 @@ def test_one_stain_heeds_the_cell_and_not_what_lies_beside_it(cells):
 
 
 def test_nothing_beside_the_cell_removes_a_mark_and_nothing_else(cells):
-    marked = shortcuts.plant_mark(cells, "lower right")
+    marked = with_mark(cells)
     assert (marked != cells).any()
     np.testing.assert_array_equal(shortcuts.mask_background(marked), cells)
-
-
-@pytest.mark.parametrize("corner", shortcuts.CORNERS)
-def test_mark_lies_in_its_corner(cells, corner):
-    rows, columns = np.nonzero((shortcuts.plant_mark(cells, corner) != cells)[0].any(axis=-1))
-    assert (rows.mean() < SIZE / 2) == corner.startswith("upper")
-    assert (columns.mean() < SIZE / 2) == corner.endswith("left")
-
-
-def test_unknown_corner_is_refused(cells):
-    with pytest.raises(InputError, match="upper left"):
-        shortcuts.plant_mark(cells, "middle")
 
 
 def test_probe_moves_what_the_model_reads_and_leaves_what_it_does_not(cells):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from leukhelpers.errors import InputError
-from leukhelpers.images.features import CHUNK, cell_area, cell_mask
+from leukhelpers.images.features import CHUNK, cell_area, cell_mask, cell_of
 
 
 def square(size, edge):
@@ -28,6 +28,16 @@ def test_mask_takes_any_channel_that_is_above_zero():
     image = np.zeros((2, 2, 3), np.uint8)
     image[0, 1, 2] = 1
     assert cell_mask(image).tolist() == [[False, True], [False, False]]
+
+
+def test_cell_is_the_largest_thing_with_its_holes():
+    image = np.zeros((1, 32, 32, 3), np.uint8)
+    image[0, 8:24, 8:24] = 120
+    whole = cell_mask(image)
+    image[0, 15:17, 15:17] = 0  # a hole
+    image[0, 1:5, 1:5] = 200  # a mark in a corner
+    np.testing.assert_array_equal(cell_of(image), whole)
+    assert not cell_of(np.zeros((1, 32, 32, 3))).any()
 
 
 def test_area_of_many_cells_is_the_area_of_each():

@@ -23,7 +23,7 @@ from leukhelpers.data.cnmc import read_cnmc
 from leukhelpers.data.pictures import pixel_digest, read_image
 from leukhelpers.errors import InputError
 from leukhelpers.images import preprocessing
-from leukhelpers.images.preprocessing import Pixels, build_pixels, crop_and_resize, resize_masks
+from leukhelpers.images.preprocessing import Pixels, build_pixels, crop_and_resize
 
 
 def build(root: Path, cache: Path) -> Pixels:
@@ -80,20 +80,6 @@ def test_larger_picture_shows_the_same_cell_at_the_same_scale(
 def test_any_shape_gives_the_asked_size(shape: tuple[int, int]) -> None:
     image = np.full((*shape, 3), 255, np.uint8)
     assert crop_and_resize(image, 16, 128).shape == (16, 16, 3)
-
-
-def test_masks_are_cropped_as_the_pictures_are(disc: Callable[..., np.ndarray]) -> None:
-    images = np.stack([disc(seed, radius=30 + 5 * seed) for seed in range(3)])
-    masks = images.any(axis=-1)
-    small = resize_masks(masks, 16, 128)
-    assert small.dtype == bool
-    for image, mask, found in zip(images, masks, small, strict=True):
-        cell = crop_and_resize(image, 16, 128).any(axis=-1)
-        assert not (found & ~cell).any()
-        covered = mask[161:289, 161:289].reshape(16, 8, 16, 8).mean(axis=(1, 3))
-        clear = np.abs(covered - 0.5) > 0.01
-        assert np.array_equal(found[clear], covered[clear] > 0.5)
-    assert resize_masks(masks[:0], 16, 128).shape == (0, 16, 16)
 
 
 # --- the cache -----------------------------------------------------------------------------

@@ -12,42 +12,7 @@ import pandas as pd
 from scipy import ndimage
 from sklearn.metrics import roc_auc_score
 
-from leukhelpers.errors import InputError
-from leukhelpers.explain import localisation
-
-CORNERS = ("upper left", "upper right", "lower left", "lower right")
-# Blacking out what lies beside the cells may change so much of the answers' spread …
-MOVED = 0.25
-# … and so many maps may be the strongest there.
-POINTING = 0.5
-CELLS_OF_LABORATORY = 160  # as many ALL as HEM
-
-
-def plant_mark(images: np.ndarray, corner: str = "upper left", value: int = 200) -> np.ndarray:
-    """Put a gray square into a corner of each picture, as a label or a scratch might be.
-
-    Its side is an eighth of the picture's.
-
-    Parameters
-    ----------
-    images : uint8 array of shape (n, size, size, 3)
-        Left as they are.
-    corner : str
-        One of :data:`CORNERS`.
-    value : int
-        How bright it is.
-
-    Returns
-    -------
-    uint8 array of shape (n, size, size, 3)
-    """
-    if corner not in CORNERS:
-        raise InputError(f"corner must be one of {', '.join(CORNERS)}, not {corner!r}.")
-    marked, side = np.array(images), max(2, images.shape[1] // 8)
-    rows = slice(1, 1 + side) if corner.startswith("upper") else slice(-1 - side, -1)
-    columns = slice(1, 1 + side) if corner.endswith("left") else slice(-1 - side, -1)
-    marked[:, rows, columns] = value
-    return marked
+from leukhelpers.images.features import cell_of
 
 
 def one_size(images: np.ndarray, share: float = 0.5) -> np.ndarray:
@@ -64,7 +29,7 @@ def one_size(images: np.ndarray, share: float = 0.5) -> np.ndarray:
     uint8 array of shape (n, size, size, 3)
     """
     found, middle = np.zeros(np.shape(images), np.uint8), (np.shape(images)[1] - 1) / 2
-    for index, (image, cell) in enumerate(zip(images, localisation.cell_of(images), strict=True)):
+    for index, (image, cell) in enumerate(zip(images, cell_of(images), strict=True)):
         factor = np.sqrt(max(cell.mean(), 1e-4) / share)
         center = np.array(ndimage.center_of_mass(cell)) if cell.any() else np.full(2, middle)
         shift = center - factor * middle
@@ -93,10 +58,10 @@ def one_stain(images: np.ndarray, reference: np.ndarray) -> np.ndarray:
     uint8 array of shape (n, size, size, 3)
         What is not cell stays as it was.
     """
-    known = zip(reference, localisation.cell_of(reference), strict=True)
+    known = zip(reference, cell_of(reference), strict=True)
     wanted = np.mean([_colors(image[cell]) for image, cell in known if cell.any()], axis=0)
     found = np.array(images, np.uint8)
-    for image, cell in zip(found, localisation.cell_of(images), strict=True):
+    for image, cell in zip(found, cell_of(images), strict=True):
         if not cell.any():
             continue
         mean, spread = _colors(image[cell])
@@ -112,7 +77,7 @@ def _colors(inside: np.ndarray) -> np.ndarray:
 
 def mask_background(images: np.ndarray) -> np.ndarray:
     """Black out whatever does not belong to the cells."""
-    return np.where(localisation.cell_of(images)[..., None], images, 0).astype(np.uint8)
+    return np.where(cell_of(images)[..., None], images, 0).astype(np.uint8)
 
 
 def probe(
@@ -139,7 +104,7 @@ def probe(
         A row for each thing taken away (and ``as it is``): the mean probability, the mean
         shift, the mean absolute shift, and the ``auroc``.
     """
-    share = float(localisation.cell_of(background).mean())
+    share = float(cell_of(background).mean())
     changed = {
         "as it is": np.asarray(images),
         "one size": one_size(images, share),

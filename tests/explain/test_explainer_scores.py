@@ -1,30 +1,26 @@
 """Tests of the tests of explanations: worked examples, and networks whose causes are known."""
 
-import keras
 import numpy as np
 import pytest
-from keras import layers
 
-from benchmarks.explainer_scores import both_classes, evaluate_explainer, score_table
-from leukhelpers.errors import InputError
-from leukhelpers.explain import shortcuts
-from leukhelpers.explain.deletion import deletion_insertion
-from leukhelpers.explain.localisation import (
+from benchmarks.explainer_scores import (
+    both_classes,
     by_cause,
-    cell_of,
+    completeness,
+    evaluate_explainer,
     interval,
     mask_share,
     off_cell_share,
     overlap,
     pointing,
-)
-from leukhelpers.explain.sanity import (
-    completeness,
     randomize_weights,
     rank_similarity,
+    resize_masks,
+    score_table,
     stability,
 )
-from leukhelpers.images.preprocessing import BOX, crop_and_resize, resize_masks
+from leukhelpers.errors import InputError
+from leukhelpers.images.preprocessing import BOX, crop_and_resize
 from leukhelpers.models.networks import build_cnn
 from leukhelpers.synthetic import twin
 
@@ -109,17 +105,6 @@ def test_rank_similarity_heeds_only_the_places_inside():
     assert rank_similarity(a, b)[0] > -0.5
 
 
-def square_model():
-    """Logit = mean red light of a square in the upper left quarter, in units of 0.1."""
-    inputs = keras.Input((SIZE, SIZE, 3))
-    x = layers.Flatten()(inputs)
-    weights = np.zeros((SIZE, SIZE, 3))
-    weights[8:14, 8:14, 0] = 10 / 255 / 6**2
-    model = keras.Model(inputs, layers.Dense(1, name="logit", use_bias=False)(x))
-    model.get_layer("logit").set_weights([weights.reshape(-1, 1)])
-    return model
-
-
 def disc(radius=12, value=120):
     y, x = np.mgrid[:SIZE, :SIZE] - SIZE / 2 + 0.5
     cell = np.zeros((SIZE, SIZE, 3), np.uint8)
@@ -127,16 +112,9 @@ def disc(radius=12, value=120):
     return cell
 
 
-def test_cell_is_the_largest_thing_with_its_holes():
-    cell = disc()
-    cell[15:17, 15:17] = 0
-    found = cell_of(shortcuts.plant_mark(cell[None]))
-    np.testing.assert_array_equal(found[0], disc()[..., 0] > 0)
-    assert not cell_of(np.zeros((1, SIZE, SIZE, 3))).any()
-
-
 def test_share_beside_the_cell_counts_a_mark():
-    images = shortcuts.plant_mark(disc()[None])
+    images = disc()[None]
+    images[0, 1:5, 1:5] = 200
     maps = np.zeros((1, SIZE, SIZE))
     maps[0, 1:5, 1:5] = 1
     assert off_cell_share(maps, images).tolist() == [1.0]
@@ -144,42 +122,6 @@ def test_share_beside_the_cell_counts_a_mark():
 
 def test_completeness_of_a_worked_example():
     assert completeness(np.array([1.0, -2.5]), np.array([1.0, -3.0])) == pytest.approx(0.125)
-
-
-def test_curves_of_a_right_map_beat_random_orders_and_of_a_wrong_one_lose():
-    cells = np.stack([disc(value=value) for value in (60, 200)])
-    # The wiped picture of a plain cell is the cell: only what differs within it counts.
-    cells[:, 8:14, 8:14] = 250
-    model, right = square_model(), np.zeros((2, SIZE, SIZE))
-    right[:, 8:14, 8:14] = 1
-    found = deletion_insertion(model, cells, right, cells, seed=0)
-    assert found.deletion[0] == pytest.approx(1, abs=1e-5)
-    assert found.deletion[-1] == pytest.approx(0, abs=1e-5)
-    assert found.insertion[-1] == pytest.approx(1, abs=1e-5)
-    assert np.all(found.scores > 0.2)
-    assert np.all(deletion_insertion(model, cells, -right, cells, seed=0).scores < -0.2)
-    # A map without order is one more random order.
-    many = np.repeat(cells[1:], 16, axis=0)
-    many[:, 0, 0] = np.arange(16)[:, None]  # each picture has its own random orders
-    flat = deletion_insertion(model, many, np.zeros((16, SIZE, SIZE)), many, seed=0).scores
-    assert abs(flat.mean()) < 0.15
-    assert np.ptp(flat) > 0.01
-
-
-@pytest.mark.slow
-def test_score_of_an_image_hangs_on_no_other_image():
-    rng = np.random.default_rng(0)
-    cells = np.stack([disc(value=value) for value in (60, 200, 120)])
-    cells[:, 8:14, 8:14] = rng.integers(150, 250, (3, 6, 6, 3))
-    maps, model = rng.normal(size=(3, SIZE, SIZE)), square_model()
-    maps[1] = 0  # ties are put into a random order, which is its own, too
-    together = deletion_insertion(model, cells, maps, cells[:1], seed=0).scores
-    for order in ([2], [1], [0], [2, 1]):
-        alone = deletion_insertion(model, cells[order], maps[order], cells[:1], seed=0).scores
-        np.testing.assert_allclose(alone, together[order], rtol=1e-4, atol=1e-6)
-    assert not np.allclose(
-        together, deletion_insertion(model, cells, maps, cells[:1], seed=1).scores
-    )
 
 
 def test_pointing_and_overlap_of_a_worked_example():
@@ -207,6 +149,22 @@ def test_stability_is_one_for_a_map_that_turns_along_and_low_for_one_that_does_n
     bad = stability(None, stays, cells, stays(None, cells))
     assert np.all(good > 0.85)
     assert np.all(good > bad + 0.1)
+
+
+def test_masks_are_cropped_as_the_pictures_are():
+    y, x = np.mgrid[:450, :450] - 225
+    images = np.stack([90 * (x**2 + y**2 < radius**2) for radius in (30, 35, 40)])
+    images = np.repeat(images[..., None], 3, axis=-1).astype(np.uint8)
+    masks = images.any(axis=-1)
+    small = resize_masks(masks, 16, 128)
+    assert small.dtype == bool
+    for image, mask, found in zip(images, masks, small, strict=True):
+        cell = crop_and_resize(image, 16, 128).any(axis=-1)
+        assert not (found & ~cell).any()
+        covered = mask[161:289, 161:289].reshape(16, 8, 16, 8).mean(axis=(1, 3))
+        clear = np.abs(covered - 0.5) > 0.01
+        assert np.array_equal(found[clear], covered[clear] > 0.5)
+    assert resize_masks(masks[:0], 16, 128).shape == (0, 16, 16)
 
 
 def test_few_cells_are_drawn_from_all_and_from_both_classes():
