@@ -860,8 +860,6 @@ print(f"mean error of the sums: integrated gradients {ig_error:.2f}, SHAP {shap_
 # %% [markdown]
 # - Compute them for all sixteen cells, and repeat test 3 with `gradients.sum(axis=-1)`. Do the
 #   nucleoli stand out again? (On the synthetic dataset they do.)
-# - [Explanations](../docs/explanations.md) compares five methods on more cells, synthetic and real,
-#   with further tests: deletion and insertion, and small rotations.
 # - The [glossary](../docs/glossary.md) explains the terms of this lesson.
 #
 # ## Use it on your data

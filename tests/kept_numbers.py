@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks import explainer_scores, shortcuts
 from leukhelpers.backend import keras
 from leukhelpers.evaluation import bootstrap, calibration, decisions, metrics, summary
 from leukhelpers.evaluation.names import METRICS
@@ -184,26 +183,16 @@ def defaults() -> dict[str, Any]:
 
 
 def pictures() -> dict[str, Any]:
-    """Cut and resize a large drawn cell, and change what may be a shortcut."""
+    """Cut and resize a large drawn cell."""
     large, small = cells(3, 160), cells()
     drawn = np.zeros((450, 450, 3), np.uint8)
     drawn[100:260, 150:310] = large[0]
-    causes = features.cell_of(large)
     return {
         "box": preprocessing.cell_box(drawn),
         "boxed": digest(preprocessing.crop_and_resize(drawn, 32, preprocessing.BOX)),
         "cropped": digest(preprocessing.crop_and_resize(drawn, 32, 300)),
-        "masks": digest(explainer_scores.resize_masks(causes, 32, 120)),
-        "masks_boxed": digest(
-            explainer_scores.resize_masks(
-                causes & (np.arange(160) < 80), 32, preprocessing.BOX, causes
-            )
-        ),
         "cell_of": digest(features.cell_of(small)),
         "smooth": digest(deletion.smooth_cells(small)),
-        "one_size": digest(shortcuts.one_size(small)),
-        "one_stain": digest(shortcuts.one_stain(small, small[::2])),
-        "beside": digest(shortcuts.mask_background(small)),
     }
 
 
@@ -235,7 +224,7 @@ def network() -> Any:
 
 
 def explained() -> dict[str, Any]:
-    """Explain a network and put its explanations to the tests."""
+    """Explain a network."""
     model, seen = network(), cells(8, 32)
     images, background = seen[:3], seen[3:]
     found: dict[str, Any] = {"logits": logits(model, seen)}
@@ -244,31 +233,13 @@ def explained() -> dict[str, Any]:
         "integrated": integrated_gradients(model, images, background).sum(axis=-1),
         "grad_cam": grad_cam(model, images),
     }
-    masks = {name: features.cell_of(images) for name in ("cell", *explainer_scores.CAUSES)}
-    masks["nucleoli"] = masks["cell"] & (np.arange(32) < 16)
     for name, drawn in maps.items():
-        found[name] = {
-            "map": digest(drawn),
-            "beside": explainer_scores.off_cell_share(drawn, images),
-            "pointing": explainer_scores.pointing(drawn, masks["nucleoli"]),
-            "overlap": explainer_scores.overlap(drawn, masks["nucleoli"]),
-            "by_cause": explainer_scores.by_cause(drawn, masks, np.array(["a", "b", "c"])),
-        }
-    for method in ("shap", "integrated"):
-        found[f"expected {method}"] = explainer_scores.expected_sum(
-            method, model, images, background
-        )
+        found[name] = {"map": digest(drawn)}
     found["named"] = {
         method: digest(attribution.explain_pixels(method, model, images[:1], background, seed=3))
         for method in attribution.METHODS
     }
     found["deletion"] = deletion.deletion_scores(model, images, maps["integrated"], background)
-    found["stability"] = explainer_scores.stability(model, grad_cam, images, maps["grad_cam"])
-    found["both_classes"] = explainer_scores.both_classes(np.arange(20) % 3 > 0, 7)
-    found["interval"] = explainer_scores.interval([1.0, 2, 4, np.nan, 3], np.array(list("aabbc")))
-    found["probe"] = shortcuts.probe(
-        lambda pictures: pictures.mean(axis=(1, 2, 3)) / 255, seen, background, np.arange(8) % 2
-    )
     return found
 
 

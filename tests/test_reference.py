@@ -7,8 +7,6 @@ import pytest
 
 from benchmarks import (
     experiments_page,
-    explainer_scores,
-    explanations,
     findings,
     reference,
     results_page,
@@ -54,15 +52,6 @@ def test_page_of_experiments_states_exactly_what_was_kept():
     assert "Not for clinical use" in page.splitlines()[2]
     for row in kept["candidates"]:
         assert f"| {row['candidate']} |" in page
-
-
-def test_page_of_explanations_states_exactly_what_was_kept():
-    page, kept = explanations.PAGE.read_text("utf-8"), explanations.kept()
-    assert page == explanations.render(kept)
-    assert "Not for clinical use" in page
-    assert ("twin" not in kept) or ("**synthetic**" in page)
-    assert all(f"--kind {kind} --run RUN" in page for kind in kept)
-    assert set(kept["real"]["methods"]) == set(explainer_scores.TITLES)
 
 
 def test_page_of_findings_states_what_was_kept_and_the_numbers_still_bear_the_sentences():
