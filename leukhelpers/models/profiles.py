@@ -61,14 +61,19 @@ def picture_size(name: str, profile: Profile) -> tuple[int, int]:
     profile : Profile
         That of the run. Pretrained networks take its size: on real cells frozen
         EfficientNet-Lite0 gained nothing at 128 pixels over 96. The network of the
-        course sees each cell cropped to its bounding box, and so not how large it is. Of an
-        ensemble this is what its network sees.
+        course sees each cell cropped to its bounding box, and so not how large it is.
 
     Returns
     -------
     size, crop : int
         Pixels of the picture, and of the original (or ``pixels.BOX``).
     """
-    if name in ("cnn", ENSEMBLE):
+    if name in ("cnn", ENSEMBLE):  # of an ensemble, what its network sees
         return profile.box_size, BOX
     return (handmade.SIZE if name in CLASSICAL else profile.size), profile.crop
+
+
+def views(name: str, profile: Profile) -> list[tuple[int, int]]:
+    """List the pictures that a model takes of one cell: one, or of an ensemble two."""
+    members = ("cnn", "svm") if name == ENSEMBLE else (name,)
+    return [picture_size(member, profile) for member in members]

@@ -18,7 +18,7 @@ from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.experiments import storage
 from leukhelpers.explain import attribution, deletion, shap_values
 from leukhelpers.images import handmade
-from leukhelpers.models import registry
+from leukhelpers.models import profiles, registry
 from leukhelpers.plots import cells, charts, saving
 from leukhelpers.serving import predict
 
@@ -80,6 +80,11 @@ def explain_files(
         raise InputError(
             f"Method {unknown[0]!r} is not known; choose from {', '.join(attribution.METHODS)}."
         )
+    if name == profiles.ENSEMBLE:
+        raise InputError(
+            f"{run.folder.name} holds the mean of a network and an SVM; train cnn or svm alone to "
+            "explain it."
+        )
     if methods and not registry.is_network(name):
         raise InputError(
             f"{', '.join(methods)} over pixels explain networks; {run.folder.name} holds "
@@ -134,7 +139,7 @@ def _by_pixels(
 def _by_features(served: predict.Served, model: Any, array: np.ndarray) -> Explained:
     """Explain cells by the shares of the named features of a classical model."""
     known, measured = (
-        handmade.measure_cells(pictures, served.crop)
+        handmade.measure_cells(pictures, served.views[0][1])
         for pictures in (predict.background(served.run), array)
     )
     shares = shap_values.explain_features(model, measured, known, served.run.about["seed"])

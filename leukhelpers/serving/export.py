@@ -197,8 +197,8 @@ def export_run(
     name = storage.model_of(run.about)
     if not registry.is_network(name):
         raise InputError(
-            f"{run.folder.name} holds {MODEL_NAMES[name]}, which is no network; "
-            "only networks are exported."
+            f"{run.folder.name} holds {MODEL_NAMES[name]}, and only networks are exported; "
+            "use leuk predict."
         )
     storage.refuse_other_classes(run, dataset)
     model = registry.load_model(run.folder)

@@ -25,7 +25,7 @@ from leukhelpers.evaluation import calibration, decisions
 from leukhelpers.experiments import storage
 from leukhelpers.experiments.predictions import columns_of_run
 from leukhelpers.images.preprocessing import crop_and_resize
-from leukhelpers.models import ood, profiles, registry
+from leukhelpers.models import ensemble, ood, profiles, registry
 
 WORDS = {"HEM": "Healthy", "ALL": "Leukemic"}
 NEAR = "too close to the operating point to call"
@@ -77,19 +77,18 @@ class Served(NamedTuple):
 
     run: storage.Run
     name: str
-    size: int
-    crop: int
+    views: list[tuple[int, int]]  # see leukhelpers.models.profiles.views
     classes: tuple[str, ...]
     rule: Rule
     known: dict[str, Any]
     notice: str
-    ask: Callable[[np.ndarray], np.ndarray]
+    ask: Callable[..., np.ndarray]  # takes an array of pictures for each view
 
 
 def load(
     run_folder: Path | str,
     cache: Path | None = None,
-    ask: Callable[[np.ndarray], np.ndarray] | None = None,
+    ask: Callable[..., np.ndarray] | None = None,
 ) -> Served:
     """Make a run ready to answer.
 
@@ -114,19 +113,19 @@ def load(
     """
     run = storage.read_run(run_folder)
     profile, name = storage.profile_in(run.about), storage.model_of(run.about)
-    size, crop = profiles.picture_size(name, profile)
+    views = profiles.views(name, profile)
     served = Served(
         run,
         name,
-        size,
-        crop,
+        views,
         storage.classes_of(run.about),
         _rule(run, name),
         _known(run.folder),
         " ".join([NOTICE, *run.about.get("cautions", [])]),
         ask or _quick(run, name, profile, cache),
     )
-    served.ask(background(run)[:1])  # the first answer is the slowest
+    gray = [np.full((1, size, size, 3), 128, np.uint8) for size, _ in views]
+    served.ask(*gray)  # the first answer is the slowest
     return served
 
 
@@ -173,11 +172,21 @@ def _rule(run: storage.Run, name: str) -> Rule:
 
 def _quick(
     run: storage.Run, name: str, profile: profiles.Profile, cache: Path | None
-) -> Callable[[np.ndarray], np.ndarray]:
+) -> Callable[..., np.ndarray]:
     """Give the quickest way to ask a run's model."""
-    if not registry.is_network(name):
-        learnt = registry.load(run.folder, name)
-        return lambda pictures: registry.predict_proba_of_pictures(learnt, pictures, profile)
+    if registry.is_network(name):
+        return _quick_network(run, cache)
+    if name == profiles.ENSEMBLE:
+        members = [_quick_network(run, cache), _quick(run, "svm", profile, cache)]
+        return lambda *views: ensemble.average_logits(
+            [member(pictures) for member, pictures in zip(members, views, strict=True)]
+        )
+    learnt = registry.load(run.folder, name)
+    return lambda pictures: registry.predict_proba_of_pictures(learnt, pictures, profile)
+
+
+def _quick_network(run: storage.Run, cache: Path | None) -> Callable[[np.ndarray], np.ndarray]:
+    """Give the LiteRT copy of a run's network."""
     from leukhelpers.models import training
     from leukhelpers.serving import export
 
@@ -253,15 +262,16 @@ def look(served: Served, content: bytes) -> tuple[dict[str, Any], np.ndarray]:
         :func:`cut`.
     """
     start = time.perf_counter()
-    picture = cut(decode_image(content), served.size, served.crop)
-    result = _answer(served, picture)
+    image = decode_image(content)
+    pictures = [cut(image, size, crop) for size, crop in served.views]
+    result = _answer(served, pictures)
     milliseconds = round(1000 * (time.perf_counter() - start), 2)
-    return {**result, "milliseconds": milliseconds, "notice": served.notice}, picture
+    return {**result, "milliseconds": milliseconds, "notice": served.notice}, pictures[0]
 
 
-def _answer(served: Served, picture: np.ndarray) -> dict[str, Any]:
+def _answer(served: Served, pictures: Sequence[np.ndarray]) -> dict[str, Any]:
     two, tells_all = len(served.classes) == 2, served.classes[1:] == CLASS_NAMES[1:]
-    distance = float(ood.distance(served.known, picture[None])[0] / served.known["limit"])
+    distance = float(ood.distance(served.known, pictures[0][None])[0] / served.known["limit"])
     result: dict[str, Any] = {"answer": None, "why": None, "distance": round(distance, 4)}
     if tells_all:
         result["probability_all"] = None
@@ -269,7 +279,7 @@ def _answer(served: Served, picture: np.ndarray) -> dict[str, Any]:
         result["operating_point"] = round(calibrated(served.rule, served.rule.threshold), 6)
     if not distance <= 1:
         return result | {"why": STRANGE}
-    raw = served.ask(picture[None])[0]
+    raw = served.ask(*(picture[None] for picture in pictures))[0]
     called = served.rule.called(float(raw)) if two else int(np.argmax(raw))
     if called is None:
         result["why"] = NEAR

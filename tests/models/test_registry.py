@@ -50,6 +50,7 @@ def rounded(found):
     "name",
     [
         "svm",
+        "cnn+svm",
         pytest.param("rf", marks=pytest.mark.slow),
         pytest.param("efficientnet-lite0-tuned", marks=pytest.mark.slow),
     ],
@@ -73,6 +74,9 @@ def test_a_run_of_any_model_answers_files_as_it_answered_its_test_rows(
     )
     found = evaluate.evaluate_run(run.folder, prepared.dataset, prepared.data)
     assert rounded(found["models"]) == rounded(run.metrics["models"])
+    if name == profiles.ENSEMBLE:
+        with pytest.raises(InputError, match="train cnn or svm alone"):
+            explain_files.explain_files(run.folder, [], tmp_path / "figures")
     # what was chosen is chosen on validation rows, wherever the run is measured
     assert found["decisions"]["chosen_on"] is not None
     assert rounded(found["decisions"]) == rounded(run.metrics["decisions"])

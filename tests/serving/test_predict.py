@@ -83,7 +83,7 @@ def test_every_hostile_file_gets_its_sentence_and_the_next_cell_its_answer(
 
 @pytest.mark.parametrize("name", list(hostile.allowed(np.zeros((8, 8, 3), np.uint8))))
 def test_odd_files_that_hold_a_cell_are_decoded(served, disc, name):
-    picture = predict.cut(decode_image(hostile.allowed(disc(0))[name]), served.size, served.crop)
+    picture = predict.cut(decode_image(hostile.allowed(disc(0))[name]), *served.views[0])
     assert picture.shape == (32, 32, 3)
     assert picture.any()
 
@@ -184,7 +184,7 @@ def test_knowledge_that_does_not_fit_is_refused_and_says_what_to_do(run, tmp_pat
 
 
 def test_overlay_has_the_size_of_the_picture(served, run, cell):
-    picture = predict.cut(decode_image(cell), served.size, served.crop)
+    picture = predict.cut(decode_image(cell), *served.views[0])
     shown = predict.overlay(served, picture, registry.load_model(run.folder))
     assert shown is None or (shown.shape, shown.dtype) == (picture.shape, np.uint8)
 
