@@ -104,11 +104,11 @@ def _verify(root: Path, as_json: bool) -> None:
     elif found["state"] == "unknown":
         print_result({"verdict": found["verdict"]}, as_json)
     else:
-        print_result({key: found[key] for key in ("verdict", "state", "kind", "digest")}, as_json)
+        print_result({key: found[key] for key in ("verdict", "state", "kind")}, as_json)
         table = Table("Part", "State", "Kind", "Images", "Of", title="Parts")
         for name, part in found["parts"].items():
-            images = [str(part[side]["images"]) for side in ("found", "expected")]
-            table.add_row(name.replace("_", " "), part["state"], part["kind"], *images)
+            counts = str(part["found"]), str(part["expected"])
+            table.add_row(name.replace("_", " "), part["state"], part["kind"], *counts)
         output.print(table)
         for kind in ("changed", "missing", "extra"):
             _list_some(kind, found[kind])

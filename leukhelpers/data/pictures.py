@@ -54,9 +54,13 @@ def load_image(path: Path | str) -> Image.Image:
 
     That saves a copy, during which no other thread of this process can work.
     """
-    path = Path(path)
-    with path.open("rb") as file:
-        return _decoded(file.read(MAX_BYTES + 1))
+    return _decoded(read_content(path))
+
+
+def read_content(path: Path | str) -> bytes:
+    """Read the bytes of a picture file, and of one that is too large only the beginning."""
+    with Path(path).open("rb") as file:
+        return file.read(MAX_BYTES + 1)
 
 
 def decode_image(content: bytes) -> np.ndarray:
