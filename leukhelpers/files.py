@@ -53,6 +53,14 @@ def new_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make a file a second time: as a hard link, which takes no room, or else as a copy."""
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, another owner, or a file system without links
+        shutil.copyfile(source, target)
+
+
 def shipped(inside: str, checkout: str) -> Path:
     """Find a folder that comes with the course: inside the installed package, or in a checkout.
 

@@ -133,7 +133,6 @@ def data_restructure(
     dataset: DatasetOption = "twin",
     profile: ProfileOption = "fast",
     seed: SeedOption = 0,
-    copy: Annotated[bool, typer.Option("--copy", help="Copy the files, do not link.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Sort the pictures into one folder a class, as the paper does; subjects are kept."""
@@ -142,8 +141,7 @@ def data_restructure(
 
     cells = prepare.load(dataset, profiles.profile_of(profile), seed, files.workspace() / "data")
     with file_progress() as advance:
-        listen = functools.partial(advance, "placing")
-        found = restructure(cells, out, copy, listen)
+        found = restructure(cells, out, functools.partial(advance, "placing"))
     print_result(found, as_json)
 
 

@@ -73,25 +73,20 @@ def _are_counts(counts: Any) -> bool:
     )
 
 
-def card_of(dataset: Dataset) -> dict[str, Any] | None:
-    """Find the card of a data set: the twin's, C-NMC's, or the ``card.toml`` beside it.
-
-    Returns
-    -------
-    dict or None
-        As :func:`read_card`; None for cells of your own without a card.
-
-    Raises
-    ------
-    InputError
-        If the card beside the cells cannot be used.
-    """
+def card_file(dataset: Dataset) -> Path | None:
+    """Find the card of a data set: the twin's, C-NMC's, or the ``card.toml`` beside it."""
     if dataset.synthetic:
-        return read_card("twin")
+        return cards_folder() / "twin.toml"
     if find_root(dataset.root) is not None:
-        return read_card("cnmc")
+        return cards_folder() / "cnmc.toml"
     own = dataset.root / OWN_CARD
-    return read_card(own) if own.is_file() else None
+    return own if own.is_file() else None
+
+
+def card_of(dataset: Dataset) -> dict[str, Any] | None:
+    """Read the card of a data set; None for cells of your own without a card."""
+    file = card_file(dataset)
+    return read_card(file) if file is not None else None
 
 
 def data_card(dataset: Dataset) -> str:

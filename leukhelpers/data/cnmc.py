@@ -21,7 +21,7 @@ from typing import Any
 
 import pandas as pd
 
-from leukhelpers.data.base import Aside, Dataset, read_table, set_aside_frame
+from leukhelpers.data.base import Aside, Dataset, is_drawn, read_table, set_aside_frame
 from leukhelpers.data.pictures import list_files, not_a_picture, readable_cells
 from leukhelpers.data.schema import CLASS_NAMES, UNLABELED, parse_name
 from leukhelpers.errors import InputError
@@ -66,7 +66,8 @@ def read_cnmc(
     Returns
     -------
     Dataset
-        Files that are unreadable, or named against the rule, are in ``set_aside``.
+        Synthetic if ``twin.json`` says so, and then called ``twin``. Files that are unreadable,
+        or named against the rule, are in ``set_aside``.
 
     Raises
     ------
@@ -95,7 +96,8 @@ def read_cnmc(
     listed = pd.DataFrame(rows, columns=["cell_id", "path", "label", "subject", "fold"])
     table = readable_cells(root, listed, aside, cache)
     refuse_two_labels(table)
-    return Dataset(root.name, root, table, set_aside_frame(aside))
+    drawn = is_drawn(root)
+    return Dataset("twin" if drawn else root.name, root, table, set_aside_frame(aside), drawn)
 
 
 def refuse_two_labels(table: pd.DataFrame) -> None:

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import requests
-from filelock import AcquireReturnProxy, FileLock, Timeout
+from filelock import FileLock, Timeout
 
-from leukhelpers.data.archive import ArchiveError, copy_folder, unpack
+from leukhelpers.data.archive import copy_folder, unpack
+from leukhelpers.data.base import is_drawn
 from leukhelpers.data.cnmc import find_root
 from leukhelpers.errors import InputError
 
@@ -22,6 +23,7 @@ HANDLE = "andrewmvd/leukemia-classification"
 PAGE = f"https://www.kaggle.com/datasets/{HANDLE}"
 BY_HAND = f"download the zip in a browser from {PAGE} and run: leuk data fetch cnmc --from FILE.zip"
 
+_DAMAGED = (zipfile.BadZipFile, tarfile.TarError)
 _DEPTH = 3  # how deep a user's folder, or an archive, may hide C-NMC_Leukemia
 
 Progress = Callable[[str, int, int], None]  # what is done, bytes done, bytes in all
@@ -64,7 +66,7 @@ def fetch_cnmc(
     to = Path(to)
     try:
         to.mkdir(parents=True, exist_ok=True)
-        with _alone(to, say):
+        with FileLock(to / ".part-cnmc.lock", timeout=0):
             there = find_root(to)
             if there is not None:
                 say(
@@ -78,72 +80,65 @@ def fetch_cnmc(
                     f"{target} exists and is no C-NMC tree; "
                     "move it away, or name another folder with --to."
                 )
-            _take(Path(source).expanduser() if source else _download(), target, progress)
+            place = Path(source).expanduser() if source else _download()
+            if not place.exists():
+                raise InputError(f"{place} does not exist; name a zip, a tar or a folder.")
+            _take(place, target, progress)
             return target
-    except OSError as error:
-        raise InputError(f"{error.filename or to} cannot be used ({error.strerror}).") from None
-
-
-def _alone(to: Path, say: Callable[[str], None]) -> AcquireReturnProxy:
-    """Wait until no other process fetches to the same folder, and lock it until ``with`` ends."""
-    lock = FileLock(to / ".part-cnmc.lock")
-    try:
-        return lock.acquire(timeout=0)
     except Timeout:
-        say(f"Another process is fetching to {to}; waiting for it.")
-        return lock.acquire()
+        raise InputError(
+            f"Another process is fetching to {to}; let it end, then call the same command again."
+        ) from None
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or to} cannot be used ({error.strerror}); "
+            "name another folder with --to."
+        ) from None
 
 
 def _take(source: Path, target: Path, progress: Progress) -> None:
     """Put the tree of an archive, or of a folder, at `target`; or leave nothing there."""
     part = target.with_name(".part-cnmc")
     shutil.rmtree(part, ignore_errors=True)  # a killed process left it
-    part.mkdir()
     try:
-        if source.is_dir():
-            tree = _find_tree(source.resolve())
-            if target.resolve().is_relative_to(tree):
-                raise InputError(
-                    f"{target} would lie inside {tree}; name another folder with --to."
-                )
-            if (tree.parent / "twin.json").is_file():  # the copy would not hold this note
-                shutil.copyfile(tree.parent / "twin.json", part / "twin.json")
-            copy_folder(tree, part / "tree", progress=lambda *done: progress("copying", *done))
-        elif source.is_file():
-            unpack(source, part / "tree", progress=lambda *done: progress("unpacking", *done))
-        else:
-            raise InputError(f"{source} does not exist; name a zip, a tar or a folder with --from.")
-        found = _find_tree(part / "tree")
-        if any((place / "twin.json").is_file() for place in (found, found.parent)):
+        if not source.is_dir():
+            unpack(source, part, progress=lambda *done: progress("unpacking", *done))
+        tree = _find_tree(source.resolve() if source.is_dir() else part)
+        if is_drawn(tree):
             raise InputError(
                 f"{source} holds drawn cells, not C-NMC 2019; name them with --dataset instead."
             )
-        os.rename(found, target)
+        if target.resolve().is_relative_to(tree):
+            raise InputError(f"{target} would lie inside {tree}; name another folder with --to.")
+        if source.is_dir():
+            copy_folder(tree, target, progress=lambda *done: progress("copying", *done))
+        else:
+            os.rename(tree, target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
 def _find_tree(place: Path) -> Path:
     """Find the one C-NMC tree in a folder, or a few folders below; follow no link."""
-    level = [place]
-    for _ in range(_DEPTH + 1):
-        found = [folder for folder in level if find_root(folder) == folder]
-        if len(found) > 1:
-            names = " and ".join(str(folder.relative_to(place)) for folder in found[:2])
-            raise ArchiveError(f"There is more than one copy of C-NMC: {names}; name one of them.")
-        if found:
-            return found[0]
-        level = sorted(
-            Path(entry.path)
-            for folder in level
-            for entry in os.scandir(folder)
-            # macOS packs a shadow of every folder into __MACOSX.
-            if entry.is_dir(follow_symlinks=False) and entry.name != "__MACOSX"
+    found = []
+    for folder, below, _ in os.walk(place):
+        here = Path(folder)
+        if find_root(here) == here:
+            found.append(here)
+            below.clear()
+        elif len(here.relative_to(place).parts) == _DEPTH:
+            below.clear()
+        elif "__MACOSX" in below:  # a shadow of every folder, which macOS packs
+            below.remove("__MACOSX")
+    if len(found) > 1:
+        names = " and ".join(sorted(str(folder.relative_to(place)) for folder in found)[:2])
+        raise InputError(f"There is more than one copy of C-NMC: {names}; name one of them.")
+    if not found:
+        raise InputError(
+            f"No C-NMC tree was found: no folder holds training_data, at most {_DEPTH} folders "
+            f"deep; take the archive of {PAGE}."
         )
-    raise ArchiveError(
-        f"No C-NMC tree was found: no folder holds training_data, at most {_DEPTH} folders deep; "
-        f"take the archive of {PAGE}."
-    )
+    return found[0]
 
 
 def _download() -> Path:
@@ -162,15 +157,13 @@ def _download() -> Path:
             return Path(kagglehub.dataset_download(HANDLE))
         except requests.RequestException as error:
             raise InputError(_failure(error)) from None
-        except DataCorruptionError:
+        # A wrong checksum, a kaggle.json that cannot be read, or an archive that is none.
+        except (DataCorruptionError, ValueError, EOFError, *_DAMAGED) as error:
+            reason = " ".join(str(error).split())
             raise InputError(
-                "The archive from Kaggle arrived with a wrong checksum and was removed; call the "
-                f"same command again, or {BY_HAND}"
+                f"The download from Kaggle failed ({reason}); correct that and call the same "
+                f"command again, or {BY_HAND}"
             ) from None
-        except ValueError as error:  # kaggle.json cannot be read, or what came is no archive
-            raise InputError(f"{error}; correct it, or {BY_HAND}") from None
-        except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
-            raise InputError(f"The archive from Kaggle is damaged ({error}); {BY_HAND}") from None
 
 
 def _failure(error: requests.RequestException) -> str:
@@ -182,7 +175,5 @@ def _failure(error: requests.RequestException) -> str:
             "KAGGLE_USERNAME and KAGGLE_KEY to those of a token from "
             f"https://www.kaggle.com/settings, or {BY_HAND}"
         )
-    if status == 404:
-        return f"Kaggle does not find the data set (status 404); see {PAGE}"
     what = f"answers with status {status}" if status else "is not reached, or the transfer broke"
     return f"Kaggle {what}; call the same command again, which goes on there, or {BY_HAND}"

@@ -18,7 +18,7 @@ from pathlib import Path, PurePath
 
 import pandas as pd
 
-from leukhelpers.data.base import Aside, Dataset, read_table, set_aside_frame
+from leukhelpers.data.base import Aside, Dataset, is_drawn, read_table, set_aside_frame
 from leukhelpers.data.cards import OWN_CARD
 from leukhelpers.data.label_map import FILE, SAY_OWN_SUBJECTS, Meaning, read_meaning
 from leukhelpers.data.pictures import list_files, not_a_picture, readable_cells
@@ -26,7 +26,6 @@ from leukhelpers.data.schema import UNLABELED, parse_name, validate
 from leukhelpers.errors import InputError
 
 CSV = "cells.csv"
-TWIN_NOTE = "twin.json"  # lies beside drawn cells, and goes where their table goes
 
 
 def read_own(place: Path | str, cache: Path | None = None) -> Dataset:
@@ -45,7 +44,7 @@ def read_own(place: Path | str, cache: Path | None = None) -> Dataset:
     -------
     Dataset
         Missing and unreadable files are in ``set_aside``. Synthetic if ``twin.json`` says
-        so beside the table.
+        so of any cell.
 
     Raises
     ------
@@ -87,7 +86,8 @@ def read_listed(
         "person, every score here is too good."
     )
     cautions = (caution,) if n_alone else ()
-    drawn = (root / TWIN_NOTE).is_file()
+    folders = {root, *((root / path).parent for path in table["path"])}
+    drawn = any(map(is_drawn, folders))
     return Dataset(name, root, table, set_aside_frame(aside), drawn, meaning.classes, cautions)
 
 

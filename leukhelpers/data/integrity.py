@@ -17,7 +17,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from leukhelpers.data import pictures, published
-from leukhelpers.data.base import Progress
+from leukhelpers.data.base import Progress, is_drawn
 from leukhelpers.data.cnmc import LABELS, find_root, read_labels
 from leukhelpers.errors import InputError
 
@@ -195,7 +195,7 @@ def _problem_of_labels(root: Path, listed: pd.DataFrame) -> str | None:
 
 def _no_copy(root: Path) -> str:
     """Say why no published picture is at its place."""
-    if any((place / "twin.json").is_file() for place in (root, root.parent)):
+    if is_drawn(root):
         return "These cells are drawn, not C-NMC 2019."
     return (
         "No copy of C-NMC 2019: no picture is the published one at its place, byte for byte or "

@@ -10,7 +10,6 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -21,7 +20,6 @@ from leukhelpers.data.base import Aside, Dataset, set_aside_frame
 from leukhelpers.data.label_map import FILE, Meaning, meaning_of, meaning_text, read_meaning
 from leukhelpers.data.pictures import not_a_picture
 from leukhelpers.errors import InputError
-from leukhelpers.files import write_text
 
 
 def import_folder(
@@ -96,12 +94,7 @@ def import_folder(
         listed, aside = _from_label_folders(root, meaning, pattern)
     target = Path(os.path.realpath(out))
     listed = listed.assign(path=[_seen_from(target, root / path) for path in listed["path"]])
-    notes = [folder / own.TWIN_NOTE for folder in (root, *root.parents)]
-    drawn = next((note for note in notes if note.is_file()), None)
-    texts = {FILE: meaning_text(classes, meaning.own_subjects)}
-    if drawn is not None:
-        texts[own.TWIN_NOTE] = drawn.read_text("utf-8")
-    found = _keep(out, listed, texts, cache)
+    found = _keep(out, listed, meaning_text(classes, meaning.own_subjects), cache)
     unread = list(found.set_aside.itertuples(index=False, name=None))
     counts = found.table["label"].value_counts()
     return {
@@ -229,23 +222,22 @@ def _seen_from(folder: Path, file: Path) -> str:
         return file.as_posix()
 
 
-def _keep(out: Path, listed: pd.DataFrame, texts: dict[str, str], cache: Path | None) -> Dataset:
+def _keep(out: Path, listed: pd.DataFrame, meaning: str, cache: Path | None) -> Dataset:
     """Write the table aside, read it back, and move it to its place if it is valid."""
     made = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(prefix=".part-", dir=out) as folder:
             part = Path(folder)
-            for name, text in texts.items():
-                write_text(part / name, text)
+            (part / FILE).write_text(meaning, "utf-8")
             listed.to_csv(part / own.CSV, index=False)
-            meaning = read_meaning(part)
-            again, aside = own.from_csv(part / own.CSV, out, meaning)
-            found = own.read_listed(out.resolve().name, out, again, aside, meaning, cache)
-            for name in (*texts, own.CSV):  # a table without the meaning of its labels never stands
+            read = read_meaning(part)
+            again, aside = own.from_csv(part / own.CSV, out, read)
+            found = own.read_listed(out.resolve().name, out, again, aside, read, cache)
+            for name in (FILE, own.CSV):  # a table without the meaning of its labels never stands
                 os.replace(part / name, out / name)
     except BaseException:
         if made:
             out.rmdir()
         raise
-    return replace(found, synthetic=own.TWIN_NOTE in texts)
+    return found
