@@ -18,7 +18,7 @@ import pandas as pd
 from leukhelpers import files
 from leukhelpers.data.base import DRAWN, TWIN_NOTE, Dataset, Progress
 from leukhelpers.data.cards import OWN_CARD, card_file
-from leukhelpers.data.folder import CSV
+from leukhelpers.data.folder import CSV, own_table
 from leukhelpers.data.label_map import FILE, meaning_text
 from leukhelpers.data.schema import UNLABELED
 from leukhelpers.errors import InputError
@@ -104,11 +104,7 @@ def _plan(dataset: Dataset) -> pd.DataFrame:
         raise InputError(
             f"{one} and {other} would have one name in one folder; rename one of them."
         )
-    subject = table["subject"]
-    if dataset.cautions:  # an image that was taken for a subject must stay known as such
-        alone = subject == table["cell_id"].str.replace("+", "%2B", regex=False)
-        subject = subject.where(~alone, "")
-    return pd.DataFrame({"path": path, "label": label, "subject": subject})
+    return own_table(dataset, path)
 
 
 def _write_notes(dataset: Dataset, cells: pd.DataFrame, folder: Path) -> None:

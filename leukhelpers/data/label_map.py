@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from leukhelpers.data.schema import CLASS_NAMES, label_of, parse_name
+from leukhelpers.data.schema import CLASS_NAMES, parse_name
 from leukhelpers.errors import InputError
 
 FILE = "cells.toml"
@@ -50,22 +50,26 @@ class Meaning(NamedTuple):
     labels: dict[str, int] | None = None
     own_subjects: bool = False
 
+    @property
+    def known(self) -> dict[str, int]:
+        """The labels that mean something, and the class of each."""
+        return self.labels or {name: number for number, name in enumerate(self.classes)}
+
+    def find(self, written: str) -> int | None:
+        """Give the number of the class that a label means, or None."""
+        return self.known.get(written if self.labels else written.upper())
+
     def label_of(self, written: str) -> int:
         """Give the number of the class that a label means; unknown ones are refused."""
-        if self.labels is None:
-            try:
-                return label_of(written)
-            except InputError as error:
-                raise InputError(
-                    f"{str(error).rstrip('.')}, or say in {FILE} what your labels mean: "
-                    f'classes = ["healthy", "ALL"] and below [labels] {_quoted(written)} = "ALL".'
-                ) from None
-        if written not in self.labels:
-            known = ", ".join(self.labels)
+        number = self.find(written)
+        if number is None:
+            classes = ", ".join(map(_quoted, self.classes))
             raise InputError(
-                f"label {written!r} is not known ({known} are); name its class below [labels]."
+                f"label {written!r} is not known ({', '.join(self.known)} are); name its class "
+                f"in {FILE}: classes = [{classes}] and below [labels] "
+                f"{_quoted(written)} = {_quoted(self.classes[-1])}."
             )
-        return self.labels[written]
+        return number
 
     def contradiction(self, label: int, stem: str) -> str | None:
         """Say what a file's name tells if it follows C-NMC's rule and differs, else None."""

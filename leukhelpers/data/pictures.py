@@ -217,8 +217,8 @@ def not_a_picture(file: Path) -> str | None:
 
 
 def readable_cells(
-    root: Path, listed: pd.DataFrame, aside: Aside, cache: Path | None
-) -> pd.DataFrame:
+    root: Path, listed: pd.DataFrame, aside: Aside, cache: Path | None, n_classes: int = 2
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read listed cells into a valid cell table.
 
     Parameters
@@ -228,10 +228,17 @@ def readable_cells(
     listed : pandas.DataFrame
         Columns ``cell_id, path, label, subject, fold``; each path once.
     aside : list of (str, str)
-        Path and reason. What cannot be read is added, and a picture whose cell was
-        read already (``1.png`` beside ``1.bmp``).
+        Path and reason of what is set aside already.
     cache : path or None
         See :func:`digest_images`.
+    n_classes : int
+        See :func:`leukhelpers.data.schema.validate`.
+
+    Returns
+    -------
+    table, set_aside : pandas.DataFrame
+        In ``set_aside`` are also what cannot be read, and a picture whose cell was read already
+        (``1.png`` beside ``1.bmp``).
 
     Raises
     ------
@@ -240,14 +247,19 @@ def readable_cells(
     """
     digests = digest_images(root, listed["path"].tolist(), cache)
     frame = listed.merge(digests, on="path", how="left", validate="one_to_one")
-    readable = frame["reason"] == ""
-    unread = frame.loc[~readable, ["path", "reason"]]
-    frame = frame[readable]
-    again = frame["cell_id"].duplicated()
-    aside += list(unread.itertuples(index=False, name=None))
-    aside += [(path, "a cell of this name was read already") for path in frame.loc[again, "path"]]
-    if frame.empty:
-        seen = [": ".join(row) for row in set_aside_frame(aside).itertuples(index=False)]
-        first = f" ({len(seen)} set aside; the first is {seen[0]})" if seen else ""
-        raise InputError(f"{root} holds no readable cell of those asked for{first}.")
-    return validate(frame[~again])
+    readable = frame[frame["reason"] == ""]
+    again = readable["cell_id"].duplicated()
+    frame.loc[again.index[again], "reason"] = "a cell of this name was read already"
+    unread = frame.loc[frame["reason"] != "", ["path", "reason"]]
+    set_aside = set_aside_frame([*aside, *unread.itertuples(index=False, name=None)])
+    if readable.empty:
+        raise InputError(f"{root} holds no readable cell of those asked for{first_of(set_aside)}.")
+    return validate(frame[frame["reason"] == ""], n_classes), set_aside
+
+
+def first_of(set_aside: pd.DataFrame) -> str:
+    """Say how many files were set aside, and why the first was."""
+    if set_aside.empty:
+        return ""
+    path, reason = set_aside.iloc[0]
+    return f" ({len(set_aside)} set aside; the first is {path}: {reason})"

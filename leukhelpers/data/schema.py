@@ -68,19 +68,6 @@ def parse_name(stem: str) -> CellName:
     return CellName(healthy.upper() + number, int(image), int(cell), label)
 
 
-def label_of(name: str) -> int:
-    """Turn a class name (``ALL`` or ``HEM``, any letter case) into its label.
-
-    Numbers are refused: in one published table 1 means ALL, in many a notebook HEM.
-    """
-    for label, known in enumerate(CLASS_NAMES):
-        if str(name).strip().upper() == known:
-            return label
-    raise InputError(
-        f"label {name!r} is not known; write the class name, {' or '.join(CLASS_NAMES)}."
-    )
-
-
 def validate(table: pd.DataFrame, n_classes: int = 2) -> pd.DataFrame:
     """Check a cell table and return it with its columns in order.
 
@@ -100,7 +87,7 @@ def validate(table: pd.DataFrame, n_classes: int = 2) -> pd.DataFrame:
     ------
     InputError
         If a column is missing, a cell stands twice, a label is unknown, a
-        subject is empty or holds a ``+``, or a subject has two labels.
+        subject is empty or holds a ``+``, or a subject or a picture has two labels.
     """
     missing = [column for column in COLUMNS if column not in table]
     if missing:
@@ -111,9 +98,8 @@ def validate(table: pd.DataFrame, n_classes: int = 2) -> pd.DataFrame:
         "These cells stand twice in the table:",
         table.loc[table["cell_id"].duplicated(), "cell_id"].unique(),
     )
-    known = "0 (HEM) or 1 (ALL)" if n_classes == 2 else f"0 to {n_classes - 1}"
     allowed = table["label"].isin([UNLABELED, *range(n_classes)])
-    _refuse(f"Labels must be {known}, not", table.loc[~allowed, "label"].unique())
+    _refuse(f"Labels must be 0 to {n_classes - 1}, not", table.loc[~allowed, "label"].unique())
     labeled = table[table["label"] != UNLABELED]
     subjects = labeled["subject"].fillna("").astype(str).str.strip()
     _refuse("These cells have no subject:", labeled.loc[subjects == "", "cell_id"])
@@ -121,8 +107,11 @@ def validate(table: pd.DataFrame, n_classes: int = 2) -> pd.DataFrame:
     plus = subjects[subjects.str.contains("+", regex=False)].unique()
     _refuse("Write another sign, for subjects must not contain a +:", plus)
     n_labels = labeled.groupby("subject")["label"].nunique()
-    several = "both labels" if n_classes == 2 else "labels of more than one class"
-    _refuse(f"These subjects have {several}:", n_labels.index[n_labels > 1])
+    _refuse("These subjects have labels of more than one class:", n_labels.index[n_labels > 1])
+    # One of the two labels is wrong, and nothing in the files tells which.
+    both = labeled.drop_duplicates(["sha256", "label"])
+    both = both[both["sha256"].duplicated(keep=False)].sort_values("sha256", kind="stable")
+    _refuse("These files hold one picture with two labels; correct or remove one:", both["path"])
     return table.loc[:, list(COLUMNS)].reset_index(drop=True)
 
 

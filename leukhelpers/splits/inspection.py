@@ -94,8 +94,7 @@ def inspect(found: Dataset, data: Path, size: int, crop: int) -> dict[str, Any]:
         those of :func:`count_near_duplicates` (None without training cells), ``card`` (the data
         card, or None), and ``parts``: for each test part that is there its counts,
         ``subject_images`` and ``set_aside``, or the ``problem`` that keeps it from being
-        read. The preliminary part also has ``labels``: the rows of its CSV by class, and
-        those without a picture.
+        read.
     """
     return {
         "dataset": found.name,
@@ -168,20 +167,6 @@ def _test_parts(found: Dataset, data: Path) -> dict[str, dict[str, Any]]:
         try:
             other = load_dataset(found.root, data, parts=(part,))
             parts[part] = _counts(other)
-            if part == "preliminary":
-                parts[part]["labels"] = _labels(found.root)
         except InputError as error:  # the training cells can be used all the same
             parts[part] = {"problem": str(error)}
     return parts
-
-
-def _labels(root: Path) -> dict[str, Any]:
-    """Count the rows of the preliminary CSV; a row without a picture is no fault."""
-    labels = cnmc.read_labels(root / cnmc.LABELS)
-    missing = cnmc.labels_without_picture(root, labels)
-    return {
-        "rows": len(labels),
-        "classes": _by_class(labels["label"], CLASS_NAMES),
-        "missing_pictures": len(missing),
-        "first_missing": missing[:_SHOWN],
-    }

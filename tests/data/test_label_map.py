@@ -25,6 +25,12 @@ def test_without_the_file_labels_are_hem_and_all_in_any_letter_case(tmp_path: Pa
     assert not meaning.own_subjects
 
 
+@pytest.mark.parametrize("written", ["0", "1", "", "healthy", "ALL HEM"])
+def test_numbers_and_other_words_are_no_labels(written: str) -> None:
+    with pytest.raises(InputError, match="is not known"):
+        Meaning().label_of(written)
+
+
 def test_mark_that_windows_puts_before_a_text_does_no_harm(tmp_path: Path) -> None:
     assert read(tmp_path, b'\xef\xbb\xbfclasses = ["a", "b"]').classes == ("a", "b")
 
