@@ -9,7 +9,7 @@ from __future__ import annotations
 import typer
 
 from leukhelpers.commands import course, data, experiments, serving
-from leukhelpers.commands.output import complain
+from leukhelpers.commands.output import tell
 from leukhelpers.errors import InputError, LessonError
 
 app = typer.Typer(
@@ -29,10 +29,10 @@ def main() -> None:
     try:
         status = app(standalone_mode=False)
     except (InputError, LessonError) as error:
-        complain(str(error))
+        tell(f"leuk: {error}")
         raise SystemExit(2 if isinstance(error, InputError) else 1) from None
     except PermissionError as error:
-        complain(f"{error.filename} may not be written; LEUK_HOME can name another work folder.")
+        tell(f"leuk: {error.filename} may not be written; LEUK_HOME can name another work folder.")
         raise SystemExit(2) from None
     except Exception as error:
         # Typer's own errors about options know their sentence, and an interruption may
@@ -40,12 +40,12 @@ def main() -> None:
         if type(error).__name__ == "Abort":
             status = 130
         elif hasattr(error, "format_message"):
-            complain(f"{error.format_message().rstrip('.')}. See 'leuk --help'.")
+            tell(f"leuk: {error.format_message().rstrip('.')}. See 'leuk --help'.")
             raise SystemExit(2) from None
         else:
             raise
     if status == 130:
-        complain("interrupted; what was finished is kept.")
+        tell("leuk: interrupted; what was finished is kept.")
     if status:
         raise SystemExit(status)
 

@@ -10,13 +10,19 @@ import typer
 from rich.table import Table
 
 from leukhelpers import files
-from leukhelpers.commands.options import DatasetOption, JsonOption, ProfileOption, SeedOption
+from leukhelpers.commands.options import (
+    DatasetOption,
+    JsonOption,
+    ProfileOption,
+    ResumeOption,
+    SeedOption,
+)
 from leukhelpers.commands.output import (
-    lesson_progress,
     metrics_table,
     output,
     prepare_cells,
     print_result,
+    progress_bars,
     tell,
 )
 
@@ -54,7 +60,7 @@ def run_course(
     only: Annotated[str, typer.Option(help="Numbers of lessons, such as 05,06.")] = "",
     seed: SeedOption = 0,
     out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a broken run.")] = False,
+    resume: ResumeOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run the lessons, headless and two at a time, and write one HTML report."""
@@ -71,10 +77,9 @@ def run_course(
     prepare_cells(dataset, profile, seed)  # faults of the data show before a lesson runs
     results = []
     started = time.monotonic()
-    with lesson_progress() as (listen, ended):
+    with progress_bars() as listen:
         for result in run_lessons.run_lessons(folder, parameters, numbers, resume, listen):
             results.append(result)
-            ended(result.name)
             done = f"{result.seconds:6.1f} s" if result.again else "done before"
             tell(f"[{len(results)}/{len(names)}] {result.name}  {done}")
     wall_seconds = round(time.monotonic() - started, 1)

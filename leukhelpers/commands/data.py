@@ -11,7 +11,7 @@ from rich.table import Table
 
 from leukhelpers import files
 from leukhelpers.commands.options import DatasetOption, JsonOption, ProfileOption, SeedOption
-from leukhelpers.commands.output import file_progress, output, print_result, tell
+from leukhelpers.commands.output import output, print_result, progress_bars, tell
 from leukhelpers.errors import InputError
 
 app = typer.Typer(help="Draw, read and check data sets.", no_args_is_help=True)
@@ -45,15 +45,16 @@ def data_info(
     from leukhelpers.splits import inspection
 
     chosen, data = profiles.profile_of(profile), files.workspace() / "data"
-    cells = inspection.only_test_parts(dataset, data) or prepare.load(dataset, chosen, seed, data)
+    cells = prepare.load(dataset, chosen, seed, data)
     found = inspection.inspect(cells, data, chosen.size, chosen.crop)
     if not as_json:  # too long for a screen; --json tells all
         card = found.pop("card") or {"title": "none: write card.toml beside the cells"}
         for part in (found, *found["parts"].values()):
             part.pop("subject_images", None)
-        alike = found.pop("near_duplicates") or {"pairs": 0, "of_two_subjects": 0}
-        pairs = alike.get("problem")
-        pairs = pairs or f"{alike['pairs']} pairs, {alike['of_two_subjects']} of two subjects"
+        alike = found.pop("near_duplicates")
+        pairs = alike.get("problem") or (
+            f"{alike['pairs']} pairs, {alike['of_two_subjects']} of two subjects"
+        )
         parts = found.pop("parts")
         found = {"card": card["title"], **found, "near_duplicates": pairs}
         found |= {f"part {name}": part for name, part in parts.items()}
@@ -74,7 +75,7 @@ def data_fetch(
 
     if name != "cnmc":
         raise InputError(f"{name!r} cannot be fetched; the data set to fetch is called cnmc.")
-    with file_progress() as advance:
+    with progress_bars() as advance:
         root = fetch_cnmc(to or files.workspace() / "data" / "cnmc", source, tell, advance)
     _verify(root, as_json)
 
@@ -97,7 +98,7 @@ def _verify(root: Path, as_json: bool) -> None:
     """Verify a copy and report; a damaged one ends with status 1."""
     from leukhelpers.data.integrity import verify
 
-    with file_progress() as advance:
+    with progress_bars() as advance:
         found = verify(root, functools.partial(advance, "reading"))
     if as_json:
         print_result(found, as_json)
@@ -140,7 +141,7 @@ def data_restructure(
     from leukhelpers.models import prepare, profiles
 
     cells = prepare.load(dataset, profiles.profile_of(profile), seed, files.workspace() / "data")
-    with file_progress() as advance:
+    with progress_bars() as advance:
         found = restructure(cells, out, functools.partial(advance, "placing"))
     print_result(found, as_json)
 

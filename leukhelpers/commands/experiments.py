@@ -17,16 +17,17 @@ from leukhelpers.commands.options import (
     DatasetOption,
     JsonOption,
     RandomWeightsOption,
+    ResumeOption,
     RunOption,
     SeedOption,
     TrainingProfileOption,
 )
 from leukhelpers.commands.output import (
-    errors,
     folds_table,
     output,
     prepare_cells,
     print_result,
+    progress_bars,
     tell,
 )
 from leukhelpers.errors import InputError, LessonError
@@ -47,9 +48,7 @@ def train(
         int | None, typer.Option(min=0, max=3, help="Hold out this one of four grouped folds.")
     ] = None,
     random_weights: RandomWeightsOption = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted training.")
-    ] = False,
+    resume: ResumeOption = False,
     scheduler: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -114,9 +113,7 @@ def sweep(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Runs at once on this machine; one a core.")
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Run only what is missing or failed.")
-    ] = False,
+    resume: ResumeOption = False,
     retries: Annotated[int, typer.Option(min=0, help="Try a failed run so often again.")] = 0,
     timeout: Annotated[
         float | None, typer.Option(min=1, help="Seconds after which a run is ended.")
@@ -162,25 +159,20 @@ def sweep(
 
 @contextmanager
 def _watching(entries: Any) -> Iterator[Any]:
-    """Show the runs of a sweep as they go: a table, or without a terminal a line a run."""
-    from rich.live import Live
-
+    """Show a line for each run of a sweep that ends, and a bar for all of them."""
+    names = _names(entries)
     ended: set[str] = set()
+    with progress_bars() as advance:
 
-    def report(state: Any) -> None:
-        for key in [key for key in state.results if key not in ended]:
-            ended.add(key)
-            if state.results[key]["again"]:
-                error = state.results[key]["error"]
-                how = f"{state.of[key]}{f': {error}' if error else ''}"
-                tell(f"[{len(ended)}/{len(entries)}] {named[key]}  {how}")
+        def report(state: Any) -> None:
+            for key in [key for key in state.results if key not in ended]:
+                ended.add(key)
+                if state.results[key]["again"]:
+                    how = ": ".join(filter(None, (state.of[key], state.results[key]["error"])))
+                    tell(f"[{len(ended)}/{len(entries)}] {names[key]}  {how}")
+            advance("sweep", len(ended), len(entries))
 
-    named = _names(entries)
-    if not errors.is_terminal:
         yield report
-        return
-    with Live(console=errors, transient=True, refresh_per_second=4) as live:
-        yield lambda state: live.update(_sweep_table(entries, state))
 
 
 def _names(entries: Any) -> dict[str, str]:
@@ -195,18 +187,14 @@ def _names(entries: Any) -> dict[str, str]:
 
 
 def _sweep_table(entries: Any, state: Any) -> Table:
-    """Lay out the runs of a sweep; of many only those at work and those that failed."""
-    parts = [f"{state.count(name)} {name}" for name in ("done", "running", "waiting", "failed")]
-    if state.seconds_left is not None and state.count("done") != len(entries):
-        parts.append(f"about {max(1, round(state.seconds_left / 60))} min left")
-    table = Table("Run", "State", "Seconds", "Error", title=", ".join(parts))
+    """Lay out the runs of a sweep; of many only those that failed."""
+    title = ", ".join(f"{state.count(name)} {name}" for name in ("done", "failed"))
+    table = Table("Run", "State", "Seconds", "Error", title=title)
     for key, name in _names(entries).items():
-        if len(entries) > 24 and state.of[key] not in ("running", "failed"):
-            continue
-        result = state.results.get(key, {"seconds": None, "error": ""})
-        seconds = "" if result["seconds"] is None else f"{result['seconds']:.1f}"
-        first = result["error"].strip().splitlines()[0] if result["error"] else ""
-        table.add_row(name, state.of[key], seconds, Text(first))
+        if len(entries) <= 24 or state.of[key] == "failed":
+            result = state.results[key]
+            first = "".join(result["error"].strip().splitlines()[:1])
+            table.add_row(name, state.of[key], f"{result['seconds']:.1f}", Text(first))
     return table
 
 

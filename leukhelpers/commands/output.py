@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich import progress as bars
@@ -15,18 +15,11 @@ from rich.table import Table
 from leukhelpers import files
 
 errors = Console(stderr=True, highlight=False)
-
-
 output = Console(highlight=False, soft_wrap=True)
 
 
-def complain(message: str) -> None:
-    """Say what is wrong in one line, however narrow the terminal."""
-    errors.print(f"leuk: {message}", markup=False, soft_wrap=True)
-
-
 def tell(message: str) -> None:
-    """Tell how far the work is, on standard error."""
+    """Say on standard error how far the work is, or what is wrong, in one line."""
     errors.print(message, markup=False, soft_wrap=True)
 
 
@@ -118,36 +111,26 @@ def print_lines(entries: list[dict[str, Any]]) -> None:
 
 
 @contextmanager
-def file_progress() -> Iterator[Any]:
-    """Show how much of some files is done, in bytes or in files."""
-    with _progress(bars.TaskProgressColumn()) as (advance, _):
-        yield advance
-
-
-def lesson_progress() -> AbstractContextManager[Any]:
-    """Show which lessons and which of their cells are at work, and for how long."""
-    return _progress(bars.TextColumn("cell {task.completed:.0f}/{task.total:.0f}"))
-
-
-@contextmanager
-def _progress(how_far: bars.ProgressColumn) -> Iterator[Any]:
-    """Show a bar for each task; give what is told of its steps, and of its end."""
-    first = bars.TextColumn("{task.description}"), bars.BarColumn(bar_width=24)
-    columns = (*first, how_far, bars.TimeElapsedColumn())
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Show a bar for each task at work; give the function that is told how far a task is."""
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(bar_width=24),
+        bars.TaskProgressColumn(),
+        bars.TimeElapsedColumn(),
+    )
     hidden = not errors.is_terminal
-    with bars.Progress(*columns, console=errors, transient=True, disable=hidden) as progress:
+    with bars.Progress(*columns, console=errors, transient=True, disable=hidden) as shown:
         tasks: dict[str, Any] = {}
 
         def advance(task: str, done: int, total: int) -> None:
             if task not in tasks:
-                tasks[task] = progress.add_task(task)
-            progress.update(tasks[task], completed=done, total=total)
+                tasks[task] = shown.add_task(task)
+            shown.update(tasks[task], completed=done, total=total)
+            if done == total:
+                shown.remove_task(tasks.pop(task))
 
-        def ended(task: str) -> None:
-            if task in tasks:
-                progress.remove_task(tasks.pop(task))
-
-        yield advance, ended
+        yield advance
 
 
 def prepare_cells(dataset: str, profile: str, seed: int) -> Any:

@@ -10,7 +10,7 @@ import typer
 
 from leukhelpers import NOTICE, files
 from leukhelpers.commands.options import DatasetOption, JsonOption, RunOption
-from leukhelpers.commands.output import file_progress, print_lines, print_result, tell
+from leukhelpers.commands.output import print_lines, print_result, progress_bars, tell
 
 app = typer.Typer()
 
@@ -85,6 +85,6 @@ def explain(
 
     methods = [name for name in method.replace(" ", "").split(",") if name]
     methods = [] if methods == ["all"] else methods
-    with file_progress() as advance:
+    with progress_bars() as advance:
         entries = explain_files.explain_files(run, files, out, methods, advance)
     print_lines(entries)

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from leukhelpers.data import cards, cnmc
-from leukhelpers.data.base import Dataset, set_aside_frame
-from leukhelpers.data.schema import CLASS_NAMES, COLUMNS, UNLABELED
-from leukhelpers.datasets import existing_place, load_dataset
+from leukhelpers.data.base import Dataset
+from leukhelpers.data.schema import CLASS_NAMES, UNLABELED
+from leukhelpers.datasets import load_dataset
 from leukhelpers.errors import InputError
 from leukhelpers.images.preprocessing import build_pixels
 from leukhelpers.splits import groups, near_duplicates
@@ -80,7 +80,7 @@ def inspect(found: Dataset, data: Path, size: int, crop: int) -> dict[str, Any]:
     Parameters
     ----------
     found : Dataset
-        The training cells; without any (:func:`only_test_parts`) their counts are 0.
+        The training cells.
     data : path
         Folder of downloads and caches.
     size, crop : int
@@ -91,7 +91,7 @@ def inspect(found: Dataset, data: Path, size: int, crop: int) -> dict[str, Any]:
     dict
         ``dataset``, ``synthetic``, ``cautions``, the counts of :func:`count`,
         ``subject_images`` (see there), ``set_aside`` (a list of ``path`` and ``reason``),
-        those of :func:`count_near_duplicates` (None without training cells), ``card`` (the data
+        those of :func:`count_near_duplicates`, ``card`` (the data
         card, or None), and ``parts``: for each test part that is there its counts,
         ``subject_images`` and ``set_aside``, or the ``problem`` that keeps it from being
         read.
@@ -101,9 +101,7 @@ def inspect(found: Dataset, data: Path, size: int, crop: int) -> dict[str, Any]:
         "synthetic": found.synthetic,
         "cautions": list(found.cautions),
         **_counts(found),
-        "near_duplicates": count_near_duplicates(found, data, size, crop)
-        if len(found.table)
-        else None,
+        "near_duplicates": count_near_duplicates(found, data, size, crop),
         "parts": _test_parts(found, data),
         "card": cards.card_of(found),
     }
@@ -140,22 +138,6 @@ def _counts(found: Dataset) -> dict[str, Any]:
         "subject_images": subject_images(found.table, found.classes),
         "set_aside": found.set_aside.to_dict("records"),
     }
-
-
-def only_test_parts(dataset: str, data: Path) -> Dataset | None:
-    """Stand in for the training cells of a C-NMC tree that has none, else None."""
-    if dataset == "twin":
-        return None
-    place = data / "cnmc" if dataset == "cnmc" else existing_place(dataset)
-    root = cnmc.find_root(place)
-    if root is None:
-        return None
-    training, *tests = [any((root / cnmc.FOLDERS[part]).rglob("*.*")) for part in cnmc.PARTS]
-    if training or not any(tests):
-        return None
-    none = pd.DataFrame({column: pd.Series(dtype=object) for column in COLUMNS})
-    name = "cnmc" if dataset == "cnmc" else root.name
-    return Dataset(name, root, none.astype({"label": int}), set_aside_frame([]))
 
 
 def _test_parts(found: Dataset, data: Path) -> dict[str, dict[str, Any]]:

@@ -26,8 +26,7 @@ FAST = profiles.profile_of("fast")
 
 def inspect(dataset: str, profile: profiles.Profile, seed: int, data: Path) -> dict[str, Any]:
     """Do as ``leuk data info`` does."""
-    cells = inspection.only_test_parts(dataset, data)
-    cells = cells or prepare.load(dataset, profile, seed, data)
+    cells = prepare.load(dataset, profile, seed, data)
     return inspection.inspect(cells, data, profile.size, profile.crop)
 
 
@@ -126,20 +125,6 @@ def write_tests(root: Path) -> None:
     (root / LABELS).write_text(
         "Patient_ID,new_names,labels\nUID_57_29_1_all.bmp,1.bmp,1\nUID_H60_2_1_hem.bmp,2.bmp,0\n"
     )
-
-
-def test_tree_of_test_parts_alone_is_counted(tmp_path: Path) -> None:
-    root = tmp_path / "data" / "cnmc" / "C-NMC_Leukemia"
-    write_tests(root)
-    for dataset in (str(root), "cnmc"):
-        found = inspect(dataset, FAST, 0, tmp_path / "data")
-        assert found["images"] == found["subjects"] == found["groups"] == 0
-        assert found["folds"] == {}
-        assert found["subject_images"] == {"ALL": {}, "HEM": {}}
-        assert found["parts"]["preliminary"]["classes"] == {"ALL": 1, "HEM": 0}
-        assert found["parts"]["final"]["images"] == 1
-        assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert found["dataset"] == "cnmc"
 
 
 def test_unreadable_training_cells_are_an_error_beside_test_parts_too(
