@@ -10,13 +10,7 @@ import typer
 from rich.table import Table
 
 from leukhelpers import files
-from leukhelpers.commands.options import (
-    DatasetOption,
-    JsonOption,
-    ProfileOption,
-    ResumeOption,
-    SeedOption,
-)
+from leukhelpers.commands import options
 from leukhelpers.commands.output import (
     metrics_table,
     output,
@@ -30,7 +24,7 @@ app = typer.Typer()
 
 
 @app.command()
-def doctor(as_json: JsonOption = False) -> None:
+def doctor(as_json: options.Json = False) -> None:
     """Look whether this computer can run the course; status 1 if something is wrong."""
     from leukhelpers.course import doctor as setup
 
@@ -47,7 +41,7 @@ def doctor(as_json: JsonOption = False) -> None:
 
 
 @app.command("check", hidden=True)
-def check(as_json: JsonOption = False) -> None:
+def check(as_json: options.Json = False) -> None:
     """Do as ``leuk doctor``, which was called so in version 1."""
     tell("'leuk check' is now called 'leuk doctor'.")
     doctor(as_json)
@@ -55,13 +49,13 @@ def check(as_json: JsonOption = False) -> None:
 
 @app.command("run")
 def run_course(
-    dataset: DatasetOption = "twin",
-    profile: ProfileOption = "fast",
+    dataset: options.Dataset = "twin",
+    profile: options.Profile = "fast",
     only: Annotated[str, typer.Option(help="Numbers of lessons, such as 05,06.")] = "",
-    seed: SeedOption = 0,
+    seed: options.Seed = 0,
     out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
-    resume: ResumeOption = False,
-    as_json: JsonOption = False,
+    resume: options.Resume = False,
+    as_json: options.Json = False,
 ) -> None:
     """Run the lessons, headless and two at a time, and write one HTML report."""
     from leukhelpers.course import run_lessons

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from leukhelpers import files
-from leukhelpers.commands.options import DatasetOption, JsonOption, ProfileOption, SeedOption
+from leukhelpers.commands import options
 from leukhelpers.commands.output import output, print_result, progress_bars, tell
 from leukhelpers.errors import InputError
 
@@ -23,7 +23,7 @@ def data_twin(
     images: Annotated[int, typer.Option(help="Number of images.")] = 1200,
     subjects: Annotated[int, typer.Option(help="Number of subjects.")] = 28,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Same seed, same bytes.")] = 0,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Draw synthetic cells in the layout of C-NMC."""
     from leukhelpers.synthetic.twin import write_twin
@@ -35,10 +35,10 @@ def data_twin(
 
 @app.command("info")
 def data_info(
-    dataset: DatasetOption = "twin",
-    profile: ProfileOption = "fast",
-    seed: SeedOption = 0,
-    as_json: JsonOption = False,
+    dataset: options.Dataset = "twin",
+    profile: options.Profile = "fast",
+    seed: options.Seed = 0,
+    as_json: options.Json = False,
 ) -> None:
     """Count images, subjects, groups, classes, folds, duplicates and unreadable files."""
     from leukhelpers.models import prepare, profiles
@@ -68,7 +68,7 @@ def data_fetch(
     source: Annotated[
         Path | None, typer.Option("--from", help="A zip or folder of it that you have already.")
     ] = None,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Download C-NMC 2019 from Kaggle, or take a copy that you have; then verify it."""
     from leukhelpers.data.download import fetch_cnmc
@@ -83,7 +83,7 @@ def data_fetch(
 @app.command("verify")
 def data_verify(
     dataset: Annotated[str, typer.Option(help="cnmc, or the folder of a copy.")] = "cnmc",
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Compare a copy of C-NMC 2019 with the published files; status 1 if it is damaged."""
     from leukhelpers.datasets import existing_place
@@ -102,8 +102,6 @@ def _verify(root: Path, as_json: bool) -> None:
         found = verify(root, functools.partial(advance, "reading"))
     if as_json:
         print_result(found, as_json)
-    elif found["state"] == "unknown":
-        print_result({"verdict": found["verdict"]}, as_json)
     else:
         print_result({key: found[key] for key in ("verdict", "state", "kind")}, as_json)
         table = Table("Part", "State", "Kind", "Images", "Of", title="Parts")
@@ -117,13 +115,12 @@ def _verify(root: Path, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-def _list_some(kind: str, entries: list[Any], at_most: int = 5) -> None:
+def _list_some(kind: str, entries: list[dict[str, str]], at_most: int = 5) -> None:
     """Name the first few files of a kind; --json names all."""
     if entries:
         output.print(f"{kind}: {len(entries)}", markup=False)
     for entry in entries[:at_most]:
-        line = entry if isinstance(entry, str) else f"{entry['path']} ({entry['reason']})"
-        output.print(f"    {line}", markup=False)
+        output.print(f"    {entry['path']} ({entry['reason']})", markup=False)
     if len(entries) > at_most:
         output.print(f"    … --json names all {len(entries)}", markup=False)
 
@@ -131,10 +128,10 @@ def _list_some(kind: str, entries: list[Any], at_most: int = 5) -> None:
 @app.command("restructure")
 def data_restructure(
     out: Annotated[Path, typer.Option(help="New folder, gets a folder for each class.")],
-    dataset: DatasetOption = "twin",
-    profile: ProfileOption = "fast",
-    seed: SeedOption = 0,
-    as_json: JsonOption = False,
+    dataset: options.Dataset = "twin",
+    profile: options.Profile = "fast",
+    seed: options.Seed = 0,
+    as_json: options.Json = False,
 ) -> None:
     """Sort the pictures into one folder a class, as the paper does; subjects are kept."""
     from leukhelpers.data.export_folders import restructure
@@ -169,7 +166,7 @@ def data_import(
             help="Only if no two images are of one person; every report will say so.",
         ),
     ] = False,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Turn a folder of your own images into a verified table of cells."""
     from leukhelpers.data.table import import_folder, parse_classes

@@ -12,17 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from leukhelpers import files
-from leukhelpers.commands.options import (
-    ClusterOption,
-    DatasetOption,
-    JsonOption,
-    RandomWeightsOption,
-    ResumeOption,
-    RunOption,
-    SeedOption,
-    TrainingProfileOption,
-)
+from leukhelpers.commands import options
 from leukhelpers.commands.output import (
+    cells_as_in,
     folds_table,
     output,
     prepare_cells,
@@ -30,7 +22,7 @@ from leukhelpers.commands.output import (
     progress_bars,
     tell,
 )
-from leukhelpers.errors import InputError, LessonError
+from leukhelpers.errors import InputError
 
 app = typer.Typer()
 
@@ -38,19 +30,19 @@ app = typer.Typer()
 @app.command()
 def train(
     out: Annotated[Path, typer.Option(help="New folder for the run.")],
-    dataset: DatasetOption = "twin",
+    dataset: options.Dataset = "twin",
     model: Annotated[
         str, typer.Option(help="cnn, svm, rf, efficientnet-lite0, resnet50, vgg16, …")
     ] = "cnn",
-    profile: TrainingProfileOption = None,
-    seed: SeedOption = 0,
+    profile: options.TrainingProfile = None,
+    seed: options.Seed = 0,
     fold: Annotated[
         int | None, typer.Option(min=0, max=3, help="Hold out this one of four grouped folds.")
     ] = None,
-    random_weights: RandomWeightsOption = False,
-    resume: ResumeOption = False,
-    scheduler: ClusterOption = None,
-    as_json: JsonOption = False,
+    random_weights: options.RandomWeights = False,
+    resume: options.Resume = False,
+    scheduler: options.Cluster = None,
+    as_json: options.Json = False,
 ) -> None:
     """Train one model on all subjects, or on all but those of one fold."""
     from leukhelpers.experiments import train
@@ -67,7 +59,7 @@ def train(
 
 @app.command()
 def crossval(
-    dataset: DatasetOption = "twin",
+    dataset: options.Dataset = "twin",
     model: Annotated[
         str,
         typer.Option(
@@ -75,14 +67,14 @@ def crossval(
         ),
     ] = "cnn",
     folds: Annotated[int, typer.Option(min=2, max=20, help="Number of grouped folds.")] = 4,
-    profile: TrainingProfileOption = None,
-    seed: SeedOption = 0,
-    random_weights: RandomWeightsOption = False,
+    profile: options.TrainingProfile = None,
+    seed: options.Seed = 0,
+    random_weights: options.RandomWeights = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder that keeps each answer; named again, it goes on.")
     ] = None,
-    scheduler: ClusterOption = None,
-    as_json: JsonOption = False,
+    scheduler: options.Cluster = None,
+    as_json: options.Json = False,
 ) -> None:
     """Measure models on the same grouped folds: per fold and together."""
     from leukhelpers.experiments import crossval
@@ -113,7 +105,7 @@ def sweep(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Runs at once on this machine; one a core.")
     ] = None,
-    resume: ResumeOption = False,
+    resume: options.Resume = False,
     retries: Annotated[int, typer.Option(min=0, help="Try a failed run so often again.")] = 0,
     timeout: Annotated[
         float | None, typer.Option(min=1, help="Seconds after which a run is ended.")
@@ -121,7 +113,7 @@ def sweep(
     memory: Annotated[
         float | None, typer.Option(min=0.05, help="GB of memory above which a run is ended.")
     ] = None,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Run a grid of lessons, trainings or cross-validations; status 1 if one failed for good."""
     from leukhelpers.experiments import sweep, sweep_table
@@ -135,13 +127,7 @@ def sweep(
         limits = (retries, timeout, memory)
         state = sweep.run_sweep(entries, folder, scheduler, workers, resume, *limits, listen)
     table = sweep_table.collect(folder, entries, state)
-    try:
-        sweep_table.write(folder, table, entries)
-    except OSError as error:
-        raise LessonError(
-            f"The tables of {folder} cannot be written ({error.strerror}); the runs are kept, "
-            "--resume writes the tables."
-        ) from None
+    sweep_table.write(folder, table, entries)
     counts = {name: state.count(name) for name in ("done", "failed")}
     if as_json:
         rows = [
@@ -200,26 +186,22 @@ def _sweep_table(entries: Any, state: Any) -> Table:
 
 @app.command()
 def evaluate(
-    run: RunOption,
-    dataset: DatasetOption = "twin",
+    run: options.Run,
+    dataset: options.Dataset = "twin",
     part: Annotated[
         str, typer.Option(help="Of a C-NMC tree: training or preliminary.")
     ] = "training",
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Measure a trained run on cells that it never saw."""
-    from leukhelpers.experiments import evaluate, storage
-    from leukhelpers.models import prepare
+    from leukhelpers.experiments import evaluate
 
-    about = storage.read_run(run).about
-    data = files.workspace() / "data"
-    profile = storage.profile_in(about)
     if part not in ("training", "preliminary"):
         raise InputError(
             f"Part {part!r} has no labels or is not known; choose training or preliminary."
         )
-    cells = prepare.load(dataset, profile, about["seed"], data, parts=(part,))
-    print_result(evaluate.evaluate_run(run, cells, data), as_json)
+    cells = cells_as_in(run, dataset, part)
+    print_result(evaluate.evaluate_run(run, cells, files.workspace() / "data"), as_json)
 
 
 def _joblib_on(scheduler: str | None) -> AbstractContextManager[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich import progress as bars
@@ -140,3 +141,13 @@ def prepare_cells(dataset: str, profile: str, seed: int) -> Any:
     data = files.workspace() / "data"
     chosen = profiles.profile_of(profile)
     return prepare.prepare(prepare.load(dataset, chosen, seed, data), chosen, seed, data)
+
+
+def cells_as_in(run: Path, dataset: str, part: str = "training") -> Any:
+    """Read cells as those of a finished run were read."""
+    from leukhelpers.experiments import storage
+    from leukhelpers.models import prepare
+
+    about = storage.read_run(run).about
+    data = files.workspace() / "data"
+    return prepare.load(dataset, storage.profile_in(about), about["seed"], data, parts=(part,))

@@ -9,15 +9,15 @@ from typing import Annotated
 import typer
 
 from leukhelpers import NOTICE, files
-from leukhelpers.commands.options import DatasetOption, JsonOption, RunOption
-from leukhelpers.commands.output import print_lines, print_result, progress_bars, tell
+from leukhelpers.commands import options
+from leukhelpers.commands.output import cells_as_in, print_lines, print_result, progress_bars, tell
 
 app = typer.Typer()
 
 
 @app.command()
 def predict(
-    run: RunOption, files: Annotated[list[Path], typer.Argument(help="Picture files.")]
+    run: options.Run, files: Annotated[list[Path], typer.Argument(help="Picture files.")]
 ) -> None:
     """Print a line of JSON for each picture file; status 1 if one cannot be read."""
     from leukhelpers.files import workspace
@@ -28,20 +28,16 @@ def predict(
 
 @app.command("export")
 def export_model(
-    run: RunOption,
+    run: options.Run,
     out: Annotated[Path, typer.Option(help="Folder for the copies.")],
     form: Annotated[str, typer.Option("--format", help="litert or onnx.")] = "litert",
-    dataset: DatasetOption = "twin",
-    as_json: JsonOption = False,
+    dataset: options.Dataset = "twin",
+    as_json: options.Json = False,
 ) -> None:
     """Write a run's network for elsewhere, checked on cells that it never saw."""
-    from leukhelpers.experiments import storage
-    from leukhelpers.models import prepare
     from leukhelpers.serving import export
 
-    about = storage.read_run(run).about
-    data = files.workspace() / "data"
-    cells = prepare.load(dataset, storage.profile_in(about), about["seed"], data)
+    cells, data = cells_as_in(run, dataset), files.workspace() / "data"
     print_result(export.export_run(run, cells, data, out, form), as_json)
 
 
@@ -66,7 +62,7 @@ def web_page(
 
 @app.command()
 def explain(
-    run: RunOption,
+    run: options.Run,
     files: Annotated[list[Path], typer.Argument(help="Picture files.")],
     out: Annotated[Path, typer.Option(help="Folder for the figures.")],
     method: Annotated[

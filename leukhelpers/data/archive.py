@@ -1,11 +1,10 @@
-"""A zip, a tar or a folder that the user has, taken into a new folder: whole, or not at all."""
+"""A zip or a folder that the user has, taken into a new folder: whole, or not at all."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import stat
-import tarfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
@@ -26,12 +25,11 @@ _SMALL = 64 * 2**20  # so many bytes do no harm, whatever the ratio
 
 
 def unpack(archive: Path, folder: Path, progress: Progress) -> None:
-    """Unpack a zip or tar archive into a new folder.
+    """Unpack a zip archive into a new folder.
 
     Parameters
     ----------
     archive : pathlib.Path
-        A zip, or a tar that may be compressed by gzip, bzip2 or xz.
     folder : pathlib.Path
         It must not exist. The files are written into a folder beside it, which takes its name
         at the end: a process that is killed leaves nothing at `folder`.
@@ -41,35 +39,23 @@ def unpack(archive: Path, folder: Path, progress: Progress) -> None:
     Raises
     ------
     InputError
-        If the archive is damaged, encrypted or none at all, if it holds a link or a device, if
-        it is larger than C-NMC could be, or if the disk has no room.
+        If the archive is damaged, encrypted or no zip, if it is larger than C-NMC could be, or
+        if the disk has no room.
     OSError
         If the disk fails.
     """
     try:
-        with files.new_folder(folder) as part:
-            if tarfile.is_tarfile(archive):  # first: a tar that holds a zip can pass for that zip
-                with tarfile.open(archive) as tar:
-                    members = tar.getmembers()
-                    if not all(member.isreg() or member.isdir() for member in members):
-                        raise InputError(f"{archive.name} holds links or devices; remove them.")
-                    sizes = [member.size for member in members]
-                    _check_size(archive, sizes, folder.parent)
-                    tar.extractall(part, _counted(members, sizes, progress), filter="data")
-            else:
-                with zipfile.ZipFile(archive) as opened:  # a link becomes a file with its target
-                    infos = opened.infolist()
-                    sizes = [info.file_size for info in infos]
-                    _check_size(archive, sizes, folder.parent)
-                    opened.extractall(part, _counted(infos, sizes, progress))
-    except InputError:
+        with files.new_folder(folder) as part, zipfile.ZipFile(archive) as opened:
+            infos = opened.infolist()
+            sizes = [info.file_size for info in infos]
+            _check_size(archive, sizes, folder.parent)
+            opened.extractall(part, _counted(infos, sizes, progress))  # a link becomes a file
+    except (InputError, OSError):
         raise
-    except Exception as error:  # zipfile and tarfile raise BadZipFile, zlib.error, ValueError, …
-        if isinstance(error, OSError) and error.errno is not None:  # of the disk
-            raise
+    except Exception as error:  # zipfile raises BadZipFile, zlib.error, RuntimeError, ValueError, …
         raise InputError(
-            f"{archive.name} is no zip or tar archive that can be unpacked ({error}); download it "
-            "again, or unpack it yourself and name the folder with --from."
+            f"{archive.name} is no zip archive that can be unpacked ({error}); download it again, "
+            "or unpack it yourself and name the folder with --from."
         ) from None
 
 

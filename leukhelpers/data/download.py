@@ -1,4 +1,4 @@
-"""C-NMC from Kaggle, or from an archive or a folder that the user has, into its place."""
+"""C-NMC from Kaggle, or from a zip or a folder that the user has, into its place."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import contextlib
 import os
 import shutil
 import sys
-import tarfile
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from tarfile import TarError
+from zipfile import BadZipFile
 
 import requests
 from filelock import FileLock, Timeout
@@ -23,8 +23,6 @@ HANDLE = "andrewmvd/leukemia-classification"
 PAGE = f"https://www.kaggle.com/datasets/{HANDLE}"
 BY_HAND = f"download the zip in a browser from {PAGE} and run: leuk data fetch cnmc --from FILE.zip"
 
-_DAMAGED = (zipfile.BadZipFile, tarfile.TarError)
-_DEPTH = 3  # how deep a user's folder, or an archive, may hide C-NMC_Leukemia
 
 Progress = Callable[[str, int, int], None]  # what is done, bytes done, bytes in all
 
@@ -45,9 +43,9 @@ def fetch_cnmc(
     to : path
         Folder that will hold ``C-NMC_Leukemia``.
     source : path, optional
-        A zip, a tar or a folder that the user has, with ``C-NMC_Leukemia`` at most three
-        folders deep; it stays as it is. By default kagglehub downloads it into its cache, from
-        which it is linked where both are on one disk.
+        A zip or a folder that the user has, with ``C-NMC_Leukemia`` anywhere in it; it stays
+        as it is. By default kagglehub downloads it into its cache, from which it is linked
+        where both are on one disk.
     say : callable, optional
         Called with sentences for the user.
     progress : callable, optional
@@ -82,7 +80,7 @@ def fetch_cnmc(
                 )
             place = Path(source).expanduser() if source else _download()
             if not place.exists():
-                raise InputError(f"{place} does not exist; name a zip, a tar or a folder.")
+                raise InputError(f"{place} does not exist; name a zip or a folder.")
             _take(place, target, progress)
             return target
     except Timeout:
@@ -119,24 +117,18 @@ def _take(source: Path, target: Path, progress: Progress) -> None:
 
 
 def _find_tree(place: Path) -> Path:
-    """Find the one C-NMC tree in a folder, or a few folders below; follow no link."""
+    """Find the one C-NMC tree in a folder, or somewhere below; follow no link."""
     found = []
     for folder, below, _ in os.walk(place):
-        here = Path(folder)
-        if find_root(here) == here:
-            found.append(here)
-            below.clear()
-        elif len(here.relative_to(place).parts) == _DEPTH:
+        if find_root(Path(folder)) == Path(folder):
+            found.append(Path(folder))
             below.clear()
         elif "__MACOSX" in below:  # a shadow of every folder, which macOS packs
             below.remove("__MACOSX")
-    if len(found) > 1:
-        names = " and ".join(sorted(str(folder.relative_to(place)) for folder in found)[:2])
-        raise InputError(f"There is more than one copy of C-NMC: {names}; name one of them.")
-    if not found:
+    if len(found) != 1:
         raise InputError(
-            f"No C-NMC tree was found: no folder holds training_data, at most {_DEPTH} folders "
-            f"deep; take the archive of {PAGE}."
+            f"There are {len(found)} copies of C-NMC (folders that hold training_data) in what was "
+            f"given; name the folder of one with --from, or take the archive of {PAGE}."
         )
     return found[0]
 
@@ -156,24 +148,16 @@ def _download() -> Path:
         try:
             return Path(kagglehub.dataset_download(HANDLE))
         except requests.RequestException as error:
-            raise InputError(_failure(error)) from None
+            status = None if error.response is None else error.response.status_code
+            reason = f"status {status}" if status else "it is not reached, or the transfer broke"
+            advice = "call the same command again, which goes on there"
+            if status in (401, 403):
+                advice = (
+                    "set KAGGLE_USERNAME and KAGGLE_KEY to those of a token from "
+                    "https://www.kaggle.com/settings"
+                )
         # A wrong checksum, a kaggle.json that cannot be read, or an archive that is none.
-        except (DataCorruptionError, ValueError, EOFError, *_DAMAGED) as error:
+        except (DataCorruptionError, ValueError, EOFError, BadZipFile, TarError) as error:
             reason = " ".join(str(error).split())
-            raise InputError(
-                f"The download from Kaggle failed ({reason}); correct that and call the same "
-                f"command again, or {BY_HAND}"
-            ) from None
-
-
-def _failure(error: requests.RequestException) -> str:
-    """Say in one sentence why the download ended and what to do."""
-    status = None if error.response is None else error.response.status_code
-    if status in (401, 403):
-        return (
-            f"Kaggle refuses the download without a valid account (status {status}); set "
-            "KAGGLE_USERNAME and KAGGLE_KEY to those of a token from "
-            f"https://www.kaggle.com/settings, or {BY_HAND}"
-        )
-    what = f"answers with status {status}" if status else "is not reached, or the transfer broke"
-    return f"Kaggle {what}; call the same command again, which goes on there, or {BY_HAND}"
+            advice = "correct that and call the same command again"
+        raise InputError(f"The download from Kaggle failed ({reason}); {advice}, or {BY_HAND}")

@@ -46,7 +46,7 @@ def verify(folder: Path | str, progress: Progress = lambda *_: None) -> dict[str
         - ``parts``: for ``fold_0``, ``fold_1``, ``fold_2``, ``preliminary`` and ``final`` the
           ``state`` (``whole``, ``damaged``, ``absent``), the ``kind``, and the number of
           pictures ``found`` and ``expected``;
-        - ``missing`` (published paths), ``changed`` and ``extra`` (``path`` and ``reason``).
+        - ``missing``, ``changed`` and ``extra``: the ``path`` and ``reason`` of each file.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def verify(folder: Path | str, progress: Progress = lambda *_: None) -> dict[str
         "state": state,
         "kind": kind,
         "parts": parts,
-        "missing": missing["path"].tolist(),
+        "missing": [{"path": path, "reason": "missing"} for path in missing["path"]],
         "changed": changed,
         "extra": _faults(extra),
     }

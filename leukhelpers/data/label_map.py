@@ -103,45 +103,51 @@ def read_meaning(folder: Path) -> Meaning:
     own_subjects = content.get(OWN_SUBJECTS, False)
     if not isinstance(own_subjects, bool):
         raise InputError(f"{FILE}: {OWN_SUBJECTS} must be true or false, not {own_subjects!r}.")
-    if "classes" in content:
-        return meaning_of(content["classes"], content.get("labels", {}), own_subjects)
-    if "labels" in content:
-        raise InputError(f"{FILE} has [labels] without classes; list the classes in order.")
-    return Meaning(own_subjects=own_subjects)
+    labels = content.get("labels", {})
+    if not isinstance(labels, dict):
+        raise InputError(f"{FILE}: [labels] must be a table, such as blast = {_quoted('ALL')}.")
+    if "classes" not in content:
+        if labels:
+            raise InputError(f"{FILE} has [labels] without classes; list the classes in order.")
+        return Meaning(own_subjects=own_subjects)
+    classes: dict[str, list[str]] = {name: [] for name in _checked_classes(content["classes"])}
+    for written, name in labels.items():
+        if name not in list(classes):
+            raise InputError(
+                f"The label {written!r} is said to be {name!r}, which is no class; "
+                f"the classes are {', '.join(classes)}."
+            )
+        classes[name].append(written)
+    return meaning_of(classes, own_subjects)
 
 
-def meaning_of(classes: Any, labels: Any, own_subjects: bool = False) -> Meaning:
+def meaning_of(classes: Mapping[str, Sequence[str]], own_subjects: bool = False) -> Meaning:
     """Check classes and labels, and number them.
 
     Parameters
     ----------
-    classes : list of str
-        Names of two classes or more, in the order of their numbers.
-    labels : dict of str to str
-        Written label → class. The name of a class is a label of its own.
+    classes : mapping of str to sequence of str
+        Class → the labels that mean it, in the order of the classes' numbers. The name of a
+        class is a label of its own.
     own_subjects : bool
         See :class:`Meaning`.
 
     Raises
     ------
     InputError
-        If a class or label is no text, empty, a number in disguise or named twice, if
+        If a class or label is no text, empty, a number in disguise or of two classes, if
         there are fewer than two classes, or if HEM and ALL stand the wrong way round.
     """
-    classes = _checked_classes(classes)
-    if not isinstance(labels, dict):
-        raise InputError(f"{FILE}: [labels] must be a table, such as blast = {_quoted('ALL')}.")
-    known = {name: number for number, name in enumerate(classes)}
-    for written, name in labels.items():
-        _checked_name(written, "a label")
-        if name not in classes:
-            raise InputError(
-                f"The label {written!r} is said to be {name!r}, which is no class; "
-                f"the classes are {', '.join(classes)}."
-            )
-        if known.setdefault(written, known[name]) != known[name]:
-            raise InputError(f"The label {written!r} is itself a class, so it cannot mean {name}.")
-    return Meaning(classes, known, own_subjects)
+    names = _checked_classes(list(classes))
+    known = {name: number for number, name in enumerate(names)}
+    for number, (name, labels) in enumerate(classes.items()):
+        for label in labels:
+            _checked_name(label, "a label")
+            if known.setdefault(label, number) != number:
+                raise InputError(
+                    f"The label {label!r} is of two classes, {names[known[label]]} and {name}."
+                )
+    return Meaning(names, known, own_subjects)
 
 
 def _checked_classes(classes: Any) -> tuple[str, ...]:

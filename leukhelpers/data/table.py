@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from leukhelpers.data.folder import CSV, own_table, read_own
-from leukhelpers.data.label_map import FILE, Meaning, meaning_of, meaning_text
+from leukhelpers.data.label_map import FILE, meaning_of, meaning_text
 from leukhelpers.errors import InputError
 from leukhelpers.files import write_text
 
@@ -75,7 +75,7 @@ def import_folder(
     >>> found = lk.import_folder("slides", "cells.csv", classes, subject_pattern=r"(P[0-9]+)")
     """
     place, out = Path(os.path.expanduser(place)), Path(out)
-    meaning = _asked(classes, each_image_its_own_subject)
+    meaning = meaning_of(classes, each_image_its_own_subject)
     pattern = _compiled(subject_pattern, each_image_its_own_subject)
     if not os.path.exists(place):
         raise InputError(f"{place} does not exist; name a folder of images or a CSV.")
@@ -107,19 +107,7 @@ def parse_classes(given: Sequence[str]) -> dict[str, list[str]]:
             raise InputError(f"The class {name.strip()} is given twice; list its labels together.")
         listed = [label.strip() for label in labels.split(",")]
         classes[name.strip()] = [label for label in listed if label]
-    if len(classes) < 2:
-        raise InputError("At least two classes are needed; give --class once for each.")
     return classes
-
-
-def _asked(classes: Mapping[str, Sequence[str]], own_subjects: bool) -> Meaning:
-    """Check the classes and labels that were asked for."""
-    labels: dict[str, str] = {}
-    for name, written in classes.items():
-        for label in written:
-            if labels.setdefault(label, name) != name:
-                raise InputError(f"The label {label!r} is given to {labels[label]} and to {name}.")
-    return meaning_of(list(classes), labels, own_subjects)
 
 
 def _compiled(pattern: str | None, own_subjects: bool) -> re.Pattern[str] | None:

@@ -45,21 +45,11 @@ def count(table: pd.DataFrame, classes: Sequence[str] = CLASS_NAMES) -> dict[str
         "images": len(table),
         "subjects": int(labeled["subject"].nunique()),
         "groups": len(ids),
-        "classes": _by_class(table["label"], classes),
+        "classes": {name: int((table["label"] == n).sum()) for n, name in enumerate(classes)},
         "folds": folds.drop("", errors="ignore").to_dict(),  # cells of one's own have none
         "duplicate_pairs": groups.duplicate_pairs(table),
         "shared_groups": joined,
     }
-
-
-def _in_order(classes: Sequence[str]) -> list[tuple[int, str]]:
-    """Give each class its number; ALL stands before HEM, as in the challenge's own tables."""
-    numbered = list(enumerate(classes))
-    return numbered[::-1] if tuple(classes) == CLASS_NAMES else numbered
-
-
-def _by_class(labels: pd.Series, classes: Sequence[str]) -> dict[str, int]:
-    return {name: int((labels == label).sum()) for label, name in _in_order(classes)}
 
 
 def subject_images(
@@ -67,7 +57,7 @@ def subject_images(
 ) -> dict[str, dict[str, int]]:
     """Count the images of each subject, by class: ``{"ALL": {"11": 92, …}, "HEM": {…}}``."""
     counted: dict[str, dict[str, int]] = {}
-    for label, name in _in_order(classes):
+    for label, name in enumerate(classes):
         sizes = table.loc[table["label"] == label, "subject"].value_counts()
         in_order = sorted(sizes.index, key=lambda subject: (len(subject), subject))  # 8 before 11
         counted[name] = {str(subject): int(sizes[subject]) for subject in in_order}

@@ -126,7 +126,7 @@ def test_one_fold_alone_is_told_whole(copy: Path) -> None:
     assert states(found) == ["whole", *["absent"] * 4]
     assert found["state"] == "part"
     assert found["verdict"] == "A part of C-NMC 2019 (converted), which is whole: fold_0."
-    assert found["missing"] == list(FILES)[3:]
+    assert [row["path"] for row in found["missing"]] == list(FILES)[3:]
 
 
 def test_verdict_names_the_parts_that_are_here(copy: Path) -> None:
@@ -156,7 +156,7 @@ def test_what_is_missing_changed_and_extra_is_named(copy: Path) -> None:
     Image.fromarray(picture(99)).save(copy / extra)
     found = verify(copy)
     reason = "its pixels are those of no published picture"
-    assert found["missing"] == [missing]
+    assert found["missing"] == [{"path": missing, "reason": "missing"}]
     assert found["changed"] == [{"path": FIRST, "reason": reason}]
     assert found["extra"] == [{"path": extra, "reason": reason}]
     assert found["state"] == "damaged"
@@ -255,7 +255,7 @@ def test_a_file_that_went_astray_is_missing_and_extra(copy: Path) -> None:
     shutil.move(copy / SECOND, copy / astray)
     found = verify(copy)
     assert found["kind"] == "published bytes"
-    assert found["missing"] == [SECOND]
+    assert [row["path"] for row in found["missing"]] == [SECOND]
     assert found["extra"] == [{"path": astray, "reason": f"it holds {SECOND}"}]
 
 

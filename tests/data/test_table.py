@@ -182,7 +182,7 @@ def test_places_that_cannot_be_are_refused(tmp_path: Path) -> None:
 
 def test_label_of_two_classes_and_class_without_images_are_refused(tmp_path: Path) -> None:
     place = draw(tmp_path / "images")
-    with pytest.raises(InputError, match="'blast' is given to ALL and to AML"):
+    with pytest.raises(InputError, match="'blast' is of two classes, ALL and AML"):
         import_folder(place, tmp_path / "table", {**CLASSES, "AML": ["blast"]})
     with pytest.raises(InputError, match="No readable cell is of the class CML"):
         import_folder(place, tmp_path / "table", {**CLASSES, "CML": []})
