@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from leukhelpers import files
 from leukhelpers.commands import options
@@ -61,9 +60,7 @@ def run_course(
     from leukhelpers.course import run_lessons
     from leukhelpers.datasets import absolute_dataset
     from leukhelpers.experiments import card_page, model_card, report, run_notebook
-    from leukhelpers.models import profiles
 
-    profiles.profile_of(profile)
     folder = out or _new_folder(files.workspace() / "runs", dataset, profile, seed, resume)
     numbers = [number.strip().zfill(2) for number in only.split(",") if number.strip()]
     parameters = {"dataset": absolute_dataset(dataset), "profile": profile, "seed": seed}
@@ -76,33 +73,24 @@ def run_course(
             results.append(result)
             done = f"{result.seconds:6.1f} s" if result.again else "done before"
             tell(f"[{len(results)}/{len(names)}] {result.name}  {done}")
-    wall_seconds = round(time.monotonic() - started, 1)
-    results.sort()
-    sheet = report.write_report(folder)
+    found = {
+        "run": str(folder),
+        "report": str(report.write_report(folder)),
+        "wall_seconds": round(time.monotonic() - started, 1),
+        "lessons": {result.name: result.seconds for result in sorted(results)},
+    }
     if (folder / "run.json").is_file():  # some lessons train no network
         model_card.write_card(folder)
         card_page.write_page(folder)
     metrics_file = folder / "metrics.json"
     metrics = files.read_json(metrics_file) if metrics_file.is_file() else None
     if as_json:
-        found = {
-            "run": str(folder),
-            "wall_seconds": wall_seconds,
-            "lessons": {result.name: result.seconds for result in results},
-            "metrics": metrics,
-        }
-        print_result(found, as_json)
+        print_result(found | {"metrics": metrics}, as_json)
         return
-    table = Table("Lesson", "Seconds", title="Lessons")
-    for result in results:
-        table.add_row(result.name, f"{result.seconds:.1f}")
-    table.add_row(f"all, up to {run_lessons.AT_ONCE} at a time (wall time)", f"{wall_seconds:.1f}")
-    output.print(table)
+    cautions = metrics["cautions"] if metrics and "cautions" in metrics else []
+    print_result({"cautions": cautions, **found}, as_json)
     if metrics is not None:
-        for caution in metrics.get("cautions", []):
-            output.print(f"Caution: {caution}", markup=False)
         output.print(metrics_table(metrics))
-    output.print(f"Report: {sheet}", markup=False)
 
 
 def _new_folder(runs_folder: Path, dataset: str, profile: str, seed: int, resume: bool) -> Path:

@@ -76,7 +76,8 @@ def data_fetch(
     if name != "cnmc":
         raise InputError(f"{name!r} cannot be fetched; the data set to fetch is called cnmc.")
     with progress_bars() as advance:
-        root = fetch_cnmc(to or files.workspace() / "data" / "cnmc", source, tell, advance)
+        listen = functools.partial(advance, "unpacking")
+        root = fetch_cnmc(to or files.workspace() / "data" / "cnmc", source, tell, listen)
     _verify(root, as_json)
 
 

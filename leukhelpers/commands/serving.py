@@ -80,7 +80,6 @@ def explain(
     from leukhelpers.serving import explain_files
 
     methods = [name for name in method.replace(" ", "").split(",") if name]
-    methods = [] if methods == ["all"] else methods
     with progress_bars() as advance:
         entries = explain_files.explain_files(run, files, out, methods, advance)
     print_lines(entries)

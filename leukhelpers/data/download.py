@@ -15,16 +15,13 @@ import requests
 from filelock import FileLock, Timeout
 
 from leukhelpers.data.archive import copy_folder, unpack
-from leukhelpers.data.base import is_drawn
+from leukhelpers.data.base import Progress, is_drawn
 from leukhelpers.data.cnmc import find_root
 from leukhelpers.errors import InputError
 
 HANDLE = "andrewmvd/leukemia-classification"
 PAGE = f"https://www.kaggle.com/datasets/{HANDLE}"
 BY_HAND = f"download the zip in a browser from {PAGE} and run: leuk data fetch cnmc --from FILE.zip"
-
-
-Progress = Callable[[str, int, int], None]  # what is done, bytes done, bytes in all
 
 
 def fetch_cnmc(
@@ -49,7 +46,7 @@ def fetch_cnmc(
     say : callable, optional
         Called with sentences for the user.
     progress : callable, optional
-        Called with ``unpacking`` or ``copying``, the bytes done and the bytes in all.
+        Called with the bytes done and the bytes in all.
 
     Returns
     -------
@@ -100,7 +97,7 @@ def _take(source: Path, target: Path, progress: Progress) -> None:
     shutil.rmtree(part, ignore_errors=True)  # a killed process left it
     try:
         if not source.is_dir():
-            unpack(source, part, progress=lambda *done: progress("unpacking", *done))
+            unpack(source, part, progress)
         tree = _find_tree(source.resolve() if source.is_dir() else part)
         if is_drawn(tree):
             raise InputError(
@@ -109,7 +106,7 @@ def _take(source: Path, target: Path, progress: Progress) -> None:
         if target.resolve().is_relative_to(tree):
             raise InputError(f"{target} would lie inside {tree}; name another folder with --to.")
         if source.is_dir():
-            copy_folder(tree, target, progress=lambda *done: progress("copying", *done))
+            copy_folder(tree, target, progress)
         else:
             os.rename(tree, target)
     finally:

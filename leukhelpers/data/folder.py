@@ -72,19 +72,14 @@ def read_own(
     listed, aside = read
     cell_ids = listed["path"].str.replace(r"\.[^./]+$", "", regex=True)
     alone = listed["subject"] == ""
-    table, set_aside = readable_cells(
-        root,
-        listed.assign(
-            cell_id=cell_ids,
-            label=listed["label"].map(meaning.label_of).astype(int),
-            # A + joins the subjects of a group, so no subject may hold one.
-            subject=listed["subject"].where(~alone, cell_ids.str.replace("+", "%2B", regex=False)),
-            fold="",
-        ),
-        aside,
-        cache,
-        len(meaning.classes),
+    listed = listed.assign(
+        cell_id=cell_ids,
+        label=listed["label"].map(meaning.label_of).astype(int),
+        # A + joins the subjects of a group, so no subject may hold one.
+        subject=listed["subject"].where(~alone, cell_ids.str.replace("+", "%2B", regex=False)),
+        fold="",
     )
+    table, set_aside = readable_cells(root, listed, aside, cache)
     absent = sorted(set(range(len(meaning.classes))) - set(table["label"]))
     if absent and meaning.labels:
         names = ", ".join(meaning.classes[label] for label in absent)

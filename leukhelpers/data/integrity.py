@@ -77,7 +77,12 @@ def verify(folder: Path | str, progress: Progress = lambda *_: None) -> dict[str
     kind = _kind(cells)
     whole = ", ".join(name for name in parts if name not in absent)
     if kind == "unknown":
-        state, verdict = "unknown", _no_copy(root)
+        state = "unknown"
+        verdict = (
+            "No copy of C-NMC 2019: no picture is the published one at its place, byte for byte or "
+            "pixel for pixel (nor is one that was resized, saved as JPEG, renamed or moved)."
+        )
+        verdict = "These cells are drawn, not C-NMC 2019." if is_drawn(root) else verdict
     elif changed or len(lost) or n_more:
         state = "damaged"
         counts = f"changed: {len(changed):,}, missing: {len(lost):,}, pictures too many: {n_more:,}"
@@ -191,13 +196,3 @@ def _problem_of_labels(root: Path, listed: pd.DataFrame) -> str | None:
     if differ.empty:
         return None
     return f"{len(differ)} row(s) are not the published ones; the first is {differ[0]}.bmp"
-
-
-def _no_copy(root: Path) -> str:
-    """Say why no published picture is at its place."""
-    if is_drawn(root):
-        return "These cells are drawn, not C-NMC 2019."
-    return (
-        "No copy of C-NMC 2019: no picture is the published one at its place, byte for byte or "
-        "pixel for pixel (nor is one that was resized, saved as JPEG, renamed or moved)."
-    )

@@ -217,7 +217,7 @@ def not_a_picture(file: Path) -> str | None:
 
 
 def readable_cells(
-    root: Path, listed: pd.DataFrame, aside: Aside, cache: Path | None, n_classes: int = 2
+    root: Path, listed: pd.DataFrame, aside: Aside, cache: Path | None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read listed cells into a valid cell table.
 
@@ -231,8 +231,6 @@ def readable_cells(
         Path and reason of what is set aside already.
     cache : path or None
         See :func:`digest_images`.
-    n_classes : int
-        See :func:`leukhelpers.data.schema.validate`.
 
     Returns
     -------
@@ -254,7 +252,7 @@ def readable_cells(
     set_aside = set_aside_frame([*aside, *unread.itertuples(index=False, name=None)])
     if readable.empty:
         raise InputError(f"{root} holds no readable cell of those asked for{first_of(set_aside)}.")
-    return validate(frame[frame["reason"] == ""], n_classes), set_aside
+    return validate(frame[frame["reason"] == ""]), set_aside
 
 
 def first_of(set_aside: pd.DataFrame) -> str:

@@ -68,15 +68,13 @@ def parse_name(stem: str) -> CellName:
     return CellName(healthy.upper() + number, int(image), int(cell), label)
 
 
-def validate(table: pd.DataFrame, n_classes: int = 2) -> pd.DataFrame:
-    """Check a cell table and return it with its columns in order.
+def validate(table: pd.DataFrame) -> pd.DataFrame:
+    """Refuse cells of which no honest split could be made.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        One row a cell, with at least the columns ``COLUMNS``.
-    n_classes : int, default 2
-        Labels go from 0 to ``n_classes - 1``; -1 stands for none.
+        One row a cell, with at least the columns ``COLUMNS``; the label -1 stands for none.
 
     Returns
     -------
@@ -86,20 +84,9 @@ def validate(table: pd.DataFrame, n_classes: int = 2) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If a column is missing, a cell stands twice, a label is unknown, a
-        subject is empty or holds a ``+``, or a subject or a picture has two labels.
+        If a labeled cell has no subject, or one whose name holds a ``+``; or if a subject or a
+        picture has two labels.
     """
-    missing = [column for column in COLUMNS if column not in table]
-    if missing:
-        raise InputError(f"The cell table lacks the column(s) {', '.join(missing)}.")
-    if table.empty:
-        raise InputError("The cell table is empty: no readable cell was found.")
-    _refuse(
-        "These cells stand twice in the table:",
-        table.loc[table["cell_id"].duplicated(), "cell_id"].unique(),
-    )
-    allowed = table["label"].isin([UNLABELED, *range(n_classes)])
-    _refuse(f"Labels must be 0 to {n_classes - 1}, not", table.loc[~allowed, "label"].unique())
     labeled = table[table["label"] != UNLABELED]
     subjects = labeled["subject"].fillna("").astype(str).str.strip()
     _refuse("These cells have no subject:", labeled.loc[subjects == "", "cell_id"])
