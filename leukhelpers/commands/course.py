@@ -9,15 +9,7 @@ from typing import Annotated
 import typer
 
 from leukhelpers import files
-from leukhelpers.commands import options
-from leukhelpers.commands.output import (
-    metrics_table,
-    output,
-    prepare_cells,
-    print_result,
-    progress_bars,
-    tell,
-)
+from leukhelpers.commands import options, output
 
 app = typer.Typer()
 
@@ -28,13 +20,17 @@ def doctor(as_json: options.Json = False) -> None:
     from leukhelpers.course import doctor as setup
 
     found = setup.look(
-        lambda finding: None if as_json else output.print(setup.as_line(finding), markup=False)
+        lambda finding: (
+            None if as_json else output.console.print(setup.as_line(finding), markup=False)
+        )
     )
     ok = all(finding.ok for finding in found)
     if as_json:
-        print_result({"ok": ok, "findings": [finding._asdict() for finding in found]}, as_json)
+        output.print_result(
+            {"ok": ok, "findings": [finding._asdict() for finding in found]}, as_json
+        )
     else:
-        output.print(setup.verdict(found))
+        output.console.print(setup.verdict(found))
     if not ok:
         raise SystemExit(1)
 
@@ -42,7 +38,7 @@ def doctor(as_json: options.Json = False) -> None:
 @app.command("check", hidden=True)
 def check(as_json: options.Json = False) -> None:
     """Do as ``leuk doctor``, which was called so in version 1."""
-    tell("'leuk check' is now called 'leuk doctor'.")
+    output.tell("'leuk check' is now called 'leuk doctor'.")
     doctor(as_json)
 
 
@@ -65,14 +61,14 @@ def run_course(
     numbers = [number.strip().zfill(2) for number in only.split(",") if number.strip()]
     parameters = {"dataset": absolute_dataset(dataset), "profile": profile, "seed": seed}
     names = [path.stem for path in run_notebook.find_lessons(numbers)]
-    prepare_cells(dataset, profile, seed)  # faults of the data show before a lesson runs
+    output.prepare_cells(dataset, profile, seed)  # faults of the data show before a lesson runs
     results = []
     started = time.monotonic()
-    with progress_bars() as listen:
+    with output.progress_bars() as listen:
         for result in run_lessons.run_lessons(folder, parameters, numbers, resume, listen):
             results.append(result)
             done = f"{result.seconds:6.1f} s" if result.again else "done before"
-            tell(f"[{len(results)}/{len(names)}] {result.name}  {done}")
+            output.tell(f"[{len(results)}/{len(names)}] {result.name}  {done}")
     found = {
         "run": str(folder),
         "report": str(report.write_report(folder)),
@@ -85,12 +81,12 @@ def run_course(
     metrics_file = folder / "metrics.json"
     metrics = files.read_json(metrics_file) if metrics_file.is_file() else None
     if as_json:
-        print_result(found | {"metrics": metrics}, as_json)
+        output.print_result(found | {"metrics": metrics}, as_json)
         return
     cautions = metrics["cautions"] if metrics and "cautions" in metrics else []
-    print_result({"cautions": cautions, **found}, as_json)
+    output.print_result({"cautions": cautions, **found}, as_json)
     if metrics is not None:
-        output.print(metrics_table(metrics))
+        output.console.print(output.metrics_table(metrics))
 
 
 def _new_folder(runs_folder: Path, dataset: str, profile: str, seed: int, resume: bool) -> Path:

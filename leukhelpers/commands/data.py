@@ -10,8 +10,7 @@ import typer
 from rich.table import Table
 
 from leukhelpers import files
-from leukhelpers.commands import options
-from leukhelpers.commands.output import output, print_result, progress_bars, tell
+from leukhelpers.commands import options, output
 from leukhelpers.errors import InputError
 
 app = typer.Typer(help="Draw, read and check data sets.", no_args_is_help=True)
@@ -30,7 +29,7 @@ def data_twin(
 
     root = write_twin(out, n_images=images, n_subjects=subjects, seed=seed)
     facts = {"root": str(root), "images": images, "subjects": subjects, "seed": seed}
-    print_result({**facts, "synthetic": True}, as_json)
+    output.print_result({**facts, "synthetic": True}, as_json)
 
 
 @app.command("info")
@@ -58,7 +57,7 @@ def data_info(
         parts = found.pop("parts")
         found = {"card": card["title"], **found, "near_duplicates": pairs}
         found |= {f"part {name}": part for name, part in parts.items()}
-    print_result(found, as_json)
+    output.print_result(found, as_json)
 
 
 @app.command("fetch")
@@ -75,9 +74,9 @@ def data_fetch(
 
     if name != "cnmc":
         raise InputError(f"{name!r} cannot be fetched; the data set to fetch is called cnmc.")
-    with progress_bars() as advance:
+    with output.progress_bars() as advance:
         listen = functools.partial(advance, "unpacking")
-        root = fetch_cnmc(to or files.workspace() / "data" / "cnmc", source, tell, listen)
+        root = fetch_cnmc(to or files.workspace() / "data" / "cnmc", source, output.tell, listen)
     _verify(root, as_json)
 
 
@@ -99,31 +98,24 @@ def _verify(root: Path, as_json: bool) -> None:
     """Verify a copy and report; a damaged one ends with status 1."""
     from leukhelpers.data.integrity import verify
 
-    with progress_bars() as advance:
+    with output.progress_bars() as advance:
         found = verify(root, functools.partial(advance, "reading"))
     if as_json:
-        print_result(found, as_json)
+        output.print_result(found, as_json)
     else:
-        print_result({key: found[key] for key in ("verdict", "state", "kind")}, as_json)
+        output.print_result({key: found[key] for key in ("verdict", "state", "kind")}, as_json)
         table = Table("Part", "State", "Kind", "Images", "Of", title="Parts")
         for name, part in found["parts"].items():
             counts = str(part["found"]), str(part["expected"])
             table.add_row(name.replace("_", " "), part["state"], part["kind"], *counts)
-        output.print(table)
+        output.console.print(table)
         for kind in ("changed", "missing", "extra"):
-            _list_some(kind, found[kind])
+            for row in found[kind][:5]:
+                output.console.print(f"{kind}: {row['path']} ({row['reason']})", markup=False)
+            if len(found[kind]) > 5:
+                output.console.print(f"{kind}: {len(found[kind])} in all; --json names them")
     if found["state"] not in ("whole", "part"):
         raise SystemExit(1)
-
-
-def _list_some(kind: str, entries: list[dict[str, str]], at_most: int = 5) -> None:
-    """Name the first few files of a kind; --json names all."""
-    if entries:
-        output.print(f"{kind}: {len(entries)}", markup=False)
-    for entry in entries[:at_most]:
-        output.print(f"    {entry['path']} ({entry['reason']})", markup=False)
-    if len(entries) > at_most:
-        output.print(f"    … --json names all {len(entries)}", markup=False)
 
 
 @app.command("restructure")
@@ -139,9 +131,9 @@ def data_restructure(
     from leukhelpers.models import prepare, profiles
 
     cells = prepare.load(dataset, profiles.profile_of(profile), seed, files.workspace() / "data")
-    with progress_bars() as advance:
+    with output.progress_bars() as advance:
         found = restructure(cells, out, functools.partial(advance, "placing"))
-    print_result(found, as_json)
+    output.print_result(found, as_json)
 
 
 @app.command("import")
@@ -174,12 +166,12 @@ def data_import(
 
     cache, subjects = files.workspace() / "data" / "cache", each_image_its_own_subject
     found = import_folder(place, out, parse_classes(classes), subject_pattern, subjects, cache)
-    print_result(found, as_json)
+    output.print_result(found, as_json)
 
 
 @app.command("own", hidden=True)
 @functools.wraps(data_import)
 def data_own(**given: Any) -> None:
     """Do as ``leuk data import``, which was called so in version 1."""
-    tell("'leuk data own' is now called 'leuk data import'.")
+    output.tell("'leuk data own' is now called 'leuk data import'.")
     data_import(**given)

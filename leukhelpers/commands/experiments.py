@@ -12,16 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from leukhelpers import files
-from leukhelpers.commands import options
-from leukhelpers.commands.output import (
-    cells_as_in,
-    folds_table,
-    output,
-    prepare_cells,
-    print_result,
-    progress_bars,
-    tell,
-)
+from leukhelpers.commands import options, output
 from leukhelpers.errors import InputError
 
 app = typer.Typer()
@@ -51,10 +42,10 @@ def train(
     (name,) = _known_models([model], random_weights)
     if not (resume and (out / "training" / "asked.json").is_file()):
         files.refuse_used(out)
-    prepared = prepare_cells(dataset, profile or profiles.default_profile(dataset), seed)
+    prepared = output.prepare_cells(dataset, profile or profiles.default_profile(dataset), seed)
     with _joblib_on(scheduler):
         run = train.train_run(out, prepared, fold, name)
-    print_result({"run": str(run.folder), **run.metrics}, as_json)
+    output.print_result({"run": str(run.folder), **run.metrics}, as_json)
 
 
 @app.command()
@@ -82,15 +73,15 @@ def crossval(
 
     wanted = list(registry.CHOICES) if model == "all" else model.replace(" ", "").split(",")
     names = _known_models([*wanted, *profiles.CLASSICAL], random_weights)
-    prepared = prepare_cells(dataset, profile or profiles.default_profile(dataset), seed)
+    prepared = output.prepare_cells(dataset, profile or profiles.default_profile(dataset), seed)
     with _joblib_on(scheduler):
-        found = crossval.crossvalidate(prepared, folds, tell, names, out)
+        found = crossval.crossvalidate(prepared, folds, output.tell, names, out)
     if as_json:
-        print_result(found, as_json)
+        output.print_result(found, as_json)
         return
-    output.print(folds_table(found))
+    output.console.print(output.folds_table(found))
     together = {"cautions": found["cautions"], "synthetic": found["synthetic"], **found["together"]}
-    print_result(together, as_json)
+    output.print_result(together, as_json)
 
 
 @app.command()
@@ -135,10 +126,10 @@ def sweep(
             | state.results[entry.key]
             for entry in entries
         ]
-        print_result({"sweep": str(folder), **counts, "runs": rows}, as_json)
+        output.print_result({"sweep": str(folder), **counts, "runs": rows}, as_json)
     else:
-        output.print(_sweep_table(entries, state))
-        print_result({"results": str(folder / "results.csv"), **counts}, as_json)
+        output.console.print(_sweep_table(entries, state))
+        output.print_result({"results": str(folder / "results.csv"), **counts}, as_json)
     if counts["failed"]:
         raise SystemExit(1)
 
@@ -148,14 +139,14 @@ def _watching(entries: Any) -> Iterator[Any]:
     """Show a line for each run of a sweep that ends, and a bar for all of them."""
     names = _names(entries)
     ended: set[str] = set()
-    with progress_bars() as advance:
+    with output.progress_bars() as advance:
 
         def report(state: Any) -> None:
             for key in [key for key in state.results if key not in ended]:
                 ended.add(key)
                 if state.results[key]["again"]:
                     how = ": ".join(filter(None, (state.of[key], state.results[key]["error"])))
-                    tell(f"[{len(ended)}/{len(entries)}] {names[key]}  {how}")
+                    output.tell(f"[{len(ended)}/{len(entries)}] {names[key]}  {how}")
             advance("sweep", len(ended), len(entries))
 
         yield report
@@ -200,8 +191,8 @@ def evaluate(
         raise InputError(
             f"Part {part!r} has no labels or is not known; choose training or preliminary."
         )
-    cells = cells_as_in(run, dataset, part)
-    print_result(evaluate.evaluate_run(run, cells, files.workspace() / "data"), as_json)
+    cells = output.cells_as_in(run, dataset, part)
+    output.print_result(evaluate.evaluate_run(run, cells, files.workspace() / "data"), as_json)
 
 
 def _joblib_on(scheduler: str | None) -> AbstractContextManager[None]:
@@ -224,5 +215,5 @@ def _known_models(names: list[str], random_weights: bool) -> list[str]:
     registry.check_weights(names)
     for name in names:
         if registry.RANDOM in name:
-            tell(f"{MODEL_NAMES[name]}: this network never saw ImageNet.")
+            output.tell(f"{MODEL_NAMES[name]}: this network never saw ImageNet.")
     return names

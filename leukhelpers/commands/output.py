@@ -16,7 +16,7 @@ from rich.table import Table
 from leukhelpers import files
 
 errors = Console(stderr=True, highlight=False)
-output = Console(highlight=False, soft_wrap=True)
+console = Console(highlight=False, soft_wrap=True)
 
 
 def tell(message: str) -> None:
@@ -34,23 +34,23 @@ def print_result(found: dict[str, Any], as_json: bool) -> None:
         print(json.dumps(found, indent=2, allow_nan=False))
         return
     for caution in found.get("cautions", []):
-        output.print(f"Caution: {caution}", markup=False)
+        console.print(f"Caution: {caution}", markup=False)
     for key, value in found.items():
         if key == "cautions" or key in _IN_DETAIL:
             continue
         if key == "models":
-            output.print(metrics_table(found))
+            console.print(metrics_table(found))
         elif key == "by_class":
-            output.print(_class_table(found))
+            console.print(_class_table(found))
         elif value not in ({}, []):
             shown = json.dumps(value) if isinstance(value, dict | list) else value
-            output.print(f"{key.replace('_', ' ')}: {shown}", markup=False)
+            console.print(f"{key.replace('_', ' ')}: {shown}", markup=False)
     if "models" in found:
         from leukhelpers.experiments import model_card
 
-        output.print(Markdown(model_card.details(found, next(iter(found["models"])))))
+        console.print(Markdown(model_card.details(found, next(iter(found["models"])))))
         for note in found.get("notes", []):
-            output.print(note, markup=False)
+            console.print(note, markup=False)
 
 
 def metrics_table(metrics: dict[str, Any]) -> Table | str:

@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 
 from leukhelpers import NOTICE, files
-from leukhelpers.commands import options
-from leukhelpers.commands.output import cells_as_in, print_lines, print_result, progress_bars, tell
+from leukhelpers.commands import options, output
 
 app = typer.Typer()
 
@@ -23,7 +22,9 @@ def predict(
     from leukhelpers.files import workspace
     from leukhelpers.serving import predict
 
-    print_lines(predict.predict_files(predict.load(run, workspace() / "data" / "cache"), files))
+    output.print_lines(
+        predict.predict_files(predict.load(run, workspace() / "data" / "cache"), files)
+    )
 
 
 @app.command("export")
@@ -37,8 +38,8 @@ def export_model(
     """Write a run's network for elsewhere, checked on cells that it never saw."""
     from leukhelpers.serving import export
 
-    cells, data = cells_as_in(run, dataset), files.workspace() / "data"
-    print_result(export.export_run(run, cells, data, out, form), as_json)
+    cells, data = output.cells_as_in(run, dataset), files.workspace() / "data"
+    output.print_result(export.export_run(run, cells, data, out, form), as_json)
 
 
 @app.command("app")
@@ -55,7 +56,7 @@ def web_page(
 
     folder = run or storage.latest_run(files.workspace() / "runs")
     served = predict.load(folder, files.workspace() / "data" / "cache")
-    tell(f"{NOTICE} Open http://127.0.0.1:{port} in a browser; Ctrl+C ends it.")
+    output.tell(f"{NOTICE} Open http://127.0.0.1:{port} in a browser; Ctrl+C ends it.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was uploaded is deleted, too
     page.launch(served, port, browser=browser)
 
@@ -80,6 +81,6 @@ def explain(
     from leukhelpers.serving import explain_files
 
     methods = [name for name in method.replace(" ", "").split(",") if name]
-    with progress_bars() as advance:
+    with output.progress_bars() as advance:
         entries = explain_files.explain_files(run, files, out, methods, advance)
-    print_lines(entries)
+    output.print_lines(entries)

@@ -186,13 +186,13 @@ def _faults(files: pd.DataFrame) -> list[dict[str, str]]:
 def _problem_of_labels(root: Path, listed: pd.DataFrame) -> str | None:
     """Compare the preliminary set's table of labels with the published names."""
     try:
-        names = read_labels(root / LABELS)["name"].str.lower()
+        names = read_labels(root / LABELS)["name"]
     except InputError as error:
         return str(error)
     cells = listed[listed["fold"] == "preliminary"]
-    stems = cells["path"].map(lambda path: PurePosixPath(path).stem)
-    names, expected = names.align(cells.set_index(stems)["name"].str.lower(), fill_value="")
-    differ = names.index[names != expected]
-    if differ.empty:
+    published_names = cells.set_index(cells["path"].map(lambda path: PurePosixPath(path).stem))
+    found, expected = (set(n.str.lower().items()) for n in (names, published_names["name"]))
+    differ = {stem for stem, _ in found ^ expected}
+    if not differ:
         return None
-    return f"{len(differ)} row(s) are not the published ones; the first is {differ[0]}.bmp"
+    return f"{len(differ)} row(s) are not the published ones; the first is {min(differ)}.bmp"
