@@ -37,12 +37,11 @@ def train(
 ) -> None:
     """Train one model on all subjects, or on all but those of one fold."""
     from leukhelpers.experiments import train
-    from leukhelpers.models import profiles
 
     (name,) = _known_models([model], random_weights)
     if not (resume and (out / "training" / "asked.json").is_file()):
         files.refuse_used(out)
-    prepared = output.prepare_cells(dataset, profile or profiles.default_profile(dataset), seed)
+    prepared = output.prepare_cells(dataset, profile, seed)
     with _joblib_on(scheduler):
         run = train.train_run(out, prepared, fold, name)
     output.print_result({"run": str(run.folder), **run.metrics}, as_json)
@@ -73,7 +72,7 @@ def crossval(
 
     wanted = list(registry.CHOICES) if model == "all" else model.replace(" ", "").split(",")
     names = _known_models([*wanted, *profiles.CLASSICAL], random_weights)
-    prepared = output.prepare_cells(dataset, profile or profiles.default_profile(dataset), seed)
+    prepared = output.prepare_cells(dataset, profile, seed)
     with _joblib_on(scheduler):
         found = crossval.crossvalidate(prepared, folds, output.tell, names, out)
     if as_json:
@@ -90,9 +89,7 @@ def sweep(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the sweep; by default runs/<name of the grid>.")
     ] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(help="Address of a Dask scheduler; else this machine.")
-    ] = None,
+    scheduler: options.Cluster = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Runs at once on this machine; one a core.")
     ] = None,
@@ -206,14 +203,10 @@ def _joblib_on(scheduler: str | None) -> AbstractContextManager[None]:
 
 def _known_models(names: list[str], random_weights: bool) -> list[str]:
     """Check names, and that their weights can be had; random ones only if the user agrees."""
-    from leukhelpers.evaluation.names import MODEL_NAMES
     from leukhelpers.models import registry
 
     names = [registry.validate_model_name(name) for name in names]
     if random_weights:
         names = registry.with_random_weights(names)
     registry.check_weights(names)
-    for name in names:
-        if registry.RANDOM in name:
-            output.tell(f"{MODEL_NAMES[name]}: this network never saw ImageNet.")
     return names

@@ -34,7 +34,7 @@ RandomWeights = Annotated[
 
 Cluster = Annotated[
     str | None,
-    typer.Option("--scheduler", help="Dask scheduler for hand-made features and forests."),
+    typer.Option("--scheduler", help="Address of a Dask scheduler; else this machine."),
 ]
 
 Run = Annotated[Path, typer.Option("--run", help="Folder of a finished run.")]

@@ -134,12 +134,12 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
         yield advance
 
 
-def prepare_cells(dataset: str, profile: str, seed: int) -> Any:
-    """Read cells and make them ready to learn from."""
+def prepare_cells(dataset: str, profile: str | None, seed: int) -> Any:
+    """Read cells and make them ready to learn from; the profile may depend on the data set."""
     from leukhelpers.models import prepare, profiles
 
     data = files.workspace() / "data"
-    chosen = profiles.profile_of(profile)
+    chosen = profiles.profile_of(profile or profiles.default_profile(dataset))
     return prepare.prepare(prepare.load(dataset, chosen, seed, data), chosen, seed, data)
 
 

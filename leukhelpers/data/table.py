@@ -6,6 +6,7 @@ their labels, and a rule that finds the subject.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -116,16 +117,14 @@ def _compiled(pattern: str | None, own_subjects: bool) -> re.Pattern[str] | None
         return None
     if own_subjects:
         raise InputError("Give a subject pattern, or say that each image is its own subject.")
-    try:
+    with contextlib.suppress(re.error):
         compiled = re.compile(pattern)
-    except re.error as error:
-        raise InputError(f"The subject pattern is no regular expression ({error}).") from None
-    if compiled.groups != 1:
-        raise InputError(
-            rf"The subject pattern needs one group in brackets, as in patient(\d+), "
-            f"not {compiled.groups}."
-        )
-    return compiled
+        if compiled.groups == 1:
+            return compiled
+    raise InputError(
+        f"The subject pattern {pattern!r} is no regular expression with one group in brackets, "
+        r"as patient(\d+) is."
+    )
 
 
 def _free(out: Path) -> None:

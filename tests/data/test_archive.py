@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leukhelpers.data import archive as module
-from leukhelpers.data.archive import copy_folder, unpack
+from leukhelpers.data import download as module
+from leukhelpers.data.download import copy_folder, unpack
 from leukhelpers.errors import InputError
 
 FILES = {
@@ -169,7 +169,7 @@ def test_killed_process_leaves_nothing_at_the_folder(tmp_path: Path) -> None:
     archive = write_archive(tmp_path / "a.zip", FILES)
     code = (
         "import os, sys; from pathlib import Path\n"
-        "from leukhelpers.data.archive import unpack\n"
+        "from leukhelpers.data.download import unpack\n"
         "unpack(Path(sys.argv[1]), Path(sys.argv[2]), lambda *done: os._exit(9))"
     )
     new = tmp_path / "new"

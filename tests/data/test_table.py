@@ -130,9 +130,9 @@ REFUSED = [
     (("blast/a/1.png",), {"subject_pattern": r"/1.png( *)"}, "finds nothing"),
     (("AML/p1/UID_7_1_1_all.png",), {}, "its name says ALL, its label AML"),
     (("blast/p3/9.png", "normal/p3/9.png"), {}, "labels of more than one class: p3"),
-    ((), {"subject_pattern": "patient"}, "needs one group in brackets"),
-    ((), {"subject_pattern": "(a)(b)"}, r"as in patient\(\\d\+\), not 2"),
-    ((), {"subject_pattern": "("}, "no regular expression"),
+    ((), {"subject_pattern": "patient"}, "'patient' is no regular expression with one group"),
+    ((), {"subject_pattern": "(a)(b)"}, r"one group in brackets, as patient\(\\d\+\)"),
+    ((), {"subject_pattern": "("}, r"'\(' is no regular expression"),
     ((), {"subject_pattern": "(a)", "each_image_its_own_subject": True}, "Give a subject pattern,"),
 ]
 
