@@ -13,8 +13,6 @@ from leukhelpers.data.folder import read_own
 from leukhelpers.errors import InputError
 from leukhelpers.synthetic.twin import GENERATOR, write_twin
 
-__all__ = ["Dataset", "load_dataset"]
-
 
 def load_dataset(
     dataset: str | Path,

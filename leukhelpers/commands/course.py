@@ -92,9 +92,7 @@ def run_course(
 def _new_folder(runs_folder: Path, dataset: str, profile: str, seed: int, resume: bool) -> Path:
     """Name a run after its parameters; a number follows where that name is taken."""
     base = f"{Path(dataset).resolve().stem}-{profile}-seed{seed}"
-    folder, number = runs_folder / base, 2
-    latest = folder
-    while folder.exists():
-        latest = folder
-        folder, number = runs_folder / f"{base}-{number}", number + 1
-    return latest if resume else folder
+    folders = [runs_folder / base]
+    while folders[-1].exists():
+        folders.append(runs_folder / f"{base}-{len(folders) + 1}")
+    return folders[-2] if resume and len(folders) > 1 else folders[-1]

@@ -114,14 +114,7 @@ def print_lines(entries: list[dict[str, Any]]) -> None:
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
     """Show a bar for each task at work; give the function that is told how far a task is."""
-    columns = (
-        bars.TextColumn("{task.description}"),
-        bars.BarColumn(bar_width=24),
-        bars.TaskProgressColumn(),
-        bars.TimeElapsedColumn(),
-    )
-    hidden = not errors.is_terminal
-    with bars.Progress(*columns, console=errors, transient=True, disable=hidden) as shown:
+    with bars.Progress(console=errors, transient=True, disable=not errors.is_terminal) as shown:
         tasks: dict[str, Any] = {}
 
         def advance(task: str, done: int, total: int) -> None:

@@ -100,12 +100,12 @@ def read_meaning(folder: Path) -> Meaning:
     unknown = [key for key in content if key not in KEYS]
     if unknown:
         raise InputError(f"{FILE} has {unknown[0]!r}, which is not one of {', '.join(KEYS)}.")
-    own_subjects = content.get(OWN_SUBJECTS, False)
-    if not isinstance(own_subjects, bool):
-        raise InputError(f"{FILE}: {OWN_SUBJECTS} must be true or false, not {own_subjects!r}.")
-    labels = content.get("labels", {})
-    if not isinstance(labels, dict):
-        raise InputError(f"{FILE}: [labels] must be a table, such as blast = {_quoted('ALL')}.")
+    own_subjects, labels = content.get(OWN_SUBJECTS, False), content.get("labels", {})
+    if not isinstance(own_subjects, bool) or not isinstance(labels, dict):
+        raise InputError(
+            f"{FILE} may say {OWN_SUBJECTS} = true or false, and below [labels] which class a "
+            f"label is, as in blast = {_quoted('ALL')}."
+        )
     if "classes" not in content:
         if labels:
             raise InputError(f"{FILE} has [labels] without classes; list the classes in order.")
@@ -159,9 +159,8 @@ def _checked_classes(classes: Any) -> tuple[str, ...]:
         if name.lstrip("+-").replace(".", "", 1).isdecimal():
             raise InputError(f"A class needs a name, not the number {name}; its place numbers it.")
     folded = [name.casefold() for name in classes]
-    twice = [name for name, again in zip(classes, folded, strict=True) if folded.count(again) > 1]
-    if twice:
-        raise InputError(f"These classes are one and the same: {', '.join(twice)}.")
+    if len(set(folded)) < len(folded):
+        raise InputError(f"Of these classes two are one and the same: {', '.join(classes)}.")
     # The course writes HEM for class 0 and ALL for class 1: under each other's name they
     # would be the very mistake that it warns of.
     if len(classes) == 2 and (folded[0] == "all" or folded[1] == "hem"):

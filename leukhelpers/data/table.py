@@ -129,11 +129,9 @@ def _compiled(pattern: str | None, own_subjects: bool) -> re.Pattern[str] | None
 
 def _free(out: Path) -> None:
     """Refuse to overwrite."""
-    if os.path.lexists(out) and not out.is_dir():
-        raise InputError(f"{out} is no folder; name another with --out.")
-    for name in (CSV, FILE):
-        if os.path.lexists(out / name):
-            raise InputError(f"{out / name} is there already; name another folder with --out.")
+    for path in (out / CSV, out / FILE, out):
+        if os.path.lexists(path) and not (path == out and out.is_dir()):
+            raise InputError(f"{path} is there already; name another folder with --out.")
 
 
 def _seen_from(folder: Path, file: Path) -> str:

@@ -17,8 +17,6 @@ from leukhelpers.errors import InputError
 from leukhelpers.images.preprocessing import build_pixels
 from leukhelpers.splits import groups, near_duplicates
 
-_SHOWN = 5  # of the names of missing pictures
-
 
 def count(table: pd.DataFrame, classes: Sequence[str] = CLASS_NAMES) -> dict[str, Any]:
     """Count a cell table.
@@ -34,8 +32,9 @@ def count(table: pd.DataFrame, classes: Sequence[str] = CLASS_NAMES) -> dict[str
     -------
     dict
         ``images``, ``subjects``, ``groups``, ``classes`` (by name: images), ``folds`` (by
-        name: images), ``duplicate_pairs`` (pairs of cells with the same pixels) and
-        ``shared_groups`` (groups of more than one subject).
+        name: images), ``duplicate_pairs`` (pairs of cells with the same pixels),
+        ``shared_groups`` (groups of more than one subject) and ``subject_images`` (by class and
+        subject: images).
     """
     labeled = table[table["label"] != UNLABELED]
     ids = np.unique(groups.group_ids(labeled)) if len(labeled) else np.array([], dtype=str)
@@ -49,19 +48,11 @@ def count(table: pd.DataFrame, classes: Sequence[str] = CLASS_NAMES) -> dict[str
         "folds": folds.drop("", errors="ignore").to_dict(),  # cells of one's own have none
         "duplicate_pairs": groups.duplicate_pairs(table),
         "shared_groups": joined,
+        "subject_images": {
+            name: table.loc[table["label"] == n, "subject"].value_counts().sort_index().to_dict()
+            for n, name in enumerate(classes)
+        },
     }
-
-
-def subject_images(
-    table: pd.DataFrame, classes: Sequence[str] = CLASS_NAMES
-) -> dict[str, dict[str, int]]:
-    """Count the images of each subject, by class: ``{"ALL": {"11": 92, …}, "HEM": {…}}``."""
-    counted: dict[str, dict[str, int]] = {}
-    for label, name in enumerate(classes):
-        sizes = table.loc[table["label"] == label, "subject"].value_counts()
-        in_order = sorted(sizes.index, key=lambda subject: (len(subject), subject))  # 8 before 11
-        counted[name] = {str(subject): int(sizes[subject]) for subject in in_order}
-    return counted
 
 
 def inspect(found: Dataset, data: Path, size: int, crop: int) -> dict[str, Any]:
@@ -79,12 +70,10 @@ def inspect(found: Dataset, data: Path, size: int, crop: int) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``dataset``, ``synthetic``, ``cautions``, the counts of :func:`count`,
-        ``subject_images`` (see there), ``set_aside`` (a list of ``path`` and ``reason``),
-        those of :func:`count_near_duplicates`, ``card`` (the data
-        card, or None), and ``parts``: for each test part that is there its counts,
-        ``subject_images`` and ``set_aside``, or the ``problem`` that keeps it from being
-        read.
+        ``dataset``, ``synthetic``, ``cautions``, the counts of :func:`count`, ``set_aside`` (a
+        list of ``path`` and ``reason``), those of :func:`count_near_duplicates`, ``card`` (the
+        data card, or None), and ``parts``: for each test part that is there its counts and
+        ``set_aside``, or the ``problem`` that keeps it from being read.
     """
     return {
         "dataset": found.name,
@@ -112,12 +101,11 @@ def count_near_duplicates(found: Dataset, data: Path, size: int, crop: int) -> d
         pairs = near_duplicates.near_duplicates(pixels.array, pixels.table)
     except InputError as error:  # all else can be counted all the same
         return {"problem": str(error)}
-    columns = ["cell_a", "cell_b", "distance"]
     return {
         "pairs": len(pairs),
         "of_two_subjects": int((pairs["subject_a"] != pairs["subject_b"]).sum()),
         "in_two_folds": int((pairs["fold_a"] != pairs["fold_b"]).sum()),
-        "closest": pairs[columns].head(_SHOWN).to_dict("records"),
+        "closest": pairs[["cell_a", "cell_b", "distance"]].head(5).to_dict("records"),
     }
 
 
@@ -125,7 +113,6 @@ def _counts(found: Dataset) -> dict[str, Any]:
     """Tell the counts of one part."""
     return {
         **count(found.table, found.classes),
-        "subject_images": subject_images(found.table, found.classes),
         "set_aside": found.set_aside.to_dict("records"),
     }
 

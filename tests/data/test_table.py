@@ -173,7 +173,7 @@ def test_places_that_cannot_be_are_refused(tmp_path: Path) -> None:
     place = draw(tmp_path / "images")
     with pytest.raises(InputError, match="does not exist"):
         import_folder(tmp_path / "nowhere", tmp_path / "table", CLASSES)
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match=r"1\.png is there already"):
         import_folder(place, place / "AML" / "p5" / "1.png", CLASSES)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="nor pictures in folders ALL/<subject>/"):

@@ -19,7 +19,7 @@ from leukhelpers.data.schema import ALL, HEM, UNLABELED
 from leukhelpers.errors import InputError
 from leukhelpers.models import prepare, profiles
 from leukhelpers.splits import inspection
-from leukhelpers.splits.inspection import count, subject_images
+from leukhelpers.splits.inspection import count
 
 FAST = profiles.profile_of("fast")
 
@@ -58,7 +58,7 @@ def test_duplicates_join_groups_and_are_counted(small_cnmc: Path) -> None:
 
 def test_subjects_are_named_with_their_images_by_class(tiny_cnmc: Path) -> None:
     table = read_cnmc(tiny_cnmc).table
-    found = subject_images(table)
+    found = count(table)["subject_images"]
     assert list(found["ALL"]) == [str(number) for number in range(1, 9)]
     for name, label in (("ALL", ALL), ("HEM", HEM)):
         rows = table[table["label"] == label]
@@ -70,7 +70,8 @@ def test_classes_of_ones_own_are_counted_by_their_names(small_cnmc: Path) -> Non
     table.loc[table["subject"] == "2", "label"] = 2
     names = ("normal", "AML", "CLL")
     assert count(table, names)["classes"] == {"CLL": 2, "AML": 2, "normal": 2}
-    assert subject_images(table, names) == {"CLL": {"2": 2}, "AML": {"1": 2}, "normal": {"H1": 2}}
+    images = {"CLL": {"2": 2}, "AML": {"1": 2}, "normal": {"H1": 2}}
+    assert count(table, names)["subject_images"] == images
 
 
 def test_unlabeled_cells_are_images_but_neither_class_nor_subject(small_cnmc: Path) -> None:
