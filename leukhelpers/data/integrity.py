@@ -22,6 +22,10 @@ from leukhelpers.data.cnmc import LABELS, find_root, read_labels
 from leukhelpers.errors import InputError
 
 BYTES, CONVERTED = "published bytes", "converted"
+NO_COPY = (
+    "No copy of C-NMC 2019: no picture is the published one at its place, byte for byte or pixel "
+    "for pixel (nor is one that was resized, saved as JPEG, renamed or moved)."
+)
 
 
 def verify(folder: Path | str, progress: Progress = lambda *_: None) -> dict[str, Any]:
@@ -78,11 +82,7 @@ def verify(folder: Path | str, progress: Progress = lambda *_: None) -> dict[str
     whole = ", ".join(name for name in parts if name not in absent)
     if kind == "unknown":
         state = "unknown"
-        verdict = (
-            "No copy of C-NMC 2019: no picture is the published one at its place, byte for byte or "
-            "pixel for pixel (nor is one that was resized, saved as JPEG, renamed or moved)."
-        )
-        verdict = "These cells are drawn, not C-NMC 2019." if is_drawn(root) else verdict
+        verdict = "These cells are drawn, not C-NMC 2019." if is_drawn(root) else NO_COPY
     elif changed or len(lost) or n_more:
         state = "damaged"
         counts = f"changed: {len(changed):,}, missing: {len(lost):,}, pictures too many: {n_more:,}"

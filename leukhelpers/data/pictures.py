@@ -260,4 +260,4 @@ def first_of(set_aside: pd.DataFrame) -> str:
     if set_aside.empty:
         return ""
     path, reason = set_aside.iloc[0]
-    return f" ({len(set_aside)} set aside; the first is {path}: {reason})"
+    return f" ({len(set_aside)} set aside; the first is {path}: {reason.rstrip('.')})"
