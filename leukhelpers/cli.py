@@ -6,10 +6,12 @@ progress goes to standard error. A wrong input exits with status 2 and one line.
 
 from __future__ import annotations
 
+import errno
+
 import typer
 
 from leukhelpers.commands import course, data, experiments, serving
-from leukhelpers.commands.output import complain
+from leukhelpers.commands.output import tell
 from leukhelpers.errors import InputError, LessonError
 
 app = typer.Typer(
@@ -26,26 +28,29 @@ for group in (course, experiments, serving):
 
 def main() -> None:
     """Run the command line; a wrong input becomes one sentence and status 2."""
+    message = ""
     try:
         status = app(standalone_mode=False)
     except (InputError, LessonError) as error:
-        complain(str(error))
-        raise SystemExit(2 if isinstance(error, InputError) else 1) from None
-    except PermissionError as error:
-        complain(f"{error.filename} may not be written; LEUK_HOME can name another work folder.")
-        raise SystemExit(2) from None
+        status, message = 2 if isinstance(error, InputError) else 1, str(error)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT):
+            raise
+        status = 2
+        message = f"{error.strerror}: {error.filename}; LEUK_HOME can name another work folder."
     except Exception as error:
         # Typer's own errors about options know their sentence, and an interruption may
         # come as Abort; which classes these are depends on typer's release.
         if type(error).__name__ == "Abort":
             status = 130
         elif hasattr(error, "format_message"):
-            complain(f"{error.format_message().rstrip('.')}. See 'leuk --help'.")
-            raise SystemExit(2) from None
+            status, message = 2, error.format_message()
         else:
             raise
     if status == 130:
-        complain("interrupted; what was finished is kept.")
+        message = "interrupted; what was finished is kept."
+    if message:
+        tell(f"leuk: {message}")
     if status:
         raise SystemExit(status)
 

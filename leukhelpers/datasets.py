@@ -9,11 +9,9 @@ from pathlib import Path
 
 from leukhelpers.data.base import Dataset
 from leukhelpers.data.cnmc import find_root, read_cnmc
-from leukhelpers.data.folder import TWIN_NOTE, read_own
+from leukhelpers.data.folder import read_own
 from leukhelpers.errors import InputError
 from leukhelpers.synthetic.twin import GENERATOR, write_twin
-
-__all__ = ["Dataset", "load_dataset"]
 
 
 def load_dataset(
@@ -56,23 +54,19 @@ def load_dataset(
     if str(dataset) == "twin":
         # Drawn by another version, the same numbers would be another twin.
         folder = data / f"twin-{n_images}-{n_subjects}-seed{seed}-v{GENERATOR}"
-        root = write_twin(folder, n_images=n_images, n_subjects=n_subjects, seed=seed)
-        return replace(read_cnmc(root, parts, cache), name="twin", synthetic=True)
-    if str(dataset) == "cnmc":
-        if find_root(data / "cnmc") is None:
+        place = write_twin(folder, n_images=n_images, n_subjects=n_subjects, seed=seed)
+    elif str(dataset) == "cnmc":
+        place = data / "cnmc"
+        if find_root(place) is None:
             raise InputError(
                 f"There is no copy of C-NMC in {data / 'cnmc'}; fetch one with "
                 "'leuk data fetch cnmc', or take yours with --from."
             )
-        return replace(read_cnmc(data / "cnmc", parts, cache), name="cnmc")
-    # os.path refuses nothing: not a user that is unknown, not a name that is too long.
-    place = existing_place(dataset)
-    home = find_root(place)
-    if home is not None:
-        # A twin that the user drew elsewhere stays synthetic wherever it is read from.
-        drawn = (home.parent / TWIN_NOTE).is_file()
+    else:
+        place = existing_place(dataset)
+    if find_root(place) is not None:
         found = read_cnmc(place, parts, cache)
-        return replace(found, name="twin", synthetic=True) if drawn else found
+        return replace(found, name="cnmc") if str(dataset) == "cnmc" else found
     if list(parts) != ["training"]:
         raise InputError(f"{dataset} is no C-NMC tree, so it has no part {', '.join(parts)}.")
     return read_own(place, cache)
@@ -80,6 +74,7 @@ def load_dataset(
 
 def existing_place(dataset: str | Path) -> Path:
     """Find the file or folder that a user names; ``~`` stands for the home folder."""
+    # os.path refuses nothing: not a user that is unknown, not a name that is too long.
     place = Path(os.path.expanduser(str(dataset)))
     if not str(dataset).strip() or not os.path.exists(place):
         raise InputError(

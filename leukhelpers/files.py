@@ -53,6 +53,14 @@ def new_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make a file a second time: as a hard link, which takes no room, or else as a copy."""
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, another owner, or a file system without links
+        shutil.copyfile(source, target)
+
+
 def shipped(inside: str, checkout: str) -> Path:
     """Find a folder that comes with the course: inside the installed package, or in a checkout.
 
@@ -98,15 +106,15 @@ def read_json(path: Path | str) -> Any:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def workspace(start: Path | None = None) -> Path:
+def workspace() -> Path:
     """Find the folder below which ``data/`` and ``runs/`` lie.
 
-    The variable ``LEUK_HOME`` if it is set; else the nearest folder, from `start`
-    upwards, that is a checkout of this course; else `start` (the current folder).
+    The variable ``LEUK_HOME`` if it is set; else the nearest folder, from the current one
+    upwards, that is a checkout of this course; else the current folder.
     """
     if os.environ.get("LEUK_HOME"):
         return Path(os.environ["LEUK_HOME"]).expanduser().resolve()
-    start = (start or Path.cwd()).resolve()
+    start = Path.cwd()
     for folder in (start, *start.parents):
         if (folder / "lessons").is_dir() and (folder / "leukhelpers").is_dir():
             return folder

@@ -17,8 +17,9 @@ from PIL import Image
 from sklearn.model_selection import train_test_split
 
 from leukhelpers.data.cnmc import FOLDERS, PARTS, read_cnmc
+from leukhelpers.data.label_map import Meaning
 from leukhelpers.data.pictures import pixel_digest, read_image
-from leukhelpers.data.schema import ALL, HEM, label_of, parse_name
+from leukhelpers.data.schema import ALL, HEM, parse_name
 from leukhelpers.errors import InputError
 from leukhelpers.images import augmentation
 from leukhelpers.images.preprocessing import check_pixels, crop_and_resize
@@ -104,8 +105,8 @@ class TestClassesNumberedByTheirSortedNames:
     """Mistake: sorted, ``["all", "hem"]`` makes all = 0, and the CSV has 1 = ALL."""
 
     def test_folder_name_and_csv_all_say_one(self, with_test_set: Path) -> None:
-        assert label_of("all") == ALL == 1
-        assert label_of("hem") == HEM == 0
+        assert Meaning().label_of("all") == ALL == 1
+        assert Meaning().label_of("hem") == HEM == 0
         cells = read_cnmc(with_test_set, PARTS[:2]).table
         trained = cells[cells["fold"] != "preliminary"]
         assert (trained["path"].str.contains("/all/") == (trained["label"] == 1)).all()
@@ -123,8 +124,8 @@ class TestClassesNumberedByTheirSortedNames:
 
     def test_numbers_for_classes_are_never_guessed(self) -> None:
         for number in ("0", "1"):
-            with pytest.raises(InputError, match="write the class name"):
-                label_of(number)
+            with pytest.raises(InputError, match="is not known"):
+                Meaning().label_of(number)
 
 
 class TestNamesSortedWithoutTheirLabels:

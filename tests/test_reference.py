@@ -159,7 +159,11 @@ def test_a_twin_that_drifts_away_would_be_noticed():
 
 def test_the_card_of_cnmc_states_the_near_duplicates_that_were_measured():
     found = files.read_json(reference.RESULTS / "near_duplicates.json")
-    fault = next(f for f in cards.read_card("cnmc")["known_faults"] if "look alike" in f)
+    fault = next(
+        f
+        for f in cards.read_card(cards.cards_folder() / "cnmc.toml")["known_faults"]
+        if "look alike" in f
+    )
     assert f"{found['pairs']} such pairs" in fault
     assert f"{found['of_two_subjects']} of them under two subject ids" in fault
     assert f"({', '.join(found['subjects'])})" in fault

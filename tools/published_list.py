@@ -1,4 +1,4 @@
-"""Make ``leukhelpers/data/cnmc_files.txt``, the list of what was published, from a manifest."""
+"""Make ``leukhelpers/data/cnmc_files.csv``, the registry of what was published, from a manifest."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from pathlib import PurePosixPath
 
 import pandas as pd
 
-from leukhelpers.data.published import DIGITS, FOLDS, digest_of, fold_of
-from leukhelpers.data.schema import CLASS_NAMES, parse_name
+from leukhelpers.data.cnmc import FOLDERS
+from leukhelpers.data.published import DIGITS
+from leukhelpers.data.schema import UNLABELED, parse_name
 
 _HEAD = """\
 # The 15,114 pictures of C-NMC 2019, by name and checksum. No pixel of theirs is here.
 # Source: Gupta A. and Gupta R., ALL Challenge dataset of ISBI 2019 (C-NMC 2019), The Cancer
 # Imaging Archive, https://doi.org/10.7937/tcia.2019.dc64i46r, licensed CC BY 3.0
 # (https://creativecommons.org/licenses/by/3.0/). Changed: only names and checksums.
-# [digests]: the SHA-256 over the sorted lines "path checksum" of a part, and of all of them.
-# [a path with *]: a line is what stands for *, then the first 16 digits of the file's SHA-256,
-# and in the preliminary set the name that its table of labels gives to the picture.
+# checksum: the first 16 digits of the file's SHA-256. name: what tells subject and label; for the
+# preliminary test it is the one that its table of labels gives to the picture.
 """
+_FOLDS = ("0", "1", "2", "preliminary", "final")
 
 
 def make_list(manifest: pd.DataFrame, origins: pd.Series) -> str:
-    """Make the text of the package's list.
+    """Make the text of the package's registry.
 
     Parameters
     ----------
@@ -30,26 +31,24 @@ def make_list(manifest: pd.DataFrame, origins: pd.Series) -> str:
     origins : pandas.Series
         For each stem of the preliminary set the name that its table of labels gives.
     """
-    files = manifest.assign(path=manifest["path"].str.removeprefix("C-NMC_Leukemia/"))
-    files["fold"] = files["path"].map(fold_of)
-    sections: dict[str, list[tuple[tuple[int, ...], str]]] = {}
-    for path, checksum, fold in files[["path", "sha256", "fold"]].itertuples(index=False):
-        place = PurePosixPath(path)
-        key: tuple[int, ...]
-        if fold in ("preliminary", "final"):
-            pattern, short, key = f"{place.parent}/*.bmp", place.stem, (int(place.stem),)
+    rows = []
+    for path, sha256 in manifest[["path", "sha256"]].itertuples(index=False):
+        place = PurePosixPath(path.removeprefix("C-NMC_Leukemia/"))
+        tests = [part for part in ("preliminary", "final") if str(place.parent) == FOLDERS[part]]
+        fold = tests[0] if tests else place.parts[1].removeprefix("fold_")
+        if fold == "final":
+            key, name, label, subject = (int(place.stem),), "", UNLABELED, ""
         else:
-            ending = CLASS_NAMES[parse_name(place.stem).label].lower()
-            pattern = f"{place.parent}/UID_*_{ending}.bmp"
-            short = place.stem[len("UID_") : -len("_all")]
-            key = tuple(int(part.upper().removeprefix("H")) for part in short.split("_"))
-        origin = f" {origins[place.stem]}" if fold == "preliminary" else ""
-        sections.setdefault(pattern, []).append((key, f"{short} {checksum[:DIGITS]}{origin}\n"))
-    whole = {"all": files, **{fold: files[files["fold"] == fold] for fold in FOLDS}}
-    text = _HEAD + "[digests]\n"
-    for fold, part in whole.items():
-        pairs = part[["path", "sha256"]].itertuples(index=False, name=None)
-        text += f"{fold} {digest_of(pairs)}\n"
-    for pattern in sorted(sections, key=lambda name: (FOLDS.index(fold_of(name)), name)):
-        text += f"[{pattern}]\n" + "".join(line for _, line in sorted(sections[pattern]))
-    return text
+            name = origins[place.stem] if tests else place.stem
+            cell = parse_name(name)
+            label, subject = cell.label, cell.subject
+            key = (
+                (int(place.stem),)
+                if tests
+                else (-label, int(subject.removeprefix("H")), cell.image, cell.cell)
+            )
+        row = (str(place), fold, name, label, subject, sha256[:DIGITS])
+        rows.append(((_FOLDS.index(fold), *key), row))
+    columns = ["path", "fold", "name", "label", "subject", "checksum"]
+    table = pd.DataFrame([row for _, row in sorted(rows)], columns=columns)
+    return _HEAD + table.to_csv(index=False, lineterminator="\n")

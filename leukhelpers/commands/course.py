@@ -7,24 +7,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from leukhelpers import files
-from leukhelpers.commands.options import DatasetOption, JsonOption, ProfileOption, SeedOption
-from leukhelpers.commands.output import (
-    lesson_progress,
-    metrics_table,
-    output,
-    prepare_cells,
-    print_result,
-    tell,
-)
+from leukhelpers.commands import options, output
 
 app = typer.Typer()
 
 
 @app.command()
-def doctor(as_json: JsonOption = False) -> None:
+def doctor(as_json: options.Json = False) -> None:
     """Look whether this computer can run the course; status 1 if something is wrong."""
     from leukhelpers.course import doctor as setup
 
@@ -32,87 +23,75 @@ def doctor(as_json: JsonOption = False) -> None:
     for finding in setup.look():
         found.append(finding)
         if not as_json:
-            output.print(str(finding), markup=False)
+            output.console.print(str(finding), markup=False)
     ok = all(finding.ok for finding in found)
     if as_json:
-        print_result({"ok": ok, "findings": [finding._asdict() for finding in found]}, as_json)
+        output.print_result(
+            {"ok": ok, "findings": [finding._asdict() for finding in found]}, as_json
+        )
     else:
-        output.print(setup.verdict(found))
+        output.console.print(setup.verdict(found))
     if not ok:
         raise SystemExit(1)
 
 
 @app.command("check", hidden=True)
-def check(as_json: JsonOption = False) -> None:
+def check(as_json: options.Json = False) -> None:
     """Do as ``leuk doctor``, which was called so in version 1."""
-    tell("'leuk check' is now called 'leuk doctor'.")
+    output.tell("'leuk check' is now called 'leuk doctor'.")
     doctor(as_json)
 
 
 @app.command("run")
 def run_course(
-    dataset: DatasetOption = "twin",
-    profile: ProfileOption = "fast",
+    dataset: options.Dataset = "twin",
+    profile: options.Profile = "fast",
     only: Annotated[str, typer.Option(help="Numbers of lessons, such as 05,06.")] = "",
-    seed: SeedOption = 0,
+    seed: options.Seed = 0,
     out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a broken run.")] = False,
-    as_json: JsonOption = False,
+    resume: options.Resume = False,
+    as_json: options.Json = False,
 ) -> None:
     """Run the lessons, headless and two at a time, and write one HTML report."""
     from leukhelpers.course import run_lessons
     from leukhelpers.datasets import absolute_dataset
     from leukhelpers.experiments import model_card, report, run_notebook
-    from leukhelpers.models import profiles
 
-    profiles.profile_of(profile)
     folder = out or _new_folder(files.workspace() / "runs", dataset, profile, seed, resume)
     numbers = [number.strip().zfill(2) for number in only.split(",") if number.strip()]
     parameters = {"dataset": absolute_dataset(dataset), "profile": profile, "seed": seed}
     names = [path.stem for path in run_notebook.find_lessons(numbers)]
-    prepare_cells(dataset, profile, seed)  # faults of the data show before a lesson runs
+    output.prepare_cells(dataset, profile, seed)  # faults of the data show before a lesson runs
     results = []
     started = time.monotonic()
-    with lesson_progress() as (listen, ended):
+    with output.progress_bars() as listen:
         for result in run_lessons.run_lessons(folder, parameters, numbers, resume, listen):
             results.append(result)
-            ended(result.name)
             done = f"{result.seconds:6.1f} s" if result.again else "done before"
-            tell(f"[{len(results)}/{len(names)}] {result.name}  {done}")
-    wall_seconds = round(time.monotonic() - started, 1)
-    results.sort()
-    sheet = report.write_report(folder)
+            output.tell(f"[{len(results)}/{len(names)}] {result.name}  {done}")
+    found = {
+        "run": str(folder),
+        "report": str(report.write_report(folder)),
+        "wall_seconds": round(time.monotonic() - started, 1),
+        "lessons": {result.name: result.seconds for result in sorted(results)},
+    }
     if (folder / "run.json").is_file():  # some lessons train no network
         model_card.write_card(folder)
     metrics_file = folder / "metrics.json"
     metrics = files.read_json(metrics_file) if metrics_file.is_file() else None
     if as_json:
-        found = {
-            "run": str(folder),
-            "wall_seconds": wall_seconds,
-            "lessons": {result.name: result.seconds for result in results},
-            "metrics": metrics,
-        }
-        print_result(found, as_json)
+        output.print_result(found | {"metrics": metrics}, as_json)
         return
-    table = Table("Lesson", "Seconds", title="Lessons")
-    for result in results:
-        table.add_row(result.name, f"{result.seconds:.1f}")
-    table.add_row(f"all, up to {run_lessons.AT_ONCE} at a time (wall time)", f"{wall_seconds:.1f}")
-    output.print(table)
+    cautions = metrics["cautions"] if metrics and "cautions" in metrics else []
+    output.print_result({"cautions": cautions, **found}, as_json)
     if metrics is not None:
-        for caution in metrics.get("cautions", []):
-            output.print(f"Caution: {caution}", markup=False)
-        output.print(metrics_table(metrics))
-    output.print(f"Report: {sheet}", markup=False)
+        output.console.print(output.metrics_table(metrics))
 
 
 def _new_folder(runs_folder: Path, dataset: str, profile: str, seed: int, resume: bool) -> Path:
     """Name a run after its parameters; a number follows where that name is taken."""
     base = f"{Path(dataset).resolve().stem}-{profile}-seed{seed}"
-    folder, number = runs_folder / base, 2
-    latest = folder
-    while folder.exists():
-        latest = folder
-        folder, number = runs_folder / f"{base}-{number}", number + 1
-    return latest if resume else folder
+    folders = [runs_folder / base]
+    while folders[-1].exists():
+        folders.append(runs_folder / f"{base}-{len(folders) + 1}")
+    return folders[-2] if resume and len(folders) > 1 else folders[-1]

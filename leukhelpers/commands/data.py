@@ -10,8 +10,7 @@ import typer
 from rich.table import Table
 
 from leukhelpers import files
-from leukhelpers.commands.options import DatasetOption, JsonOption, ProfileOption, SeedOption
-from leukhelpers.commands.output import file_progress, output, print_result, tell
+from leukhelpers.commands import options, output
 from leukhelpers.errors import InputError
 
 app = typer.Typer(help="Draw, read and check data sets.", no_args_is_help=True)
@@ -23,41 +22,42 @@ def data_twin(
     images: Annotated[int, typer.Option(help="Number of images.")] = 1200,
     subjects: Annotated[int, typer.Option(help="Number of subjects.")] = 28,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Same seed, same bytes.")] = 0,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Draw synthetic cells in the layout of C-NMC."""
     from leukhelpers.synthetic.twin import write_twin
 
     root = write_twin(out, n_images=images, n_subjects=subjects, seed=seed)
     facts = {"root": str(root), "images": images, "subjects": subjects, "seed": seed}
-    print_result({**facts, "synthetic": True}, as_json)
+    output.print_result({**facts, "synthetic": True}, as_json)
 
 
 @app.command("info")
 def data_info(
-    dataset: DatasetOption = "twin",
-    profile: ProfileOption = "fast",
-    seed: SeedOption = 0,
-    as_json: JsonOption = False,
+    dataset: options.Dataset = "twin",
+    profile: options.Profile = "fast",
+    seed: options.Seed = 0,
+    as_json: options.Json = False,
 ) -> None:
     """Count images, subjects, groups, classes, folds, duplicates and unreadable files."""
     from leukhelpers.models import prepare, profiles
     from leukhelpers.splits import inspection
 
     chosen, data = profiles.profile_of(profile), files.workspace() / "data"
-    cells = inspection.only_test_parts(dataset, data) or prepare.load(dataset, chosen, seed, data)
+    cells = prepare.load(dataset, chosen, seed, data)
     found = inspection.inspect(cells, data, chosen.size, chosen.crop)
     if not as_json:  # too long for a screen; --json tells all
         card = found.pop("card") or {"title": "none: write card.toml beside the cells"}
         for part in (found, *found["parts"].values()):
             part.pop("subject_images", None)
-        alike = found.pop("near_duplicates") or {"pairs": 0, "of_two_subjects": 0}
-        pairs = alike.get("problem")
-        pairs = pairs or f"{alike['pairs']} pairs, {alike['of_two_subjects']} of two subjects"
+        alike = found.pop("near_duplicates")
+        pairs = alike.get("problem") or (
+            f"{alike['pairs']} pairs, {alike['of_two_subjects']} of two subjects"
+        )
         parts = found.pop("parts")
         found = {"card": card["title"], **found, "near_duplicates": pairs}
         found |= {f"part {name}": part for name, part in parts.items()}
-    print_result(found, as_json)
+    output.print_result(found, as_json)
 
 
 @app.command("fetch")
@@ -67,22 +67,23 @@ def data_fetch(
     source: Annotated[
         Path | None, typer.Option("--from", help="A zip or folder of it that you have already.")
     ] = None,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Download C-NMC 2019 from Kaggle, or take a copy that you have; then verify it."""
     from leukhelpers.data.download import fetch_cnmc
 
     if name != "cnmc":
         raise InputError(f"{name!r} cannot be fetched; the data set to fetch is called cnmc.")
-    with file_progress() as advance:
-        root = fetch_cnmc(to or files.workspace() / "data" / "cnmc", source, tell, advance)
+    with output.progress_bars() as advance:
+        listen = functools.partial(advance, "unpacking")
+        root = fetch_cnmc(to or files.workspace() / "data" / "cnmc", source, output.tell, listen)
     _verify(root, as_json)
 
 
 @app.command("verify")
 def data_verify(
     dataset: Annotated[str, typer.Option(help="cnmc, or the folder of a copy.")] = "cnmc",
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Compare a copy of C-NMC 2019 with the published files; status 1 if it is damaged."""
     from leukhelpers.datasets import existing_place
@@ -97,54 +98,42 @@ def _verify(root: Path, as_json: bool) -> None:
     """Verify a copy and report; a damaged one ends with status 1."""
     from leukhelpers.data.integrity import verify
 
-    with file_progress() as advance:
+    with output.progress_bars() as advance:
         found = verify(root, functools.partial(advance, "reading"))
     if as_json:
-        print_result(found, as_json)
-    elif found["state"] == "unknown":
-        print_result({"verdict": found["verdict"]}, as_json)
+        output.print_result(found, as_json)
     else:
-        print_result({key: found[key] for key in ("verdict", "state", "kind", "digest")}, as_json)
+        output.print_result({key: found[key] for key in ("verdict", "state", "kind")}, as_json)
         table = Table("Part", "State", "Kind", "Images", "Of", title="Parts")
         for name, part in found["parts"].items():
-            images = [str(part[side]["images"]) for side in ("found", "expected")]
-            table.add_row(name.replace("_", " "), part["state"], part["kind"], *images)
-        output.print(table)
+            counts = str(part["found"]), str(part["expected"])
+            table.add_row(name.replace("_", " "), part["state"], part["kind"], *counts)
+        output.console.print(table)
         for kind in ("changed", "missing", "extra"):
-            _list_some(kind, found[kind])
+            for row in found[kind][:5]:
+                output.console.print(f"{kind}: {row['path']} ({row['reason']})", markup=False)
+            if len(found[kind]) > 5:
+                output.console.print(f"{kind}: {len(found[kind])} in all; --json names them")
     if found["state"] not in ("whole", "part"):
         raise SystemExit(1)
-
-
-def _list_some(kind: str, entries: list[Any], at_most: int = 5) -> None:
-    """Name the first few files of a kind; --json names all."""
-    if entries:
-        output.print(f"{kind}: {len(entries)}", markup=False)
-    for entry in entries[:at_most]:
-        line = entry if isinstance(entry, str) else f"{entry['path']} ({entry['reason']})"
-        output.print(f"    {line}", markup=False)
-    if len(entries) > at_most:
-        output.print(f"    … --json names all {len(entries)}", markup=False)
 
 
 @app.command("restructure")
 def data_restructure(
     out: Annotated[Path, typer.Option(help="New folder, gets a folder for each class.")],
-    dataset: DatasetOption = "twin",
-    profile: ProfileOption = "fast",
-    seed: SeedOption = 0,
-    copy: Annotated[bool, typer.Option("--copy", help="Copy the files, do not link.")] = False,
-    as_json: JsonOption = False,
+    dataset: options.Dataset = "twin",
+    profile: options.Profile = "fast",
+    seed: options.Seed = 0,
+    as_json: options.Json = False,
 ) -> None:
     """Sort the pictures into one folder a class, as the paper does; subjects are kept."""
     from leukhelpers.data.export_folders import restructure
     from leukhelpers.models import prepare, profiles
 
     cells = prepare.load(dataset, profiles.profile_of(profile), seed, files.workspace() / "data")
-    with file_progress() as advance:
-        listen = functools.partial(advance, "placing")
-        found = restructure(cells, out, copy, listen)
-    print_result(found, as_json)
+    with output.progress_bars() as advance:
+        found = restructure(cells, out, functools.partial(advance, "placing"))
+    output.print_result(found, as_json)
 
 
 @app.command("import")
@@ -170,19 +159,19 @@ def data_import(
             help="Only if no two images are of one person; every report will say so.",
         ),
     ] = False,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Turn a folder of your own images into a verified table of cells."""
     from leukhelpers.data.table import import_folder, parse_classes
 
     cache, subjects = files.workspace() / "data" / "cache", each_image_its_own_subject
     found = import_folder(place, out, parse_classes(classes), subject_pattern, subjects, cache)
-    print_result(found, as_json)
+    output.print_result(found, as_json)
 
 
 @app.command("own", hidden=True)
 @functools.wraps(data_import)
 def data_own(**given: Any) -> None:
     """Do as ``leuk data import``, which was called so in version 1."""
-    tell("'leuk data own' is now called 'leuk data import'.")
+    output.tell("'leuk data own' is now called 'leuk data import'.")
     data_import(**given)

@@ -12,24 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from leukhelpers import files
-from leukhelpers.commands.options import (
-    ClusterOption,
-    DatasetOption,
-    JsonOption,
-    RandomWeightsOption,
-    RunOption,
-    SeedOption,
-    TrainingProfileOption,
-)
-from leukhelpers.commands.output import (
-    errors,
-    folds_table,
-    output,
-    prepare_cells,
-    print_result,
-    tell,
-)
-from leukhelpers.errors import InputError, LessonError
+from leukhelpers.commands import options, output
+from leukhelpers.errors import InputError
 
 app = typer.Typer()
 
@@ -37,38 +21,35 @@ app = typer.Typer()
 @app.command()
 def train(
     out: Annotated[Path, typer.Option(help="New folder for the run.")],
-    dataset: DatasetOption = "twin",
+    dataset: options.Dataset = "twin",
     model: Annotated[
         str, typer.Option(help="cnn, svm, rf, efficientnet-lite0, resnet50, vgg16, …")
     ] = "cnn",
-    profile: TrainingProfileOption = None,
-    seed: SeedOption = 0,
+    profile: options.TrainingProfile = None,
+    seed: options.Seed = 0,
     fold: Annotated[
         int | None, typer.Option(min=0, max=3, help="Hold out this one of four grouped folds.")
     ] = None,
-    random_weights: RandomWeightsOption = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted training.")
-    ] = False,
-    scheduler: ClusterOption = None,
-    as_json: JsonOption = False,
+    random_weights: options.RandomWeights = False,
+    resume: options.Resume = False,
+    scheduler: options.Cluster = None,
+    as_json: options.Json = False,
 ) -> None:
     """Train one model on all subjects, or on all but those of one fold."""
     from leukhelpers.experiments import train
-    from leukhelpers.models import profiles
 
     (name,) = _known_models([model], random_weights)
     if not (resume and (out / "training" / "asked.json").is_file()):
         files.refuse_used(out)
-    prepared = prepare_cells(dataset, profile or profiles.default_profile(dataset), seed)
+    prepared = output.prepare_cells(dataset, profile, seed)
     with _joblib_on(scheduler):
         run = train.train_run(out, prepared, fold, name)
-    print_result({"run": str(run.folder), **run.metrics}, as_json)
+    output.print_result({"run": str(run.folder), **run.metrics}, as_json)
 
 
 @app.command()
 def crossval(
-    dataset: DatasetOption = "twin",
+    dataset: options.Dataset = "twin",
     model: Annotated[
         str,
         typer.Option(
@@ -76,14 +57,14 @@ def crossval(
         ),
     ] = "cnn",
     folds: Annotated[int, typer.Option(min=2, max=20, help="Number of grouped folds.")] = 4,
-    profile: TrainingProfileOption = None,
-    seed: SeedOption = 0,
-    random_weights: RandomWeightsOption = False,
+    profile: options.TrainingProfile = None,
+    seed: options.Seed = 0,
+    random_weights: options.RandomWeights = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder that keeps each answer; named again, it goes on.")
     ] = None,
-    scheduler: ClusterOption = None,
-    as_json: JsonOption = False,
+    scheduler: options.Cluster = None,
+    as_json: options.Json = False,
 ) -> None:
     """Measure models on the same grouped folds: per fold and together."""
     from leukhelpers.experiments import crossval
@@ -91,15 +72,15 @@ def crossval(
 
     wanted = list(registry.CHOICES) if model == "all" else model.replace(" ", "").split(",")
     names = _known_models([*wanted, *profiles.CLASSICAL], random_weights)
-    prepared = prepare_cells(dataset, profile or profiles.default_profile(dataset), seed)
+    prepared = output.prepare_cells(dataset, profile, seed)
     with _joblib_on(scheduler):
-        found = crossval.crossvalidate(prepared, folds, tell, names, out)
+        found = crossval.crossvalidate(prepared, folds, output.tell, names, out)
     if as_json:
-        print_result(found, as_json)
+        output.print_result(found, as_json)
         return
-    output.print(folds_table(found))
+    output.console.print(output.folds_table(found))
     together = {"cautions": found["cautions"], "synthetic": found["synthetic"], **found["together"]}
-    print_result(together, as_json)
+    output.print_result(together, as_json)
 
 
 @app.command()
@@ -108,15 +89,11 @@ def sweep(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the sweep; by default runs/<name of the grid>.")
     ] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(help="Address of a Dask scheduler; else this machine.")
-    ] = None,
+    scheduler: options.Cluster = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Runs at once on this machine; one a core.")
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Run only what is missing or failed.")
-    ] = False,
+    resume: options.Resume = False,
     retries: Annotated[int, typer.Option(min=0, help="Try a failed run so often again.")] = 0,
     timeout: Annotated[
         float | None, typer.Option(min=1, help="Seconds after which a run is ended.")
@@ -124,7 +101,7 @@ def sweep(
     memory: Annotated[
         float | None, typer.Option(min=0.05, help="GB of memory above which a run is ended.")
     ] = None,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Run a grid of lessons, trainings or cross-validations; status 1 if one failed for good."""
     from leukhelpers.experiments import sweep, sweep_table
@@ -138,13 +115,7 @@ def sweep(
         limits = (retries, timeout, memory)
         state = sweep.run_sweep(entries, folder, scheduler, workers, resume, *limits, listen)
     table = sweep_table.collect(folder, entries, state)
-    try:
-        sweep_table.write(folder, table, entries)
-    except OSError as error:
-        raise LessonError(
-            f"The tables of {folder} cannot be written ({error.strerror}); the runs are kept, "
-            "--resume writes the tables."
-        ) from None
+    sweep_table.write(folder, table, entries)
     counts = {name: state.count(name) for name in ("done", "failed")}
     if as_json:
         rows = [
@@ -152,35 +123,30 @@ def sweep(
             | state.results[entry.key]
             for entry in entries
         ]
-        print_result({"sweep": str(folder), **counts, "runs": rows}, as_json)
+        output.print_result({"sweep": str(folder), **counts, "runs": rows}, as_json)
     else:
-        output.print(_sweep_table(entries, state))
-        print_result({"results": str(folder / "results.csv"), **counts}, as_json)
+        output.console.print(_sweep_table(entries, state))
+        output.print_result({"results": str(folder / "results.csv"), **counts}, as_json)
     if counts["failed"]:
         raise SystemExit(1)
 
 
 @contextmanager
 def _watching(entries: Any) -> Iterator[Any]:
-    """Show the runs of a sweep as they go: a table, or without a terminal a line a run."""
-    from rich.live import Live
-
+    """Show a line for each run of a sweep that ends, and a bar for all of them."""
+    names = _names(entries)
     ended: set[str] = set()
+    with output.progress_bars() as advance:
 
-    def report(state: Any) -> None:
-        for key in [key for key in state.results if key not in ended]:
-            ended.add(key)
-            if state.results[key]["again"]:
-                error = state.results[key]["error"]
-                how = f"{state.of[key]}{f': {error}' if error else ''}"
-                tell(f"[{len(ended)}/{len(entries)}] {named[key]}  {how}")
+        def report(state: Any) -> None:
+            for key in [key for key in state.results if key not in ended]:
+                ended.add(key)
+                if state.results[key]["again"]:
+                    how = ": ".join(filter(None, (state.of[key], state.results[key]["error"])))
+                    output.tell(f"[{len(ended)}/{len(entries)}] {names[key]}  {how}")
+            advance("sweep", len(ended), len(entries))
 
-    named = _names(entries)
-    if not errors.is_terminal:
         yield report
-        return
-    with Live(console=errors, transient=True, refresh_per_second=4) as live:
-        yield lambda state: live.update(_sweep_table(entries, state))
 
 
 def _names(entries: Any) -> dict[str, str]:
@@ -195,43 +161,35 @@ def _names(entries: Any) -> dict[str, str]:
 
 
 def _sweep_table(entries: Any, state: Any) -> Table:
-    """Lay out the runs of a sweep; of many only those at work and those that failed."""
-    parts = [f"{state.count(name)} {name}" for name in ("done", "running", "waiting", "failed")]
-    if state.seconds_left is not None and state.count("done") != len(entries):
-        parts.append(f"about {max(1, round(state.seconds_left / 60))} min left")
-    table = Table("Run", "State", "Seconds", "Error", title=", ".join(parts))
+    """Lay out the runs of a sweep; of many only those that failed."""
+    title = ", ".join(f"{state.count(name)} {name}" for name in ("done", "failed"))
+    table = Table("Run", "State", "Seconds", "Error", title=title)
     for key, name in _names(entries).items():
-        if len(entries) > 24 and state.of[key] not in ("running", "failed"):
-            continue
-        result = state.results.get(key, {"seconds": None, "error": ""})
-        seconds = "" if result["seconds"] is None else f"{result['seconds']:.1f}"
-        first = result["error"].strip().splitlines()[0] if result["error"] else ""
-        table.add_row(name, state.of[key], seconds, Text(first))
+        if len(entries) <= 24 or state.of[key] == "failed":
+            result = state.results[key]
+            first = "".join(result["error"].strip().splitlines()[:1])
+            table.add_row(name, state.of[key], f"{result['seconds']:.1f}", Text(first))
     return table
 
 
 @app.command()
 def evaluate(
-    run: RunOption,
-    dataset: DatasetOption = "twin",
+    run: options.Run,
+    dataset: options.Dataset = "twin",
     part: Annotated[
         str, typer.Option(help="Of a C-NMC tree: training or preliminary.")
     ] = "training",
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Measure a trained run on cells that it never saw."""
-    from leukhelpers.experiments import evaluate, storage
-    from leukhelpers.models import prepare
+    from leukhelpers.experiments import evaluate
 
-    about = storage.read_run(run).about
-    data = files.workspace() / "data"
-    profile = storage.profile_in(about)
     if part not in ("training", "preliminary"):
         raise InputError(
             f"Part {part!r} has no labels or is not known; choose training or preliminary."
         )
-    cells = prepare.load(dataset, profile, about["seed"], data, parts=(part,))
-    print_result(evaluate.evaluate_run(run, cells, data), as_json)
+    cells = output.cells_as_in(run, dataset, part)
+    output.print_result(evaluate.evaluate_run(run, cells, files.workspace() / "data"), as_json)
 
 
 def _joblib_on(scheduler: str | None) -> AbstractContextManager[None]:
@@ -245,14 +203,10 @@ def _joblib_on(scheduler: str | None) -> AbstractContextManager[None]:
 
 def _known_models(names: list[str], random_weights: bool) -> list[str]:
     """Check names, and that their weights can be had; random ones only if the user agrees."""
-    from leukhelpers.evaluation.names import MODEL_NAMES
     from leukhelpers.models import registry
 
     names = [registry.validate_model_name(name) for name in names]
     if random_weights:
         names = registry.with_random_weights(names)
     registry.check_weights(names)
-    for name in names:
-        if registry.RANDOM in name:
-            tell(f"{MODEL_NAMES[name]}: this network never saw ImageNet.")
     return names

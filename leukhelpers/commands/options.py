@@ -7,29 +7,24 @@ from typing import Annotated
 
 import typer
 
-DatasetOption = Annotated[
+Dataset = Annotated[
     str, typer.Option("--dataset", help="twin, cnmc, a C-NMC tree, or your own folder or CSV.")
 ]
 
+Profile = Annotated[str, typer.Option(help="smoke, fast or full.")]
 
-ProfileOption = Annotated[str, typer.Option(help="smoke, fast or full.")]
-
-
-TrainingProfileOption = Annotated[
+TrainingProfile = Annotated[
     str | None,
     typer.Option("--profile", help="smoke, fast or full; by default fast for the twin, else full."),
 ]
 
-
-SeedOption = Annotated[
+Seed = Annotated[
     int, typer.Option(min=0, max=2**31 - 1, help="Seed of splits, weights and augmentation.")
 ]
 
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-
-
-RandomWeightsOption = Annotated[
+RandomWeights = Annotated[
     bool,
     typer.Option(
         "--random-weights",
@@ -37,11 +32,13 @@ RandomWeightsOption = Annotated[
     ),
 ]
 
-
-ClusterOption = Annotated[
+Cluster = Annotated[
     str | None,
-    typer.Option("--scheduler", help="Dask scheduler for hand-made features and forests."),
+    typer.Option("--scheduler", help="Address of a Dask scheduler; else this machine."),
 ]
 
+Run = Annotated[Path, typer.Option("--run", help="Folder of a finished run.")]
 
-RunOption = Annotated[Path, typer.Option("--run", help="Folder of a finished run.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with what was interrupted; what is done is kept.")
+]

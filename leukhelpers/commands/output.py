@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich import progress as bars
@@ -15,18 +16,11 @@ from rich.table import Table
 from leukhelpers import files
 
 errors = Console(stderr=True, highlight=False)
-
-
-output = Console(highlight=False, soft_wrap=True)
-
-
-def complain(message: str) -> None:
-    """Say what is wrong in one line, however narrow the terminal."""
-    errors.print(f"leuk: {message}", markup=False, soft_wrap=True)
+console = Console(highlight=False, soft_wrap=True)
 
 
 def tell(message: str) -> None:
-    """Tell how far the work is, on standard error."""
+    """Say on standard error how far the work is, or what is wrong, in one line."""
     errors.print(message, markup=False, soft_wrap=True)
 
 
@@ -43,21 +37,21 @@ def print_result(found: dict[str, Any], as_json: bool) -> None:
         print(json.dumps(found, indent=2, allow_nan=False))
         return
     for caution in found.get("cautions", []):
-        output.print(f"Caution: {caution}", markup=False)
+        console.print(f"Caution: {caution}", markup=False)
     for key, value in found.items():
         if key == "cautions" or key in _IN_DETAIL:
             continue
         if key == "models":
-            output.print(metrics_table(found))
+            console.print(metrics_table(found))
         elif value not in ({}, []):
             shown = json.dumps(value) if isinstance(value, dict | list) else value
-            output.print(f"{key.replace('_', ' ')}: {shown}", markup=False)
+            console.print(f"{key.replace('_', ' ')}: {shown}", markup=False)
     if "models" in found:
         from leukhelpers.experiments import model_card
 
-        output.print(Markdown(model_card.details(found, next(iter(found["models"])))))
+        console.print(Markdown(model_card.details(found, next(iter(found["models"])))))
         for note in found.get("notes", []):
-            output.print(note, markup=False)
+            console.print(note, markup=False)
 
 
 def metrics_table(metrics: dict[str, Any]) -> Table | str:
@@ -108,42 +102,35 @@ def print_lines(entries: list[dict[str, Any]]) -> None:
 
 
 @contextmanager
-def file_progress() -> Iterator[Any]:
-    """Show how much of some files is done, in bytes or in files."""
-    with _progress(bars.TaskProgressColumn()) as (advance, _):
-        yield advance
-
-
-def lesson_progress() -> AbstractContextManager[Any]:
-    """Show which lessons and which of their cells are at work, and for how long."""
-    return _progress(bars.TextColumn("cell {task.completed:.0f}/{task.total:.0f}"))
-
-
-@contextmanager
-def _progress(how_far: bars.ProgressColumn) -> Iterator[Any]:
-    """Show a bar for each task; give what is told of its steps, and of its end."""
-    first = bars.TextColumn("{task.description}"), bars.BarColumn(bar_width=24)
-    columns = (*first, how_far, bars.TimeElapsedColumn())
-    hidden = not errors.is_terminal
-    with bars.Progress(*columns, console=errors, transient=True, disable=hidden) as progress:
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Show a bar for each task at work; give the function that is told how far a task is."""
+    with bars.Progress(console=errors, transient=True, disable=not errors.is_terminal) as shown:
         tasks: dict[str, Any] = {}
 
         def advance(task: str, done: int, total: int) -> None:
             if task not in tasks:
-                tasks[task] = progress.add_task(task)
-            progress.update(tasks[task], completed=done, total=total)
+                tasks[task] = shown.add_task(task)
+            shown.update(tasks[task], completed=done, total=total)
+            if done == total:
+                shown.remove_task(tasks.pop(task))
 
-        def ended(task: str) -> None:
-            if task in tasks:
-                progress.remove_task(tasks.pop(task))
-
-        yield advance, ended
+        yield advance
 
 
-def prepare_cells(dataset: str, profile: str, seed: int) -> Any:
-    """Read cells and make them ready to learn from."""
+def prepare_cells(dataset: str, profile: str | None, seed: int) -> Any:
+    """Read cells and make them ready to learn from; the profile may depend on the data set."""
     from leukhelpers.models import prepare, profiles
 
     data = files.workspace() / "data"
-    chosen = profiles.profile_of(profile)
+    chosen = profiles.profile_of(profile or profiles.default_profile(dataset))
     return prepare.prepare(prepare.load(dataset, chosen, seed, data), chosen, seed, data)
+
+
+def cells_as_in(run: Path, dataset: str, part: str = "training") -> Any:
+    """Read cells as those of a finished run were read."""
+    from leukhelpers.experiments import storage
+    from leukhelpers.models import prepare
+
+    about = storage.read_run(run).about
+    data = files.workspace() / "data"
+    return prepare.load(dataset, storage.profile_in(about), about["seed"], data, parts=(part,))

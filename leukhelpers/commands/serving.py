@@ -9,40 +9,37 @@ from typing import Annotated
 import typer
 
 from leukhelpers import NOTICE, files
-from leukhelpers.commands.options import DatasetOption, JsonOption, RunOption
-from leukhelpers.commands.output import file_progress, print_lines, print_result, tell
+from leukhelpers.commands import options, output
 
 app = typer.Typer()
 
 
 @app.command()
 def predict(
-    run: RunOption, files: Annotated[list[Path], typer.Argument(help="Picture files.")]
+    run: options.Run, files: Annotated[list[Path], typer.Argument(help="Picture files.")]
 ) -> None:
     """Print a line of JSON for each picture file; status 1 if one cannot be read."""
     from leukhelpers.files import workspace
     from leukhelpers.serving import predict
 
-    print_lines(predict.predict_files(predict.load(run, workspace() / "data" / "cache"), files))
+    output.print_lines(
+        predict.predict_files(predict.load(run, workspace() / "data" / "cache"), files)
+    )
 
 
 @app.command("export")
 def export_model(
-    run: RunOption,
+    run: options.Run,
     out: Annotated[Path, typer.Option(help="Folder for the copies.")],
     form: Annotated[str, typer.Option("--format", help="litert or onnx.")] = "litert",
-    dataset: DatasetOption = "twin",
-    as_json: JsonOption = False,
+    dataset: options.Dataset = "twin",
+    as_json: options.Json = False,
 ) -> None:
     """Write a run's network for elsewhere, checked on cells that it never saw."""
-    from leukhelpers.experiments import storage
-    from leukhelpers.models import prepare
     from leukhelpers.serving import export
 
-    about = storage.read_run(run).about
-    data = files.workspace() / "data"
-    cells = prepare.load(dataset, storage.profile_in(about), about["seed"], data)
-    print_result(export.export_run(run, cells, data, out, form), as_json)
+    cells, data = output.cells_as_in(run, dataset), files.workspace() / "data"
+    output.print_result(export.export_run(run, cells, data, out, form), as_json)
 
 
 @app.command("app")
@@ -59,14 +56,14 @@ def web_page(
 
     folder = run or storage.latest_run(files.workspace() / "runs")
     served = predict.load(folder, files.workspace() / "data" / "cache")
-    tell(f"{NOTICE} Open http://127.0.0.1:{port} in a browser; Ctrl+C ends it.")
+    output.tell(f"{NOTICE} Open http://127.0.0.1:{port} in a browser; Ctrl+C ends it.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was uploaded is deleted, too
     page.launch(served, port, browser=browser)
 
 
 @app.command()
 def explain(
-    run: RunOption,
+    run: options.Run,
     files: Annotated[list[Path], typer.Argument(help="Picture files.")],
     out: Annotated[Path, typer.Option(help="Folder for the figures.")],
     method: Annotated[
@@ -84,7 +81,6 @@ def explain(
     from leukhelpers.serving import explain_files
 
     methods = [name for name in method.replace(" ", "").split(",") if name]
-    methods = [] if methods == ["all"] else methods
-    with file_progress() as advance:
+    with output.progress_bars() as advance:
         entries = explain_files.explain_files(run, files, out, methods, advance)
-    print_lines(entries)
+    output.print_lines(entries)

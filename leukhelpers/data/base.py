@@ -11,6 +11,8 @@ import pandas as pd
 from leukhelpers.data.schema import CLASS_NAMES
 from leukhelpers.errors import InputError
 
+TWIN_NOTE = "twin.json"  # lies beside drawn cells, and goes where their table goes
+DRAWN = '{"note": "Synthetic cells, drawn by leukhelpers. No real pixel."}\n'
 Aside = list[tuple[str, str]]  # path of what cannot be used, and why
 Progress = Callable[[int, int], None]  # how much is done, of how much in all
 
@@ -52,6 +54,12 @@ class Dataset:
         parts += stand_ins(self.classes)
         parts += ["each image its own subject"] if self.cautions else []
         return "; ".join(parts)
+
+
+def is_drawn(place: Path) -> bool:
+    """Tell whether the files in a folder are drawn: ``twin.json`` lies there, or in one above."""
+    place = place.resolve()
+    return any((folder / TWIN_NOTE).is_file() for folder in (place, *place.parents))
 
 
 def stand_ins(classes: Sequence[str]) -> list[str]:

@@ -25,13 +25,13 @@ def cards_folder() -> Path:
     return files.shipped("cards", "data/cards")
 
 
-def read_card(place: str | Path) -> dict[str, Any]:
+def read_card(file: Path) -> dict[str, Any]:
     """Read and check a card.
 
     Parameters
     ----------
-    place : str or path
-        ``cnmc`` or ``twin``, or a TOML file.
+    file : path
+        A TOML file.
 
     Returns
     -------
@@ -45,7 +45,6 @@ def read_card(place: str | Path) -> dict[str, Any]:
     InputError
         If there is no such card, or something in it is missing or of another kind.
     """
-    file = cards_folder() / f"{place}.toml" if str(place) in ("cnmc", "twin") else Path(place)
     try:
         card = tomllib.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:  # TOML's and Unicode's errors are ValueErrors
@@ -73,25 +72,20 @@ def _are_counts(counts: Any) -> bool:
     )
 
 
-def card_of(dataset: Dataset) -> dict[str, Any] | None:
-    """Find the card of a data set: the twin's, C-NMC's, or the ``card.toml`` beside it.
-
-    Returns
-    -------
-    dict or None
-        As :func:`read_card`; None for cells of your own without a card.
-
-    Raises
-    ------
-    InputError
-        If the card beside the cells cannot be used.
-    """
+def card_file(dataset: Dataset) -> Path | None:
+    """Find the card of a data set: the twin's, C-NMC's, or the ``card.toml`` beside it."""
     if dataset.synthetic:
-        return read_card("twin")
+        return cards_folder() / "twin.toml"
     if find_root(dataset.root) is not None:
-        return read_card("cnmc")
+        return cards_folder() / "cnmc.toml"
     own = dataset.root / OWN_CARD
-    return read_card(own) if own.is_file() else None
+    return own if own.is_file() else None
+
+
+def card_of(dataset: Dataset) -> dict[str, Any] | None:
+    """Read the card of a data set; None for cells of your own without a card."""
+    file = card_file(dataset)
+    return read_card(file) if file is not None else None
 
 
 def data_card(dataset: Dataset) -> str:
@@ -115,11 +109,8 @@ def data_card(dataset: Dataset) -> str:
     '**The synthetic dataset: drawn blood cells**'
     """
     card = card_of(dataset)
-    return as_markdown(card) if card else "These cells have no data card. Write one!"
-
-
-def as_markdown(card: dict[str, Any]) -> str:
-    """Lay a card out for a notebook or a page."""
+    if card is None:
+        return "These cells have no data card. Write one!"
     lines = [f"**{card['title']}**", "", card["what"], ""]
     lines += [f"- *{name.capitalize()}:* {card[name]}" for name in ("source", "license")]
     lines += [f"- *Cite as:* {card['citation']}", ""]

@@ -21,7 +21,7 @@ from typing import Any
 
 import pandas as pd
 
-from leukhelpers.data.base import Aside, Dataset, read_table, set_aside_frame
+from leukhelpers.data.base import Aside, Dataset, is_drawn, read_table
 from leukhelpers.data.pictures import list_files, not_a_picture, readable_cells
 from leukhelpers.data.schema import CLASS_NAMES, UNLABELED, parse_name
 from leukhelpers.errors import InputError
@@ -66,7 +66,8 @@ def read_cnmc(
     Returns
     -------
     Dataset
-        Files that are unreadable, or named against the rule, are in ``set_aside``.
+        Synthetic if ``twin.json`` says so, and then called ``twin``. Files that are unreadable,
+        or named against the rule, are in ``set_aside``.
 
     Raises
     ------
@@ -93,28 +94,9 @@ def read_cnmc(
                 aside.append((path, str(error)))
 
     listed = pd.DataFrame(rows, columns=["cell_id", "path", "label", "subject", "fold"])
-    table = readable_cells(root, listed, aside, cache)
-    refuse_two_labels(table)
-    return Dataset(root.name, root, table, set_aside_frame(aside))
-
-
-def refuse_two_labels(table: pd.DataFrame) -> None:
-    """Refuse a picture that stands in the table under two labels.
-
-    One of the two is wrong, and nothing in the files tells which. The published set has no such
-    picture; one subject under two names (the same label) is another fault, which
-    :func:`leukhelpers.splits.groups.group_ids` mends.
-    """
-    labeled = table[table["label"] != UNLABELED].drop_duplicates(["sha256", "label"])
-    both = labeled[labeled["sha256"].duplicated(keep=False)]
-    if both.empty:
-        return
-    one, other = both.loc[both["sha256"] == both["sha256"].iloc[0], "path"].iloc[:2]
-    n_more = both["sha256"].nunique() - 1
-    more = f" ({n_more} more such)" if n_more else ""
-    raise InputError(
-        f"{one} and {other} are one picture with two labels{more}; remove the wrong one."
-    )
+    table, set_aside = readable_cells(root, listed, aside, cache)
+    drawn = is_drawn(root)
+    return Dataset("twin" if drawn else root.name, root, table, set_aside, drawn)
 
 
 def _cell(file: Path, path: str, part: str, labels: dict[Hashable, dict[str, Any]]) -> Row:
@@ -180,9 +162,3 @@ def read_labels(csv: Path) -> pd.DataFrame:
             raise InputError(f"{where}: the new name {new_name!r} is empty or stands there twice.")
         rows[stem] = (name, cell.subject, cell.label)
     return pd.DataFrame.from_dict(rows, orient="index", columns=["name", "subject", "label"])
-
-
-def labels_without_picture(root: Path, labels: pd.DataFrame) -> list[str]:
-    """Name the preliminary pictures that have a row in `labels` and no file, in its order."""
-    present = {file.stem for file in list_files(root / _PRELIMINARY)}
-    return [stem for stem in labels.index if stem not in present]

@@ -1,30 +1,38 @@
-"""C-NMC from Kaggle, or from an archive or a folder that the user has, into its place."""
+"""C-NMC from Kaggle, or from a zip or a folder that the user has, into its place."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import shutil
+import stat
 import sys
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import requests
-from filelock import AcquireReturnProxy, FileLock, Timeout
+from filelock import FileLock, Timeout
+from rich.filesize import decimal
 
-from leukhelpers.data.archive import ArchiveError, copy_folder, unpack
+from leukhelpers import files
+from leukhelpers.data.base import Progress, is_drawn
 from leukhelpers.data.cnmc import find_root
+from leukhelpers.data.pictures import list_files
 from leukhelpers.errors import InputError
 
 HANDLE = "andrewmvd/leukemia-classification"
 PAGE = f"https://www.kaggle.com/datasets/{HANDLE}"
 BY_HAND = f"download the zip in a browser from {PAGE} and run: leuk data fetch cnmc --from FILE.zip"
+_DAMAGED = (zipfile.BadZipFile, tarfile.TarError)
 
-_DEPTH = 3  # how deep a user's folder, or an archive, may hide C-NMC_Leukemia
-
-Progress = Callable[[str, int, int], None]  # what is done, bytes done, bytes in all
+MAX_FILES = 50_000  # C-NMC has 15,114 files
+MAX_BYTES = 30 * 10**9  # of 10.4 GB together
+MAX_RATIO = 200  # pictures of cells on black pack 11 to 1
+_SMALL = 64 * 2**20  # so many bytes do no harm, whatever the ratio
 
 
 def fetch_cnmc(
@@ -43,13 +51,13 @@ def fetch_cnmc(
     to : path
         Folder that will hold ``C-NMC_Leukemia``.
     source : path, optional
-        A zip, a tar or a folder that the user has, with ``C-NMC_Leukemia`` at most three
-        folders deep; it stays as it is. By default kagglehub downloads it into its cache, from
-        which it is linked where both are on one disk.
+        A zip or a folder that the user has, with ``C-NMC_Leukemia`` anywhere in it; it stays
+        as it is. By default kagglehub downloads it into its cache, from which it is linked
+        where both are on one disk.
     say : callable, optional
         Called with sentences for the user.
     progress : callable, optional
-        Called with ``unpacking`` or ``copying``, the bytes done and the bytes in all.
+        Called with the bytes done and the bytes in all.
 
     Returns
     -------
@@ -64,7 +72,7 @@ def fetch_cnmc(
     to = Path(to)
     try:
         to.mkdir(parents=True, exist_ok=True)
-        with _alone(to, say):
+        with FileLock(to / ".part-cnmc.lock", timeout=0):
             there = find_root(to)
             if there is not None:
                 say(
@@ -78,72 +86,59 @@ def fetch_cnmc(
                     f"{target} exists and is no C-NMC tree; "
                     "move it away, or name another folder with --to."
                 )
-            _take(Path(source).expanduser() if source else _download(), target, progress)
+            place = Path(source).expanduser() if source else _download()
+            if not place.exists():
+                raise InputError(f"{place} does not exist; name a zip or a folder.")
+            _take(place, target, progress)
             return target
-    except OSError as error:
-        raise InputError(f"{error.filename or to} cannot be used ({error.strerror}).") from None
-
-
-def _alone(to: Path, say: Callable[[str], None]) -> AcquireReturnProxy:
-    """Wait until no other process fetches to the same folder, and lock it until ``with`` ends."""
-    lock = FileLock(to / ".part-cnmc.lock")
-    try:
-        return lock.acquire(timeout=0)
     except Timeout:
-        say(f"Another process is fetching to {to}; waiting for it.")
-        return lock.acquire()
+        raise InputError(
+            f"Another process is fetching to {to}; let it end, then call the same command again."
+        ) from None
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or to} cannot be used ({error.strerror}); "
+            "name another folder with --to."
+        ) from None
 
 
 def _take(source: Path, target: Path, progress: Progress) -> None:
     """Put the tree of an archive, or of a folder, at `target`; or leave nothing there."""
     part = target.with_name(".part-cnmc")
     shutil.rmtree(part, ignore_errors=True)  # a killed process left it
-    part.mkdir()
     try:
-        if source.is_dir():
-            tree = _find_tree(source.resolve())
-            if target.resolve().is_relative_to(tree):
-                raise InputError(
-                    f"{target} would lie inside {tree}; name another folder with --to."
-                )
-            if (tree.parent / "twin.json").is_file():  # the copy would not hold this note
-                shutil.copyfile(tree.parent / "twin.json", part / "twin.json")
-            copy_folder(tree, part / "tree", progress=lambda *done: progress("copying", *done))
-        elif source.is_file():
-            unpack(source, part / "tree", progress=lambda *done: progress("unpacking", *done))
-        else:
-            raise InputError(f"{source} does not exist; name a zip, a tar or a folder with --from.")
-        found = _find_tree(part / "tree")
-        if any((place / "twin.json").is_file() for place in (found, found.parent)):
+        if not source.is_dir():
+            unpack(source, part, progress)
+        tree = _find_tree(source.resolve() if source.is_dir() else part)
+        if is_drawn(tree):
             raise InputError(
                 f"{source} holds drawn cells, not C-NMC 2019; name them with --dataset instead."
             )
-        os.rename(found, target)
+        if target.resolve().is_relative_to(tree):
+            raise InputError(f"{target} would lie inside {tree}; name another folder with --to.")
+        if source.is_dir():
+            copy_folder(tree, target, progress)
+        else:
+            os.rename(tree, target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
 def _find_tree(place: Path) -> Path:
-    """Find the one C-NMC tree in a folder, or a few folders below; follow no link."""
-    level = [place]
-    for _ in range(_DEPTH + 1):
-        found = [folder for folder in level if find_root(folder) == folder]
-        if len(found) > 1:
-            names = " and ".join(str(folder.relative_to(place)) for folder in found[:2])
-            raise ArchiveError(f"There is more than one copy of C-NMC: {names}; name one of them.")
-        if found:
-            return found[0]
-        level = sorted(
-            Path(entry.path)
-            for folder in level
-            for entry in os.scandir(folder)
-            # macOS packs a shadow of every folder into __MACOSX.
-            if entry.is_dir(follow_symlinks=False) and entry.name != "__MACOSX"
+    """Find the one C-NMC tree in a folder, or somewhere below; follow no link."""
+    found = []
+    for folder, below, _ in os.walk(place):
+        if find_root(Path(folder)) == Path(folder):
+            found.append(Path(folder))
+            below.clear()
+        elif "__MACOSX" in below:  # a shadow of every folder, which macOS packs
+            below.remove("__MACOSX")
+    if len(found) != 1:
+        raise InputError(
+            f"There are {len(found)} copies of C-NMC (folders that hold training_data) in what was "
+            f"given; name the folder of one with --from, or take the archive of {PAGE}."
         )
-    raise ArchiveError(
-        f"No C-NMC tree was found: no folder holds training_data, at most {_DEPTH} folders deep; "
-        f"take the archive of {PAGE}."
-    )
+    return found[0]
 
 
 def _download() -> Path:
@@ -161,28 +156,92 @@ def _download() -> Path:
         try:
             return Path(kagglehub.dataset_download(HANDLE))
         except requests.RequestException as error:
-            raise InputError(_failure(error)) from None
-        except DataCorruptionError:
-            raise InputError(
-                "The archive from Kaggle arrived with a wrong checksum and was removed; call the "
-                f"same command again, or {BY_HAND}"
-            ) from None
-        except ValueError as error:  # kaggle.json cannot be read, or what came is no archive
-            raise InputError(f"{error}; correct it, or {BY_HAND}") from None
-        except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
-            raise InputError(f"The archive from Kaggle is damaged ({error}); {BY_HAND}") from None
+            status = None if error.response is None else error.response.status_code
+            reason = f"status {status}" if status else "it is not reached, or the transfer broke"
+            advice = "call the same command again, which goes on there"
+            if status in (401, 403):
+                advice = (
+                    "set KAGGLE_USERNAME and KAGGLE_KEY to those of a token from "
+                    "https://www.kaggle.com/settings"
+                )
+        # A wrong checksum, a kaggle.json that cannot be read, or an archive that is none.
+        except (DataCorruptionError, ValueError, EOFError, *_DAMAGED) as error:
+            reason = " ".join(str(error).split())
+            advice = "correct that and call the same command again"
+        raise InputError(f"The download from Kaggle failed ({reason}); {advice}, or {BY_HAND}")
 
 
-def _failure(error: requests.RequestException) -> str:
-    """Say in one sentence why the download ended and what to do."""
-    status = None if error.response is None else error.response.status_code
-    if status in (401, 403):
-        return (
-            f"Kaggle refuses the download without a valid account (status {status}); set "
-            "KAGGLE_USERNAME and KAGGLE_KEY to those of a token from "
-            f"https://www.kaggle.com/settings, or {BY_HAND}"
+def unpack(archive: Path, folder: Path, progress: Progress) -> None:
+    """Unpack a zip archive into a new folder.
+
+    Parameters
+    ----------
+    archive : pathlib.Path
+    folder : pathlib.Path
+        It must not exist. The files are written into a folder beside it, which takes its name
+        at the end: a process that is killed leaves nothing at `folder`.
+    progress : callable
+        Called with the bytes done and the bytes in all.
+
+    Raises
+    ------
+    InputError
+        If the archive is damaged, encrypted or no zip, if it is larger than C-NMC could be, or
+        if the disk has no room.
+    OSError
+        If the disk fails.
+    """
+    try:
+        with files.new_folder(folder) as part, zipfile.ZipFile(archive) as opened:
+            infos = opened.infolist()
+            sizes = [info.file_size for info in infos]
+            _check_size(archive, sizes, folder.parent)
+            opened.extractall(part, _counted(infos, sizes, progress))  # a link becomes a file
+    except (InputError, OSError):
+        raise
+    except Exception as error:  # zipfile raises BadZipFile, zlib.error, RuntimeError, ValueError, …
+        raise InputError(
+            f"{archive.name} is no zip archive that can be unpacked ({error}); download it again, "
+            "or unpack it yourself and name the folder with --from."
+        ) from None
+
+
+def copy_folder(source: Path, folder: Path, progress: Progress) -> None:
+    """Copy a folder into a new one; on the same disk by hard links, which take no room.
+
+    Parameters and errors are those of :func:`unpack`; a link or a device in the source is
+    refused, not followed.
+    """
+    found = list_files(source)
+    states = [os.lstat(file) for file in found]
+    if not all(stat.S_ISREG(state.st_mode) for state in states):
+        raise InputError(f"{source.name} holds links or devices; remove them.")
+    sizes = [state.st_size for state in states]
+    _check_size(source, sizes)
+    with files.new_folder(folder) as part:
+        for file in _counted(found, sizes, progress):
+            path = part / file.relative_to(source)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            files.link_or_copy(file, path)
+
+
+def _counted(members: Iterable[Any], sizes: list[int], progress: Progress) -> Iterator[Any]:
+    """Give one file after the other, and report the bytes of those that are done."""
+    for member, done in zip(members, accumulate(sizes), strict=True):
+        yield member
+        progress(done, sum(sizes))
+
+
+def _check_size(source: Path, sizes: list[int], disk: Path | None = None) -> None:
+    """Refuse what is larger than C-NMC could be, or than the disk has room for."""
+    total = sum(sizes)
+    if len(sizes) > MAX_FILES:
+        raise InputError(f"{source.name} holds more than {MAX_FILES:,} files; C-NMC has fewer.")
+    ratio = MAX_RATIO * source.stat().st_size if source.is_file() else MAX_BYTES
+    if total > min(MAX_BYTES, max(_SMALL, ratio)):
+        raise InputError(f"{source.name} holds {decimal(total)}, so it cannot be C-NMC.")
+    if disk is not None and (free := shutil.disk_usage(disk).free) < total:
+        raise InputError(
+            f"{disk} needs {decimal(total)} of disk space and only {decimal(free)} is free; "
+            "make room, or name a folder on another disk with --to."
         )
-    if status == 404:
-        return f"Kaggle does not find the data set (status 404); see {PAGE}"
-    what = f"answers with status {status}" if status else "is not reached, or the transfer broke"
-    return f"Kaggle {what}; call the same command again, which goes on there, or {BY_HAND}"

@@ -14,38 +14,49 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 import pandas as pd
 
-from leukhelpers.data.base import Aside, Dataset, read_table, set_aside_frame
+from leukhelpers.data.base import Aside, Dataset, is_drawn, read_table, set_aside_frame
 from leukhelpers.data.cards import OWN_CARD
 from leukhelpers.data.label_map import FILE, SAY_OWN_SUBJECTS, Meaning, read_meaning
-from leukhelpers.data.pictures import list_files, not_a_picture, readable_cells
-from leukhelpers.data.schema import UNLABELED, parse_name, validate
+from leukhelpers.data.pictures import first_of, list_files, not_a_picture, readable_cells
+from leukhelpers.data.schema import parse_name
 from leukhelpers.errors import InputError
 
 CSV = "cells.csv"
-TWIN_NOTE = "twin.json"  # lies beside drawn cells, and goes where their table goes
 
 
-def read_own(place: Path | str, cache: Path | None = None) -> Dataset:
+def read_own(
+    place: Path | str,
+    cache: Path | None = None,
+    meaning: Meaning | None = None,
+    pattern: re.Pattern[str] | None = None,
+) -> Dataset:
     """Read cells of your own.
 
     Parameters
     ----------
     place : path
-        A CSV with the columns ``path``, ``label`` and ``subject``; or a folder that
-        holds such a ``cells.csv``; or a folder ``<class>/<subject>/<picture>``. Where
-        files are named as in C-NMC the name gives a subject that is missing.
+        A CSV with the columns ``path``, ``label`` and ``subject``; or a folder that holds such
+        a ``cells.csv``; or a folder in which each picture lies below the folder of its class.
+        Between the two may lie a folder for each subject. Where files are named as in C-NMC
+        the name gives a subject that is missing.
     cache : path, optional
         Folder for the checksums of the pictures.
+    meaning : Meaning, optional
+        What the labels mean; by default as ``cells.toml`` beside the cells says.
+    pattern : re.Pattern, optional
+        Finds the subject in the path of a picture, by its one group.
 
     Returns
     -------
     Dataset
-        Missing and unreadable files are in ``set_aside``. Synthetic if ``twin.json`` says
-        so beside the table.
+        Missing and unreadable files are in ``set_aside``; so are pictures whose class or
+        subject is unclear, unless somebody has said what the labels mean: then they are an
+        error. Synthetic if ``twin.json`` says so of any cell.
 
     Raises
     ------
@@ -56,65 +67,49 @@ def read_own(place: Path | str, cache: Path | None = None) -> Dataset:
     place = Path(place)
     csv = place if place.is_file() else place / CSV
     root = csv.parent
-    meaning = read_meaning(root)
-    if csv.is_file():
-        listed, aside = from_csv(csv, root, meaning)
-    else:
-        listed, aside = _from_class_folders(place, meaning)
-    name = place.stem if place.is_file() else place.resolve().name
-    return read_listed(name, root, listed, aside, meaning, cache)
-
-
-def read_listed(
-    name: str, root: Path, listed: pd.DataFrame, aside: Aside, meaning: Meaning, cache: Path | None
-) -> Dataset:
-    """Read listed pictures into a data set; who has no subject becomes one."""
+    meaning = meaning or read_meaning(root)
+    read = _from_csv(csv, meaning, pattern) if csv.is_file() else _walk(root, meaning, pattern)
+    listed, aside = read
     cell_ids = listed["path"].str.replace(r"\.[^./]+$", "", regex=True)
     alone = listed["subject"] == ""
-    # A + joins the subjects of a group, so no subject may hold one.
-    subjects = listed["subject"].where(~alone, cell_ids.str.replace("+", "%2B", regex=False))
-    labels = dict(zip(listed["path"], map(meaning.label_of, listed["label"]), strict=True))
-    listed = listed.assign(label=UNLABELED, subject=subjects, cell_id=cell_ids, fold="")
-    table = readable_cells(root, listed, aside, cache)
-    # The labels come last, and are checked where the number of classes is known.
-    table["label"] = table["path"].map(labels)
-    table = validate(table, len(meaning.classes))
-    _check_classes(table, meaning)
+    listed = listed.assign(
+        cell_id=cell_ids,
+        label=listed["label"].map(meaning.label_of).astype(int),
+        # A + joins the subjects of a group, so no subject may hold one.
+        subject=listed["subject"].where(~alone, cell_ids.str.replace("+", "%2B", regex=False)),
+        fold="",
+    )
+    table, set_aside = readable_cells(root, listed, aside, cache)
+    absent = sorted(set(range(len(meaning.classes))) - set(table["label"]))
+    if absent and meaning.labels:
+        names = ", ".join(meaning.classes[label] for label in absent)
+        raise InputError(f"No readable cell is of the class {names}; correct {FILE} or the cells.")
     n_alone, n = int(table["path"].isin(listed.loc[alone, "path"]).sum()), len(table)
     which = "Every image was" if n_alone == n else f"{n_alone} of {n} images were each"
     caution = (
         f"{which} taken for a subject of its own, at the user's word; if two images are of one "
         "person, every score here is too good."
     )
-    cautions = (caution,) if n_alone else ()
-    drawn = (root / TWIN_NOTE).is_file()
-    return Dataset(name, root, table, set_aside_frame(aside), drawn, meaning.classes, cautions)
+    name = place.stem if place.is_file() else place.resolve().name
+    folders = {root, *((root / path).parent for path in table["path"])}
+    return Dataset(
+        name,
+        root,
+        table,
+        set_aside,
+        synthetic=any(map(is_drawn, folders)),
+        classes=meaning.classes,
+        cautions=(caution,) if n_alone else (),
+    )
 
 
-def _check_classes(table: pd.DataFrame, meaning: Meaning) -> None:
-    """Refuse a class without cells, and a picture that is of two classes."""
-    absent = sorted(set(range(len(meaning.classes))) - set(table["label"]))
-    if absent and meaning.labels is not None:
-        names = ", ".join(meaning.classes[label] for label in absent)
-        raise InputError(f"No readable cell is of the class {names}; correct {FILE} or the cells.")
-    cells = table.drop_duplicates(["sha256", "label"])
-    both = cells[cells["sha256"].duplicated(keep=False)]
-    if not both.empty:
-        same = both[both["sha256"] == both["sha256"].iloc[0]]
-        classes = same["label"].map(dict(enumerate(meaning.classes)))
-        named = " and ".join(same["path"] + " (" + classes + ")")
-        raise InputError(
-            f"One picture is of two classes: {named} hold the same pixels; correct or remove one."
-        )
-
-
-def from_csv(
-    csv: Path, root: Path, meaning: Meaning, pattern: re.Pattern[str] | None = None
+def _from_csv(
+    csv: Path, meaning: Meaning, pattern: re.Pattern[str] | None
 ) -> tuple[pd.DataFrame, Aside]:
     """Read ``path,label,subject``; each problem is one sentence with its line."""
     table = read_table(csv, ("path", "label"), optional=("subject",))
     # One file can be written in many ways: a.png, ./a.png, or from the root.
-    home = os.path.realpath(root)  # .. leads out of the folder itself, not of a link to it
+    home = os.path.realpath(csv.parent)  # .. leads out of the folder itself, not of a link to it
     files = table["path"].map(lambda path: os.path.abspath(os.path.join(home, path)))
     twice = table.index[files.duplicated()]
     if len(twice):
@@ -122,10 +117,7 @@ def from_csv(
     subjects = []
     for line, path, written, given in table.itertuples(name=None):
         try:
-            contradiction = meaning.contradiction(meaning.label_of(written), PurePath(path).stem)
-            if contradiction:
-                raise InputError(f"the file's name says {contradiction}.")
-            subjects.append(subject_of(path, given, meaning, pattern))
+            subjects.append(_subject_of(path, written, given, meaning, pattern))
         except InputError as error:
             raise InputError(f"{csv.name}, line {line}: {error}") from None
     table = table.assign(subject=pd.Series(subjects, index=table.index, dtype=str))
@@ -135,10 +127,69 @@ def from_csv(
     return table[present], aside
 
 
-def subject_of(
-    path: str, given: str, meaning: Meaning, pattern: re.Pattern[str] | None = None
+def _walk(
+    place: Path, meaning: Meaning, pattern: re.Pattern[str] | None
+) -> tuple[pd.DataFrame, Aside]:
+    """Walk a folder in which each picture lies somewhere below the folder of its class."""
+    rows: list[tuple[str, str, str]] = []
+    aside: Aside = []
+    for file in list_files(place):
+        if file.name in (FILE, OWN_CARD):
+            continue
+        path = file.relative_to(place)
+        reason = not_a_picture(file)
+        if reason is None:
+            try:
+                rows.append((path.as_posix(), *_label_and_subject(path, meaning, pattern)))
+                continue
+            except InputError as error:
+                reason = str(error)
+                if meaning.labels:  # a folder that was forgotten there would be missed
+                    raise InputError(f"{path.as_posix()}: {reason}") from None
+        aside.append((path.as_posix(), reason))
+    if not rows:
+        first, second, *_ = meaning.classes
+        raise InputError(
+            f"{place} is neither a C-NMC tree, nor has it a {CSV} (path,label,subject), nor "
+            f"pictures in folders {second}/<subject>/ and {first}/<subject>/"
+            f"{first_of(set_aside_frame(aside))}."
+        )
+    return pd.DataFrame(rows, columns=["path", "label", "subject"]), aside
+
+
+def _label_and_subject(
+    path: PurePath, meaning: Meaning, pattern: re.Pattern[str] | None
+) -> tuple[str, str]:
+    """Find a picture's label and subject in the folders on the way to it."""
+    folders = path.parts[:-1]
+    at = [place for place, folder in enumerate(folders) if meaning.find(folder) is not None]
+    if not at:
+        raise InputError(
+            f"it lies in no folder that is called {', '.join(meaning.known)}; name the label of "
+            "its folder with --class, or move it elsewhere."
+        )
+    if len({meaning.find(folders[place]) for place in at}) > 1:
+        raise InputError("it lies in folders of two classes; move it to one.")
+    between = folders[at[-1] + 1 :]
+    if len(between) > 1 and pattern is None:
+        raise InputError(
+            f"the folders {'/'.join(between)} leave open which one is the subject; "
+            "say it with --subject-pattern."
+        )
+    label = folders[at[-1]]
+    return label, _subject_of(path.as_posix(), label, "".join(between), meaning, pattern)
+
+
+def _subject_of(
+    path: str, label: str, given: str, meaning: Meaning, pattern: re.Pattern[str] | None
 ) -> str:
-    """Find a picture's subject: by the pattern, as given, or in a name by C-NMC's rule."""
+    """Find a picture's subject: by the pattern, as given, or in a name by C-NMC's rule.
+
+    A name by that rule must also agree with the label.
+    """
+    stem = PurePath(path).stem
+    if contradiction := meaning.contradiction(meaning.label_of(label), stem):
+        raise InputError(f"its name says {contradiction}, its label {label}; correct one.")
     if pattern is not None:
         match = pattern.search(path)
         if match is None or not (match.group(1) or "").strip():
@@ -147,7 +198,7 @@ def subject_of(
     if given:
         return given
     try:
-        return parse_name(PurePath(path).stem).subject
+        return parse_name(stem).subject
     except InputError:
         if meaning.own_subjects:
             return ""
@@ -157,52 +208,19 @@ def subject_of(
     )
 
 
-def _from_class_folders(place: Path, meaning: Meaning) -> tuple[pd.DataFrame, Aside]:
-    """Walk ``<class>/<subject>/<picture>``; anything else is set aside."""
-    rows: list[tuple[str, str, str]] = []
-    aside: Aside = []
-    for file in files_of(place):
-        path = file.relative_to(place)
-        reason = not_a_picture(file) or _misplaced(path, meaning)
-        if reason:
-            aside.append((path.as_posix(), reason))
-        else:
-            given = path.parts[1] if len(path.parts) == 3 else ""
-            subject = subject_of(path.as_posix(), given, meaning)
-            rows.append((path.as_posix(), path.parts[0], subject))
-    if not rows:
-        first, second, *_ = meaning.classes
-        raise InputError(
-            f"{place} is neither a C-NMC tree, nor has it a {CSV} (path,label,subject), "
-            f"nor folders {second}/<subject>/ and {first}/<subject>/; for pictures right in the "
-            f"class folders, {SAY_OWN_SUBJECTS}."
-        )
-    return pd.DataFrame(rows, columns=["path", "label", "subject"]), aside
+def own_table(dataset: Dataset, paths: Sequence[str]) -> pd.DataFrame:
+    """Make the table ``path,label,subject`` that :func:`read_own` reads as the same cells.
 
-
-def files_of(place: Path) -> list[Path]:
-    """List what lies below a folder, without the course's own small files."""
-    return [file for file in list_files(place) if file.name not in (FILE, OWN_CARD)]
-
-
-def _misplaced(path: PurePath, meaning: Meaning) -> str | None:
-    """Say why a picture's place tells neither class nor subject, or None.
-
-    A folder that ``cells.toml`` does not know is an error: its cells would be missed.
+    Parameters
+    ----------
+    dataset : Dataset
+    paths : sequence of str
+        Where each cell is, as it is written into the table.
     """
-    if len(path.parts) not in (2, 3):
-        return "not at <class>/<subject>/<picture>"
-    try:
-        label = meaning.label_of(path.parts[0])
-    except InputError as error:
-        if meaning.labels is None:
-            return "not inside a folder named ALL or HEM"
-        raise InputError(f"{path.as_posix()}: {error}") from None
-    if meaning.contradiction(label, path.stem):
-        return f"its name contradicts its folder {path.parts[0]}"
-    if len(path.parts) == 2:
-        try:
-            subject_of(path.as_posix(), "", meaning)
-        except InputError:
-            return "not at <class>/<subject>/<picture>"
-    return None
+    table = dataset.table
+    subject = table["subject"]
+    if dataset.cautions:  # an image that was taken for a subject must stay known as such
+        alone = subject == table["cell_id"].str.replace("+", "%2B", regex=False)
+        subject = subject.where(~alone, "")
+    label = table["label"].map(dict(enumerate(dataset.classes)))
+    return pd.DataFrame({"path": paths, "label": label, "subject": subject})

@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from leukhelpers.data.schema import CLASS_NAMES, label_of, parse_name
+from leukhelpers.data.schema import CLASS_NAMES, parse_name
 from leukhelpers.errors import InputError
 
 FILE = "cells.toml"
@@ -50,22 +50,26 @@ class Meaning(NamedTuple):
     labels: dict[str, int] | None = None
     own_subjects: bool = False
 
+    @property
+    def known(self) -> dict[str, int]:
+        """The labels that mean something, and the class of each."""
+        return self.labels or {name: number for number, name in enumerate(self.classes)}
+
+    def find(self, written: str) -> int | None:
+        """Give the number of the class that a label means, or None."""
+        return self.known.get(written if self.labels else written.upper())
+
     def label_of(self, written: str) -> int:
         """Give the number of the class that a label means; unknown ones are refused."""
-        if self.labels is None:
-            try:
-                return label_of(written)
-            except InputError as error:
-                raise InputError(
-                    f"{str(error).rstrip('.')}, or say in {FILE} what your labels mean: "
-                    f'classes = ["healthy", "ALL"] and below [labels] {_quoted(written)} = "ALL".'
-                ) from None
-        if written not in self.labels:
-            known = ", ".join(self.labels)
+        number = self.find(written)
+        if number is None:
+            classes = ", ".join(map(_quoted, self.classes))
             raise InputError(
-                f"label {written!r} is not known ({known} are); name its class below [labels]."
+                f"label {written!r} is not known ({', '.join(self.known)} are); name its class "
+                f"in {FILE}: classes = [{classes}] and below [labels] "
+                f"{_quoted(written)} = {_quoted(self.classes[-1])}."
             )
-        return self.labels[written]
+        return number
 
     def contradiction(self, label: int, stem: str) -> str | None:
         """Say what a file's name tells if it follows C-NMC's rule and differs, else None."""
@@ -96,48 +100,54 @@ def read_meaning(folder: Path) -> Meaning:
     unknown = [key for key in content if key not in KEYS]
     if unknown:
         raise InputError(f"{FILE} has {unknown[0]!r}, which is not one of {', '.join(KEYS)}.")
-    own_subjects = content.get(OWN_SUBJECTS, False)
-    if not isinstance(own_subjects, bool):
-        raise InputError(f"{FILE}: {OWN_SUBJECTS} must be true or false, not {own_subjects!r}.")
-    if "classes" in content:
-        return meaning_of(content["classes"], content.get("labels", {}), own_subjects)
-    if "labels" in content:
-        raise InputError(f"{FILE} has [labels] without classes; list the classes in order.")
-    return Meaning(own_subjects=own_subjects)
+    own_subjects, labels = content.get(OWN_SUBJECTS, False), content.get("labels", {})
+    if not isinstance(own_subjects, bool) or not isinstance(labels, dict):
+        raise InputError(
+            f"{FILE} may say {OWN_SUBJECTS} = true or false, and below [labels] which class a "
+            f"label is, as in blast = {_quoted('ALL')}."
+        )
+    if "classes" not in content:
+        if labels:
+            raise InputError(f"{FILE} has [labels] without classes; list the classes in order.")
+        return Meaning(own_subjects=own_subjects)
+    classes: dict[str, list[str]] = {name: [] for name in _checked_classes(content["classes"])}
+    for written, name in labels.items():
+        if name not in list(classes):
+            raise InputError(
+                f"The label {written!r} is said to be {name!r}, which is no class; "
+                f"the classes are {', '.join(classes)}."
+            )
+        classes[name].append(written)
+    return meaning_of(classes, own_subjects)
 
 
-def meaning_of(classes: Any, labels: Any, own_subjects: bool = False) -> Meaning:
+def meaning_of(classes: Mapping[str, Sequence[str]], own_subjects: bool = False) -> Meaning:
     """Check classes and labels, and number them.
 
     Parameters
     ----------
-    classes : list of str
-        Names of two classes or more, in the order of their numbers.
-    labels : dict of str to str
-        Written label → class. The name of a class is a label of its own.
+    classes : mapping of str to sequence of str
+        Class → the labels that mean it, in the order of the classes' numbers. The name of a
+        class is a label of its own.
     own_subjects : bool
         See :class:`Meaning`.
 
     Raises
     ------
     InputError
-        If a class or label is no text, empty, a number in disguise or named twice, if
+        If a class or label is no text, empty, a number in disguise or of two classes, if
         there are fewer than two classes, or if HEM and ALL stand the wrong way round.
     """
-    classes = _checked_classes(classes)
-    if not isinstance(labels, dict):
-        raise InputError(f"{FILE}: [labels] must be a table, such as blast = {_quoted('ALL')}.")
-    known = {name: number for number, name in enumerate(classes)}
-    for written, name in labels.items():
-        _checked_name(written, "a label")
-        if name not in classes:
-            raise InputError(
-                f"The label {written!r} is said to be {name!r}, which is no class; "
-                f"the classes are {', '.join(classes)}."
-            )
-        if known.setdefault(written, known[name]) != known[name]:
-            raise InputError(f"The label {written!r} is itself a class, so it cannot mean {name}.")
-    return Meaning(classes, known, own_subjects)
+    names = _checked_classes(list(classes))
+    known = {name: number for number, name in enumerate(names)}
+    for number, (name, labels) in enumerate(classes.items()):
+        for label in labels:
+            _checked_name(label, "a label")
+            if known.setdefault(label, number) != number:
+                raise InputError(
+                    f"The label {label!r} is of two classes, {names[known[label]]} and {name}."
+                )
+    return Meaning(names, known, own_subjects)
 
 
 def _checked_classes(classes: Any) -> tuple[str, ...]:
@@ -149,9 +159,8 @@ def _checked_classes(classes: Any) -> tuple[str, ...]:
         if name.lstrip("+-").replace(".", "", 1).isdecimal():
             raise InputError(f"A class needs a name, not the number {name}; its place numbers it.")
     folded = [name.casefold() for name in classes]
-    twice = [name for name, again in zip(classes, folded, strict=True) if folded.count(again) > 1]
-    if twice:
-        raise InputError(f"These classes are one and the same: {', '.join(twice)}.")
+    if len(set(folded)) < len(folded):
+        raise InputError(f"Of these classes two are one and the same: {', '.join(classes)}.")
     # The course writes HEM for class 0 and ALL for class 1: under each other's name they
     # would be the very mistake that it warns of.
     if len(classes) == 2 and (folded[0] == "all" or folded[1] == "hem"):

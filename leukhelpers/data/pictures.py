@@ -54,9 +54,13 @@ def load_image(path: Path | str) -> Image.Image:
 
     That saves a copy, during which no other thread of this process can work.
     """
-    path = Path(path)
-    with path.open("rb") as file:
-        return _decoded(file.read(MAX_BYTES + 1))
+    return _decoded(read_content(path))
+
+
+def read_content(path: Path | str) -> bytes:
+    """Read the bytes of a picture file, and of one that is too large only the beginning."""
+    with Path(path).open("rb") as file:
+        return file.read(MAX_BYTES + 1)
 
 
 def decode_image(content: bytes) -> np.ndarray:
@@ -214,7 +218,7 @@ def not_a_picture(file: Path) -> str | None:
 
 def readable_cells(
     root: Path, listed: pd.DataFrame, aside: Aside, cache: Path | None
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read listed cells into a valid cell table.
 
     Parameters
@@ -224,10 +228,15 @@ def readable_cells(
     listed : pandas.DataFrame
         Columns ``cell_id, path, label, subject, fold``; each path once.
     aside : list of (str, str)
-        Path and reason. What cannot be read is added, and a picture whose cell was
-        read already (``1.png`` beside ``1.bmp``).
+        Path and reason of what is set aside already.
     cache : path or None
         See :func:`digest_images`.
+
+    Returns
+    -------
+    table, set_aside : pandas.DataFrame
+        In ``set_aside`` are also what cannot be read, and a picture whose cell was read already
+        (``1.png`` beside ``1.bmp``).
 
     Raises
     ------
@@ -236,14 +245,19 @@ def readable_cells(
     """
     digests = digest_images(root, listed["path"].tolist(), cache)
     frame = listed.merge(digests, on="path", how="left", validate="one_to_one")
-    readable = frame["reason"] == ""
-    unread = frame.loc[~readable, ["path", "reason"]]
-    frame = frame[readable]
-    again = frame["cell_id"].duplicated()
-    aside += list(unread.itertuples(index=False, name=None))
-    aside += [(path, "a cell of this name was read already") for path in frame.loc[again, "path"]]
-    if frame.empty:
-        seen = [": ".join(row) for row in set_aside_frame(aside).itertuples(index=False)]
-        first = f" ({len(seen)} set aside; the first is {seen[0]})" if seen else ""
-        raise InputError(f"{root} holds no readable cell of those asked for{first}.")
-    return validate(frame[~again])
+    readable = frame[frame["reason"] == ""]
+    again = readable["cell_id"].duplicated()
+    frame.loc[again.index[again], "reason"] = "a cell of this name was read already"
+    unread = frame.loc[frame["reason"] != "", ["path", "reason"]]
+    set_aside = set_aside_frame([*aside, *unread.itertuples(index=False, name=None)])
+    if readable.empty:
+        raise InputError(f"{root} holds no readable cell of those asked for{first_of(set_aside)}.")
+    return validate(frame[frame["reason"] == ""]), set_aside
+
+
+def first_of(set_aside: pd.DataFrame) -> str:
+    """Say how many files were set aside, and why the first was."""
+    if set_aside.empty:
+        return ""
+    path, reason = set_aside.iloc[0]
+    return f" ({len(set_aside)} set aside; the first is {path}: {reason.rstrip('.')})"

@@ -68,28 +68,13 @@ def parse_name(stem: str) -> CellName:
     return CellName(healthy.upper() + number, int(image), int(cell), label)
 
 
-def label_of(name: str) -> int:
-    """Turn a class name (``ALL`` or ``HEM``, any letter case) into its label.
-
-    Numbers are refused: in one published table 1 means ALL, in many a notebook HEM.
-    """
-    for label, known in enumerate(CLASS_NAMES):
-        if str(name).strip().upper() == known:
-            return label
-    raise InputError(
-        f"label {name!r} is not known; write the class name, {' or '.join(CLASS_NAMES)}."
-    )
-
-
-def validate(table: pd.DataFrame, n_classes: int = 2) -> pd.DataFrame:
-    """Check a cell table and return it with its columns in order.
+def validate(table: pd.DataFrame) -> pd.DataFrame:
+    """Refuse cells of which no honest split could be made.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        One row a cell, with at least the columns ``COLUMNS``.
-    n_classes : int, default 2
-        Labels go from 0 to ``n_classes - 1``; -1 stands for none.
+        One row a cell, with at least the columns ``COLUMNS``; the label -1 stands for none.
 
     Returns
     -------
@@ -99,21 +84,9 @@ def validate(table: pd.DataFrame, n_classes: int = 2) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If a column is missing, a cell stands twice, a label is unknown, a
-        subject is empty or holds a ``+``, or a subject has two labels.
+        If a labeled cell has no subject, or one whose name holds a ``+``; or if a subject or a
+        picture has two labels.
     """
-    missing = [column for column in COLUMNS if column not in table]
-    if missing:
-        raise InputError(f"The cell table lacks the column(s) {', '.join(missing)}.")
-    if table.empty:
-        raise InputError("The cell table is empty: no readable cell was found.")
-    _refuse(
-        "These cells stand twice in the table:",
-        table.loc[table["cell_id"].duplicated(), "cell_id"].unique(),
-    )
-    known = "0 (HEM) or 1 (ALL)" if n_classes == 2 else f"0 to {n_classes - 1}"
-    allowed = table["label"].isin([UNLABELED, *range(n_classes)])
-    _refuse(f"Labels must be {known}, not", table.loc[~allowed, "label"].unique())
     labeled = table[table["label"] != UNLABELED]
     subjects = labeled["subject"].fillna("").astype(str).str.strip()
     _refuse("These cells have no subject:", labeled.loc[subjects == "", "cell_id"])
@@ -121,8 +94,11 @@ def validate(table: pd.DataFrame, n_classes: int = 2) -> pd.DataFrame:
     plus = subjects[subjects.str.contains("+", regex=False)].unique()
     _refuse("Write another sign, for subjects must not contain a +:", plus)
     n_labels = labeled.groupby("subject")["label"].nunique()
-    several = "both labels" if n_classes == 2 else "labels of more than one class"
-    _refuse(f"These subjects have {several}:", n_labels.index[n_labels > 1])
+    _refuse("These subjects have labels of more than one class:", n_labels.index[n_labels > 1])
+    # One of the two labels is wrong, and nothing in the files tells which.
+    both = labeled.drop_duplicates(["sha256", "label"])
+    both = both[both["sha256"].duplicated(keep=False)].sort_values("sha256", kind="stable")
+    _refuse("These files hold one picture with two labels; correct or remove one:", both["path"])
     return table.loc[:, list(COLUMNS)].reset_index(drop=True)
 
 

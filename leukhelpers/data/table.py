@@ -6,20 +6,15 @@ their labels, and a rule that finds the subject.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from leukhelpers.data import folder as own
-from leukhelpers.data.base import Aside, Dataset, set_aside_frame
-from leukhelpers.data.label_map import FILE, Meaning, meaning_of, meaning_text, read_meaning
-from leukhelpers.data.pictures import not_a_picture
+from leukhelpers.data.folder import CSV, own_table, read_own
+from leukhelpers.data.label_map import FILE, meaning_of, meaning_text
 from leukhelpers.errors import InputError
 from leukhelpers.files import write_text
 
@@ -34,9 +29,8 @@ def import_folder(
 ) -> dict[str, Any]:
     r"""Turn a folder of images, or a CSV, into a verified table of cells.
 
-    The table is read back as :func:`leukhelpers.data.folder.read_own` reads it,
-    pixels and all, before it is kept; what is refused leaves nothing behind. The
-    pictures stay where they are.
+    Every picture is read before a file is written; what is refused leaves nothing behind.
+    The pictures stay where they are.
 
     Parameters
     ----------
@@ -60,9 +54,8 @@ def import_folder(
     Returns
     -------
     dict
-        ``out``, ``synthetic``, ``images``, ``classes`` (class → images), ``labels``
-        (label as it was found → its class), ``subjects`` (number), ``set_aside`` (a list
-        of ``path`` and ``reason``) and ``cautions``.
+        ``out``, ``synthetic``, ``images``, ``classes`` (class → images), ``subjects``
+        (number), ``set_aside`` (a list of ``path`` and ``reason``) and ``cautions``.
 
     Raises
     ------
@@ -82,39 +75,24 @@ def import_folder(
     >>> classes = {"HEM": ["normal"], "ALL": ["blast"]}
     >>> found = lk.import_folder("slides", "cells.csv", classes, subject_pattern=r"(P[0-9]+)")
     """
-    place, out = Path(place), Path(out)
-    meaning = _asked(classes, each_image_its_own_subject)
+    place, out = Path(os.path.expanduser(place)), Path(out)
+    meaning = meaning_of(classes, each_image_its_own_subject)
     pattern = _compiled(subject_pattern, each_image_its_own_subject)
     if not os.path.exists(place):
         raise InputError(f"{place} does not exist; name a folder of images or a CSV.")
     _free(out)
-    csv = place if place.is_file() else place / own.CSV
-    root = Path(os.path.realpath(csv.parent))
-    if csv.is_file():
-        listed, aside = own.from_csv(csv, root, meaning, pattern)
-    else:
-        listed, aside = _from_label_folders(root, meaning, pattern)
-    target = Path(os.path.realpath(out))
-    listed = listed.assign(path=[_seen_from(target, root / path) for path in listed["path"]])
-    notes = [folder / own.TWIN_NOTE for folder in (root, *root.parents)]
-    drawn = next((note for note in notes if note.is_file()), None)
-    texts = {FILE: meaning_text(classes, meaning.own_subjects)}
-    if drawn is not None:
-        texts[own.TWIN_NOTE] = drawn.read_text("utf-8")
-    found = _keep(out, listed, texts, cache)
-    unread = list(found.set_aside.itertuples(index=False, name=None))
-    counts = found.table["label"].value_counts()
+    found = read_own(place, cache, meaning, pattern)
+    root, target = (Path(os.path.realpath(folder)) for folder in (found.root, out))
+    cells = own_table(found, [_seen_from(target, root / path) for path in found.table["path"]])
+    write_text(out / FILE, meaning_text(classes, meaning.own_subjects))
+    write_text(out / CSV, cells.to_csv(index=False))
     return {
         "out": str(out),
         "synthetic": found.synthetic,
-        "images": len(found.table),
-        "classes": {name: int(counts[label]) for label, name in enumerate(found.classes)},
-        "labels": {
-            written: meaning.classes[meaning.label_of(written)]
-            for written in sorted(listed["label"].unique())
-        },
+        "images": len(cells),
+        "classes": cells["label"].value_counts()[list(found.classes)].to_dict(),
         "subjects": int(found.table["subject"].nunique()),
-        "set_aside": set_aside_frame(aside + unread).to_dict("records"),
+        "set_aside": found.set_aside.to_dict("records"),
         "cautions": list(found.cautions),
     }
 
@@ -130,19 +108,7 @@ def parse_classes(given: Sequence[str]) -> dict[str, list[str]]:
             raise InputError(f"The class {name.strip()} is given twice; list its labels together.")
         listed = [label.strip() for label in labels.split(",")]
         classes[name.strip()] = [label for label in listed if label]
-    if len(classes) < 2:
-        raise InputError("At least two classes are needed; give --class once for each.")
     return classes
-
-
-def _asked(classes: Mapping[str, Sequence[str]], own_subjects: bool) -> Meaning:
-    """Check the classes and labels that were asked for."""
-    labels: dict[str, str] = {}
-    for name, written in classes.items():
-        for label in written:
-            if labels.setdefault(label, name) != name:
-                raise InputError(f"The label {label!r} is given to {labels[label]} and to {name}.")
-    return meaning_of(list(classes), labels, own_subjects)
 
 
 def _compiled(pattern: str | None, own_subjects: bool) -> re.Pattern[str] | None:
@@ -151,74 +117,21 @@ def _compiled(pattern: str | None, own_subjects: bool) -> re.Pattern[str] | None
         return None
     if own_subjects:
         raise InputError("Give a subject pattern, or say that each image is its own subject.")
-    try:
+    with contextlib.suppress(re.error):
         compiled = re.compile(pattern)
-    except re.error as error:
-        raise InputError(f"The subject pattern is no regular expression ({error}).") from None
-    if compiled.groups != 1:
-        raise InputError(
-            rf"The subject pattern needs one group in brackets, as in patient(\d+), "
-            f"not {compiled.groups}."
-        )
-    return compiled
+        if compiled.groups == 1:
+            return compiled
+    raise InputError(
+        f"The subject pattern {pattern!r} is no regular expression with one group in brackets, "
+        r"as patient(\d+) is."
+    )
 
 
 def _free(out: Path) -> None:
     """Refuse to overwrite."""
-    if os.path.lexists(out) and not out.is_dir():
-        raise InputError(f"{out} is no folder; name another with --out.")
-    for name in (own.CSV, FILE):
-        if os.path.lexists(out / name):
-            raise InputError(f"{out / name} is there already; name another folder with --out.")
-
-
-def _from_label_folders(
-    place: Path, meaning: Meaning, pattern: re.Pattern[str] | None
-) -> tuple[pd.DataFrame, Aside]:
-    """Walk a folder in which each picture lies somewhere below the folder of its label."""
-    rows: list[tuple[str, str, str]] = []
-    aside: Aside = []
-    for file in own.files_of(place):
-        path = file.relative_to(place)
-        reason = not_a_picture(file)
-        if reason:
-            aside.append((path.as_posix(), reason))
-            continue
-        try:
-            rows.append((path.as_posix(), *_label_and_subject(path, meaning, pattern)))
-        except InputError as error:
-            raise InputError(f"{path.as_posix()}: {error}") from None
-    if not rows:
-        raise InputError(f"{place} holds no picture; name a folder of images or a CSV.")
-    return pd.DataFrame(rows, columns=["path", "label", "subject"]), aside
-
-
-def _label_and_subject(
-    path: PurePath, meaning: Meaning, pattern: re.Pattern[str] | None
-) -> tuple[str, str]:
-    """Find a picture's label and subject in the folders on the way to it."""
-    folders = path.parts[:-1]
-    known = meaning.labels or {}
-    at = [place for place, folder in enumerate(folders) if folder in known]
-    if not at:
-        raise InputError(
-            f"it lies in no folder that is called {', '.join(known)}; name the label of its "
-            "folder with --class, or move it elsewhere."
-        )
-    if len({known[folders[place]] for place in at}) > 1:
-        raise InputError("it lies in folders of two classes; move it to one.")
-    contradiction = meaning.contradiction(known[folders[at[-1]]], path.stem)
-    if contradiction:
-        raise InputError(
-            f"its name says {contradiction}, its folder {folders[at[-1]]}; correct one."
-        )
-    between = folders[at[-1] + 1 :]
-    if len(between) > 1 and pattern is None:
-        raise InputError(
-            f"the folders {'/'.join(between)} leave open which one is the subject; "
-            "say it with --subject-pattern."
-        )
-    return folders[at[-1]], own.subject_of(path.as_posix(), "".join(between), meaning, pattern)
+    for path in (out / CSV, out / FILE, out):
+        if os.path.lexists(path) and not (path == out and out.is_dir()):
+            raise InputError(f"{path} is there already; name another folder with --out.")
 
 
 def _seen_from(folder: Path, file: Path) -> str:
@@ -227,25 +140,3 @@ def _seen_from(folder: Path, file: Path) -> str:
         return Path(os.path.relpath(file, folder)).as_posix()
     except ValueError:  # Windows
         return file.as_posix()
-
-
-def _keep(out: Path, listed: pd.DataFrame, texts: dict[str, str], cache: Path | None) -> Dataset:
-    """Write the table aside, read it back, and move it to its place if it is valid."""
-    made = not out.exists()
-    out.mkdir(parents=True, exist_ok=True)
-    try:
-        with tempfile.TemporaryDirectory(prefix=".part-", dir=out) as folder:
-            part = Path(folder)
-            for name, text in texts.items():
-                write_text(part / name, text)
-            listed.to_csv(part / own.CSV, index=False)
-            meaning = read_meaning(part)
-            again, aside = own.from_csv(part / own.CSV, out, meaning)
-            found = own.read_listed(out.resolve().name, out, again, aside, meaning, cache)
-            for name in (*texts, own.CSV):  # a table without the meaning of its labels never stands
-                os.replace(part / name, out / name)
-    except BaseException:
-        if made:
-            out.rmdir()
-        raise
-    return replace(found, synthetic=own.TWIN_NOTE in texts)

@@ -14,7 +14,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -43,13 +42,10 @@ class State(NamedTuple):
         Key → ``waiting``, ``running``, ``done`` or ``failed``.
     results : dict
         Key → ``seconds`` and ``error`` of the runs that ended.
-    seconds_left : float or None
-        An estimate from the runs that ended so far; None before the first did.
     """
 
     of: dict[str, str]
     results: dict[str, dict[str, Any]]
-    seconds_left: float | None
 
     def count(self, state: str) -> int:
         """Count the runs in one state."""
@@ -126,7 +122,7 @@ def run_sweep(
     """
     out = Path(out).resolve()
     open_folder(out, entries, resume)
-    state = State({entry.key: "waiting" for entry in entries}, {}, None)
+    state = State({entry.key: "waiting" for entry in entries}, {})
     for entry in entries:
         kept = sweep_entry.read(sweep_entry.locate(out, entry.key).done / "result.json")
         if kept:
@@ -193,7 +189,7 @@ def _follow(client: Client, jobs: list[Any], state: State, retries: int, listen:
     """Submit runs, and take down how each ends, until none is left."""
     futures = client.map(sweep_entry.run_entry, jobs, retries=retries, pure=False)
     at_work = dict(zip(futures, jobs, strict=True))
-    slots, runs = max(1, sum(client.nthreads().values())), Path(jobs[0]["out"], "runs")
+    runs = Path(jobs[0]["out"], "runs")
     while at_work:
         if client.status != "running":
             kept = f"{state.count('done')} of {len(state.of)} runs are done and kept"
@@ -203,9 +199,6 @@ def _follow(client: Client, jobs: list[Any], state: State, retries: int, listen:
             _take_down(state, at_work.pop(future), future.exception())
         for key in (job["key"] for job in at_work.values()):
             state.of[key] = "running" if (runs / f".part-{key}").is_dir() else "waiting"
-        if state.results:
-            mean = fmean(result["seconds"] for result in state.results.values())
-            state = state._replace(seconds_left=mean * len(at_work) / slots)
         listen(state)
         time.sleep(_LOOK if at_work else 0)
     return state

@@ -117,10 +117,9 @@ class Split:
 
     def __post_init__(self) -> None:
         sides = {"train": self.train, "validation": self.validation, "test": self.test}
-        number, names = pd.factorize(self.groups)
-        held = {side: np.isin(np.arange(len(names)), number[rows]) for side, rows in sides.items()}
+        held = {side: pd.unique(self.groups[rows]) for side, rows in sides.items()}
         for one, other in combinations(sides, 2):
-            shared = np.sort(names[held[one] & held[other]])
+            shared = np.intersect1d(held[one], held[other])
             if len(shared):
                 raise SharedGroupError(
                     f"{one} and {other} share the group(s) {', '.join(shared[:8])}"

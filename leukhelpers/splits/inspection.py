@@ -10,14 +10,12 @@ import numpy as np
 import pandas as pd
 
 from leukhelpers.data import cards, cnmc
-from leukhelpers.data.base import Dataset, set_aside_frame
-from leukhelpers.data.schema import CLASS_NAMES, COLUMNS, UNLABELED
-from leukhelpers.datasets import existing_place, load_dataset
+from leukhelpers.data.base import Dataset
+from leukhelpers.data.schema import CLASS_NAMES, UNLABELED
+from leukhelpers.datasets import load_dataset
 from leukhelpers.errors import InputError
 from leukhelpers.images.preprocessing import build_pixels
 from leukhelpers.splits import groups, near_duplicates
-
-_SHOWN = 5  # of the names of missing pictures
 
 
 def count(table: pd.DataFrame, classes: Sequence[str] = CLASS_NAMES) -> dict[str, Any]:
@@ -34,8 +32,9 @@ def count(table: pd.DataFrame, classes: Sequence[str] = CLASS_NAMES) -> dict[str
     -------
     dict
         ``images``, ``subjects``, ``groups``, ``classes`` (by name: images), ``folds`` (by
-        name: images), ``duplicate_pairs`` (pairs of cells with the same pixels) and
-        ``shared_groups`` (groups of more than one subject).
+        name: images), ``duplicate_pairs`` (pairs of cells with the same pixels),
+        ``shared_groups`` (groups of more than one subject) and ``subject_images`` (by class and
+        subject: images).
     """
     labeled = table[table["label"] != UNLABELED]
     ids = np.unique(groups.group_ids(labeled)) if len(labeled) else np.array([], dtype=str)
@@ -45,33 +44,15 @@ def count(table: pd.DataFrame, classes: Sequence[str] = CLASS_NAMES) -> dict[str
         "images": len(table),
         "subjects": int(labeled["subject"].nunique()),
         "groups": len(ids),
-        "classes": _by_class(table["label"], classes),
+        "classes": {name: int((table["label"] == n).sum()) for n, name in enumerate(classes)},
         "folds": folds.drop("", errors="ignore").to_dict(),  # cells of one's own have none
         "duplicate_pairs": groups.duplicate_pairs(table),
         "shared_groups": joined,
+        "subject_images": {
+            name: table.loc[table["label"] == n, "subject"].value_counts().sort_index().to_dict()
+            for n, name in enumerate(classes)
+        },
     }
-
-
-def _in_order(classes: Sequence[str]) -> list[tuple[int, str]]:
-    """Give each class its number; ALL stands before HEM, as in the challenge's own tables."""
-    numbered = list(enumerate(classes))
-    return numbered[::-1] if tuple(classes) == CLASS_NAMES else numbered
-
-
-def _by_class(labels: pd.Series, classes: Sequence[str]) -> dict[str, int]:
-    return {name: int((labels == label).sum()) for label, name in _in_order(classes)}
-
-
-def subject_images(
-    table: pd.DataFrame, classes: Sequence[str] = CLASS_NAMES
-) -> dict[str, dict[str, int]]:
-    """Count the images of each subject, by class: ``{"ALL": {"11": 92, …}, "HEM": {…}}``."""
-    counted: dict[str, dict[str, int]] = {}
-    for label, name in _in_order(classes):
-        sizes = table.loc[table["label"] == label, "subject"].value_counts()
-        in_order = sorted(sizes.index, key=lambda subject: (len(subject), subject))  # 8 before 11
-        counted[name] = {str(subject): int(sizes[subject]) for subject in in_order}
-    return counted
 
 
 def inspect(found: Dataset, data: Path, size: int, crop: int) -> dict[str, Any]:
@@ -80,7 +61,7 @@ def inspect(found: Dataset, data: Path, size: int, crop: int) -> dict[str, Any]:
     Parameters
     ----------
     found : Dataset
-        The training cells; without any (:func:`only_test_parts`) their counts are 0.
+        The training cells.
     data : path
         Folder of downloads and caches.
     size, crop : int
@@ -89,22 +70,17 @@ def inspect(found: Dataset, data: Path, size: int, crop: int) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``dataset``, ``synthetic``, ``cautions``, the counts of :func:`count`,
-        ``subject_images`` (see there), ``set_aside`` (a list of ``path`` and ``reason``),
-        those of :func:`count_near_duplicates` (None without training cells), ``card`` (the data
-        card, or None), and ``parts``: for each test part that is there its counts,
-        ``subject_images`` and ``set_aside``, or the ``problem`` that keeps it from being
-        read. The preliminary part also has ``labels``: the rows of its CSV by class, and
-        those without a picture.
+        ``dataset``, ``synthetic``, ``cautions``, the counts of :func:`count`, ``set_aside`` (a
+        list of ``path`` and ``reason``), those of :func:`count_near_duplicates`, ``card`` (the
+        data card, or None), and ``parts``: for each test part that is there its counts and
+        ``set_aside``, or the ``problem`` that keeps it from being read.
     """
     return {
         "dataset": found.name,
         "synthetic": found.synthetic,
         "cautions": list(found.cautions),
         **_counts(found),
-        "near_duplicates": count_near_duplicates(found, data, size, crop)
-        if len(found.table)
-        else None,
+        "near_duplicates": count_near_duplicates(found, data, size, crop),
         "parts": _test_parts(found, data),
         "card": cards.card_of(found),
     }
@@ -125,12 +101,11 @@ def count_near_duplicates(found: Dataset, data: Path, size: int, crop: int) -> d
         pairs = near_duplicates.near_duplicates(pixels.array, pixels.table)
     except InputError as error:  # all else can be counted all the same
         return {"problem": str(error)}
-    columns = ["cell_a", "cell_b", "distance"]
     return {
         "pairs": len(pairs),
         "of_two_subjects": int((pairs["subject_a"] != pairs["subject_b"]).sum()),
         "in_two_folds": int((pairs["fold_a"] != pairs["fold_b"]).sum()),
-        "closest": pairs[columns].head(_SHOWN).to_dict("records"),
+        "closest": pairs[["cell_a", "cell_b", "distance"]].head(5).to_dict("records"),
     }
 
 
@@ -138,25 +113,8 @@ def _counts(found: Dataset) -> dict[str, Any]:
     """Tell the counts of one part."""
     return {
         **count(found.table, found.classes),
-        "subject_images": subject_images(found.table, found.classes),
         "set_aside": found.set_aside.to_dict("records"),
     }
-
-
-def only_test_parts(dataset: str, data: Path) -> Dataset | None:
-    """Stand in for the training cells of a C-NMC tree that has none, else None."""
-    if dataset == "twin":
-        return None
-    place = data / "cnmc" if dataset == "cnmc" else existing_place(dataset)
-    root = cnmc.find_root(place)
-    if root is None:
-        return None
-    training, *tests = [any((root / cnmc.FOLDERS[part]).rglob("*.*")) for part in cnmc.PARTS]
-    if training or not any(tests):
-        return None
-    none = pd.DataFrame({column: pd.Series(dtype=object) for column in COLUMNS})
-    name = "cnmc" if dataset == "cnmc" else root.name
-    return Dataset(name, root, none.astype({"label": int}), set_aside_frame([]))
 
 
 def _test_parts(found: Dataset, data: Path) -> dict[str, dict[str, Any]]:
@@ -168,20 +126,6 @@ def _test_parts(found: Dataset, data: Path) -> dict[str, dict[str, Any]]:
         try:
             other = load_dataset(found.root, data, parts=(part,))
             parts[part] = _counts(other)
-            if part == "preliminary":
-                parts[part]["labels"] = _labels(found.root)
         except InputError as error:  # the training cells can be used all the same
             parts[part] = {"problem": str(error)}
     return parts
-
-
-def _labels(root: Path) -> dict[str, Any]:
-    """Count the rows of the preliminary CSV; a row without a picture is no fault."""
-    labels = cnmc.read_labels(root / cnmc.LABELS)
-    missing = cnmc.labels_without_picture(root, labels)
-    return {
-        "rows": len(labels),
-        "classes": _by_class(labels["label"], CLASS_NAMES),
-        "missing_pictures": len(missing),
-        "first_missing": missing[:_SHOWN],
-    }

@@ -111,8 +111,8 @@ def _hashes(pixels: np.ndarray) -> np.ndarray:
     bits = Parallel(n_jobs=cpu_count(), require="sharedmem")(
         delayed(_hash)(picture) for picture in pixels
     )
-    filled = np.zeros((len(pixels), -(-(HASH_SIZE**2) // 64) * 64), dtype=bool)
-    filled[:, : HASH_SIZE**2] = np.reshape(bits, (len(pixels), HASH_SIZE**2))
+    flat = np.array(bits, dtype=bool).reshape(len(pixels), HASH_SIZE**2)
+    filled = np.pad(flat, ((0, 0), (0, -(HASH_SIZE**2) % 64)))
     return np.packbits(filled, axis=1).view(np.uint64)
 
 

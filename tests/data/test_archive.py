@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import shutil
 import stat
 import subprocess
 import sys
-import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -19,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leukhelpers.data import archive as module
-from leukhelpers.data.archive import ArchiveError, copy_folder, unpack
+from leukhelpers.data import download as module
+from leukhelpers.data.download import copy_folder, unpack
 from leukhelpers.errors import InputError
 
 FILES = {
@@ -28,24 +26,13 @@ FILES = {
     "C-NMC_Leukemia/training_data/fold_0/hem/UID_H1_1_1_hem.bmp": b"",
     "C-NMC_Leukemia/validation_data/labels.csv": b"Patient_ID,new_names,labels\n",
 }
-KINDS = ("zip", "tar", "tar.gz", "tar.bz2", "tar.xz")
 
 
 def write_archive(path: Path, files: dict[str, bytes]) -> Path:
-    """Write files into an archive of the kind that the name says."""
-    if path.suffix == ".zip":
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as opened:
-            for name, content in files.items():
-                opened.writestr(name, content)
-        return path
-    compression = path.suffix[1:] if path.suffix != ".tar" else ""
-    with tarfile.open(path, f"w:{compression}") as tar:
+    """Write files into a zip."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as opened:
         for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            if name.endswith("/"):
-                info.type = tarfile.DIRTYPE
-            tar.addfile(info, io.BytesIO(content))
+            opened.writestr(name, content)
     return path
 
 
@@ -70,10 +57,9 @@ def refusal(archive: Path) -> str:
     return message
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_archive_gives_its_files_and_its_progress(tmp_path: Path, kind: str) -> None:
+def test_archive_gives_its_files_and_its_progress(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    archive = write_archive(tmp_path / f"a.{kind}", FILES)
+    archive = write_archive(tmp_path / "a.zip", FILES)
     unpack(archive, tmp_path / "new", lambda *done: seen.append(done))
     assert read_folder(tmp_path / "new") == FILES
     assert sorted(path.name for path in tmp_path.iterdir()) == [archive.name, "new"]
@@ -82,28 +68,16 @@ def test_archive_gives_its_files_and_its_progress(tmp_path: Path, kind: str) -> 
     assert seen == sorted(seen)
 
 
-@pytest.mark.parametrize("kind", ["zip", "tar"])
 @pytest.mark.parametrize("name", ["/etc/passwd", "../out.txt", "a/../../out.txt", "a/..", "../new"])
-def test_no_name_leads_out_of_the_folder(tmp_path: Path, kind: str, name: str) -> None:
+def test_no_name_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
     """The libraries refuse such a name, or keep what it names inside."""
     (tmp_path / "in").mkdir()
-    archive = write_archive(tmp_path / "in" / f"a.{kind}", {"good.txt": b"good", name: b"bad"})
+    archive = write_archive(tmp_path / "in" / "a.zip", {"good.txt": b"good", name: b"bad"})
     with contextlib.suppress(InputError):
         unpack(archive, tmp_path / "in" / "new", mute)
     assert {path.name for path in tmp_path.iterdir()} == {"in"}
     assert {path.name for path in (tmp_path / "in").iterdir()} <= {archive.name, "new"}
     assert not Path("/etc/passwd").read_bytes().startswith(b"bad")
-
-
-@pytest.mark.parametrize(
-    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE]
-)
-def test_links_and_devices_in_a_tar_are_refused(tmp_path: Path, kind: bytes) -> None:
-    with tarfile.open(tmp_path / "a.tar", "w") as tar:
-        info = tarfile.TarInfo("link")
-        info.type, info.linkname = kind, "../outside"
-        tar.addfile(info)
-    assert "links or devices" in refusal(tmp_path / "a.tar")
 
 
 def test_a_link_in_a_zip_is_never_one_on_the_disk(tmp_path: Path) -> None:
@@ -115,11 +89,10 @@ def test_a_link_in_a_zip_is_never_one_on_the_disk(tmp_path: Path) -> None:
     assert not (tmp_path / "new" / "link").is_symlink()
 
 
-@pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_more_files_or_bytes_than_allowed_are_refused(
-    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    archive = write_archive(tmp_path / f"a.{kind}", FILES)
+    archive = write_archive(tmp_path / "a.zip", FILES)
     monkeypatch.setattr(module, "MAX_FILES", 2)
     assert "more than 2 files" in refusal(archive)
     monkeypatch.setattr(module, "MAX_FILES", 3)
@@ -127,12 +100,11 @@ def test_more_files_or_bytes_than_allowed_are_refused(
     assert "cannot be C-NMC" in refusal(archive)
 
 
-@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
 def test_archive_that_grows_beyond_reason_is_refused(
-    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_SMALL", 2**20)
-    archive = write_archive(tmp_path / f"a.{kind}", {"bomb": bytes(2**22)})
+    archive = write_archive(tmp_path / "a.zip", {"bomb": bytes(2**22)})
     assert archive.stat().st_size * module.MAX_RATIO < 2**22
     assert "cannot be C-NMC" in refusal(archive)
 
@@ -141,7 +113,7 @@ def test_a_zip_that_lies_about_a_size_is_refused(tmp_path: Path) -> None:
     archive = write_archive(tmp_path / "a.zip", {"liar": bytes(10_000)})
     content = archive.read_bytes()
     archive.write_bytes(content.replace((10_000).to_bytes(4, "little"), (10).to_bytes(4, "little")))
-    assert "damaged" in refusal(archive)
+    assert "download it again" in refusal(archive)
 
 
 def test_encrypted_zip_is_refused(tmp_path: Path) -> None:
@@ -149,14 +121,15 @@ def test_encrypted_zip_is_refused(tmp_path: Path) -> None:
     content = bytearray(archive.read_bytes())
     content[content.index(b"PK\x01\x02") + 8] |= 1
     archive.write_bytes(content)
-    assert "is encrypted; unpack it yourself" in refusal(archive)
+    sentence = refusal(archive)
+    assert "encrypted" in sentence
+    assert "unpack it yourself" in sentence
 
 
-@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-def test_archive_that_was_cut_short_is_refused(tmp_path: Path, kind: str, share: float) -> None:
+def test_archive_that_was_cut_short_is_refused(tmp_path: Path, share: float) -> None:
     files = {f"{n}.bin": os.urandom(5000) for n in range(40)}
-    archive = write_archive(tmp_path / f"a.{kind}", files)
+    archive = write_archive(tmp_path / "a.zip", files)
     with open(archive, "r+b") as file:
         file.truncate(int(archive.stat().st_size * share))
     assert "download it again" in refusal(archive)
@@ -165,14 +138,14 @@ def test_archive_that_was_cut_short_is_refused(tmp_path: Path, kind: str, share:
 @pytest.mark.parametrize("content", [b"", b"<html>Sign in</html>", b"x" * 5000])
 def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.zip").write_bytes(content)
-    assert "is no zip or tar archive" in refusal(tmp_path / "a.zip")
+    assert "is no zip archive" in refusal(tmp_path / "a.zip")
 
 
 @given(
     damages=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), min_size=1),
 )
 def test_damaged_bytes_never_give_a_changed_file(damages: list[tuple[float, int]]) -> None:
-    """Of a zip, which has checksums; in a tar, verification finds the change."""
+    """A zip has checksums."""
     with tempfile.TemporaryDirectory() as place:
         archive, new = write_archive(Path(place, "a.zip"), FILES), Path(place, "new")
         content = bytearray(archive.read_bytes())
@@ -196,7 +169,7 @@ def test_killed_process_leaves_nothing_at_the_folder(tmp_path: Path) -> None:
     archive = write_archive(tmp_path / "a.zip", FILES)
     code = (
         "import os, sys; from pathlib import Path\n"
-        "from leukhelpers.data.archive import unpack\n"
+        "from leukhelpers.data.download import unpack\n"
         "unpack(Path(sys.argv[1]), Path(sys.argv[2]), lambda *done: os._exit(9))"
     )
     new = tmp_path / "new"
@@ -220,15 +193,15 @@ def test_room_is_looked_for_before_unpacking(tmp_path: Path) -> None:
         unpack(archive, tmp_path / "new", mute)
 
 
-def test_disk_that_becomes_full_is_one_sentence(
+def test_disk_that_becomes_full_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     archive = write_archive(tmp_path / "a.zip", FILES)
-    monkeypatch.setattr(zipfile.ZipFile, "extract", full)
-    with pytest.raises(InputError, match="became full; make room"):
+    monkeypatch.setattr(zipfile.ZipFile, "extractall", full)
+    with pytest.raises(OSError, match="No space left"):
         unpack(archive, tmp_path / "new", mute)
     assert list(tmp_path.iterdir()) == [archive]
 
@@ -264,14 +237,14 @@ def test_folder_is_copied_and_stays(
 @pytest.mark.parametrize("make", [lambda path: path.symlink_to(".."), os.mkfifo])
 def test_link_or_device_in_a_folder_is_refused(folder: Path, make: Callable[[Path], None]) -> None:
     make(folder / "odd")
-    with pytest.raises(ArchiveError, match="links or devices"):
+    with pytest.raises(InputError, match="links or devices"):
         copy_folder(folder, folder.parent / "new", mute)
     assert list(folder.parent.iterdir()) == [folder]
 
 
 def test_limits_hold_for_folders_as_well(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_FILES", 2)
-    with pytest.raises(ArchiveError, match="more than 2 files"):
+    with pytest.raises(InputError, match="more than 2 files"):
         copy_folder(folder, folder.parent / "new", mute)
     assert list(folder.parent.iterdir()) == [folder]
 
@@ -280,14 +253,3 @@ def test_limits_hold_for_folders_as_well(folder: Path, monkeypatch: pytest.Monke
 def test_hard_links_need_no_room(folder: Path) -> None:
     copy_folder(folder, folder.parent / "new", mute)
     assert read_folder(folder.parent / "new") == FILES
-
-
-@pytest.mark.usefixtures("full_disk")
-def test_another_disk_must_have_room(folder: Path) -> None:
-    other = Path("/dev/shm")
-    if not other.is_dir() or other.stat().st_dev == folder.stat().st_dev:
-        pytest.skip("this machine has no second file system")
-    with tempfile.TemporaryDirectory(dir=other) as place:
-        with pytest.raises(InputError, match="only 1 byte is free"):
-            copy_folder(folder, Path(place, "new"), mute)
-        assert os.listdir(place) == []

@@ -31,11 +31,12 @@ def card_file(folder: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize("name", ["cnmc", "twin"])
-def test_the_cards_of_the_course_are_whole_and_forbid_clinical_use(name):
-    card = cards.read_card(name)
+def test_the_cards_of_the_course_are_whole_and_forbid_clinical_use(name, tmp_path):
+    card = cards.read_card(cards.cards_folder() / f"{name}.toml")
     assert any("clinical" in entry for entry in card["not_for"])
     assert card["known_faults"]
-    shown = cards.as_markdown(card)
+    (tmp_path / "training_data").mkdir()
+    shown = cards.data_card(dataset_in(tmp_path, synthetic=name == "twin"))
     for text in (card["title"], card["license"], *card["known_faults"], *card["not_for"]):
         assert text in shown
 
@@ -52,21 +53,25 @@ def as_counted(table, subject="subject"):
 
 @pytest.mark.parametrize(("profile", "size"), [("fast", (800, 28)), ("full", (10661, 73))])
 def test_the_twins_card_counts_what_is_drawn(profile, size):
-    assert cards.read_card("twin")["counts"][profile] == as_counted(plan_twin(*size, seed=3))
+    assert cards.read_card(cards.cards_folder() / "twin.toml")["counts"][profile] == as_counted(
+        plan_twin(*size, seed=3)
+    )
 
 
 def test_the_card_of_cnmc_counts_what_its_published_names_say():
     names = twin_plan.read_names()
-    assert cards.read_card("cnmc")["counts"]["training"] == {
-        **cards.read_card("twin")["counts"]["full"],
+    assert cards.read_card(cards.cards_folder() / "cnmc.toml")["counts"]["training"] == {
+        **cards.read_card(cards.cards_folder() / "twin.toml")["counts"]["full"],
         "images": len(names),
     }
     small = sum(cell_id.startswith("UID_h") for cell_id in names["cell_id"])
-    assert f"written h3 in {small} file names" in " ".join(cards.read_card("cnmc")["known_faults"])
+    assert f"written h3 in {small} file names" in " ".join(
+        cards.read_card(cards.cards_folder() / "cnmc.toml")["known_faults"]
+    )
 
 
 def test_the_card_of_cnmc_counts_its_test_sets_as_published():
-    counts = cards.read_card("cnmc")["counts"]
+    counts = cards.read_card(cards.cards_folder() / "cnmc.toml")["counts"]
     files = read_published()
     for part in ("preliminary", "final"):
         own = files[files["fold"] == part]
@@ -86,7 +91,7 @@ def test_the_pairs_in_the_card_of_cnmc_are_those_of_the_plan():
         subjects=int((twins["subject"].to_numpy() != first["subject"].to_numpy()).sum()),
         folds=int((twins["fold"].to_numpy() != first["fold"].to_numpy()).sum()),
     )
-    fault = cards.read_card("cnmc")["known_faults"][0]
+    fault = cards.read_card(cards.cards_folder() / "cnmc.toml")["known_faults"][0]
     assert f"{len(twins)} pairs" in fault
     assert f"{others['subjects']} of them under two subject ids" in fault
     assert f"{others['folds']} of them in two folds" in fault
@@ -107,7 +112,8 @@ def test_a_data_set_finds_its_card(tmp_path):
 
 def test_counts_with_gaps_are_shown_with_a_dash(tmp_path):
     text = WHOLE + "[counts.a]\nimages = 1200\n[counts.b]\nsubjects = 3\n"
-    shown = cards.as_markdown(cards.read_card(card_file(tmp_path, text)))
+    card_file(tmp_path, text)
+    shown = cards.data_card(dataset_in(tmp_path))
     assert "| a | 1,200 | – |" in shown
     assert "| b | – | 3 |" in shown
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,12 @@ def test_without_the_file_labels_are_hem_and_all_in_any_letter_case(tmp_path: Pa
     assert not meaning.own_subjects
 
 
+@pytest.mark.parametrize("written", ["0", "1", "", "healthy", "ALL HEM"])
+def test_numbers_and_other_words_are_no_labels(written: str) -> None:
+    with pytest.raises(InputError, match="is not known"):
+        Meaning().label_of(written)
+
+
 def test_mark_that_windows_puts_before_a_text_does_no_harm(tmp_path: Path) -> None:
     assert read(tmp_path, b'\xef\xbb\xbfclasses = ["a", "b"]').classes == ("a", "b")
 
@@ -40,7 +46,7 @@ def test_file_that_only_speaks_of_subjects_leaves_the_labels_as_they_are(tmp_pat
         ("classes = [", "no readable TOML"),
         (b"\xff\xfe", "no readable TOML"),
         ('class = ["a", "b"]', "has 'class', which is not one of classes, each_image"),
-        ('each_image_its_own_subject = "yes"', "must be true or false, not 'yes'"),
+        ('each_image_its_own_subject = "yes"', "each_image_its_own_subject = true or false"),
         ('[labels]\nx = "ALL"', r"\[labels\] without classes"),
         ("classes = 3", "a list of two names or more"),
         ('classes = ["ALL"]', "a list of two names or more"),
@@ -50,15 +56,15 @@ def test_file_that_only_speaks_of_subjects_leaves_the_labels_as_they_are(tmp_pat
         ('classes = ["a", 1]', "must be text"),
         ('classes = ["0", "1"]', "needs a name, not the number 0"),
         ('classes = ["a", "-1.5"]', "needs a name, not the number -1.5"),
-        ('classes = ["a", "b", "A"]', "one and the same: a, A"),
+        ('classes = ["a", "b", "A"]', "two are one and the same: a, b, A"),
         ('classes = ["ALL", "HEM"]', r'write classes = \["HEM", "ALL"\]'),
         ('classes = ["all", "healthy"]', r'write classes = \["healthy", "all"\]'),
         ('classes = ["AML", "Hem"]', "the healthy one comes first"),
-        ('classes = ["a", "b"]\nlabels = 3', "must be a table"),
+        ('classes = ["a", "b"]\nlabels = 3', "below .labels. which class"),
         ('classes = ["a", "b"]\n[labels]\nx = "c"', "'x' is said to be 'c', which is no class"),
         ('classes = ["a", "b"]\n[labels]\nx = 1', "'x' is said to be 1, which is no class"),
         ('classes = ["a", "b"]\n[labels]\n" x" = "a"', "A label must be text without outer"),
-        ('classes = ["a", "b"]\n[labels]\na = "b"', "'a' is itself a class"),
+        ('classes = ["a", "b"]\n[labels]\na = "b"', "The label 'a' is of two classes, a and b"),
     ],
 )
 def test_file_that_says_what_cannot_be_is_one_sentence(
@@ -69,7 +75,7 @@ def test_file_that_says_what_cannot_be_is_one_sentence(
 
 
 def test_three_classes_may_stand_in_any_order() -> None:
-    assert meaning_of(["ALL", "AML", "HEM"], {}).label_of("HEM") == 2
+    assert meaning_of({"ALL": [], "AML": [], "HEM": []}).label_of("HEM") == 2
 
 
 @pytest.mark.parametrize(
@@ -100,9 +106,9 @@ names = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_si
 def test_written_file_means_the_same_when_read(listed: list[str], own_subjects: bool) -> None:
     first, second, third, *labels = listed
     classes = {first: labels[:2], second: labels[2:], third: []}
-    content = tomllib.loads(meaning_text(classes, own_subjects))
-    meaning = meaning_of(content["classes"], content["labels"], own_subjects)
-    assert content["each_image_its_own_subject"] is own_subjects
+    with tempfile.TemporaryDirectory() as folder:
+        meaning = read(Path(folder), meaning_text(classes, own_subjects))
+    assert meaning.own_subjects is own_subjects
     assert meaning.classes == (first, second, third)
     for number, (name, written) in enumerate(classes.items()):
         assert [meaning.label_of(label) for label in (name, *written)] == [number] * (

@@ -220,10 +220,12 @@ def test_workspace_is_the_checkout_the_variable_or_the_current_folder(tmp_path, 
     (tmp_path / "course" / "lessons").mkdir(parents=True)
     (tmp_path / "course" / "leukhelpers").mkdir()
     (tmp_path / "course" / "notebooks").mkdir()
-    assert files.workspace(tmp_path / "course" / "notebooks") == tmp_path / "course"
-    assert files.workspace(tmp_path) == tmp_path
+    monkeypatch.chdir(tmp_path / "course" / "notebooks")
+    assert files.workspace() == tmp_path / "course"
+    monkeypatch.chdir(tmp_path)
+    assert files.workspace() == tmp_path
     monkeypatch.setenv("LEUK_HOME", str(tmp_path / "elsewhere"))
-    assert files.workspace(tmp_path) == tmp_path / "elsewhere"
+    assert files.workspace() == tmp_path / "elsewhere"
 
 
 def test_fingerprint_heeds_cells_labels_and_pixels(prepared):

@@ -534,7 +534,7 @@ def test_drawn_cells_are_called_synthetic_wherever_they_lie(tmp_path):
     folder = tmp_path / "runs" / "abc"
     folder.mkdir(parents=True)
     (folder / "result.json").write_text(json.dumps({"measured": measured}))
-    state = sweep.State({"abc": "done"}, {"abc": {"seconds": 1.0, "error": ""}}, None)
+    state = sweep.State({"abc": "done"}, {"abc": {"seconds": 1.0, "error": ""}})
     table = sweep_table.collect(tmp_path, [entry], state)
     assert table["synthetic"].all()
     notes: list[str] = []
@@ -551,7 +551,7 @@ def test_drawn_cells_are_called_synthetic_wherever_they_lie(tmp_path):
 def test_a_sweep_of_which_every_run_failed_has_a_table_and_no_figure(tmp_path):
     entry = Entry("abc", "train", {"dataset": "/some/twin", "model": "svm", "seed": 0})
     told = {"abc": {"seconds": 1.0, "error": "no such cell"}}
-    table = sweep_table.collect(tmp_path, [entry], sweep.State({"abc": "failed"}, told, None))
+    table = sweep_table.collect(tmp_path, [entry], sweep.State({"abc": "failed"}, told))
     sweep_table.write(tmp_path, table, [entry])
     assert pd.read_csv(tmp_path / "results.csv")["error"].tolist() == ["no such cell"]
     assert not list(tmp_path.glob("figures/*.png"))
