@@ -1,7 +1,7 @@
 """Compare candidates for the network of the course on patients they have not seen.
 
-    python -m benchmarks.candidates FOLD_0 FOLD_1 --cache DIR             train what is missing
-    python -m benchmarks.candidates FOLD_0 FOLD_1 --cache DIR --summary   write the result file
+    python -m benchmarks.candidates FOLD_0 FOLD_1 --cache DIR          train what is missing
+    python -m benchmarks.judge_candidates FOLD_0 FOLD_1 --cache DIR    write the result file
 
 Every candidate changes one thing of the plain network. All see the same splits: `PARTITIONS`
 grouped partitions of the subjects of both folds, and fold 0 against fold 1 with `SEEDS` seeds.
@@ -11,7 +11,6 @@ Predictions stay in ``--cache``, one file per training, so that an interrupted c
 from __future__ import annotations
 
 import argparse
-import datetime
 import itertools
 import time
 from pathlib import Path
@@ -22,7 +21,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 from keras import layers
-from scipy.special import expit, logit
+from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
@@ -30,13 +29,11 @@ from sklearn.preprocessing import StandardScaler
 
 from leukhelpers import files
 from leukhelpers.datasets import load_dataset
-from leukhelpers.experiments import provenance
 from leukhelpers.images import augmentation, handmade
 from leukhelpers.images.preprocessing import BOX, CROP, build_pixels
 from leukhelpers.models import classical
 from leukhelpers.splits import groups
 
-RESULT = Path(__file__).resolve().parent / "results" / "candidates.json"
 PARTITIONS, FOLDS, SEEDS = 3, 4, 3
 PLAIN: dict[str, Any] = {
     "size": 64, "epochs": 10, "batch": 32, "rate": 2e-3, "color": 1.0, "norm": "batch",
@@ -64,14 +61,6 @@ OTHERS = {
     "svm": "SVM on hand-crafted features",
     "rf": "random forest on hand-crafted features",
 }
-JOINED = {
-    "one view": "no rotations averaged",
-    "plain + SVM": "mean of the logits of network and SVM",
-    "auxiliary + SVM": "the same with the auxiliary task",
-}
-BASE = "plain"
-WITH_SVM = ("auxiliary",)
-N_RESAMPLES = 2000
 
 
 def build(recipe: dict[str, Any], n_auxiliary: int) -> keras.Model:
@@ -284,146 +273,15 @@ def auroc(cells: Cells, test: np.ndarray, scores: np.ndarray) -> float:
     return float(roc_auc_score(cells.y[test], scores))
 
 
-class Pairs:
-    """AUROC of one model on some test sets, for any weights of the subjects."""
-
-    def __init__(self, cells: Cells, tests: list[np.ndarray], scores: list[np.ndarray]) -> None:
-        self.names = np.unique(cells.table["subject"])
-        n = len(self.names)
-        code = np.searchsorted(self.names, cells.table["subject"])
-        self.wins, self.pairs = np.zeros((len(tests), n, n)), np.zeros((len(tests), n, n))
-        for number, (test, score) in enumerate(zip(tests, scores, strict=True)):
-            sick, well = (np.flatnonzero(cells.y[test] == label) for label in (1, 0))
-            for patient in np.unique(code[test[well]]):
-                mine = np.sort(score[well][code[test[well]] == patient])
-                below = np.searchsorted(mine, score[sick], "left")
-                below = (below + np.searchsorted(mine, score[sick], "right")) / 2
-                np.add.at(self.wins[number, :, patient], code[test[sick]], below)
-                np.add.at(self.pairs[number, :, patient], code[test[sick]], len(mine))
-
-    def auroc(self, weights: np.ndarray) -> np.ndarray:
-        """Return the AUROC of each test set, weights of shape (n_subjects,); nan if undefined."""
-        both = weights[:, None] * weights[None, :]
-        pairs = (self.pairs * both).sum((1, 2))
-        wins = (self.wins * both).sum((1, 2))
-        return np.divide(wins, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
-
-
-def summarize(cells: Cells, cache: Path) -> dict[str, Any]:
-    """Judge what has been trained: means, paired differences, intervals, spread."""
-    every = splits(cells)
-    logits: dict[str, dict[str, np.ndarray]] = {}
-    seconds: dict[str, list[float]] = {}
-    for name in [*OTHERS, *CANDIDATES]:
-        stored = {split: cache / f"{name}-{split}.npz" for split in every}
-        if not all(path.is_file() for path in stored.values()):
-            continue
-        loaded = {split: dict(np.load(path)) for split, path in stored.items()}
-        logits[name] = {split: held["logits"].mean(1) for split, held in loaded.items()}
-        seconds[name] = [float(loaded[f"unseen-seed{s}"]["seconds"]) for s in range(SEEDS)]
-        if name in CANDIDATES and (name == BASE or name in WITH_SVM):
-            joined = {
-                split: scores + logits["svm"][split] for split, scores in logits[name].items()
-            }
-            logits[f"{name} + SVM"], seconds[f"{name} + SVM"] = joined, seconds[name]
-        if name == BASE:
-            logits["one view"] = {s: held["logits"][:, 0] for s, held in loaded.items()}
-            seconds["one view"] = seconds[name]
-    within = [name for name in every if name.startswith("partition")]
-    unseen = [name for name in every if name.startswith("unseen")]
-    rng = np.random.default_rng(0)
-    subjects = cells.table.groupby("subject")["label"].first()
-    draws = np.zeros((N_RESAMPLES, len(subjects)))
-    for label in (0, 1):
-        of_class = np.flatnonzero(subjects.to_numpy() == label)
-        drawn = rng.choice(of_class, (N_RESAMPLES, len(of_class)))
-        for row, chosen in enumerate(drawn):
-            np.add.at(draws[row], chosen, 1)
-    draws = np.vstack([np.ones(len(subjects)), draws])
-    tables = {
-        name: {
-            "within": Pairs(cells, [every[s][1] for s in within], [scores[s] for s in within]),
-            "unseen": Pairs(cells, [every[s][1] for s in unseen], [scores[s] for s in unseen]),
-        }
-        for name, scores in logits.items()
-    }
-    values = {
-        name: {kind: np.array([pairs.auroc(w) for w in draws]) for kind, pairs in kinds.items()}
-        for name, kinds in tables.items()
-    }
-    rows = []
-    for name, kinds in values.items():
-        row: dict[str, Any] = {"candidate": name, "seconds": round(np.mean(seconds[name]), 1)}
-        for kind, found in kinds.items():
-            mean = np.nanmean(found, axis=1)
-            difference = np.nanmean(found - values[BASE][kind], axis=1)
-            repeats = found[0].reshape(-1, FOLDS if kind == "within" else 1).mean(1)
-            base = values[BASE][kind][0].reshape(-1, FOLDS if kind == "within" else 1).mean(1)
-            row[kind] = {
-                "auroc": mean[0], "interval": list(np.nanpercentile(mean[1:], [2.5, 97.5])),
-                "repeats": list(repeats), "spread": float(np.std(repeats, ddof=1)),
-                "difference": difference[0],
-                "difference_interval": list(np.nanpercentile(difference[1:], [2.5, 97.5])),
-                "difference_spread": float(np.std(repeats - base, ddof=1)),
-            }  # fmt: skip
-        row["same_size"] = np.mean([same_size(cells, every[s][1], logits[name][s]) for s in within])
-        rows.append(row)
-    return {
-        "candidates": rows,
-        "auroc": {name: list(kinds["within"][0]) for name, kinds in values.items()},
-        "auroc_unseen": {name: list(kinds["unseen"][0]) for name, kinds in values.items()},
-        "by_subject": by_subject(cells, every, logits),
-    }
-
-
-def same_size(cells: Cells, test: np.ndarray, scores: np.ndarray) -> float:
-    """AUROC over the pairs of an ALL and a HEM cell whose areas differ by at most 8 %."""
-    sick, well = test[cells.y[test] == 1], test[cells.y[test] == 0]
-    score = pd.Series(scores, index=test)
-    close = np.abs(np.log(cells.area[sick, None] / cells.area[None, well])) < np.log(1.08)
-    ahead = score[sick].to_numpy()[:, None] - score[well].to_numpy()[None]
-    return float(((ahead > 0) + 0.5 * (ahead == 0))[close].mean())
-
-
-def by_subject(cells: Cells, every: dict, logits: dict) -> list[dict[str, Any]]:
-    """Mean predicted probability of each subject of fold 1, by candidate, over the seeds."""
-    test = every["unseen-seed0"][1]
-    table = cells.table.iloc[test][["subject", "label"]].reset_index(drop=True)
-    for name, scores in logits.items():
-        seeds = [scores[f"unseen-seed{s}"] for s in range(SEEDS)]
-        table[name] = expit(np.mean(seeds, axis=0))
-    counted = table.groupby(["subject", "label"]).size().rename("cells")
-    means = table.groupby(["subject", "label"]).mean().round(4)
-    return means.join(counted).reset_index().to_dict("records")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("fold_0", type=Path)
     parser.add_argument("fold_1", type=Path)
     parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--summary", action="store_true")
     parser.add_argument("--only", nargs="*", default=[])
     options = parser.parse_args()
     cells = Cells([options.fold_0, options.fold_1], options.cache)
-    if not options.summary:
-        run(cells, options.cache, options.only)
-        return
-    files.write_json(
-        RESULT,
-        {
-            "date": datetime.date.today().isoformat(),
-            **provenance.environment(),
-            "seed": "0 to 2",
-            "dataset": "folds 0 (28 subjects) and 1 (12 of 14 subjects) of the training set of "
-            "C-NMC 2019",
-            "cells": len(cells.y), "subjects": int(cells.table["subject"].nunique()),
-            "synthetic": False,
-            "partitions": PARTITIONS, "folds": FOLDS, "seeds": SEEDS, "plain": PLAIN,
-            "labels": {name: label for name, (label, _) in CANDIDATES.items()} | OTHERS | JOINED,
-            **summarize(cells, options.cache),
-        },
-    )  # fmt: skip
+    run(cells, options.cache, options.only)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,16 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.candidates import BASE, FOLDS, PARTITIONS, RESULT, SEEDS
+from benchmarks.candidates import FOLDS, PARTITIONS, SEEDS
+from benchmarks.judge_candidates import BASE, RESULT
 from benchmarks.results_page import markdown
 from leukhelpers import files
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "experiments.md"
-CHOSEN = BASE
-SHOWN = ("area", "svm", "plain", "plain + SVM")  # models of the table by patient
+CHOSEN = "96 pixels"
+NO_NETWORK = ("area", "svm", "rf")
+KINDS = ("within", "unseen")
+SHOWN = ("area", "svm", CHOSEN, f"{CHOSEN} + SVM")  # models of the table by patient
 PUBLISHED = [  # on the preliminary test set, read from the sources
     ("SE-ResNeXt-50, fine-tuned (Prellberg and Kramer 2019)", "0.952", "0.887"),
     ("winner of the challenge: ResNet and neighborhood correction (Pan et al. 2019)", "–", "0.925"),
@@ -26,111 +29,138 @@ PUBLISHED = [  # on the preliminary test set, read from the sources
 
 
 def render(found: dict[str, Any]) -> str:
-    """Write the page from what `benchmarks/candidates.py` measured."""
-    rows = pd.DataFrame(found["candidates"]).set_index("candidate")
-    machine, labels = found["machine"], found["labels"]
-    base = rows.loc[BASE]
-    n_splits = PARTITIONS * FOLDS
-    head = f"""# Which network, and why
+    """Write the page from what `benchmarks/judge_candidates.py` kept."""
+    parts = [_head(found), _screening(found), _repeated(found), _choice(found), _patients(found)]
+    return "\n".join([*parts, _published()])
 
-**Not for clinical use.** The course has one network: {labels[CHOSEN].partition(": ")[2]} of lesson
-05, four convolution blocks on cells cropped to their bounding box and resized to
-{found["plain"]["size"]} pixels, {found["plain"]["epochs"]} epochs, mild augmentation. Its
-predictions are averaged over four quarter turns. This page shows what else was tried.
+
+def _head(found: dict[str, Any]) -> str:
+    machine = found["machine"]
+    return f"""# Which network, and why
+
+**Not for clinical use.** The course has one network, that of lesson 05: four convolution blocks on
+cells cropped to their bounding box. On real cells it is trained at 96 pixels for
+{found["plain"]["epochs"]} epochs, with mild augmentation, and its predictions are averaged over
+four quarter turns. This page shows what else was tried.
 
 ## How the candidates were compared
 
-The cells are {found["dataset"]}: {found["cells"]:,} cells of {found["subjects"]} patients. Each
-candidate changes **one thing** of the plain network, and all candidates see the same splits:
+The cells are {found["dataset"]}:
+{found["cells"]:,} cells of {found["subjects"]} patients. The *plain* network is that of lesson 05
+at {found["plain"]["size"]} pixels. Each candidate changes **one thing** of it, unless its row says
+more. All candidates see the same splits:
 
-- **{n_splits} grouped test sets**: {PARTITIONS} different partitions of all {found["subjects"]}
-  patients into {FOLDS} folds. The first balances the number of cells (`StratifiedGroupKFold`), the
-  others deal the patients of each class at random. No patient is in training and test.
+- **{PARTITIONS * FOLDS} grouped test sets**: {PARTITIONS} different partitions of all
+  {found["subjects"]} patients into {FOLDS} folds. The first balances the number of cells
+  (`StratifiedGroupKFold`), the others deal the patients of each class at random. No patient is in
+  training and test.
 - **Fold 0 to fold 1**: trained on all patients of fold 0, tested on the patients of fold 1, with
   {SEEDS} seeds.
 
-A *difference* is the candidate minus the plain network on the same test sets. The interval (95 %)
-comes from a bootstrap over patients. *Repeats* is the standard deviation of the difference over
-the {PARTITIONS} partitions (or {SEEDS} seeds): a difference smaller than this may be luck.
-*Same size* is the AUROC over pairs of an ALL and a HEM cell whose areas differ by at most 8 %, so
-that size cannot help. *Seconds* is one training on fold 0, on a machine that did other work, too.
+A *difference* is the candidate minus the plain network, on the same test sets. In brackets stands
+its 95 % interval, by bootstrap over patients. *Same size* is the AUROC over pairs of an ALL and a
+HEM cell whose areas differ by at most 8 %, so that size cannot help. The majority-class baseline
+has an AUROC of 0.5 everywhere. *Seconds* is one training on fold 0, while the machine did other
+work, too.
 
-Measured {found["date"]} by `benchmarks/candidates.py`, {machine["cores"]} cores,
-{machine["memory_gb"]} GB.
-
-## {n_splits} grouped test sets
-
+Measured {found["date"]} by `benchmarks/candidates.py` and `judge_candidates.py`,
+{machine["cores"]} cores, {machine["memory_gb"]} GB.
 """
-    within = markdown(
-        ["candidate", "what changed", "AUROC", "difference", "repeats", "same size", "seconds"],
-        [
-            [name, labels[name], *_scores(row["within"], name), f"{row['same_size']:.3f}",
-             f"{row['seconds']:.0f}"]
-            for name, row in _ranked(rows, "within")
-        ],
-    )  # fmt: skip
-    unseen = markdown(
-        ["candidate", "AUROC of fold 1", "by seed", "difference", "repeats"],
-        [
-            [name, *_seeds(row["unseen"], found["auroc_unseen"][name], name)]
-            for name, row in _ranked(rows, "unseen")
-        ],
-    )  # fmt: skip
-    parts = [head, within, f"\n\n## Trained on fold 0, tested on fold 1\n\n{unseen}\n\n"]
-    parts += ["## The choice\n\n", _choice(rows, base), "\n", _patients(found), "\n", _published()]
-    return "".join(parts)
 
 
-def _ranked(rows: pd.DataFrame, kind: str) -> list[tuple[str, pd.Series]]:
-    order = rows[kind].map(lambda found: found["auroc"]).sort_values(ascending=False).index
-    return [(name, rows.loc[name]) for name in order]
+def _screening(found: dict[str, Any]) -> str:
+    rows = _ranked(found["screening"], "within")
+    table = [
+        [
+            row["candidate"],
+            found["labels"][row["candidate"]],
+            f"{row['within']['auroc']:.3f}",
+            _difference(row, "within"),
+            f"{row['unseen']['auroc']:.3f}",
+            _difference(row, "unseen"),
+            f"{row['same_size']:.3f}",
+            f"{row['seconds']:.0f}",
+        ]
+        for row in rows
+    ]
+    titles = ["candidate", "what changed", "AUROC, 4 folds", "difference"]
+    titles += ["AUROC, fold 1", "difference", "same size", "seconds"]
+    return (
+        "## Screening: all candidates on the first partition, and on fold 1 with one seed\n\n"
+        f"{markdown(titles, table)}\n"
+    )
+
+
+def _repeated(found: dict[str, Any]) -> str:
+    table = [
+        [
+            row["candidate"],
+            f"{row['within']['auroc']:.3f} {_interval(row['within']['interval'])}",
+            _difference(row, "within"),
+            _repeats(row, "within"),
+            f"{row['unseen']['auroc']:.3f} {_interval(row['unseen']['interval'])}",
+            _difference(row, "unseen"),
+            _repeats(row, "unseen"),
+        ]
+        for row in _ranked(found["candidates"], "within")
+    ]
+    titles = ["candidate", f"AUROC, {PARTITIONS * FOLDS} test sets", "difference", "by partition"]
+    titles += ["AUROC, fold 1", "difference", "by seed"]
+    return (
+        "## Repetition: all partitions and seeds\n\n"
+        "These candidates were trained on all splits. *By partition* and *by seed* show the "
+        "difference in each repetition: where its sign changes, it may be luck.\n\n"
+        f"{markdown(titles, table)}\n"
+    )
+
+
+def _ranked(rows: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return sorted(rows, key=lambda row: -row[kind]["auroc"])
 
 
 def _interval(bounds: list[float], form: str = "{:.3f}") -> str:
     return f"({form.format(bounds[0])} to {form.format(bounds[1])})"
 
 
-def _difference(found: dict[str, Any], name: str) -> list[str]:
-    if name == BASE:
-        return ["–", "–"]
-    interval = _interval(found["difference_interval"], "{:+.3f}")
-    return [f"{found['difference']:+.3f} {interval}", f"{found['difference_spread']:.3f}"]
+def _difference(row: dict[str, Any], kind: str) -> str:
+    if row["candidate"] == BASE:
+        return "–"
+    one = row[kind]
+    return f"{one['difference']:+.3f} {_interval(one['difference_interval'], '{:+.3f}')}"
 
 
-def _scores(found: dict[str, Any], name: str) -> list[str]:
-    return [f"{found['auroc']:.3f} {_interval(found['interval'])}", *_difference(found, name)]
+def _repeats(row: dict[str, Any], kind: str) -> str:
+    if row["candidate"] == BASE:
+        return "–"
+    return ", ".join(f"{one:+.3f}" for one in row[kind]["repeats"])
 
 
-def _seeds(found: dict[str, Any], scores: list[float], name: str) -> list[str]:
-    by_seed = ", ".join(f"{score:.3f}" for score in scores)
-    score = f"{found['auroc']:.3f} {_interval(found['interval'])}"
-    return [score, by_seed, *_difference(found, name)]
+def better(row: dict[str, Any]) -> bool:
+    """Whether a candidate's difference is above the spread of its repetitions, on both kinds."""
+    return all(row[kind]["difference"] > row[kind]["difference_spread"] for kind in KINDS)
 
 
-def better(row: pd.Series) -> bool:
-    """Whether a candidate is better than the plain network by more than its repeats, twice."""
-    kinds = (row["within"], row["unseen"])
-    return all(found["difference"] > found["difference_spread"] for found in kinds)
+def _choice(found: dict[str, Any]) -> str:
+    rows = {row["candidate"]: row for row in found["candidates"]}
+    apart = (BASE, "one view", *NO_NETWORK)
+    networks = [name for name in rows if name not in apart and not name.endswith("SVM")]
+    which = [name for name in networks if better(rows[name])]
+    joined, alone = rows[f"{CHOSEN} + SVM"], rows[CHOSEN]
+    gains = [joined[kind]["auroc"] - alone[kind]["auroc"] for kind in KINDS]
+    one_view = rows["one view"]["within"]["difference"]
+    return f"""## The choice
 
+The simplest recipe wins, unless another one is better by more than the standard deviation of its
+repetitions, on *both* kinds of test sets. Of the changes to the network this holds for:
+{", ".join(which) if which else "none"}. To average four rotations is worth {-one_view:+.3f} and
+costs no training.
 
-def _choice(rows: pd.DataFrame, base: pd.Series) -> str:
-    networks = [name for name in rows.index if name not in (BASE, "svm", "area", "one view")]
-    alone = [name for name in networks if not name.endswith("SVM") and better(rows.loc[name])]
-    joined = rows.loc[f"{BASE} + SVM"]
-    gains = [f"{joined[kind]['difference']:+.3f}" for kind in ("within", "unseen")]
-    one_view = rows.loc["one view"]["within"]["difference"]
-    which = ", ".join(alone) if alone else "none"
-    verdict = "more" if better(joined) else "not more"
-    return f"""The simplest recipe wins unless another one is better by more than the repeats, on
-*both* kinds of test sets. Of the changes to the network that were measured this holds for:
-{which}. To average four rotations is worth {-one_view:+.3f} and costs no training.
+The mean of network and SVM is above the network alone by {gains[0]:+.3f} and {gains[1]:+.3f}. The
+network sees the texture of a cell, but not its size. The SVM sees measured size, shape, color and
+texture. The two make different mistakes. This model is `cnn+svm` in `leuk train`, `leuk evaluate`
+and `leuk predict`.
 
-The mean of network and SVM differs from the network alone by {gains[0]} and {gains[1]}: {verdict}
-than the repeats, on both. The network sees texture but not size; the SVM sees measured size, shape,
-color and texture. The two make different mistakes. This model is `cnn+svm` in `leuk train`,
-`leuk evaluate` and `leuk predict`.
-
-What limits all of them is the number of healthy people: 9 in fold 0, 2 more in fold 1.
+What limits all of them is the number of healthy people: 9 in fold 0, and 2 more in fold 1.
 """
 
 
@@ -158,8 +188,8 @@ def _published() -> str:
 These results and ours cannot be compared directly. The published networks start from ImageNet
 weights, are trained on all three folds (73 patients, 26 of them healthy), and are tested on the
 preliminary set (28 patients). Ours starts from random weights, is trained on 28 patients and has
-0.17 million weights. It is behind them where its probabilities must be right for a new patient:
-with so few healthy people the threshold moves from patient to patient.
+0.17 million weights. It falls short where the probabilities must be right for a new patient: with
+so few healthy people the best threshold moves from patient to patient.
 """
 
 

@@ -35,7 +35,7 @@ class Profile:
 PROFILES = {
     "smoke": Profile("smoke", 200, 28, epochs=2, box_size=48, batch_size=16),
     "fast": Profile("fast", 800, 28, epochs=12, batch_size=16),
-    "full": Profile("full", 10661, 73, epochs=10),
+    "full": Profile("full", 10661, 73, epochs=10, box_size=96),
 }
 
 
