@@ -16,7 +16,7 @@ from leukhelpers.errors import InputError, LessonError
 
 app = typer.Typer(
     name="leuk",
-    help="Leukemic or healthy? A course that tells them apart honestly. For teaching only.",
+    help="Leukemic or healthy? A course on classifying blood cells honestly. For teaching only.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -37,7 +37,7 @@ def main() -> None:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT):
             raise
         status = 2
-        message = f"{error.strerror}: {error.filename}; LEUK_HOME can name another work folder."
+        message = f"{error.strerror}: {error.filename}; set LEUK_HOME to another folder."
     except Exception as error:
         # Typer's own errors about options know their sentence, and an interruption may
         # come as Abort; which classes these are depends on typer's release.

@@ -68,7 +68,7 @@ def load_dataset(
         found = read_cnmc(place, parts, cache)
         return replace(found, name="cnmc") if str(dataset) == "cnmc" else found
     if list(parts) != ["training"]:
-        raise InputError(f"{dataset} is no C-NMC tree, so it has no part {', '.join(parts)}.")
+        raise InputError(f"{dataset} is no copy of C-NMC, so it has no part {', '.join(parts)}.")
     return read_own(place, cache)
 
 

@@ -364,7 +364,7 @@ def test_a_fetched_copy_is_verified_and_a_damaged_one_ends_with_status_1(leuk, t
     assert (home / "data" / "cnmc" / "C-NMC_Leukemia" / "training_data").is_dir()
     status, output, error = leuk("data", "fetch", "cnmc", "--from", tiny_tree)
     assert status == 1
-    assert "there already" in error
+    assert "already exists" in error
     assert "move it away" in error
     status, output, _ = leuk("data", "verify")
     assert status == 1
@@ -377,11 +377,11 @@ def test_drawn_cells_never_pass_for_the_fetched_real_ones(leuk, home, tmp_path):
         status, _, error = leuk("data", "fetch", "cnmc", "--from", source)
         assert status == 2
         assert one_sentence(error)
-        assert "drawn cells" in error
+        assert "synthetic cells" in error
     archive = shutil.make_archive(str(tmp_path / "zipped"), "zip", tmp_path / "twin")
     status, _, error = leuk("data", "fetch", "cnmc", "--from", archive)
     assert status == 2
-    assert "drawn cells" in error
+    assert "synthetic cells" in error
     assert not (home / "data" / "cnmc" / "C-NMC_Leukemia").exists()
 
 

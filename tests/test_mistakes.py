@@ -285,8 +285,8 @@ def test_pixels_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (np.nan, "no numbers"),
-        (np.inf, "no numbers"),
+        (np.nan, "not numbers"),
+        (np.inf, "not numbers"),
         (-1, "reach from -1 to"),
         (256, "to 256; the model scales"),
     ],
@@ -302,7 +302,7 @@ def test_values_that_no_picture_has_are_refused(value: float, message: str) -> N
 
 @pytest.mark.parametrize("kind", [bool, object, complex])
 def test_what_are_no_numbers_is_refused(kind: type) -> None:
-    with pytest.raises(InputError, match="no numbers"):
+    with pytest.raises(InputError, match="not numbers"):
         check_pixels(some_cells().astype(kind))
 
 

@@ -31,7 +31,7 @@ TINY = profiles.Profile("tiny", 24, 8, epochs=1, size=32, box_size=32, batch_siz
 SIZES = {"small": 130.0, "medium": 175.0, "large": 230.0}
 CLASSES = {"healthy": ["small"], "ALL": ["medium"], "AML": ["large"]}
 EXTENT = 300  # pixels that are kept of a drawn cell, enough for the largest
-CAUTION = "Every image was taken for a subject of its own"
+CAUTION = "Every image was treated as a separate subject"
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_prediction_names_the_class_and_gives_each_probability(
     assert told["answer"] == max(wanted, key=wanted.__getitem__)
     assert "probability_all" not in told
     assert "black" in black["error"]
-    with pytest.raises(InputError, match="one of two classes"):
+    with pytest.raises(InputError, match="Only models of two classes"):
         explain_files.explain_files(run.folder, [file], tmp_path / "maps")
 
 
@@ -166,7 +166,7 @@ def test_table_of_classes_puts_each_beside_the_baselines(run: storage.Run) -> No
     lines = text.split("| class | model | cells |")[1].splitlines()[2:11]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert [row[0] for row in rows] == [name for name in CLASSES for _ in range(3)]
-    assert [row[1] for row in rows[:3]] == ["CNN", "area alone", "majority answer"]
+    assert [row[1] for row in rows[:3]] == ["CNN", "area baseline", "majority-class baseline"]
     recall = run.metrics["by_class"]["area"]["ALL"]["recall"]
     assert rows[4][5] == report.format_ci(recall)
 

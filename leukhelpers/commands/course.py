@@ -16,7 +16,7 @@ app = typer.Typer()
 
 @app.command()
 def doctor(as_json: options.Json = False) -> None:
-    """Look whether this computer can run the course; status 1 if something is wrong."""
+    """Check whether this computer can run the course; status 1 if something is wrong."""
     from leukhelpers.course import doctor as setup
 
     found = []

@@ -89,7 +89,7 @@ def data_verify(
     from leukhelpers.datasets import existing_place
 
     if dataset == "twin":
-        raise InputError("The twin is drawn; only a copy of C-NMC can be verified.")
+        raise InputError("The twin is synthetic; only a copy of C-NMC can be verified.")
     root = files.workspace() / "data" / "cnmc" if dataset == "cnmc" else existing_place(dataset)
     _verify(root, as_json)
 
@@ -126,7 +126,7 @@ def data_restructure(
     seed: options.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
-    """Sort the pictures into one folder a class, as the paper does; subjects are kept."""
+    """Sort the images into one folder per class, as the paper does; subjects are kept."""
     from leukhelpers.data.export_folders import restructure
     from leukhelpers.models import prepare, profiles
 
@@ -144,7 +144,7 @@ def data_import(
         list[str],
         typer.Option(
             "--class",
-            help="NAME=label,label: a class and the labels or folders that mean it. Once for "
+            help="NAME=label,label: a class and the labels or folders that belong to it. Once for "
             "each class, in the order of their numbers; the first is 0.",
         ),
     ],

@@ -28,7 +28,7 @@ def train(
     profile: options.TrainingProfile = None,
     seed: options.Seed = 0,
     fold: Annotated[
-        int | None, typer.Option(min=0, max=3, help="Hold out this one of four grouped folds.")
+        int | None, typer.Option(min=0, max=3, help="Which of four grouped folds to hold out.")
     ] = None,
     random_weights: options.RandomWeights = False,
     resume: options.Resume = False,
@@ -53,7 +53,7 @@ def crossval(
     model: Annotated[
         str,
         typer.Option(
-            help="One model, several with commas between, or all. SVM and forest come along."
+            help="One model, several separated by commas, or all. SVM and random forest are added."
         ),
     ] = "cnn",
     folds: Annotated[int, typer.Option(min=2, max=20, help="Number of grouped folds.")] = 4,
@@ -61,12 +61,12 @@ def crossval(
     seed: options.Seed = 0,
     random_weights: options.RandomWeights = False,
     out: Annotated[
-        Path | None, typer.Option(help="Folder that keeps each answer; named again, it goes on.")
+        Path | None, typer.Option(help="Folder for the predictions; an existing one is continued.")
     ] = None,
     scheduler: options.Cluster = None,
     as_json: options.Json = False,
 ) -> None:
-    """Measure models on the same grouped folds: per fold and together."""
+    """Cross-validate models on the same grouped folds: per fold and together."""
     from leukhelpers.experiments import crossval
     from leukhelpers.models import profiles, registry
 
@@ -91,19 +91,19 @@ def sweep(
     ] = None,
     scheduler: options.Cluster = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Runs at once on this machine; one a core.")
+        int | None, typer.Option(min=1, help="Parallel runs here; by default one per core.")
     ] = None,
     resume: options.Resume = False,
-    retries: Annotated[int, typer.Option(min=0, help="Try a failed run so often again.")] = 0,
+    retries: Annotated[int, typer.Option(min=0, help="How often a failed run is repeated.")] = 0,
     timeout: Annotated[
-        float | None, typer.Option(min=1, help="Seconds after which a run is ended.")
+        float | None, typer.Option(min=1, help="Time limit per run, in seconds.")
     ] = None,
     memory: Annotated[
-        float | None, typer.Option(min=0.05, help="GB of memory above which a run is ended.")
+        float | None, typer.Option(min=0.05, help="Memory limit per run, in GB.")
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Run a grid of lessons, trainings or cross-validations; status 1 if one failed for good."""
+    """Run a grid of lessons, trainings or cross-validations; status 1 if a run failed."""
     from leukhelpers.experiments import sweep, sweep_table
     from leukhelpers.experiments.grid import read_grid
 
@@ -181,7 +181,7 @@ def evaluate(
     ] = "training",
     as_json: options.Json = False,
 ) -> None:
-    """Measure a trained run on cells that it never saw."""
+    """Evaluate a trained run on cells that it was not trained on."""
     from leukhelpers.experiments import evaluate
 
     if part not in ("training", "preliminary"):

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 Dataset = Annotated[
-    str, typer.Option("--dataset", help="twin, cnmc, a C-NMC tree, or your own folder or CSV.")
+    str, typer.Option("--dataset", help="twin, cnmc, a copy of C-NMC, or your own folder or CSV.")
 ]
 
 Profile = Annotated[str, typer.Option(help="smoke, fast or full.")]
@@ -40,5 +40,5 @@ Cluster = Annotated[
 Run = Annotated[Path, typer.Option("--run", help="Folder of a finished run.")]
 
 Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on with what was interrupted; what is done is kept.")
+    bool, typer.Option("--resume", help="Continue an interrupted run; finished parts are kept.")
 ]

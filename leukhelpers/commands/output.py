@@ -59,7 +59,7 @@ def metrics_table(metrics: dict[str, Any]) -> Table | str:
     from leukhelpers.experiments import report
 
     if "models" not in metrics:
-        return "No subject was held out, so nothing was measured."
+        return "No subject was held out, so there are no scores."
     shown = report.headline(metrics)
     subjects = f"{metrics['cells']} cells of {metrics['subjects']} held-out subjects"
     synthetic = ", synthetic" if metrics.get("synthetic") else ""
@@ -67,7 +67,7 @@ def metrics_table(metrics: dict[str, Any]) -> Table | str:
         "Model",
         *shown.columns,
         title=f"{subjects}{synthetic}",
-        caption="below each value its 95 % interval",
+        caption="95 % interval below each value",
     )
     for name, row in shown.iterrows():
         # The interval below its value: four of them side by side fill a terminal.

@@ -18,7 +18,7 @@ app = typer.Typer()
 def predict(
     run: options.Run, files: Annotated[list[Path], typer.Argument(help="Picture files.")]
 ) -> None:
-    """Print a line of JSON for each picture file; status 1 if one cannot be read."""
+    """Predict image files: print one line of JSON per file; status 1 if one cannot be read."""
     from leukhelpers.files import workspace
     from leukhelpers.serving import predict
 
@@ -35,7 +35,7 @@ def export_model(
     dataset: options.Dataset = "twin",
     as_json: options.Json = False,
 ) -> None:
-    """Write a run's network for elsewhere, checked on cells that it never saw."""
+    """Export the network of a run, and test the copy on cells it was not trained on."""
     from leukhelpers.serving import export
 
     cells, data = output.cells_as_in(run, dataset), files.workspace() / "data"
@@ -50,7 +50,7 @@ def web_page(
     port: Annotated[int, typer.Option(min=1024, max=65535, help="Port on this machine.")] = 7860,
     browser: Annotated[bool, typer.Option("--browser", help="Open it in a browser.")] = False,
 ) -> None:
-    """Open the web page of a run on this machine: drop pictures, see its answers."""
+    """Open the web page of a run on this computer: drop images, see the predictions."""
     from leukhelpers.experiments import storage
     from leukhelpers.serving import page, predict
 
@@ -69,12 +69,12 @@ def explain(
     method: Annotated[
         str,
         typer.Option(
-            help="For networks: shap, integrated, gradcam; several with commas between. "
+            help="For networks: shap, integrated, gradcam; several separated by commas. "
             "By default all."
         ),
     ] = "",
 ) -> None:
-    """Draw what moved a model, over picture files; a line of JSON for each.
+    """Explain predictions for image files by figures; print one line of JSON per file.
 
     A network is explained by its pixels, SVM and forest by their named features.
     """

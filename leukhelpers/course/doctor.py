@@ -32,7 +32,7 @@ x = tf.Variable([[1.0, 2.0], [3.0, 4.0]])
 with tf.GradientTape() as tape:
     y = tf.reduce_sum(tf.matmul(x, x))
 assert tape.gradient(y, x).numpy().tolist() == [[7.0, 11.0], [9.0, 13.0]], "wrong gradients"
-print(f"TensorFlow {tf.__version__} with Keras {keras.__version__} computes")
+print(f"TensorFlow {tf.__version__} with Keras {keras.__version__} works")
 """
 
 
@@ -69,7 +69,7 @@ def _python() -> str:
     wanted = metadata.metadata("leukhelpers")["Requires-Python"]
     found = platform.python_version()
     if not SpecifierSet(wanted).contains(found, prereleases=True):
-        raise SetupError(f"Python {found} does not suit; the course needs {wanted}.")
+        raise SetupError(f"Python {found} is not supported; the course needs {wanted}.")
     return f"Python {found}"
 
 
@@ -83,12 +83,12 @@ def _packages() -> str:
         try:
             found = metadata.version(entry.name)
             if not entry.specifier.contains(found, prereleases=True):
-                faults.append(f"{entry.name} {found} does not suit {entry.specifier}")
+                faults.append(f"{entry.name} {found} is not compatible with {entry.specifier}")
         except metadata.PackageNotFoundError:
             faults.append(f"{entry.name} is not installed")
     if faults:
         raise SetupError(f"{'; '.join(faults)}.")
-    return f"all {len(needed)} packages are there, in releases that suit"
+    return f"all {len(needed)} packages are installed in compatible versions"
 
 
 def _tensorflow() -> str:
@@ -97,13 +97,13 @@ def _tensorflow() -> str:
             [sys.executable, "-c", COMPUTE], capture_output=True, text=True, timeout=PATIENCE
         )
     except subprocess.TimeoutExpired:
-        raise SetupError(f"TensorFlow gave no answer in {PATIENCE} seconds.") from None
+        raise SetupError(f"TensorFlow did not start within {PATIENCE} seconds.") from None
     if done.returncode < 0:  # killed by a signal
         name = signal.Signals(-done.returncode).name
-        raise SetupError(f"TensorFlow died ({name}); this release may not suit the processor.")
+        raise SetupError(f"TensorFlow crashed ({name}); it may not support this processor.")
     if done.returncode:
         last = (done.stderr.strip() or "it says nothing").splitlines()[-1]
-        raise SetupError(f"TensorFlow does not compute: {last}")
+        raise SetupError(f"TensorFlow does not work: {last}")
     return done.stdout.strip()
 
 
@@ -117,13 +117,13 @@ def _memory() -> str:
 def _disk() -> str:
     place = workspace()
     there = next(folder for folder in (place, *place.parents) if folder.exists())
-    remedy = "name another work folder by LEUK_HOME"
+    remedy = "set LEUK_HOME to another folder"
     try:
         with tempfile.TemporaryFile(dir=there):
             free = shutil.disk_usage(there).free / 1e9
     except OSError:
-        raise SetupError(f"{place} may not be written; {remedy}.") from None
-    return _enough(free, DISK_GB, f"are free at {place}", f"make room, or {remedy}")
+        raise SetupError(f"{place} is not writable; {remedy}.") from None
+    return _enough(free, DISK_GB, f"are free at {place}", f"free some space, or {remedy}")
 
 
 def _enough(free: float, needed: float, where: str, remedy: str) -> str:

@@ -110,7 +110,7 @@ def data_card(dataset: Dataset) -> str:
     """
     card = card_of(dataset)
     if card is None:
-        return "These cells have no data card. Write one!"
+        return "This dataset has no data card. Write one."
     lines = [f"**{card['title']}**", "", card["what"], ""]
     lines += [f"- *{name.capitalize()}:* {card[name]}" for name in ("source", "license")]
     lines += [f"- *Cite as:* {card['citation']}", ""]

@@ -72,13 +72,13 @@ def read_cnmc(
     Raises
     ------
     InputError
-        If the folder is no C-NMC tree or holds no readable cell, or if one picture stands
+        If the folder is no copy of C-NMC or holds no readable cell, or if one picture stands
         there with both labels.
     """
     root = find_root(Path(folder))
     if root is None:
         raise InputError(
-            f"{folder} is no C-NMC tree: it has none of {', '.join(FOLDERS.values())}."
+            f"{folder} is no copy of C-NMC: it has none of {', '.join(FOLDERS.values())}."
         )
     rows: list[Row] = []
     aside: Aside = []
@@ -145,7 +145,7 @@ def read_labels(csv: Path) -> pd.DataFrame:
         stands there twice; the message names the line.
     """
     if not csv.is_file():
-        raise InputError(f"{csv.name} is missing from validation_data; without it no label.")
+        raise InputError(f"{csv.name} is missing from validation_data; it holds the labels.")
     published = read_table(csv, ("Patient_ID", "new_names", "labels"))
     rows: dict[str, tuple[str, str, int]] = {}
     for line, original, new_name, label in published.itertuples(name=None):
@@ -159,6 +159,6 @@ def read_labels(csv: Path) -> pd.DataFrame:
             raise InputError(f"{where}: {original} has the label {label!r}; its name differs.")
         stem = Path(new_name).stem
         if not stem or stem in rows:
-            raise InputError(f"{where}: the new name {new_name!r} is empty or stands there twice.")
+            raise InputError(f"{where}: the new name {new_name!r} is empty or is listed twice.")
         rows[stem] = (name, cell.subject, cell.label)
     return pd.DataFrame.from_dict(rows, orient="index", columns=["name", "subject", "label"])

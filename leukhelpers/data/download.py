@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import stat
@@ -33,6 +34,8 @@ MAX_FILES = 50_000  # C-NMC has 15,114 files
 MAX_BYTES = 30 * 10**9  # of 10.4 GB together
 MAX_RATIO = 200  # pictures of cells on black pack 11 to 1
 _SMALL = 64 * 2**20  # so many bytes do no harm, whatever the ratio
+# Other errors of the system come from a damaged archive: names or places that cannot be.
+_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM}
 
 
 def fetch_cnmc(
@@ -76,14 +79,14 @@ def fetch_cnmc(
             there = find_root(to)
             if there is not None:
                 say(
-                    f"{there} is there already; nothing was fetched. To take another copy, "
+                    f"{there} already exists; nothing was downloaded. To use another copy, "
                     "move it away, or name another folder with --to."
                 )
                 return there
             target = to / "C-NMC_Leukemia"
             if os.path.lexists(target):
                 raise InputError(
-                    f"{target} exists and is no C-NMC tree; "
+                    f"{target} exists and is no copy of C-NMC; "
                     "move it away, or name another folder with --to."
                 )
             place = Path(source).expanduser() if source else _download()
@@ -112,7 +115,7 @@ def _take(source: Path, target: Path, progress: Progress) -> None:
         tree = _find_tree(source.resolve() if source.is_dir() else part)
         if is_drawn(tree):
             raise InputError(
-                f"{source} holds drawn cells, not C-NMC 2019; name them with --dataset instead."
+                f"{source} holds synthetic cells, not C-NMC 2019; use --dataset instead."
             )
         if target.resolve().is_relative_to(tree):
             raise InputError(f"{target} would lie inside {tree}; name another folder with --to.")
@@ -157,7 +160,7 @@ def _download() -> Path:
             return Path(kagglehub.dataset_download(HANDLE))
         except requests.RequestException as error:
             status = None if error.response is None else error.response.status_code
-            reason = f"status {status}" if status else "it is not reached, or the transfer broke"
+            reason = f"status {status}" if status else "it is unreachable, or the transfer failed"
             advice = "call the same command again, which goes on there"
             if status in (401, 403):
                 advice = (
@@ -197,9 +200,11 @@ def unpack(archive: Path, folder: Path, progress: Progress) -> None:
             sizes = [info.file_size for info in infos]
             _check_size(archive, sizes, folder.parent)
             opened.extractall(part, _counted(infos, sizes, progress))  # a link becomes a file
-    except (InputError, OSError):
+    except InputError:
         raise
     except Exception as error:  # zipfile raises BadZipFile, zlib.error, RuntimeError, ValueError, …
+        if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+            raise
         raise InputError(
             f"{archive.name} is no zip archive that can be unpacked ({error}); download it again, "
             "or unpack it yourself and name the folder with --from."

@@ -75,7 +75,7 @@ def restructure(
             _write_notes(dataset, cells, unfinished)
     except OSError as error:
         raise InputError(
-            f"{out} could not be made ({error}); mend that, or name another folder."
+            f"{out} could not be created ({error}); correct this, or name another folder."
         ) from None
     return {
         "out": str(out),
@@ -102,7 +102,7 @@ def _plan(dataset: Dataset) -> pd.DataFrame:
     if stem.duplicated().any():
         one, other = table.loc[stem == stem[stem.duplicated()].iloc[0], "path"].iloc[:2]
         raise InputError(
-            f"{one} and {other} would have one name in one folder; rename one of them."
+            f"{one} and {other} would have the same name in one folder; rename one of them."
         )
     return own_table(dataset, path)
 

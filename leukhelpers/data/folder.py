@@ -83,11 +83,11 @@ def read_own(
     absent = sorted(set(range(len(meaning.classes))) - set(table["label"]))
     if absent and meaning.labels:
         names = ", ".join(meaning.classes[label] for label in absent)
-        raise InputError(f"No readable cell is of the class {names}; correct {FILE} or the cells.")
+        raise InputError(f"No cell of class {names} can be read; correct {FILE} or the cells.")
     n_alone, n = int(table["path"].isin(listed.loc[alone, "path"]).sum()), len(table)
     which = "Every image was" if n_alone == n else f"{n_alone} of {n} images were each"
     caution = (
-        f"{which} taken for a subject of its own, at the user's word; if two images are of one "
+        f"{which} treated as a separate subject, as the user stated; if two images are of one "
         "person, every score here is too good."
     )
     name = place.stem if place.is_file() else place.resolve().name
@@ -113,7 +113,7 @@ def _from_csv(
     files = table["path"].map(lambda path: os.path.abspath(os.path.join(home, path)))
     twice = table.index[files.duplicated()]
     if len(twice):
-        raise InputError(f"{csv.name}, line {twice[0]}: this path stands there twice.")
+        raise InputError(f"{csv.name}, line {twice[0]}: this path is listed twice.")
     subjects = []
     for line, path, written, given in table.itertuples(name=None):
         try:
@@ -150,7 +150,7 @@ def _walk(
     if not rows:
         first, second, *_ = meaning.classes
         raise InputError(
-            f"{place} is neither a C-NMC tree, nor has it a {CSV} (path,label,subject), nor "
+            f"{place} is no copy of C-NMC, and has neither a {CSV} (path,label,subject) nor "
             f"pictures in folders {second}/<subject>/ and {first}/<subject>/"
             f"{first_of(set_aside_frame(aside))}."
         )
@@ -165,15 +165,15 @@ def _label_and_subject(
     at = [place for place, folder in enumerate(folders) if meaning.find(folder) is not None]
     if not at:
         raise InputError(
-            f"it lies in no folder that is called {', '.join(meaning.known)}; name the label of "
+            f"it is in no folder named {', '.join(meaning.known)}; name the label of "
             "its folder with --class, or move it elsewhere."
         )
     if len({meaning.find(folders[place]) for place in at}) > 1:
-        raise InputError("it lies in folders of two classes; move it to one.")
+        raise InputError("it is in folders of two classes; move it to one.")
     between = folders[at[-1] + 1 :]
     if len(between) > 1 and pattern is None:
         raise InputError(
-            f"the folders {'/'.join(between)} leave open which one is the subject; "
+            f"the folders {'/'.join(between)} do not show which one is the subject; "
             "say it with --subject-pattern."
         )
     label = folders[at[-1]]
@@ -203,7 +203,7 @@ def _subject_of(
         if meaning.own_subjects:
             return ""
     raise InputError(
-        "no subject; without subjects no honest split: fill the column subject (leuk data import: "
+        "no subject; an honest split needs subjects: fill the column subject (leuk data import: "
         f"--subject-pattern), or {SAY_OWN_SUBJECTS}."
     )
 

@@ -82,7 +82,7 @@ def verify(folder: Path | str, progress: Progress = lambda *_: None) -> dict[str
     whole = ", ".join(name for name in parts if name not in absent)
     if kind == "unknown":
         state = "unknown"
-        verdict = "These cells are drawn, not C-NMC 2019." if is_drawn(root) else NO_COPY
+        verdict = "These cells are synthetic, not C-NMC 2019." if is_drawn(root) else NO_COPY
     elif changed or len(lost) or n_more:
         state = "damaged"
         counts = f"changed: {len(changed):,}, missing: {len(lost):,}, pictures too many: {n_more:,}"
@@ -131,7 +131,7 @@ def _look(file: Path, known: dict[str, str]) -> tuple[str, str, str]:
                 return checksum, kind, f"it holds {known[checksum]}"
     except (InputError, OSError) as error:
         return "", "", getattr(error, "strerror", None) or str(error)
-    return "", "", "its pixels are those of no published picture"
+    return "", "", "its pixels match no published image"
 
 
 def _published_forms(content: bytes) -> Iterator[tuple[str, bytes]]:

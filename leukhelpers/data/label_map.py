@@ -114,7 +114,7 @@ def read_meaning(folder: Path) -> Meaning:
     for written, name in labels.items():
         if name not in list(classes):
             raise InputError(
-                f"The label {written!r} is said to be {name!r}, which is no class; "
+                f"The label {written!r} is assigned to {name!r}, which is not a class; "
                 f"the classes are {', '.join(classes)}."
             )
         classes[name].append(written)
@@ -157,7 +157,7 @@ def _checked_classes(classes: Any) -> tuple[str, ...]:
     for name in classes:
         _checked_name(name, "a class")
         if name.lstrip("+-").replace(".", "", 1).isdecimal():
-            raise InputError(f"A class needs a name, not the number {name}; its place numbers it.")
+            raise InputError(f"A class needs a name, not the number {name}; the order numbers it.")
     folded = [name.casefold() for name in classes]
     if len(set(folded)) < len(folded):
         raise InputError(f"Of these classes two are one and the same: {', '.join(classes)}.")
@@ -173,7 +173,7 @@ def _checked_classes(classes: Any) -> tuple[str, ...]:
 
 def _checked_name(name: Any, kind: str) -> None:
     if not isinstance(name, str) or not name or name != name.strip() or not name.isprintable():
-        raise InputError(f"{kind.capitalize()} must be text without outer spaces, not {name!r}.")
+        raise InputError(f"{kind.capitalize()} must be text without spaces around, not {name!r}.")
 
 
 def meaning_text(classes: Mapping[str, Sequence[str]], own_subjects: bool = False) -> str:

@@ -83,7 +83,7 @@ def _decoded(content: bytes) -> Image.Image:
             if re.search(r";16[BLN]", str(image.tile)):
                 raise InputError("the picture has 16 bits a channel, not 8")
             if getattr(image, "n_frames", 1) > 1:
-                raise InputError("the picture has several frames; save the one that counts")
+                raise InputError("the image has several frames; save one of them as a file")
             if image.has_transparency_data:
                 black = Image.new("RGBA", image.size, (0, 0, 0, 255))
                 return Image.alpha_composite(black, image.convert("RGBA")).convert("RGB")
@@ -247,7 +247,7 @@ def readable_cells(
     frame = listed.merge(digests, on="path", how="left", validate="one_to_one")
     readable = frame[frame["reason"] == ""]
     again = readable["cell_id"].duplicated()
-    frame.loc[again.index[again], "reason"] = "a cell of this name was read already"
+    frame.loc[again.index[again], "reason"] = "a cell with this name was already read"
     unread = frame.loc[frame["reason"] != "", ["path", "reason"]]
     set_aside = set_aside_frame([*aside, *unread.itertuples(index=False, name=None)])
     if readable.empty:

@@ -92,13 +92,13 @@ def validate(table: pd.DataFrame) -> pd.DataFrame:
     _refuse("These cells have no subject:", labeled.loc[subjects == "", "cell_id"])
     # groups.group_ids joins subjects by it.
     plus = subjects[subjects.str.contains("+", regex=False)].unique()
-    _refuse("Write another sign, for subjects must not contain a +:", plus)
+    _refuse("Subjects must not contain a +; use another character:", plus)
     n_labels = labeled.groupby("subject")["label"].nunique()
     _refuse("These subjects have labels of more than one class:", n_labels.index[n_labels > 1])
     # One of the two labels is wrong, and nothing in the files tells which.
     both = labeled.drop_duplicates(["sha256", "label"])
     both = both[both["sha256"].duplicated(keep=False)].sort_values("sha256", kind="stable")
-    _refuse("These files hold one picture with two labels; correct or remove one:", both["path"])
+    _refuse("These files are the same image with two labels; correct or remove one:", both["path"])
     return table.loc[:, list(COLUMNS)].reset_index(drop=True)
 
 

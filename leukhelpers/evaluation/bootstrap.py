@@ -88,7 +88,7 @@ def resample(
     left_out = f"{N_RESAMPLES - len(weights):,} of {N_RESAMPLES:,} resamples lacked a class"
     notes = []
     if absent:
-        start = f"No cell is {' or '.join(absent)}, so what compares the classes"
+        start = f"No cell is {' or '.join(absent)}, so a score that compares the classes"
         notes = [f"{start} is undefined and no interval can be given."]
     elif alone:
         start = f"All {' and all '.join(alone)} cells are of one group"

@@ -137,5 +137,5 @@ def reliability(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> pd.DataF
 def _both_classes(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> tuple[np.ndarray, ...]:
     truth, scores = metrics.checked(labels, probabilities=probabilities)
     if len(np.unique(truth)) < 2:
-        raise InputError("To choose on validation cells, both classes are needed among them.")
+        raise InputError("The validation cells must contain both classes.")
     return truth, scores

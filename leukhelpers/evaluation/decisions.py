@@ -133,7 +133,7 @@ def fit_conformal(
     for label, name in enumerate(CLASS_NAMES):
         own = np.sort((scores if label == ALL else 1 - scores)[truth == label])
         if len(own) == 0:
-            raise InputError(f"To promise a coverage of {name} cells, some of them are needed.")
+            raise InputError(f"To guarantee a coverage of {name} cells, some of them are needed.")
         # The cell to come is one more: of n + 1 cells at most this many may be missed.
         below = int(np.floor(missed * (len(own) + 1)))
         least[name] = float(own[below - 1]) if below else 0.0
@@ -198,9 +198,9 @@ def summary(
     """
     notes, chosen_on = [], None
     if validation is None:
-        notes = ["No answers to validation cells were kept, so nothing could be chosen."]
+        notes = ["There are no predictions for validation cells, so no threshold was chosen."]
     elif validation["label"].nunique() < 2:
-        notes = ["The validation cells are of one class, so nothing could be chosen."]
+        notes = ["The validation cells are of one class, so no threshold was chosen."]
         validation = None
     else:
         subjects = int(validation["subject"].nunique())

@@ -55,8 +55,8 @@ MODEL_NAMES: Mapping[str, str] = {
             "-tuned": ", fine-tuned",
         }.items()
     },
-    "area": "area alone",
-    "majority": "majority answer",
+    "area": "area baseline",
+    "majority": "majority-class baseline",
 }
 
 

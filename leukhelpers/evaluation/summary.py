@@ -140,7 +140,7 @@ def _of_subjects(
 ) -> dict[str, Any]:
     """Measure subjects, of two classes; say in the notes if that cannot be."""
     if (predictions.groupby("subject")["label"].nunique() > 1).any():
-        notes.append("Some subjects have cells of both classes, so subjects are not measured.")
+        notes.append("Some subjects have cells of both classes, so there are no scores by subject.")
         return {"of_subjects": None, "worst_first": None}
     of_subjects = subject_means(predictions, list(columns.values()))
     labels, groups = of_subjects["label"], of_subjects["group"]

@@ -99,7 +99,7 @@ def _open(out: Path, prepared: prepare.Prepared, n_splits: int) -> None:
     if not note.is_file():
         files.refuse_used(out)
     asked = {**provenance.identity(prepared), "folds": n_splits}
-    provenance.claim(note, asked, f"{out} holds answers")
+    provenance.claim(note, asked, f"{out} holds predictions")
 
 
 def _answers(

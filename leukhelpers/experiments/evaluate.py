@@ -50,7 +50,7 @@ def evaluate_run(run_folder: Path | str, dataset: Dataset, data: Path) -> dict[s
     rows = np.flatnonzero(storage.unseen(run, dataset, table))
     if len(rows) == 0:
         raise InputError(
-            f"The run {run.folder.name} has learnt from every subject of {dataset.name}; "
+            f"The run {run.folder.name} was trained on every subject of {dataset.name}; "
             "evaluate it on other cells."
         )
     # Nothing is learnt here, so all rows stand on the test side.

@@ -92,7 +92,7 @@ def read_grid(path: Path | str) -> list[Entry]:
         print(f"{path.name}: 'what' is now called 'task'.", file=sys.stderr)
         asked["task"] = asked.pop("what")
     unknown = ", ".join(str(key) for key in asked if key not in _KEYS)
-    _require(not unknown, f"{path.name} has {unknown} outside; a grid has {', '.join(_KEYS)}.")
+    _require(not unknown, f"{path.name} may not have {unknown}; a grid has {', '.join(_KEYS)}.")
     task, known = asked.get("task"), list(sweep_entry.WORK)
     _require(task in known, f"task must be {', '.join(known)}, not {task!r}.")
     find = functools.cache(functools.partial(_find_notebook, path.parent))
@@ -173,7 +173,7 @@ def _entry(task: str, values: dict[str, Any], find: Any) -> Entry:
 def _lesson_entry(values: dict[str, Any], find: Any) -> Entry:
     lesson = str(values.pop("lesson", ""))
     _require(lesson, "Each entry needs a lesson: its number, or the path of a notebook.")
-    otherwise = "run is not for a grid to say: each run has a folder of its own."
+    otherwise = "A grid must not set run: each run has a folder of its own."
     _require("run" not in values, otherwise)
     notebook, takes, digest = find(lesson)
     defaults = {"lesson": lesson} if digest else {"lesson": notebook.name[:2], **_ALWAYS}

@@ -126,34 +126,34 @@ def figures(run: storage.Run) -> Iterator[tuple[str, Figure]]:
     called, found = MODEL_NAMES[name], run.metrics["models"][name]
     share = {key: found[key]["value"] for key in ("sensitivity", "specificity", "auroc")}
     title = (
-        f"Of the {classes[1]} cells {share['sensitivity']:.0%} are found, "
-        f"of the {classes[0]} cells {share['specificity']:.0%}"
+        f"Correct: {share['sensitivity']:.0%} of the {classes[1]} cells, "
+        f"{share['specificity']:.0%} of the {classes[0]} cells"
     )
     counts = metrics.confusion(labels, probability, classes=classes)
     alt = f"Confusion matrix of the {called} on the held-out cells."
     yield alt, charts.confusion_matrix(counts, title, note)
     scores = {name: probability, "area": run.predictions["area_probability"]}
     title = f"AUROC of the {called}: {share['auroc']:.2f}; chance is 0.50"
-    alt = f"ROC curves of {called} and area model, with the diagonal of chance."
+    alt = f"ROC curves of {called} and area baseline, with the diagonal of chance."
     yield alt, charts.roc_curves(labels, scores, title, note)
     if run.metrics["of_subjects"]:
         people = metrics.by_subject(run.predictions)
         worst = people.iloc[0]
         title = (
             f"Subject {worst['subject']} ({classes[worst['label']]}): "
-            f"{worst['correct']:.0%} of the cells right; the best: {people['correct'].max():.0%}"
+            f"{worst['correct']:.0%} of the cells correct; best: {people['correct'].max():.0%}"
         )
-        alt = "Share of rightly answered cells for each held-out subject, the worst first."
+        alt = "Share of correct predictions for each held-out subject, worst first."
         yield alt, charts.by_subject_bars(people, title, note)
     decided = run.metrics["decisions"]
     if decided["chosen_on"] is None:
         return
-    title = "How often a cell is ALL of which the model says so, before and after scaling"
+    title = "Share of ALL cells at each predicted probability, before and after scaling"
     alt = "Share of ALL cells over the predicted probability, with the diagonal."
     yield alt, charts.reliability_diagram(decided, title, note, name)
-    title = "Where a model's curve is the highest, it is worth asking"
-    alt = "Net benefit over the threshold, beside calling all cells, or none, ALL."
+    title = "A model is useful at the thresholds where its curve is the highest"
+    alt = "Net benefit over the threshold, compared with predicting ALL for all cells or for none."
     yield alt, charts.net_benefit_curves(decided, title, note)
-    title = "Share of wrong answers, the surest cells first"
-    alt = "Share of wrong answers over the share of cells that are answered."
+    title = "Share of wrong predictions, most confident cells first"
+    alt = "Share of wrong predictions over the share of cells with a prediction."
     yield alt, charts.risk_curves(decided, title, note)

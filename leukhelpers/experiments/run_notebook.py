@@ -131,7 +131,7 @@ def run_notebook(
     except DeadKernelError:
         raise LessonError(
             f"Lesson {name} failed in code cell {started} of {n_code}: its kernel died "
-            "(often for want of memory)."
+            "(often because memory ran out)."
         ) from None
     finally:  # after Ctrl-C or a bug, too: nothing half written stays behind
         part.unlink(missing_ok=True)

@@ -322,7 +322,7 @@ def refuse_other_classes(run: Run, dataset: Dataset) -> None:
     classes = classes_of(run.about)
     if dataset.classes != classes:
         raise InputError(
-            f"The run {run.folder.name} tells {', '.join(classes)} apart (in this order), the "
+            f"The run {run.folder.name} has the classes {', '.join(classes)} (in this order), the "
             f"cells of {dataset.name} are {', '.join(dataset.classes)}; evaluate it on cells of "
             "the same classes."
         )

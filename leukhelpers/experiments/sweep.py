@@ -193,7 +193,7 @@ def _follow(client: Client, jobs: list[Any], state: State, retries: int, listen:
     while at_work:
         if client.status != "running":
             kept = f"{state.count('done')} of {len(state.of)} runs are done and kept"
-            again = "The same command with --resume goes on."
+            again = "The same command with --resume continues."
             raise LessonError(f"The scheduler is gone; {kept}. {again}")
         for future in [future for future in at_work if future.status in ("finished", "error")]:
             _take_down(state, at_work.pop(future), future.exception())

@@ -144,5 +144,5 @@ def _title(name: str, within: float, between: float) -> str:
     if np.isnan(between):
         return f"{name}: runs differ by {within:.3f} (sd)" if within == within else f"{name}"
     if np.isnan(within):
-        return f"{name}: settings differ by {between:.3f}; nobody asked a second seed"
+        return f"{name}: settings differ by {between:.3f}; there is only one seed"
     return f"{name}: one setting's runs differ by {within:.3f} (sd), settings by {between:.3f}"

@@ -240,7 +240,7 @@ def check_pixels(array: np.ndarray, rows: np.ndarray | None = None) -> None:
         return
     sample = array[rows[np.linspace(0, len(rows) - 1, min(_SAMPLE, len(rows))).astype(int)]]
     if sample.dtype.kind not in "uif" or not np.isfinite(sample).all():
-        raise InputError("Some pixels are no numbers; build_pixels gives whole pictures.")
+        raise InputError("Some pixels are not numbers; use the images of build_pixels.")
     if sample.min() < 0 or sample.max() > 255:
         raise InputError(
             f"Pixels must lie within 0 to 255, but reach from {sample.min():g} to "

@@ -54,7 +54,7 @@ def build_cnn(image_size: int = 64, seed: int = 0, n_classes: int = 2) -> keras.
     165545
     """
     if n_classes < 2:
-        raise InputError(f"A network tells at least 2 classes apart, not {n_classes}.")
+        raise InputError(f"A network needs at least 2 classes, not {n_classes}.")
     if image_size < 2 * SHRINKS:
         raise InputError(f"image_size must be at least {2 * SHRINKS}, not {image_size}.")
     inputs = keras.Input((image_size, image_size, 3), name="pixels")

@@ -118,7 +118,7 @@ def fit_ood(pictures: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
     """
     parts = min(len(np.unique(groups)), PARTS)
     if parts < 2:
-        raise InputError("To know strangers, cells of two subjects or more are needed.")
+        raise InputError("To detect OOD images, cells of two subjects or more are needed.")
     known = describe(pictures)
     farthest = [
         np.quantile(mahalanobis(_learn(known[others]), known[left_out]), 1 - MISSED)

@@ -84,7 +84,7 @@ def validate_model_name(name: str) -> str:
     if name not in MODEL_NAMES or name in ("area", "majority"):
         raise InputError(
             f"Model {name!r} cannot be trained; choose {', '.join(CHOICES)}; pretrained "
-            "ones may have -tuned or -random behind (the area model and the majority answer come "
+            "ones may end in -tuned or -random (area and majority-class baselines are added "
             "with each)."
         )
     return name
@@ -138,7 +138,7 @@ def with_random_weights(names: Sequence[str]) -> list[str]:
             if name.endswith(TUNED):
                 base = base_name(name)
                 raise InputError(
-                    f"The ImageNet weights of {base} cannot be had here, and random ones are not "
+                    f"The ImageNet weights of {base} are missing here, and random ones are not "
                     f"fine-tuned: name {base}{RANDOM} instead of {name}."
                 ) from None
             name = base_name(name) + RANDOM

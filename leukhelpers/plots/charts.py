@@ -91,8 +91,8 @@ def roc_curves(
         label = f"{MODEL_NAMES.get(name, name)}: AUROC {sk.roc_auc_score(labels, scores):.2f}"
         axes.plot(false_positive, true_positive, color=model_color(name, index), label=label)
     _diagonal(axes, "chance: AUROC 0.50")
-    axes.set_xlabel("1 \N{MINUS SIGN} specificity (share of HEM cells called ALL)")
-    axes.set_ylabel("sensitivity (share of ALL cells called ALL)")
+    axes.set_xlabel("1 \N{MINUS SIGN} specificity (share of HEM cells predicted as ALL)")
+    axes.set_ylabel("sensitivity (share of ALL cells predicted as ALL)")
     return figure
 
 
@@ -174,8 +174,8 @@ def feature_bars(
     axes.invert_yaxis()
     axes.margins(x=0.2)
     axes.set_xlabel(
-        f"share of the answer, in {unit}: left towards HEM, right towards ALL;\n"
-        f"{base:.2f} (training cells) and all shares make {base + shares.sum():.2f}"
+        f"contribution to the prediction, in {unit}: left to HEM, right to ALL;\n"
+        f"{base:.2f} (mean of the training cells) plus all shares is {base + shares.sum():.2f}"
     )
     return figure
 
@@ -200,7 +200,7 @@ def by_subject_bars(table: pd.DataFrame, title: str, note: str = "") -> Figure:
         bars = axes.barh(own.index, own["correct"], color=color, label=name)
         axes.bar_label(bars, [f"{n:,}" for n in own["cells"]], padding=4, size=8, color=FAINT)
     axes.set_yticks(table.index, table["subject"])
-    axes.set(xlim=(0, 1.1), xlabel="share of its cells answered rightly (beside: number of cells)")
+    axes.set(xlim=(0, 1.1), xlabel="share of correct predictions (beside: number of cells)")
     axes.set(ylim=(len(table) - 0.4, -0.6), ylabel="subject")
     axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return figure
@@ -233,9 +233,9 @@ def reliability_diagram(
         places, cells = (table["mean_probability"], table["share_of_all"]), np.array(table["cells"])
         axes.plot(*places, color=color, linewidth=1.6, label=name)
         axes.scatter(*places, 12 + 160 * cells / cells.sum(), color=color, clip_on=False)
-    _diagonal(axes, "if all were right")
-    axes.set_xlabel("predicted probability of ALL, mean of a bin")
-    axes.set_ylabel("share of ALL among the bin's cells")
+    _diagonal(axes, "perfect calibration")
+    axes.set_xlabel("mean predicted probability of ALL in the bin")
+    axes.set_ylabel("share of ALL cells in the bin")
     return figure
 
 
@@ -250,10 +250,10 @@ def net_benefit_curves(decided: Mapping[str, Any], title: str, note: str = "") -
     figure, axes = _curves(models, "net_benefit", ("threshold", "model"), title, note)
     table = next(iter(models.values()))["net_benefit"]
     style: dict[str, Any] = {"color": FAINT, "linewidth": 1.2}
-    axes.plot(table["threshold"], table["call_all"], **style, linestyle="--", label="call all ALL")
-    axes.plot(table["threshold"], table["call_none"], **style, label="call none ALL")
-    axes.set(xlabel="threshold: the probability from which on a cell is called ALL")
-    axes.set(ylabel="net benefit, by cells", ylim=(-0.12, None))
+    axes.plot(table["threshold"], table["call_all"], **style, linestyle="--", label="ALL for all")
+    axes.plot(table["threshold"], table["call_none"], **style, label="ALL for none")
+    axes.set(xlabel="decision threshold")
+    axes.set(ylabel="net benefit per cell", ylim=(-0.12, None))
     axes.legend(frameon=False)
     return figure
 
@@ -265,8 +265,8 @@ def risk_curves(decided: Mapping[str, Any], title: str, note: str = "") -> Figur
     `decided` is from :func:`leukhelpers.evaluation.decisions.summary`.
     """
     figure, axes = _curves(decided["models"], "risk_coverage", ("coverage", "risk"), title, note)
-    axes.set(xlabel="share of the cells that are answered, the surest first")
-    axes.set(ylabel="share of wrong answers", ylim=(0, None))
+    axes.set(xlabel="share of cells with a prediction, most confident first")
+    axes.set(ylabel="share of wrong predictions", ylim=(0, None))
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.legend(frameon=False)

@@ -72,7 +72,7 @@ def explain_files(
     name, classes = storage.model_of(run.about), storage.classes_of(run.about)
     if len(classes) > 2:
         raise InputError(
-            f"Explanations show what speaks for one of two classes; {run.folder.name} knows "
+            f"Only models of two classes can be explained; {run.folder.name} has "
             f"{len(classes)}, so train one on two classes to explain it."
         )
     unknown = [method for method in methods if method not in attribution.METHODS]
@@ -88,7 +88,7 @@ def explain_files(
     if methods and not registry.is_network(name):
         raise InputError(
             f"{', '.join(methods)} over pixels explain networks; {run.folder.name} holds "
-            f"{MODEL_NAMES[name]}, which sees named features and no pixels: "
+            f"{MODEL_NAMES[name]}, which uses named features, not pixels: "
             "leave --method away."
         )
     fitted, profile = registry.load(run.folder, name), storage.profile_in(run.about)
@@ -157,11 +157,11 @@ def _draw(served: predict.Served, entries: list[dict], explained: Explained, out
     """Write the figure of each cell, and complete its entry."""
     note = [NOTICE.rstrip("."), *stand_ins(served.classes)]
     if served.run.about["synthetic"]:
-        note.insert(0, "learnt from synthetic cells")
+        note.insert(0, "trained on synthetic cells")
     taken: set[str] = set()
     for entry, (detail, draw) in zip(entries, explained, strict=True):
         stem = _free_name(Path(entry["file"]).stem, taken)
-        said = f"{_in_words(served, entry)}, and what moved the model; not for clinical use"
+        said = f"{_in_words(served, entry)}, and its explanation; not for clinical use"
         figure = draw(title=f"{stem}: {said}", note="; ".join(note))
         entry |= {
             **detail,

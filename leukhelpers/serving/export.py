@@ -207,7 +207,7 @@ def export_run(
     rows = prepare.subsample(np.flatnonzero(storage.unseen(run, dataset, table)), _CHECKED_CELLS)
     if len(rows) == 0:
         raise InputError(
-            f"The run {run.folder.name} has learnt from every subject of {dataset.name}; "
+            f"The run {run.folder.name} was trained on every subject of {dataset.name}; "
             "name other cells to check the copies on."
         )
     wanted, labels = training.predict(model, array, rows), table["label"].to_numpy()[rows]
@@ -275,16 +275,16 @@ def _fault(file: str, comparison: dict[str, Any], exact: bool) -> str:
     difference = comparison["largest_difference"]
     # A difference that is no number is as wrong as a large one.
     if not difference <= (TOLERANCE if exact else 1):
-        return f"{file} answers otherwise than the network, by up to {difference:.2g}."
+        return f"The predictions of {file} differ from the network's by up to {difference:.2g}."
     if exact:
         return ""
     if "auroc_change" in comparison:
         change = abs(comparison["auroc_change"])
         if change > AUROC_CHANGE:
-            return f"{file} ranks cells otherwise: its AUROC differs by {change:.3f}."
+            return f"{file} ranks cells differently: its AUROC differs by {change:.3f}."
     elif not comparison["same_answers"] >= SAME_ANSWERS:  # there is nothing to rank
         share = 1 - comparison["same_answers"]
-        return f"{file} answers {share:.0%} of the cells otherwise than the network."
+        return f"{file} predicts another class than the network for {share:.0%} of the cells."
     return ""
 
 

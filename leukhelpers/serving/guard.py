@@ -98,14 +98,14 @@ class Guard:
         place = _place(scope["path"])
         if place != "gradio_api/run":
             if scope["method"] == "POST" and place != "gradio_api/upload":
-                raise RefusedError(403, "Nothing can be sent there.")
+                raise RefusedError(403, "This address accepts no data.")
             return None, receive
         if self.waiting >= MAX_WAITING:
-            raise RefusedError(503, "Too many ask at once; try again in a moment.")
+            raise RefusedError(503, "Too many requests at once; try again in a moment.")
         content = await _read(receive)
         paths = named_uploads(content, "http" if self.proxied else f"http://{host}/")
         if not all(is_upload(path, self.uploads) for path in paths):
-            raise RefusedError(403, "That is no upload that is still here; send the file again.")
+            raise RefusedError(403, "This upload is no longer available; send the file again.")
         return paths, _again(content, receive)
 
 
@@ -119,9 +119,9 @@ def refuse_others(host: str, origin: str) -> None:
         which browsers send, is given and not the page at `host`.
     """
     if _name(f"//{host}") not in _HERE:
-        raise RefusedError(403, "This page is served under the names of this machine only.")
+        raise RefusedError(403, "This page is available on this computer only.")
     if origin and origin != f"http://{host}":
-        raise RefusedError(403, "This page takes nothing from other pages.")
+        raise RefusedError(403, "Requests from other web pages are refused.")
 
 
 def named_uploads(content: bytes, own: str) -> list[str]:
@@ -138,11 +138,11 @@ def named_uploads(content: bytes, own: str) -> list[str]:
         for key, text in _texts(json.loads(content)):
             address = "//" in text.replace("\\", "/")
             if address and not (key == "url" and text.startswith(own)):
-                raise RefusedError(403, "Addresses are not fetched; upload the file itself.")
+                raise RefusedError(403, "URLs are not fetched; upload the file itself.")
             if key == "path":
                 paths.append(text)
     except (ValueError, RecursionError):
-        raise RefusedError(400, "The question cannot be read.") from None
+        raise RefusedError(400, "The request cannot be read.") from None
     return paths
 
 
@@ -179,7 +179,7 @@ def _place(path: str) -> str:
     parts = path.removeprefix("/").split("/")
     place = "/".join(parts[:2] if parts[0] == "gradio_api" else parts[:1])
     if place not in OPEN or ".." in parts:
-        raise RefusedError(403, "There is nothing to be had there.")
+        raise RefusedError(403, "This address is not available.")
     return place
 
 
@@ -190,7 +190,7 @@ async def _read(receive: Receive) -> bytes:
         content += message.get("body", b"")
         more = message.get("more_body", False)
         if len(content) > MAX_QUESTION:
-            raise RefusedError(413, "The question is too long.")
+            raise RefusedError(413, "The request is too long.")
     return content
 
 

@@ -127,9 +127,9 @@ def as_html(served: predict.Served, found: Sequence[Told], overlay: Callable | N
     answered = sum(result.get("answer") is not None for result, _ in found)
     items = "".join(_item(served, result, picture, overlay) for result, picture in found)
     return (
-        f'<p role="status">{answered} of {len(found)} answered. {html.escape(served.notice)}</p>'
-        f'<ul class="cells">{items}</ul><a class="csv" download="answers.csv" '
-        f'href="data:text/csv;charset=utf-8;base64,{content}">Save the answers as CSV</a>'
+        f'<p role="status">{answered} of {len(found)} predicted. {html.escape(served.notice)}</p>'
+        f'<ul class="cells">{items}</ul><a class="csv" download="predictions.csv" '
+        f'href="data:text/csv;charset=utf-8;base64,{content}">Save the predictions as CSV</a>'
     )
 
 
@@ -152,9 +152,9 @@ def _item(
         if overlay is not None and result.get("why") != predict.STRANGE:
             heat = overlay(picture)
             if heat is None:
-                lines.append("<p>Grad-CAM: nothing in this cell speaks for the second class.</p>")
+                lines.append("<p>Grad-CAM: no evidence for the second class.</p>")
             else:
-                said = f"Grad-CAM: where {result['file']} speaks for {served.classes[1]}"
+                said = f"Grad-CAM: evidence for {served.classes[1]} in {result['file']}"
                 shown += _image(heat, said)
     return (
         f'<li class="{kind}"><div class="pictures">{shown}</div>'
@@ -168,7 +168,7 @@ def called(result: dict[str, Any]) -> str:
     if "error" in result:
         return "Not read"
     if answer is None:
-        return "No answer"
+        return "No prediction"
     return f"{predict.WORDS[answer]} ({answer})" if answer in predict.WORDS else answer
 
 
@@ -176,8 +176,8 @@ def _numbers(result: dict[str, Any]) -> list[str]:
     lines = []
     if result.get("probability_all") is not None:
         lines.append(
-            f"Probability of ALL {result['probability_all']:.0%}; called ALL from "
-            f"{result['operating_point']:.0%} on"
+            f"Probability of ALL {result['probability_all']:.0%}; threshold for ALL "
+            f"{result['operating_point']:.0%}"
         )
     elif result.get("probabilities"):
         each = [f"{name} {share:.0%}" for name, share in result["probabilities"].items()]
@@ -222,7 +222,7 @@ def about(served: predict.Served) -> str:
     parts = storage.read_parts(served.run.folder)
     knows = parts.loc[parts["part"].isin(["train", "validation"]), "subject"].nunique()
     lines = [
-        f"Answers: {result.get('model', 'cnn')}, which learnt from {drawn} "
+        f"Model: {result.get('model', 'cnn')}, trained on {drawn} "
         f"({result['dataset']}, {knows} of its {result['subjects']} subjects)."
     ]
     rule = served.rule
@@ -230,13 +230,13 @@ def about(served: predict.Served) -> str:
         low, high = rule.borders
         at = [f"{predict.calibrated(rule, p):.0%}" for p in (low, rule.threshold, high)]
         lines.append(
-            f"From a calibrated probability of {at[1]} on a cell is called "
-            f"{served.classes[1]}; between {at[0]} and {at[2]} there is no answer. Chosen on "
-            f"{rule.chosen_on} validation cells, by the answers of a model of the same kind that "
-            "had not learnt from them."
+            f"From a calibrated probability of {at[1]}, a cell is predicted as "
+            f"{served.classes[1]}; between {at[0]} and {at[2]} there is no prediction. Chosen on "
+            f"{rule.chosen_on} validation cells, with predictions of a model of the same kind that "
+            "was not trained on them."
         )
     elif len(served.classes) == 2:
-        lines.append("No validation cells were kept: probabilities are not calibrated.")
+        lines.append("There are no validation cells, so the probabilities are not calibrated.")
     return f"<p>{html.escape(' '.join(lines))}</p>"
 
 
@@ -278,9 +278,12 @@ def build(served: predict.Served, uploads: Path) -> gradio.Blocks:
         gr.HTML(f"<h1>{TITLE}</h1>{about(served)}", padding=False)
         dropped = gr.File(file_count="multiple", label="Pictures of single cells", height=140)
         look = gr.Checkbox(
-            explains, label="Show what spoke for ALL (Grad-CAM)", visible=explains, container=False
+            explains,
+            label=f"Evidence for {served.classes[1]} (Grad-CAM)",
+            visible=explains,
+            container=False,
         )
-        example = gr.Button(f"Answer {_EXAMPLES} drawn cells (synthetic)")
+        example = gr.Button(f"Predict {_EXAMPLES} synthetic cells")
         results = gr.HTML(as_html(served, []), elem_id="results", padding=False)
         gr.HTML(f"<p>{NOTICE}</p>", elem_id="notice", padding=False)
         # Gradio's queue would cost each answer two more requests; unprocessed, an upload is not

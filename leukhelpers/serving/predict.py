@@ -28,8 +28,8 @@ from leukhelpers.images.preprocessing import crop_and_resize
 from leukhelpers.models import ensemble, ood, profiles, registry
 
 WORDS = {"HEM": "Healthy", "ALL": "Leukemic"}
-NEAR = "too close to the operating point to call"
-STRANGE = "not a cell like those that the model learnt from"
+NEAR = "the probability is too close to the operating point"
+STRANGE = "not a cell like those in the training data (out-of-distribution)"
 _COPY = 1  # a change of the code that makes the quick copy must change this number
 
 
@@ -204,7 +204,7 @@ def _quick_network(run: storage.Run, cache: Path | None) -> Callable[[np.ndarray
     ask = export.litert(content)
     some = background(run)
     if not np.abs(ask(some) - training.predict(model, some)).max() <= export.TOLERANCE:
-        raise InputError(f"The LiteRT copy of {run.folder.name} answers otherwise than the run.")
+        raise InputError(f"The LiteRT copy of {run.folder.name} differs from the run.")
     if copy is not None:
         with files.whole_file(copy) as part:
             part.write_bytes(content)
@@ -226,7 +226,7 @@ def cut(image: np.ndarray, size: int, crop: int) -> np.ndarray:
     """
     picture = crop_and_resize(image, size, crop)
     if not picture.any():
-        raise InputError("the picture is black where the cell should be")
+        raise InputError("the image is black where the cell should be")
     return picture
 
 

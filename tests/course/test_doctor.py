@@ -13,7 +13,7 @@ import pytest
 from leukhelpers import cli
 from leukhelpers.course import doctor
 
-QUICK = "print('TensorFlow computes')"
+QUICK = "print('TensorFlow works')"
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +47,7 @@ def test_a_sound_computer_passes_every_check_and_nothing_is_left_behind(home):
 def test_another_python_is_named(monkeypatch):
     monkeypatch.setattr(doctor.platform, "python_version", lambda: "3.9.2")
     assert not only("Python").ok
-    assert "Python 3.9.2 does not suit" in only("Python").message
+    assert "Python 3.9.2 is not supported" in only("Python").message
 
 
 def test_each_package_that_does_not_suit_is_named(monkeypatch):
@@ -61,7 +61,7 @@ def test_each_package_that_does_not_suit_is_named(monkeypatch):
     monkeypatch.setattr(doctor.metadata, "version", version)
     found = only("packages")
     assert not found.ok
-    assert found.message == "numpy 1.26.4 does not suit <2.5,>=2.0; shap is not installed."
+    assert found.message == "numpy 1.26.4 is not compatible with <2.5,>=2.0; shap is not installed."
 
 
 @pytest.mark.slow
@@ -125,7 +125,7 @@ def test_the_command_ends_with_1_and_says_what_is_wrong(monkeypatch, capsys, no_
         monkeypatch.setattr(sys, "argv", arguments)
         cli.main()
     lines, document = capsys.readouterr().out.split("{", 1)
-    assert "✓ TensorFlow: TensorFlow computes" in lines
+    assert "✓ TensorFlow: TensorFlow works" in lines
     assert "can run the course" in lines
     assert json.loads("{" + document)["ok"] is True
 
@@ -145,4 +145,4 @@ def test_the_check_works_where_the_command_line_does_not():
     code += "sys.exit(doctor.main())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "✓ TensorFlow: TensorFlow computes" in done.stdout
+    assert "✓ TensorFlow: TensorFlow works" in done.stdout

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from leukhelpers.data import download as module
@@ -144,6 +144,7 @@ def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
 @given(
     damages=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), min_size=1),
 )
+@example(damages=[(0.99609375, 1)])  # a place before the beginning of the file
 def test_damaged_bytes_never_give_a_changed_file(damages: list[tuple[float, int]]) -> None:
     """A zip has checksums."""
     with tempfile.TemporaryDirectory() as place:

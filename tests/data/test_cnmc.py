@@ -141,7 +141,7 @@ def test_the_same_cell_as_bmp_and_png_is_one_row(small_cnmc: Path) -> None:
     bmp = small_cnmc / FOLD / "all" / "UID_1_1_1_all.bmp"
     Image.open(bmp).save(bmp.with_suffix(".png"))
     assert reasons(small_cnmc) == {
-        f"{FOLD}/all/UID_1_1_1_all.png": "a cell of this name was read already"
+        f"{FOLD}/all/UID_1_1_1_all.png": "a cell with this name was already read"
     }
 
 
@@ -184,7 +184,7 @@ def test_nothing_readable_is_one_sentence_with_an_example(small_cnmc: Path) -> N
 
 
 def test_empty_tree_and_no_tree_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is no C-NMC tree"):
+    with pytest.raises(InputError, match="is no copy of C-NMC"):
         read_cnmc(tmp_path)
     (tmp_path / "training_data").mkdir()
     with pytest.raises(InputError, match="holds no readable cell"):
@@ -262,7 +262,7 @@ def test_csv_means_the_same_however_it_is_written(preliminary: Path, written: by
         (LABELS.replace("UID_57_29_1_all.bmp", "57").encode(), "line 2: '57' is not named"),
         (LABELS.replace("UID_57_29_1_all.bmp", "").encode(), "line 2: '' is not named"),
         (LABELS.replace("UID_57", "UID_H57").encode(), "line 2: .* contradicts itself"),
-        (LABELS.replace("2.bmp", "1.bmp").encode(), "line 3: .* stands there twice"),
+        (LABELS.replace("2.bmp", "1.bmp").encode(), "line 3: .* is listed twice"),
         (LABELS.replace("2.bmp", "").encode(), "line 3: .* is empty"),
     ],
 )
@@ -310,7 +310,7 @@ def test_picture_with_two_labels_is_refused_by_name(small_cnmc: Path) -> None:
     leukemic = small_cnmc / FOLD / "all" / "UID_1_1_1_all.bmp"
     healthy = sorted(small_cnmc.rglob("*_hem.bmp"))[0]
     shutil.copy(leukemic, healthy)
-    told = rf"one picture with two labels; .*{leukemic.name}, .*{healthy.name}"
+    told = rf"the same image with two labels; .*{leukemic.name}, .*{healthy.name}"
     with pytest.raises(InputError, match=told):
         read_cnmc(small_cnmc)
     shutil.copy(sorted(small_cnmc.rglob("*_all.bmp"))[1], sorted(small_cnmc.rglob("*_hem.bmp"))[1])

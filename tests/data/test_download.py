@@ -247,7 +247,7 @@ def test_without_network_the_way_by_hand_is_told(
         url = gone.url
     monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.PROD, url)
     message = failure(tmp_path / "to")
-    assert "is not reached" in message
+    assert "is unreachable" in message
     assert message.endswith(BY_HAND)
 
 
@@ -337,7 +337,7 @@ def test_copy_that_is_there_is_left_alone(tmp_path: Path, below: str, source: st
     fetched = fetch_cnmc(tmp_path / "to", source, say=said.append)
     assert fetched == root
     (sentence,) = said
-    assert sentence.startswith(f"{root} is there already; nothing was fetched.")
+    assert sentence.startswith(f"{root} already exists; nothing was downloaded.")
     assert "move it away" in sentence
     assert {name: FILES.get(name) for name in read_tree(root) if ".lock" not in name} == FILES
 
@@ -352,7 +352,7 @@ def test_something_else_in_the_place_is_refused(tmp_path: Path, kind: str) -> No
         target.mkdir()
     else:
         target.symlink_to("nowhere")
-    with pytest.raises(InputError, match="exists and is no C-NMC tree"):
+    with pytest.raises(InputError, match="exists and is no copy of C-NMC"):
         fetch_cnmc(tmp_path / "to")
     assert left(tmp_path / "to") == ["C-NMC_Leukemia"]
 

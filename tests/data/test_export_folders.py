@@ -151,7 +151,7 @@ def test_place_in_use_is_refused_and_stays_as_it_is(small_cnmc: Path, tmp_path: 
         restructure(source, used)
     with pytest.raises(InputError, match="is no folder"):
         restructure(source, used / "note.txt")
-    with pytest.raises(InputError, match="could not be made"):
+    with pytest.raises(InputError, match="could not be created"):
         restructure(source, used / "note.txt" / "deeper")
     with pytest.raises(InputError, match="lies inside the data set"):
         restructure(source, small_cnmc / "new")
@@ -170,7 +170,9 @@ def test_files_of_one_name_are_refused(tmp_path: Path) -> None:
         folder = tmp_path / "own" / "ALL" / subject
         folder.mkdir(parents=True)
         Image.new("RGB", (9, 9), (len(suffix), ord(subject[1]), 0)).save(folder / f"1.{suffix}")
-    with pytest.raises(InputError, match=r"ALL/P2/1\.bmp and ALL/p1/1\.png would have one name"):
+    with pytest.raises(
+        InputError, match=r"ALL/P2/1\.bmp and ALL/p1/1\.png would have the same name"
+    ):
         restructure(load_dataset(tmp_path / "own", tmp_path / "data"), tmp_path / "out")
 
 
@@ -188,7 +190,7 @@ def test_failure_leaves_nothing_behind(small_cnmc: Path, tmp_path: Path) -> None
     source = read_cnmc(small_cnmc)
     (small_cnmc / source.table["path"][5]).unlink()
     before = sorted(tmp_path.iterdir())
-    with pytest.raises(InputError, match="could not be made"):
+    with pytest.raises(InputError, match="could not be created"):
         restructure(source, tmp_path / "out")
     assert sorted(tmp_path.iterdir()) == before
 
@@ -211,6 +213,6 @@ def test_names_that_some_file_system_takes_for_one_are_refused(
     two = (
         source.table[source.table["label"] == 1].iloc[:2].assign(path=["a/cell.png", f"b/{other}"])
     )
-    with pytest.raises(InputError, match="would have one name"):
+    with pytest.raises(InputError, match="would have the same name"):
         restructure(replace(source, table=two), tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -103,9 +103,9 @@ def test_values_that_look_like_nothing_or_numbers_stay_text(own: Path) -> None:
         (HEAD + "a.png,,s1\n", "line 2: label ''"),
         (HEAD + "a.png,ALL,s1\nb.png,ALL, \n", "line 3: no subject"),
         (HEAD + "a.png,ALL\n", "line 2: no subject"),
-        (HEAD + "a.png,ALL,s1\nb.png,ALL,s1\na.png,ALL,s1\n", "line 4: .* stands there twice"),
-        (HEAD + "a.png,ALL,s1\n./a.png,ALL,s1\n", "line 3: .* stands there twice"),
-        (HEAD + "a.png,ALL,s1\n../own/a.png,ALL,s1\n", "line 3: .* stands there twice"),
+        (HEAD + "a.png,ALL,s1\nb.png,ALL,s1\na.png,ALL,s1\n", "line 4: .* is listed twice"),
+        (HEAD + "a.png,ALL,s1\n./a.png,ALL,s1\n", "line 3: .* is listed twice"),
+        (HEAD + "a.png,ALL,s1\n../own/a.png,ALL,s1\n", "line 3: .* is listed twice"),
         (HEAD + "a.png,ALL,s1\nb.png,HEM,s1\n", "more than one class: s1"),
         (HEAD + "a.png,ALL,s1+s2\n", r"must not contain a \+"),
         (HEAD + "a.png,ALL,s1\nb.png,ALL,s2,HEM,s3\n", "no readable CSV|line 3"),
@@ -125,7 +125,7 @@ def test_absolute_paths_and_paths_above_are_followed(own: Path) -> None:
 
 
 def test_the_same_file_written_absolutely_is_found_out(own: Path) -> None:
-    with pytest.raises(InputError, match=r"line 3: .* stands there twice"):
+    with pytest.raises(InputError, match=r"line 3: .* is listed twice"):
         read(own, HEAD + f"a.png,ALL,s1\n{own / 'a.png'},ALL,s2\n")
 
 
@@ -194,11 +194,11 @@ def test_class_folders_become_a_table(classes: Path) -> None:
 
 def test_every_other_file_in_class_folders_is_set_aside(classes: Path) -> None:
     bad = {
-        "loose.png": "in no folder that is called HEM, ALL",
+        "loose.png": "in no folder named HEM, ALL",
         "ALL/loose.png": "no subject",
-        "ALL/p1/deeper/1.png": "p1/deeper leave open which one is the subject",
-        "other/p1/1.png": "in no folder that is called HEM, ALL",
-        "0/p1/1.png": "in no folder that is called HEM, ALL",
+        "ALL/p1/deeper/1.png": "p1/deeper do not show which one is the subject",
+        "other/p1/1.png": "in no folder named HEM, ALL",
+        "0/p1/1.png": "in no folder named HEM, ALL",
     }
     for name in bad:
         picture(classes / name, 5)
@@ -207,7 +207,7 @@ def test_every_other_file_in_class_folders_is_set_aside(classes: Path) -> None:
         (classes / name).write_bytes(b"")
     (classes / "ALL/p9").symlink_to(classes / "HEM/p2", target_is_directory=True)
     bad |= {
-        "ALL/p1/1.png": "read already",
+        "ALL/p1/1.png": "already read",
         "Thumbs.db": ".db is no picture format",
         "ALL/.DS_Store": "no picture format",
         "ALL/p1/notes.txt": ".txt is no picture format",
@@ -229,7 +229,7 @@ def test_subject_in_both_class_folders_is_refused(classes: Path) -> None:
 
 
 def test_folder_that_is_nothing_of_all_this_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nor has it a cells\.csv"):
+    with pytest.raises(InputError, match=r"neither a cells\.csv"):
         read_own(tmp_path)
     picture(tmp_path / "ALL" / "1.png")  # the paper's two folders: who is the patient?
     with pytest.raises(
@@ -278,7 +278,7 @@ def test_order_of_classes_gives_the_numbers_and_the_alphabet_does_not(own: Path)
             "line 2: label 'Healthy' is not known .* below .labels. \"Healthy\" =",
         ),
         ("a.png,0,s1\nb.png,2,s2\n", "line 3: label '2' is not known"),
-        ("a.png,0,s1\nb.png,1,s2\n", "No readable cell is of the class AML"),
+        ("a.png,0,s1\nb.png,1,s2\n", "No cell of class AML can be read"),
         ("a.png,0,s1\nb.png,1,s1\nc.png,AML,s2\n", "labels of more than one class: s1"),
     ],
 )
@@ -310,7 +310,7 @@ def test_names_by_the_rule_of_cnmc_must_agree_with_mapped_labels(own: Path) -> N
 
 def test_one_picture_of_two_classes_is_refused_with_both_files(own: Path) -> None:
     picture(own / "d.png", 0)  # the pixels of a.png
-    with pytest.raises(InputError, match=r"one picture with two labels; .*: a\.png, d\.png"):
+    with pytest.raises(InputError, match=r"the same image with two labels; .*: a\.png, d\.png"):
         read(own, HEAD + ROWS)
 
 
@@ -324,7 +324,7 @@ def test_images_become_subjects_only_at_the_users_word_and_with_a_caution(own: P
     found = mapped(own, ALONE, text)
     assert found.table["subject"].tolist() == ["a", "b", "c", "d"]
     (caution,) = found.cautions
-    assert caution.startswith("Every image was taken for a subject of its own, at the user's word")
+    assert caution.startswith("Every image was treated as a separate subject, as the user stated")
     assert caution.endswith("every score here is too good.")
     assert found.note == "each image its own subject"
 
@@ -333,7 +333,7 @@ def test_subjects_that_are_given_are_kept_and_the_others_counted(own: Path) -> N
     picture(own / "a+b.png", 11)
     found = mapped(own, ALONE, HEAD + ROWS.replace("s2", "") + "a+b.png,ALL,\n")
     assert found.table["subject"].tolist() == ["s1", "b", "s3", "s4", "a%2Bb"]
-    assert found.cautions[0].startswith("2 of 5 images were each taken for a subject")
+    assert found.cautions[0].startswith("2 of 5 images were each treated as a separate subject")
     assert group_ids(found.table).tolist() == found.table["subject"].tolist()
 
 
@@ -367,11 +367,9 @@ def test_folder_without_meaning_is_refused_where_meanings_are_given(classes: Pat
     (classes / "cells.toml").write_text('classes = ["HEM", "ALL"]\n[labels]\nhem = "HEM"\n')
     assert read_own(classes).table["label"].tolist() == [ALL, ALL, HEM, HEM]
     picture(classes / "other/p9/1.png", 9)
-    with pytest.raises(
-        InputError, match=r"other/p9/1\.png: it lies in no folder that is called HEM"
-    ):
+    with pytest.raises(InputError, match=r"other/p9/1\.png: it is in no folder named HEM"):
         read_own(classes)
-    with pytest.raises(InputError, match="neither a C-NMC tree"):
+    with pytest.raises(InputError, match="no copy of C-NMC"):
         read_own(classes / "other")
 
 

@@ -155,7 +155,7 @@ def test_what_is_missing_changed_and_extra_is_named(copy: Path) -> None:
     extra = f"{TRAINING}/fold_2/all/UID_99_1_1_all.bmp"
     Image.fromarray(picture(99)).save(copy / extra)
     found = verify(copy)
-    reason = "its pixels are those of no published picture"
+    reason = "its pixels match no published image"
     assert found["missing"] == [{"path": missing, "reason": "missing"}]
     assert found["changed"] == [{"path": FIRST, "reason": reason}]
     assert found["extra"] == [{"path": extra, "reason": reason}]
@@ -346,7 +346,7 @@ def test_missing_table_of_labels_is_damage_only_beside_its_pictures(copy: Path) 
 def test_twin_is_told_to_be_drawn(tmp_path: Path) -> None:
     root = write_twin(tmp_path / "twin", n_images=16, n_subjects=8, n_jobs=1)
     found = verify(root)
-    assert found["verdict"] == "These cells are drawn, not C-NMC 2019."
+    assert found["verdict"] == "These cells are synthetic, not C-NMC 2019."
     assert (found["state"], found["kind"]) == ("unknown", "unknown")
     assert len(found["changed"]) == 16
     (tmp_path / "twin" / "twin.json").unlink()

@@ -91,7 +91,7 @@ def test_every_image_may_be_a_subject_and_then_the_caution_stays_with_the_table(
 ) -> None:
     place = draw(tmp_path / "images", ("normal/a.png", "blast/b.png", "AML/c.png"))
     told = import_folder(place, tmp_path / "table", CLASSES, each_image_its_own_subject=True)
-    assert told["cautions"][0].startswith("Every image was taken for a subject")
+    assert told["cautions"][0].startswith("Every image was treated as a separate subject")
     assert list(read_own(tmp_path / "table").cautions) == told["cautions"]
     assert told["subjects"] == 3
 
@@ -117,11 +117,11 @@ def test_drawn_cells_stay_synthetic(tmp_path: Path) -> None:
 
 
 REFUSED = [
-    (("other/p1/1.png",), {}, r"other/p1/1.png: it lies in no folder that is called healthy, ALL"),
-    (("loose.png",), {}, r"loose.png: it lies in no folder"),
-    (("blast/AML/1.png",), {}, "lies in folders of two classes"),
+    (("other/p1/1.png",), {}, r"other/p1/1.png: it is in no folder named healthy, ALL"),
+    (("loose.png",), {}, r"loose.png: it is in no folder"),
+    (("blast/AML/1.png",), {}, "is in folders of two classes"),
     (("blast/1.png",), {}, r"blast/1.png: no subject; .*--each-image-its-own-subject"),
-    (("blast/a/b/1.png",), {}, "the folders a/b leave open which one is the subject"),
+    (("blast/a/b/1.png",), {}, "the folders a/b do not show which one is the subject"),
     (
         ("blast/a/1.png",),
         {"subject_pattern": r"patient(\d+)"},
@@ -153,7 +153,7 @@ def test_refusal_leaves_a_folder_that_was_there_as_it_was(tmp_path: Path) -> Non
     place = draw(tmp_path / "images")
     picture(place / "AML/p5/same.png", 0)  # the pixels of a healthy cell
     before = left(place)
-    with pytest.raises(InputError, match="one picture with two labels"):
+    with pytest.raises(InputError, match="the same image with two labels"):
         import_folder(place, place, CLASSES)
     assert left(place) == before
 
@@ -184,7 +184,7 @@ def test_label_of_two_classes_and_class_without_images_are_refused(tmp_path: Pat
     place = draw(tmp_path / "images")
     with pytest.raises(InputError, match="'blast' is of two classes, ALL and AML"):
         import_folder(place, tmp_path / "table", {**CLASSES, "AML": ["blast"]})
-    with pytest.raises(InputError, match="No readable cell is of the class CML"):
+    with pytest.raises(InputError, match="No cell of class CML can be read"):
         import_folder(place, tmp_path / "table", {**CLASSES, "CML": []})
     with pytest.raises(InputError, match="two names or more"):
         import_folder(place, tmp_path / "table", {"ALL": ["blast"]})

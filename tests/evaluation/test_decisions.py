@@ -130,7 +130,7 @@ def test_summary_chooses_on_validation_and_measures_on_the_others():
 def test_without_validation_cells_of_both_classes_nothing_is_chosen_and_it_is_said(known):
     found = decisions.summary(people(8, 1, COLUMNS), known)
     assert found["chosen_on"] is None
-    assert "nothing could be chosen" in found["notes"][0]
+    assert "no threshold was chosen" in found["notes"][0]
     assert "threshold" not in found["models"]["cnn"]
     assert len(found["models"]["area"]["net_benefit"]["threshold"]) == 19
 

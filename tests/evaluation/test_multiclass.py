@@ -142,7 +142,8 @@ def test_class_without_cells_leaves_undefined_what_compares_and_the_note_says_so
     assert {entry["value"] for entry in absent.values()} == {None}
     assert found["by_class"]["cnn"]["CLL"]["auroc"]["value"] is not None
     assert found["notes"] == [
-        "No cell is AML, so what compares the classes is undefined and no interval can be given."
+        "No cell is AML, so a score that compares the classes is undefined and no interval can be "
+        "given."
     ]
 
 

@@ -48,7 +48,7 @@ def test_a_trained_run_has_a_card_that_begins_with_what_it_is_not_for(run):
 def test_every_number_is_that_of_the_runs_files(run):
     text = (run.folder / "card.md").read_text("utf-8")
     models = rows_of(text, "model | AUROC | weighted F1")
-    assert [row[0] for row in models] == ["SVM", "area alone", "majority answer"]
+    assert [row[0] for row in models] == ["SVM", "area baseline", "majority-class baseline"]
     assert models[0][1] == report.format_ci(run.metrics["models"]["svm"]["auroc"])
     people = rows_of(text, "subject | class")
     assert [row[0] for row in people] == [p["subject"] for p in run.metrics["worst_first"]]
@@ -84,9 +84,13 @@ def test_a_card_is_written_again_from_the_files_alone(run, tmp_path):
 def test_where_nothing_was_held_out_or_chosen_the_card_says_so(run):
     nothing = run._replace(metrics={**run.metrics, "cells": 0})
     assert "there are no scores" in model_card.render(nothing)
-    decided = {**run.metrics["decisions"], "chosen_on": None, "notes": ["No answers were kept."]}
+    decided = {
+        **run.metrics["decisions"],
+        "chosen_on": None,
+        "notes": ["No predictions were kept."],
+    }
     unchosen = run._replace(metrics={**run.metrics, "decisions": decided})
-    assert "No answers were kept." in model_card.render(unchosen)
+    assert "No predictions were kept." in model_card.render(unchosen)
 
 
 def test_synthetic_cells_cautions_and_epochs_are_told(run):

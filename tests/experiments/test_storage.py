@@ -327,7 +327,7 @@ def test_run_on_all_subjects_holds_nothing_out_and_cannot_be_evaluated_on_them(p
     assert len(run.predictions) == 0
     assert run.metrics["cells"] == 0
     assert "models" not in run.metrics
-    with pytest.raises(InputError, match="learnt from every subject"):
+    with pytest.raises(InputError, match="trained on every subject"):
         evaluate.evaluate_run(run.folder, prepared.dataset, tmp_path)
 
 

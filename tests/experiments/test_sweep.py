@@ -189,7 +189,7 @@ SEEDS = {"seed": [0, 1]}
         ({"text": "just words"}, "holds no grid"),
         ({"text": "task: train\ntask: train\ngrid: {seed: [0]}"}, "names task twice"),
         ({"task": "cook", "grid": SEEDS}, "task must be train, crossval, lesson, not 'cook'"),
-        ({"task": "train", "grid": SEEDS, "seeds": 3}, "has seeds outside"),
+        ({"task": "train", "grid": SEEDS, "seeds": 3}, "may not have seeds"),
         ({"task": "train", "grid": {}}, "The grid is empty"),
         ({"task": "train", "grid": {"seed": []}}, "The grid is empty"),
         ({"task": "train", "list": []}, "The grid is empty"),
@@ -213,7 +213,7 @@ SEEDS = {"seed": [0, 1]}
         ({"task": "lesson", "grid": {"lesson": ["77"]}}, "There is no lesson 77"),
         ({"task": "lesson", "grid": {"lesson": ["mine.ipynb"]}}, "There is no notebook"),
         ({"task": "lesson", "grid": {"lesson": [4], "color": ["red"]}}, "no parameter color"),
-        ({"task": "lesson", "grid": {"lesson": [4], "run": ["x"]}}, "run is not for a grid"),
+        ({"task": "lesson", "grid": {"lesson": [4], "run": ["x"]}}, "must not set run"),
     ],
 )
 def test_a_grid_that_cannot_run_is_refused_in_one_sentence(

@@ -144,7 +144,7 @@ def test_classical_model_is_explained_by_its_named_features_not_its_pixels(
     assert set(told["features"]) <= set(handmade.feature_names())
     assert (tmp_path / "maps" / f"{picture.stem}.png").is_file()
     for method in attribution.METHODS:
-        with pytest.raises(InputError, match="which sees named features") as refused:
+        with pytest.raises(InputError, match="which uses named features") as refused:
             explain_files.explain_files(run.folder, [picture], tmp_path / "maps", [method])
         assert "\n" not in str(refused.value)
 

@@ -164,7 +164,7 @@ def test_no_file_of_the_machine_can_be_read(home, cell, tmp_path):
     for path in (str(secret), "/etc/passwd", f"{above}{secret}", gone, "a\0b", "a" * 5000, "", "."):
         got = ask(home, [mine, path])
         assert got.status_code == 403
-        assert got.text == "That is no upload that is still here; send the file again."
+        assert got.text == "This upload is no longer available; send the file again."
 
 
 @pytest.fixture
@@ -192,8 +192,8 @@ def test_addresses_are_never_fetched(home, cell, listener):
         asked = requests.Request("GET", home).prepare()
         asked.url = f"{home}/gradio_api/{way}{address}"
         got = requests.Session().send(asked, timeout=10)
-        assert (got.status_code, got.text) == (403, "There is nothing to be had there.")
-    sentence = "Addresses are not fetched; upload the file itself."
+        assert (got.status_code, got.text) == (403, "This address is not available.")
+    sentence = "URLs are not fetched; upload the file itself."
     for path in (address, "https://example.org/a", "ftp://x/a", "//x/a", "\\\\x\\a", "HTTP://x/a"):
         got = ask(home, [mine, path])
         assert (got.status_code, got.text) == (403, sentence)
@@ -210,7 +210,7 @@ def test_other_pages_and_other_names_of_this_machine_are_refused(home, port, cel
         f"http://x:{port}",
     ):
         got = upload(home, cell, Origin=origin)
-        assert (got.status_code, got.text) == (403, "This page takes nothing from other pages.")
+        assert (got.status_code, got.text) == (403, "Requests from other web pages are refused.")
     assert upload(home, cell, Origin=home).status_code == 200
     assert upload(home, cell, Origin=f"http://localhost:{port}", Host=f"localhost:{port}").ok
     for host in ("example.org", f"example.org:{port}", "127.0.0.1.example.org", "[", ""):
@@ -223,23 +223,23 @@ def test_what_the_page_does_not_ask_is_refused_in_a_sentence(home):
     ways = ("queue/join", "call/answer", "component_server", "process_recording", "reset", "cancel")
     for way in (f"gradio_api/{way}" for way in ways):
         got = requests.post(f"{home}/{way}", json={}, timeout=10)
-        assert (got.status_code, got.text) == (403, "There is nothing to be had there.")
-    assert requests.post(home, data="x", timeout=10).text == "Nothing can be sent there."
+        assert (got.status_code, got.text) == (403, "This address is not available.")
+    assert requests.post(home, data="x", timeout=10).text == "This address accepts no data."
     for way in ("monitoring", "config", "login", "gradio_api/info", "gradio_api/heartbeat/x"):
         assert requests.get(f"{home}/{way}", timeout=10).status_code == 403
     run = f"{home}/gradio_api/run/answer"
     for content in (b"not json", b"[" * 100_000, b'{"data":', b"\xff"):
         got = requests.post(run, data=content, timeout=10)
-        assert (got.status_code, got.text) == (400, "The question cannot be read.")
+        assert (got.status_code, got.text) == (400, "The request cannot be read.")
     got = requests.post(run, data=b" " * (guard.MAX_QUESTION + 1), timeout=10)
-    assert (got.status_code, got.text) == (413, "The question is too long.")
+    assert (got.status_code, got.text) == (413, "The request is too long.")
 
 
 def test_more_questions_than_can_wait_are_refused(home, cell, monkeypatch):
     (mine,) = upload(home, cell).json()
     monkeypatch.setattr(guard, "MAX_WAITING", 0)
     got = ask(home, [mine])
-    assert (got.status_code, got.text) == (503, "Too many ask at once; try again in a moment.")
+    assert (got.status_code, got.text) == (503, "Too many requests at once; try again in a moment.")
 
 
 @pytest.mark.parametrize("proxied", [False, True])
@@ -382,7 +382,7 @@ def test_hostile_files_and_names_leave_no_markup_and_no_formula(tiny_served, dis
     assert "\u202e" not in shown
     assert "/etc/" not in shown
     answered = sum(told.get("answer") is not None for told, _ in found)
-    assert f">{answered} of {len(named)} answered." in shown
+    assert f">{answered} of {len(named)} predicted." in shown
     rows = list(csv.DictReader(io.StringIO(page.as_csv(found))))
     assert len(rows) == len(named)
     for row in rows:
@@ -413,7 +413,7 @@ def test_nothing_outside_the_upload_folder_is_read(tmp_path):
 def test_answers_in_words(tiny_served):
     assert page.called({"answer": "ALL"}) == "Leukemic (ALL)"
     assert page.called({"answer": "HEM"}) == "Healthy (HEM)"
-    assert page.called({"answer": None}) == "No answer"
+    assert page.called({"answer": None}) == "No prediction"
     assert page.called({"error": "x"}) == "Not read"
     assert "validation cells" in page.about(tiny_served)
     parts = storage.read_parts(tiny_served.run.folder)
@@ -435,6 +435,4 @@ def test_latest_run_is_the_one_finished_last(tmp_path):
 def test_overlay_without_anything_to_show_says_so(tiny_served):
     picture = np.full((32, 32, 3), 90, np.uint8)
     told = {"file": "x", "answer": "HEM", "why": None, "distance": 0.5, "milliseconds": 1.0}
-    assert "nothing in this cell" in page.as_html(
-        tiny_served, [(told, picture)], lambda picture: None
-    )
+    assert "no evidence for" in page.as_html(tiny_served, [(told, picture)], lambda picture: None)
