@@ -287,7 +287,9 @@ def checked_groups(groups: npt.ArrayLike, n: int, name: str = "groups") -> np.nd
     # As objects: an array of text would make a name of what is missing, "nan".
     given = pd.Series(np.asarray(groups, dtype=object).ravel())
     if np.ndim(groups) != 1 or len(given) != n:
-        raise InputError(f"{name} needs one name per cell: got {len(given)} names for {n} cells.")
+        raise InputError(
+            f"{name} must hold one name per cell: got {len(given)} names for {n} cells."
+        )
     named = given.astype(str).str.strip()
     if given.isna().any() or (named == "").any():
         raise InputError(f"{name} must name a subject or group for every cell; some are empty.")

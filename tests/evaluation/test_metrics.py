@@ -458,7 +458,7 @@ def test_bad_input_is_refused_by_name(labels: list, probabilities: list, named: 
 
 @pytest.mark.parametrize("groups", [["a"], ["a", None], ["a", " "], [["a", "b"]]])
 def test_bad_groups_are_refused_by_name(groups: list) -> None:
-    with pytest.raises(InputError, match="groups needs"):
+    with pytest.raises(InputError, match="groups must"):
         bootstrap.intervals([0, 1], [0.1, 0.2], groups)
 
 
