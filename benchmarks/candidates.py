@@ -30,7 +30,7 @@ from sklearn.preprocessing import StandardScaler
 from leukhelpers import files
 from leukhelpers.datasets import load_dataset
 from leukhelpers.images import augmentation, handmade
-from leukhelpers.images.preprocessing import BOX, CROP, build_pixels
+from leukhelpers.images.preprocessing import BOX, CENTER_CROP, build_pixels
 from leukhelpers.models import classical
 from leukhelpers.splits import groups
 
@@ -186,8 +186,10 @@ class Cells:
         self.fold = np.repeat([0, 1], [len(part.table) for part in parts])
         kept = cache / "features.npy"
         if not kept.is_file():
-            centered = [build_pixels(dataset, cache, handmade.SIZE, CROP) for dataset in datasets]
-            measured = [handmade.measure_cells(part.array, CROP) for part in centered]
+            centered = [
+                build_pixels(dataset, cache, handmade.SIZE, CENTER_CROP) for dataset in datasets
+            ]
+            measured = [handmade.measure_cells(part.array, CENTER_CROP) for part in centered]
             np.save(kept, pd.concat(measured).to_numpy())
         every = pd.DataFrame(np.load(kept), columns=handmade.feature_names())
         self.every_feature = every.to_numpy()

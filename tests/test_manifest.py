@@ -14,7 +14,7 @@ import pytest
 from leukhelpers.data.cnmc import LABELS, read_cnmc
 from leukhelpers.data.published import published_bytes
 from leukhelpers.models import prepare, profiles
-from leukhelpers.splits.inspection import inspect
+from leukhelpers.splits.dataset_info import inspect
 
 pytestmark = pytest.mark.slow
 

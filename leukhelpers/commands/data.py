@@ -20,7 +20,7 @@ app = typer.Typer(help="Draw, read and check data sets.", no_args_is_help=True)
 def data_twin(
     out: Annotated[Path, typer.Option(help="New folder to write into.")],
     images: Annotated[int, typer.Option(help="Number of images.")] = 1200,
-    subjects: Annotated[int, typer.Option(help="Number of subjects.")] = 28,
+    subjects: Annotated[int, typer.Option(min=16, help="Number of subjects.")] = 28,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Same seed, same bytes.")] = 0,
     as_json: options.Json = False,
 ) -> None:
@@ -41,11 +41,11 @@ def data_info(
 ) -> None:
     """Count images, subjects, groups, classes, folds, duplicates and unreadable files."""
     from leukhelpers.models import prepare, profiles
-    from leukhelpers.splits import inspection
+    from leukhelpers.splits import dataset_info
 
     chosen, data = profiles.profile_of(profile), files.workspace() / "data"
     cells = prepare.load(dataset, chosen, seed, data)
-    found = inspection.inspect(cells, data, chosen.size, chosen.crop)
+    found = dataset_info.inspect(cells, data, chosen.size, chosen.crop)
     if not as_json:  # too long for a screen; --json tells all
         card = found.pop("card") or {"title": "none: write card.toml beside the cells"}
         for part in (found, *found["parts"].values()):
@@ -159,13 +159,26 @@ def data_import(
             help="Only if no two images are of one person; every report will say so.",
         ),
     ] = False,
+    alike_subjects: Annotated[
+        str,
+        typer.Option(
+            help="same or different: subjects whose names differ only in case, zeros or signs.",
+        ),
+    ] = "",
     as_json: options.Json = False,
 ) -> None:
     """Turn a folder of your own images into a verified table of cells."""
     from leukhelpers.data.table import import_folder, parse_classes
 
-    cache, subjects = files.workspace() / "data" / "cache", each_image_its_own_subject
-    found = import_folder(place, out, parse_classes(classes), subject_pattern, subjects, cache)
+    found = import_folder(
+        place,
+        out,
+        parse_classes(classes),
+        subject_pattern,
+        each_image_its_own_subject,
+        files.workspace() / "data" / "cache",
+        alike_subjects,
+    )
     output.print_result(found, as_json)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from csv import Error as CSVError
+from csv import reader as _reader
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,20 +79,35 @@ def stand_ins(classes: Sequence[str]) -> list[str]:
 def read_table(csv: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
     """Read columns of a CSV as text without outer spaces; the index is the line number.
 
-    Columns that are `optional` come back empty where the file lacks them.
+    Fields may be separated by commas, semicolons or tabs; the case of the columns' names does
+    not count. Columns that are `optional` come back empty where the file lacks them.
 
     Raises
     ------
     InputError
-        If the file is no CSV in UTF-8, lacks a column, or has one twice.
+        If the file is no CSV in UTF-8, lacks a column, has one twice, or has a line with more
+        fields than columns.
     """
     try:
-        table = pd.read_csv(
-            csv, dtype=str, keep_default_na=False, index_col=False, skip_blank_lines=False
-        )
-    except (ValueError, OSError) as error:  # pandas' own errors are ValueErrors
+        with csv.open(encoding="utf-8-sig", newline="") as file:
+            separator = max(",;\t", key=file.readline().count)
+            file.seek(0)
+            rows = _reader(file, delimiter=separator)
+            n_columns = len(next(rows, []))
+            long = next((rows.line_num for row in rows if any(row[n_columns:])), None)
+        table = None if long else pd.read_csv(
+            csv, sep=separator, dtype=str, keep_default_na=False, index_col=False,
+            skip_blank_lines=False, encoding="utf-8-sig",
+        )  # fmt: skip
+    except (ValueError, OSError, CSVError) as error:  # pandas' own errors are ValueErrors
         raise InputError(f"{csv.name} is no readable CSV ({error}).") from None
-    table.columns = table.columns.str.strip()
+    if table is None:
+        raise InputError(
+            f"{csv.name}, line {long}: more fields than the {n_columns} columns; put quotes around "
+            f"a value that holds the separator {separator!r}."
+        )
+    wanted = {column.casefold(): column for column in (*columns, *optional)}
+    table.columns = [wanted.get(name.strip().casefold(), name.strip()) for name in table.columns]
     missing = [column for column in columns if column not in table]
     if missing:
         raise InputError(f"{csv.name} lacks the column(s) {', '.join(missing)}.")

@@ -21,9 +21,9 @@ import pandas as pd
 
 from leukhelpers.data.base import Aside, Dataset, is_drawn, read_table, set_aside_frame
 from leukhelpers.data.cards import OWN_CARD
-from leukhelpers.data.label_map import FILE, SAY_OWN_SUBJECTS, Meaning, read_meaning
+from leukhelpers.data.label_map import ALIKE, FILE, SAY_OWN_SUBJECTS, Meaning, read_meaning
 from leukhelpers.data.pictures import first_of, list_files, not_a_picture, readable_cells
-from leukhelpers.data.schema import parse_name
+from leukhelpers.data.schema import looks_like, parse_name, tidy_name
 from leukhelpers.errors import InputError
 
 CSV = "cells.csv"
@@ -70,6 +70,7 @@ def read_own(
     meaning = meaning or read_meaning(root)
     read = _from_csv(csv, meaning, pattern) if csv.is_file() else _walk(root, meaning, pattern)
     listed, aside = read
+    listed = listed.assign(subject=_one_name_each(listed["subject"], meaning))
     cell_ids = listed["path"].str.replace(r"\.[^./]+$", "", regex=True)
     alone = listed["subject"] == ""
     listed = listed.assign(
@@ -101,6 +102,23 @@ def read_own(
         classes=meaning.classes,
         cautions=(caution,) if n_alone else (),
     )
+
+
+def _one_name_each(subjects: pd.Series, meaning: Meaning) -> pd.Series:
+    """Give each person one name; names that look alike are refused until somebody decides."""
+    subjects = subjects.map(tidy_name)
+    names = pd.Series(subjects[subjects != ""].unique(), dtype=str)
+    alike = names.groupby(names.map(looks_like)).agg(list)
+    alike = alike[alike.map(len) > 1]
+    if len(alike) and not meaning.alike:
+        shown = "; ".join(" and ".join(map(repr, some)) for some in alike.iloc[:3])
+        raise InputError(
+            f"These subjects look alike: {shown}. Are they one person? Say in {FILE}: "
+            f'{ALIKE} = "same" or "different" (leuk data import: --{ALIKE.replace("_", "-")}).'
+        )
+    if meaning.alike == "same":
+        subjects = subjects.replace({name: some[0] for some in alike for name in some})
+    return subjects
 
 
 def _from_csv(

@@ -25,8 +25,11 @@ from leukhelpers.data.schema import CLASS_NAMES, parse_name
 from leukhelpers.errors import InputError
 
 FILE = "cells.toml"
+MISSING = ("", "nan", "na", "n/a", "none", "null", "?", "-")  # in place of a label
 OWN_SUBJECTS = "each_image_its_own_subject"
-KEYS = ("classes", OWN_SUBJECTS, "labels")
+ALIKE = "alike_subjects"  # what names that differ only in case, zeros or signs mean
+ALIKE_MEANS = ("same", "different")
+KEYS = ("classes", OWN_SUBJECTS, ALIKE, "labels")
 SAY_OWN_SUBJECTS = (
     f"say in {FILE}: {OWN_SUBJECTS} = true (leuk data import: --each-image-its-own-subject), "
     "but only if no two images are of one person"
@@ -44,11 +47,15 @@ class Meaning(NamedTuple):
         Written label → class. None: ``HEM`` and ``ALL`` in any letter case.
     own_subjects : bool
         Whether an image without a subject is a subject of its own.
+    alike : str
+        Whether subjects whose names look alike are the ``same`` or ``different``; empty: not
+        said, and such names are refused.
     """
 
     classes: tuple[str, ...] = CLASS_NAMES
     labels: dict[str, int] | None = None
     own_subjects: bool = False
+    alike: str = ""
 
     @property
     def known(self) -> dict[str, int]:
@@ -57,11 +64,20 @@ class Meaning(NamedTuple):
 
     def find(self, written: str) -> int | None:
         """Give the number of the class that a label means, or None."""
-        return self.known.get(written if self.labels else written.upper())
+        found = self.known.get(written if self.labels else written.upper())
+        if found is None and self.labels and "," in written:
+            # --class takes labels between commas, so that it cuts a label that holds one.
+            parts = {self.labels.get(part.strip()) for part in written.split(",")}
+            found = parts.pop() if len(parts) == 1 else None
+        return found
 
     def label_of(self, written: str) -> int:
         """Give the number of the class that a label means; unknown ones are refused."""
         number = self.find(written)
+        if number is None and written.casefold() in MISSING:
+            raise InputError(
+                "the label is missing; write the class of this cell, or take the line out."
+            )
         if number is None:
             classes = ", ".join(map(_quoted, self.classes))
             raise InputError(
@@ -106,10 +122,12 @@ def read_meaning(folder: Path) -> Meaning:
             f"{FILE} may say {OWN_SUBJECTS} = true or false, and below [labels] which class a "
             f"label is, as in blast = {_quoted('ALL')}."
         )
+    alike = content.get(ALIKE, "")
+    _check_alike(alike)
     if "classes" not in content:
         if labels:
             raise InputError(f"{FILE} has [labels] without classes; list the classes in order.")
-        return Meaning(own_subjects=own_subjects)
+        return Meaning(own_subjects=own_subjects, alike=alike)
     classes: dict[str, list[str]] = {name: [] for name in _checked_classes(content["classes"])}
     for written, name in labels.items():
         if name not in list(classes):
@@ -118,10 +136,12 @@ def read_meaning(folder: Path) -> Meaning:
                 f"the classes are {', '.join(classes)}."
             )
         classes[name].append(written)
-    return meaning_of(classes, own_subjects)
+    return meaning_of(classes, own_subjects, alike)
 
 
-def meaning_of(classes: Mapping[str, Sequence[str]], own_subjects: bool = False) -> Meaning:
+def meaning_of(
+    classes: Mapping[str, Sequence[str]], own_subjects: bool = False, alike: str = ""
+) -> Meaning:
     """Check classes and labels, and number them.
 
     Parameters
@@ -129,7 +149,7 @@ def meaning_of(classes: Mapping[str, Sequence[str]], own_subjects: bool = False)
     classes : mapping of str to sequence of str
         Class → the labels that mean it, in the order of the classes' numbers. The name of a
         class is a label of its own.
-    own_subjects : bool
+    own_subjects, alike
         See :class:`Meaning`.
 
     Raises
@@ -138,6 +158,7 @@ def meaning_of(classes: Mapping[str, Sequence[str]], own_subjects: bool = False)
         If a class or label is no text, empty, a number in disguise or of two classes, if
         there are fewer than two classes, or if HEM and ALL stand the wrong way round.
     """
+    _check_alike(alike)
     names = _checked_classes(list(classes))
     known = {name: number for number, name in enumerate(names)}
     for number, (name, labels) in enumerate(classes.items()):
@@ -147,7 +168,12 @@ def meaning_of(classes: Mapping[str, Sequence[str]], own_subjects: bool = False)
                 raise InputError(
                     f"The label {label!r} is of two classes, {names[known[label]]} and {name}."
                 )
-    return Meaning(names, known, own_subjects)
+    return Meaning(names, known, own_subjects, alike)
+
+
+def _check_alike(alike: Any) -> None:
+    if alike and alike not in ALIKE_MEANS:
+        raise InputError(f"{ALIKE} is {' or '.join(map(_quoted, ALIKE_MEANS))}, not {alike!r}.")
 
 
 def _checked_classes(classes: Any) -> tuple[str, ...]:
@@ -176,14 +202,16 @@ def _checked_name(name: Any, kind: str) -> None:
         raise InputError(f"{kind.capitalize()} must be text without spaces around, not {name!r}.")
 
 
-def meaning_text(classes: Mapping[str, Sequence[str]], own_subjects: bool = False) -> str:
+def meaning_text(
+    classes: Mapping[str, Sequence[str]], own_subjects: bool = False, alike: str = ""
+) -> str:
     """Write ``cells.toml``.
 
     Parameters
     ----------
     classes : mapping of str to sequence of str
         Class → its labels, in the order of the classes' numbers.
-    own_subjects : bool
+    own_subjects, alike
         See :class:`Meaning`.
     """
     meant = [
@@ -194,7 +222,8 @@ def meaning_text(classes: Mapping[str, Sequence[str]], own_subjects: bool = Fals
     ]
     listed = ", ".join(map(_quoted, classes))
     own = f"{OWN_SUBJECTS} = {str(own_subjects).lower()}"
-    return "\n".join([f"classes = [{listed}]  # the first is 0", own, "", "[labels]", *meant, ""])
+    said = [own, f"{ALIKE} = {_quoted(alike)}"] if alike else [own]
+    return "\n".join([f"classes = [{listed}]  # the first is 0", *said, "", "[labels]", *meant, ""])
 
 
 def _quoted(text: str) -> str:

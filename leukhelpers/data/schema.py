@@ -7,6 +7,7 @@ Every other source of labels (folder names, CSV columns) is checked against
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -68,6 +69,17 @@ def parse_name(stem: str) -> CellName:
     return CellName(healthy.upper() + number, int(image), int(cell), label)
 
 
+def tidy_name(text: str) -> str:
+    """Write a person's name in one way: composed letters (NFC), single plain spaces."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def looks_like(subject: str) -> str:
+    """Reduce a subject's name to what stays if case, zeros and signs between are left out."""
+    plain = re.sub(r"[\s_.-]+", "-", unicodedata.normalize("NFKC", subject).casefold())
+    return re.sub(r"\d+", lambda number: str(int(number.group())), plain)
+
+
 def validate(table: pd.DataFrame) -> pd.DataFrame:
     """Refuse cells of which no honest split could be made.
 
@@ -94,7 +106,11 @@ def validate(table: pd.DataFrame) -> pd.DataFrame:
     plus = subjects[subjects.str.contains("+", regex=False)].unique()
     _refuse("Subjects must not contain a +; use another character:", plus)
     n_labels = labeled.groupby("subject")["label"].nunique()
-    _refuse("These subjects have labels of more than one class:", n_labels.index[n_labels > 1])
+    _refuse(
+        "All cells of one person must be of one class, and these have several; correct the labels, "
+        "or keep one kind of cell:",
+        n_labels.index[n_labels > 1],
+    )
     # One of the two labels is wrong, and nothing in the files tells which.
     both = labeled.drop_duplicates(["sha256", "label"])
     both = both[both["sha256"].duplicated(keep=False)].sort_values("sha256", kind="stable")

@@ -26,6 +26,7 @@ def import_folder(
     subject_pattern: str | None = None,
     each_image_its_own_subject: bool = False,
     cache: Path | None = None,
+    alike_subjects: str = "",
 ) -> dict[str, Any]:
     r"""Turn a folder of images, or a CSV, into a verified table of cells.
 
@@ -50,6 +51,9 @@ def import_folder(
         Whether a picture without a subject is a subject of its own.
     cache : path, optional
         Folder for the checksums of the pictures.
+    alike_subjects : str
+        Whether subjects whose names differ only in case, zeros or signs between are the
+        ``same`` person or ``different`` ones. If nothing is said, they are refused.
 
     Returns
     -------
@@ -76,7 +80,7 @@ def import_folder(
     >>> found = lk.import_folder("slides", "cells.csv", classes, subject_pattern=r"(P[0-9]+)")
     """
     place, out = Path(os.path.expanduser(place)), Path(out)
-    meaning = meaning_of(classes, each_image_its_own_subject)
+    meaning = meaning_of(classes, each_image_its_own_subject, alike_subjects)
     pattern = _compiled(subject_pattern, each_image_its_own_subject)
     if not os.path.exists(place):
         raise InputError(f"{place} does not exist; name a folder of images or a CSV.")
@@ -84,7 +88,7 @@ def import_folder(
     found = read_own(place, cache, meaning, pattern)
     root, target = (Path(os.path.realpath(folder)) for folder in (found.root, out))
     cells = own_table(found, [_seen_from(target, root / path) for path in found.table["path"]])
-    write_text(out / FILE, meaning_text(classes, meaning.own_subjects))
+    write_text(out / FILE, meaning_text(classes, meaning.own_subjects, meaning.alike))
     write_text(out / CSV, cells.to_csv(index=False))
     return {
         "out": str(out),

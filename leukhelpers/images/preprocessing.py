@@ -27,7 +27,10 @@ _SAMPLE = 256
 # The share of black pictures that a set of cells may hold.
 _BLACK = 0.1
 
-CROP, SIZE = 384, 96  # pixels: what is cut out of the middle, and what it is shrunk to
+# Pixels. Crops of the middle of a picture: what is cut out, and what it is shrunk to. Crops to
+# the bounding box of the cell, which the network of the course gets: their size by profile.
+CENTER_CROP, CENTER_SIZE = 384, 96
+BOX_SIZE = {"smoke": 48, "fast": 64, "full": 96}
 BOX = 0  # in place of a crop: the square around each cell, whatever its size
 _MARGIN = 0.02  # of the cell's length, on each side
 
@@ -141,7 +144,9 @@ def _cut(picture: Image.Image, size: int, box: tuple[int, int, int, int]) -> np.
     return np.asarray(square.resize((size, size), way))
 
 
-def build_pixels(dataset: Dataset, cache: Path | str, size: int = SIZE, crop: int = CROP) -> Pixels:
+def build_pixels(
+    dataset: Dataset, cache: Path | str, size: int = CENTER_SIZE, crop: int = CENTER_CROP
+) -> Pixels:
     """Crop and resize every cell of a data set, once.
 
     Parameters

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from leukhelpers.errors import InputError
 from leukhelpers.images import handmade
-from leukhelpers.images.preprocessing import BOX, CROP, SIZE
+from leukhelpers.images.preprocessing import BOX, BOX_SIZE, CENTER_CROP, CENTER_SIZE
 
 CLASSICAL = ("svm", "rf")
 ENSEMBLE = "cnn+svm"
@@ -25,17 +25,17 @@ class Profile:
     twin_images: int
     twin_subjects: int
     epochs: int
-    size: int = SIZE
-    box_size: int = 64
-    crop: int = CROP
+    size: int = CENTER_SIZE
+    box_size: int = BOX_SIZE["fast"]
+    crop: int = CENTER_CROP
     batch_size: int = 32
     learning_rate: float = 2e-3
 
 
 PROFILES = {
-    "smoke": Profile("smoke", 200, 28, epochs=2, box_size=48, batch_size=16),
+    "smoke": Profile("smoke", 200, 28, epochs=2, box_size=BOX_SIZE["smoke"], batch_size=16),
     "fast": Profile("fast", 800, 28, epochs=12, batch_size=16),
-    "full": Profile("full", 10661, 73, epochs=10, box_size=96),
+    "full": Profile("full", 10661, 73, epochs=10, box_size=BOX_SIZE["full"]),
 }
 
 

@@ -9,7 +9,7 @@ from leukhelpers.data.base import Dataset, set_aside_frame
 from leukhelpers.data.published import read_published
 from leukhelpers.data.schema import ALL, HEM
 from leukhelpers.errors import InputError
-from leukhelpers.splits import inspection
+from leukhelpers.splits import dataset_info
 from leukhelpers.synthetic import plan as twin_plan
 from leukhelpers.synthetic.twin import plan_twin
 
@@ -42,9 +42,9 @@ def test_the_cards_of_the_course_are_whole_and_forbid_clinical_use(name, tmp_pat
 
 
 def as_counted(table, subject="subject"):
-    """Count a plan of files as ``inspection.count`` counts a cell table."""
+    """Count a plan of files as ``dataset_info.count`` counts a cell table."""
     named = table.assign(sha256=table["drawn_as"].astype(str))
-    found = inspection.count(named)
+    found = dataset_info.count(named)
     return {
         **{key: found[key] for key in ("images", "subjects", "groups", "duplicate_pairs")},
         **found["classes"],

@@ -96,17 +96,16 @@ def test_values_that_look_like_nothing_or_numbers_stay_text(own: Path) -> None:
         (ROWS, r"lacks the column\(s\) path, label"),
         (HEAD.replace("subject", "patient") + ROWS, "line 2: no subject; .* no two images are of"),
         (HEAD.replace("subject", "path ") + ROWS, "has two columns path"),
-        ((HEAD + ROWS).replace(",", ";"), "lacks the column"),
         (HEAD + "a.png,1,s1\n", "line 2: label '1' is not known"),
         (HEAD + "a.png,ALL,s1\nb.png,0,s2\n", "line 3: label '0' is not known"),
         (HEAD + "\n\na.png,leukemic,s1\n", "line 4: label 'leukemic'"),
-        (HEAD + "a.png,,s1\n", "line 2: label ''"),
+        (HEAD + "a.png,,s1\n", "line 2: the label is missing"),
         (HEAD + "a.png,ALL,s1\nb.png,ALL, \n", "line 3: no subject"),
         (HEAD + "a.png,ALL\n", "line 2: no subject"),
         (HEAD + "a.png,ALL,s1\nb.png,ALL,s1\na.png,ALL,s1\n", "line 4: .* is listed twice"),
         (HEAD + "a.png,ALL,s1\n./a.png,ALL,s1\n", "line 3: .* is listed twice"),
         (HEAD + "a.png,ALL,s1\n../own/a.png,ALL,s1\n", "line 3: .* is listed twice"),
-        (HEAD + "a.png,ALL,s1\nb.png,HEM,s1\n", "more than one class: s1"),
+        (HEAD + "a.png,ALL,s1\nb.png,HEM,s1\n", "of one class, and these have several.*: s1"),
         (HEAD + "a.png,ALL,s1+s2\n", r"must not contain a \+"),
         (HEAD + "a.png,ALL,s1\nb.png,ALL,s2,HEM,s3\n", "no readable CSV|line 3"),
     ],
@@ -224,7 +223,7 @@ def test_every_other_file_in_class_folders_is_set_aside(classes: Path) -> None:
 
 def test_subject_in_both_class_folders_is_refused(classes: Path) -> None:
     picture(classes / "HEM/p1/9.png", 9)
-    with pytest.raises(InputError, match="more than one class: p1"):
+    with pytest.raises(InputError, match=r"of one class, and these have several.*: p1"):
         read_own(classes)
 
 
@@ -279,7 +278,7 @@ def test_order_of_classes_gives_the_numbers_and_the_alphabet_does_not(own: Path)
         ),
         ("a.png,0,s1\nb.png,2,s2\n", "line 3: label '2' is not known"),
         ("a.png,0,s1\nb.png,1,s2\n", "No cell of class AML can be read"),
-        ("a.png,0,s1\nb.png,1,s1\nc.png,AML,s2\n", "labels of more than one class: s1"),
+        ("a.png,0,s1\nb.png,1,s1\nc.png,AML,s2\n", "of one class, and these have several.*: s1"),
     ],
 )
 def test_label_without_meaning_and_class_without_cells_are_refused(
@@ -380,3 +379,77 @@ def test_note_says_what_hem_and_all_stand_for(own: Path) -> None:
     (own / "twin.json").write_text("{}")
     found = mapped(own, 'classes = ["normal", "ALL"]', HEAD + "a.png,normal,s\nb.png,ALL,t\n")
     assert found.note == "synthetic cells; HEM stands for normal"
+
+
+# ------------------------------------------------------------------ unusual shapes
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize(
+    "head", ["path,label,subject", "Path,LABEL,Subject", " path , label ,subject"]
+)
+def test_separator_and_case_of_the_head_do_not_matter(own: Path, separator: str, head: str) -> None:
+    text = (head + "\n" + ROWS).replace(",", separator)
+    assert read(own, text).table.equals(read(own, HEAD + ROWS).table)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "a.png,ALL,Smith, Ann\nb.png,ALL,Smith, Bob\nc.png,HEM,Lutz, Eve\n",  # every line
+        "a.png,ALL,s1\nb.png,ALL,Smith, Bob\n",
+    ],
+)
+def test_more_fields_than_columns_are_refused_with_their_line(own: Path, rows: str) -> None:
+    line = 2 + next(i for i, row in enumerate(rows.splitlines()) if row.count(",") > 2)
+    with pytest.raises(
+        InputError, match=rf"^cells\.csv, line {line}: more fields .* quotes"
+    ) as told:
+        read(own, HEAD + rows)
+    assert "\n" not in str(told.value)
+
+
+def test_a_quoted_separator_is_part_of_a_name(own: Path) -> None:
+    rows = 'a.png,ALL,"Smith, Ann"\nb.png,ALL,s2\nc.png,HEM,s3\nd.png,HEM,s4\n'
+    assert read(own, HEAD + rows).table["subject"][0] == "Smith, Ann"
+
+
+@pytest.mark.parametrize("gap", ["", "NaN", "n/a", "None", " ? "])
+def test_a_missing_label_is_called_missing(own: Path, gap: str) -> None:
+    with pytest.raises(InputError, match="line 2: the label is missing"):
+        read(own, HEAD + ROWS.replace("ALL", gap, 1))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("Zoe\u0301 A", "Zo\u00e9 A"),
+        ("Zoe\u00a0A", "Zoe A"),
+        ("Zoe  A", " Zoe A "),
+        ("Zoe\u2009A", "Zoe A"),
+    ],
+)
+def test_one_person_in_two_spellings_is_one_subject(own: Path, first: str, second: str) -> None:
+    found = read(own, HEAD + ROWS.replace("s1", first).replace("s2", second))
+    assert found.table["subject"].nunique() == 3
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("Ann", "ann"), ("P01", "P1"), ("P 1", "p_1"), ("\uff30\uff11", "P1")]
+)
+def test_names_that_look_alike_must_be_decided(own: Path, first: str, second: str) -> None:
+    text = HEAD + ROWS.replace("s1", first).replace("s2", second)
+    with pytest.raises(InputError, match=r"look alike: .*alike_subjects"):
+        read(own, text)
+    for said, number in (("same", 3), ("different", 4)):
+        (own / "cells.toml").write_text(f'alike_subjects = "{said}"\n', "utf-8")
+        assert read(own, text).table["subject"].nunique() == number
+    (own / "cells.toml").write_text('alike_subjects = "perhaps"\n', "utf-8")
+    with pytest.raises(InputError, match='alike_subjects is "same" or "different"'):
+        read(own, text)
+
+
+@pytest.mark.parametrize(("first", "second"), [("P1", "P11"), ("1-1", "11"), ("Ann", "Anna")])
+def test_names_that_differ_stay_apart(own: Path, first: str, second: str) -> None:
+    text = HEAD + ROWS.replace("s1", first).replace("s2", second)
+    assert read(own, text).table["subject"].nunique() == 4

@@ -25,7 +25,7 @@ def test_without_the_file_labels_are_hem_and_all_in_any_letter_case(tmp_path: Pa
     assert not meaning.own_subjects
 
 
-@pytest.mark.parametrize("written", ["0", "1", "", "healthy", "ALL HEM"])
+@pytest.mark.parametrize("written", ["0", "1", "healthy", "ALL HEM", "ALL,HEM"])
 def test_numbers_and_other_words_are_no_labels(written: str) -> None:
     with pytest.raises(InputError, match="is not known"):
         Meaning().label_of(written)
@@ -114,3 +114,10 @@ def test_written_file_means_the_same_when_read(listed: list[str], own_subjects: 
         assert [meaning.label_of(label) for label in (name, *written)] == [number] * (
             1 + len(written)
         )
+
+
+def test_a_label_that_holds_a_comma_is_known_by_its_parts() -> None:
+    meaning = meaning_of({"HEM": ["Normal"], "ALL": ["Blast", "no lineage spec"]})
+    assert meaning.find("Blast, no lineage spec") == 1
+    assert meaning.find("Blast, Normal") is None
+    assert meaning.find("Blast, other") is None

@@ -129,7 +129,7 @@ REFUSED = [
     ),
     (("blast/a/1.png",), {"subject_pattern": r"/1.png( *)"}, "finds nothing"),
     (("AML/p1/UID_7_1_1_all.png",), {}, "its name says ALL, its label AML"),
-    (("blast/p3/9.png", "normal/p3/9.png"), {}, "labels of more than one class: p3"),
+    (("blast/p3/9.png", "normal/p3/9.png"), {}, "of one class, and these have several.*: p3"),
     ((), {"subject_pattern": "patient"}, "'patient' is no regular expression with one group"),
     ((), {"subject_pattern": "(a)(b)"}, r"one group in brackets, as patient\(\\d\+\)"),
     ((), {"subject_pattern": "("}, r"'\(' is no regular expression"),
@@ -207,3 +207,14 @@ def test_classes_are_read_as_one_writes_them_on_a_command_line() -> None:
     assert parse_classes(asked) == {"healthy": ["normal", "0"], "ALL": ["blast"], "AML": []}
     with pytest.raises(InputError, match="The class ALL is given twice"):
         parse_classes(["ALL=a", "ALL=b"])
+
+
+def test_whoever_imports_decides_about_names_that_look_alike(tmp_path: Path) -> None:
+    place = draw(tmp_path / "images", (*NAMES, "blast/P3/7.png"))
+    with pytest.raises(InputError, match=r"'P3' and 'p3'.*--alike-subjects"):
+        import_folder(place, tmp_path / "table", CLASSES)
+    assert left(tmp_path / "table") == []
+    for said, number in (("same", 5), ("different", 6)):
+        told = import_folder(place, tmp_path / said, CLASSES, alike_subjects=said)
+        assert told["subjects"] == number
+        assert read_own(tmp_path / said).table["subject"].nunique() == number

@@ -18,8 +18,8 @@ from leukhelpers.data.cnmc import FOLDERS, LABELS, read_cnmc
 from leukhelpers.data.schema import ALL, HEM, UNLABELED
 from leukhelpers.errors import InputError
 from leukhelpers.models import prepare, profiles
-from leukhelpers.splits import inspection
-from leukhelpers.splits.inspection import count
+from leukhelpers.splits import dataset_info
+from leukhelpers.splits.dataset_info import count
 
 FAST = profiles.profile_of("fast")
 
@@ -27,7 +27,7 @@ FAST = profiles.profile_of("fast")
 def inspect(dataset: str, profile: profiles.Profile, seed: int, data: Path) -> dict[str, Any]:
     """Do as ``leuk data info`` does."""
     cells = prepare.load(dataset, profile, seed, data)
-    return inspection.inspect(cells, data, profile.size, profile.crop)
+    return dataset_info.inspect(cells, data, profile.size, profile.crop)
 
 
 def test_counts_are_those_of_the_tree(tiny_cnmc: Path) -> None:
@@ -190,8 +190,8 @@ def test_look_alikes_are_counted_over_subjects_and_over_folds(
         columns=["cell_a", "subject_a", "fold_a", "cell_b", "subject_b", "fold_b", "distance"],
     )
     pixels = SimpleNamespace(array=None, table=None)
-    monkeypatch.setattr(inspection, "build_pixels", lambda *_: pixels)
-    monkeypatch.setattr(inspection.near_duplicates, "near_duplicates", lambda *_: pairs)
-    found = inspection.count_near_duplicates(None, tmp_path, FAST.size, FAST.crop)
+    monkeypatch.setattr(dataset_info, "build_pixels", lambda *_: pixels)
+    monkeypatch.setattr(dataset_info.near_duplicates, "near_duplicates", lambda *_: pairs)
+    found = dataset_info.count_near_duplicates(None, tmp_path, FAST.size, FAST.crop)
     assert (found["pairs"], found["of_two_subjects"], found["in_two_folds"]) == (3, 2, 1)
     assert found["closest"][0] == {"cell_a": "a", "cell_b": "b", "distance": 3}
