@@ -176,7 +176,7 @@ def test_info_lists_what_was_set_aside(leuk, tiny_tree, tmp_path):
 
 @pytest.mark.slow
 def test_twin_is_drawn_once_and_a_foreign_folder_is_refused(leuk, tmp_path):
-    arguments = ("data", "twin", "--images", 20, "--subjects", 10)
+    arguments = ("data", "twin", "--images", 20, "--subjects", 16)
     status, output, _ = leuk(*arguments, "--out", tmp_path / "twin", "--json")
     assert status == 0
     assert json.loads(output)["synthetic"] is True
@@ -372,7 +372,7 @@ def test_a_fetched_copy_is_verified_and_a_damaged_one_ends_with_status_1(leuk, t
 
 
 def test_drawn_cells_never_pass_for_the_fetched_real_ones(leuk, home, tmp_path):
-    leuk("data", "twin", "--images", 20, "--subjects", 10, "--out", tmp_path / "twin")
+    leuk("data", "twin", "--images", 20, "--subjects", 16, "--out", tmp_path / "twin")
     for source in (tmp_path / "twin", tmp_path / "twin" / "C-NMC_Leukemia"):
         status, _, error = leuk("data", "fetch", "cnmc", "--from", source)
         assert status == 2

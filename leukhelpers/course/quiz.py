@@ -32,6 +32,7 @@ def show_questions(number: str) -> None:
     InputError
         If the lesson has no questions.
     """
+    from IPython import get_ipython
     from IPython.display import display  # only notebooks need these
     from IPython.utils.capture import capture_output
     from jupyterquiz import display_quiz
@@ -40,6 +41,10 @@ def show_questions(number: str) -> None:
         questions = exercises.texts(number)["questions"]
     except OSError:
         raise InputError(f"There is no lesson {number}.") from None
+    words = "\n\n".join(_in_words(question) for question in questions)
+    if get_ipython() is None:  # a lesson that was saved as a script
+        print(words)
+        return
     with capture_output() as shown:
         display_quiz(
             [_for_jupyterquiz(question) for question in questions],
@@ -51,7 +56,6 @@ def show_questions(number: str) -> None:
     code = (
         f"(function () {{\nconst MathJax = undefined;\n{script['application/javascript']}\n}})();"
     )
-    words = "\n\n".join(_in_words(question) for question in questions)
     display({"text/html": page["text/html"], "text/markdown": words, "text/plain": words}, raw=True)
     display({"application/javascript": code, "text/plain": ""}, raw=True)
 

@@ -81,6 +81,7 @@ def read_own(
         fold="",
     )
     table, set_aside = readable_cells(root, listed, aside, cache)
+    table.attrs["classes"] = list(meaning.classes)  # for sentences about them
     absent = sorted(set(range(len(meaning.classes))) - set(table["label"]))
     if absent and meaning.labels:
         names = ", ".join(meaning.classes[label] for label in absent)

@@ -228,14 +228,15 @@ def _labeled_groups(table: pd.DataFrame, n_splits: int) -> _Labeled:
         if count < n_splits:
             raise InputError(
                 f"{n_splits} folds need at least {n_splits} groups of "
-                f"{_class_name(label, n_classes)}; there are {count}."
+                f"{_class_name(table, label, n_classes)}; there are {count}."
             )
     return _Labeled(labels, groups, number, class_of_group, n_classes)
 
 
-def _class_name(label: int, n_classes: int) -> str:
-    """Name a class in a sentence; more than two have names that are not known here."""
-    return CLASS_NAMES[label] if n_classes == len(CLASS_NAMES) else f"class {label}"
+def _class_name(table: pd.DataFrame, label: int, n_classes: int) -> str:
+    """Name a class in a sentence, as its table does; without names HEM and ALL, or by number."""
+    names = table.attrs.get("classes", CLASS_NAMES)
+    return names[label] if n_classes <= len(names) else f"class {label}"
 
 
 def _with_validation(cells: _Labeled, rest: np.ndarray, test: np.ndarray, seed: int) -> Split:

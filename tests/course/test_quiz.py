@@ -135,3 +135,10 @@ def test_no_word_of_a_question_can_become_markup():
     words += [answer[part] for answer in shown["answers"] for part in ("answer", "feedback")]
     assert words == ["a &lt; b?", "&lt;b&gt;", "R &amp; D", "x &gt; y", "&lt;script&gt;"]
     assert [answer["correct"] for answer in shown["answers"]] == [True, False]
+
+
+def test_in_a_script_the_questions_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert InteractiveShell.initialized() is False or InteractiveShell.clear_instance() is None
+    quiz.show_questions("02")
+    (question, *_) = exercises.texts("02")["questions"]
+    assert question["question"] in capsys.readouterr().out

@@ -13,6 +13,7 @@ from leukhelpers.data.folder import read_own
 from leukhelpers.data.table import import_folder, parse_classes
 from leukhelpers.datasets import load_dataset
 from leukhelpers.errors import InputError
+from leukhelpers.splits.groups import grouped_folds
 
 CLASSES = {"healthy": ["normal"], "ALL": ["blast", "L1"], "AML": []}
 NAMES = (
@@ -218,3 +219,15 @@ def test_whoever_imports_decides_about_names_that_look_alike(tmp_path: Path) -> 
         told = import_folder(place, tmp_path / said, CLASSES, alike_subjects=said)
         assert told["subjects"] == number
         assert read_own(tmp_path / said).table["subject"].nunique() == number
+
+
+def test_sentences_about_splits_name_the_classes_of_the_user(tmp_path: Path) -> None:
+    place = draw(
+        tmp_path / "images",
+        tuple(f"benign/N{n}/1.png" for n in range(2))
+        + tuple(f"malignant/P{n}/1.png" for n in range(6)),
+    )
+    import_folder(place, tmp_path / "table", {"benign": [], "malignant": []})
+    cells = read_own(tmp_path / "table")
+    with pytest.raises(InputError, match="at least 4 groups of benign; there are 2"):
+        next(iter(grouped_folds(cells.table.loc[:], 4)))
