@@ -1,12 +1,13 @@
-"""Measure what the two commands cost, beside an older version on the same machine.
+"""Measure what the two commands cost, and if asked beside an older version on the same machine.
 
-    python benchmarks/course_cost.py course --before ../version1
-    python benchmarks/course_cost.py test --before ../version1
+    python -m benchmarks.course_cost course --out runs/measured
+    python -m benchmarks.course_cost course --before ../version1
+    python -m benchmarks.course_cost test --before ../version1
 
 ``--before`` names another checkout with its own ``.venv``. Its course comes between two of
-ours, so that a machine that gets faster or slower does not decide; its tests, which take an
-hour on a slow machine, come after ours, and are stopped after ``--limit`` seconds. Each course
-run draws its cells and builds its caches anew, in an empty workspace. The results go to
+ours, so that a machine that gets faster or slower does not decide; its tests come after ours, and
+are stopped after ``--limit`` seconds. Each course run draws its cells and builds its caches anew, in
+an empty workspace; ``--out`` keeps the folder of the first. The results go to
 ``benchmarks/results/course_cost.json`` and ``test_cost.json``.
 """
 
@@ -76,11 +77,11 @@ def measure(
     }
 
 
-def course(checkout: Path) -> dict[str, Any]:
+def course(checkout: Path, kept: Path | None = None) -> dict[str, Any]:
     """Run the whole course of a checkout on synthetic cells, with nothing cached."""
     python = checkout / ".venv" / "bin" / "python"
     with tempfile.TemporaryDirectory() as home:
-        out = Path(home) / "run"
+        out = kept or Path(home) / "run"
         command = [str(python), "-m", "leukhelpers.cli", "run", "--out", str(out)]
         found = measure(command, checkout, Path(home))
         lessons = files.read_json(out / "course.json")["lessons"]
@@ -103,19 +104,27 @@ def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["course", "test"])
-    parser.add_argument("--before", type=Path, required=True, help="checkout of the older version")
+    parser.add_argument("--before", type=Path, help="checkout of the older version")
     parser.add_argument("--limit", type=float, default=math.inf, help="seconds, of tests")
+    parser.add_argument("--out", type=Path, help="folder that keeps the course run")
     given = parser.parse_args()
-    before = given.before.resolve()
     run = course if given.what == "course" else functools.partial(tests, limit=given.limit)
-    order = (ROOT, before, ROOT) if given.what == "course" else (ROOT, before)
-    mine, theirs, *again = (run(checkout) for checkout in order)
-    turns = [mine, *again]
+    first = course(ROOT, given.out.resolve()) if given.out else run(ROOT)
+    turns, compared = [first], {}
+    if given.before is not None:
+        before = given.before.resolve()
+        theirs = run(before)
+        turns += [course(ROOT)] if given.what == "course" else []
+        share = sum(turn["seconds"] for turn in turns) / len(turns) / theirs["seconds"]
+        at_most = "_at_most" if "stopped" in theirs else ""
+        compared = {
+            "before": {**theirs, "commit": commit(before)},
+            f"share_of_before{at_most}": round(share, 3),
+        }
     if failed := [turn for turn in turns if turn["status"]]:
         parser.error(f"the command failed with status {failed[0]['status']}")
     ours = min(turns, key=lambda turn: turn["seconds"])
     seconds = [turn["seconds"] for turn in turns]
-    share = sum(seconds) / len(seconds) / theirs["seconds"]
     found = {
         "what": {
             "course": "leuk run on the twin (synthetic cells), fast profile, nothing cached",
@@ -127,11 +136,10 @@ def main() -> None:
         **ours,
         "commit": commit(ROOT),
         "seconds_of_each_turn": seconds,
-        "before": {**theirs, "commit": commit(before)},
-        f"share_of_before{'_at_most' if 'stopped' in theirs else ''}": round(share, 3),
+        **compared,
     }
     files.write_json(RESULTS / f"{given.what}_cost.json", found)
-    print(f"{seconds} s, before {theirs['seconds']:.0f} s")
+    print(f"{seconds} s")
 
 
 if __name__ == "__main__":

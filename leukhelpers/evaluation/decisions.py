@@ -227,7 +227,7 @@ def _of_model(
     cooled = calibration.apply_temperature(scores, temperature)
     calibrated: dict[str, Any] = with_intervals(labels, cooled, groups, ("brier", "ece"))
     calibrated["reliability"] = calibration.reliability(labels, cooled).to_dict("list")
-    decided = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "mcc")
+    decided = ("accuracy", "balanced_accuracy", "weighted_f1", "sensitivity", "specificity", "mcc")
     return {
         **found,
         "threshold": threshold,
