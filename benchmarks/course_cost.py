@@ -5,9 +5,9 @@
     python -m benchmarks.course_cost test --before ../version1
 
 ``--before`` names another checkout with its own ``.venv``. Its course comes between two of
-ours, so that a machine that gets faster or slower does not decide; its tests come after ours, and
-are stopped after ``--limit`` seconds. Each course run draws its cells and builds its caches anew, in
-an empty workspace; ``--out`` keeps the folder of the first. The results go to
+ours, so that a machine that gets faster or slower does not decide; its tests come after ours,
+and are stopped after ``--limit`` seconds. Each course run draws its cells and builds its caches
+anew, in an empty workspace; ``--out`` keeps the folder of the first. The results go to
 ``benchmarks/results/course_cost.json`` and ``test_cost.json``.
 """
 
