@@ -77,7 +77,8 @@ def summarize(cells: Cells, cache: Path) -> dict[str, Any]:
         ("within", "partition0"), ("unseen", "unseen-seed0"))}  # fmt: skip
     repeated = {kind: [name for name in every if name.startswith(start)] for kind, start in (
         ("within", "partition"), ("unseen", "unseen"))}  # fmt: skip
-    found: dict[str, Any] = {"screening": [], "candidates": [], "auroc": {}, "auroc_unseen": {}}
+    found: dict[str, Any] = {"screening": [], "candidates": []}
+    found |= {"auroc_screening": {}, "auroc": {}, "auroc_unseen": {}}
     for table, kinds in (("screening", screening), ("candidates", repeated)):
         wanted = {name for names in kinds.values() for name in names}
         values: dict[str, dict[str, np.ndarray]] = {}
@@ -94,7 +95,9 @@ def summarize(cells: Cells, cache: Path) -> dict[str, Any]:
             same = [same_size(cells, every[s][1], logits[name][s]) for s in kinds["within"]]
             row["same_size"] = float(np.mean(same))
             found[table].append(row)
-            if table == "candidates":
+            if table == "screening":
+                found["auroc_screening"][name] = list(of_kind["within"][0])
+            else:
                 found["auroc"][name] = list(of_kind["within"][0])
                 found["auroc_unseen"][name] = list(of_kind["unseen"][0])
     complete = {row["candidate"]: logits[row["candidate"]] for row in found["candidates"]}
