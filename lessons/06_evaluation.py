@@ -240,14 +240,16 @@ def bootstrap(y, probability, groups, n_resamples=1000):
 # If every cell is its own group, this draws cells. If `groups` holds the patients, it draws
 # patients with all their cells.
 
-# %% tags=["nbval-check-output", "slide"]
+# %%
 groups = predictions["group"].to_numpy()
 draws = {
     "cells": bootstrap(y, network, np.arange(len(y))),
     "patients": bootstrap(y, network, groups),
 }
-widths = {}
 every = np.concatenate(list(draws.values()))
+
+# %% tags=["nbval-check-output", "slide"]
+widths = {}
 edges = np.arange(every.min() - 0.01, every.max() + 0.015, 0.005)
 figure, panel = plt.subplots(figsize=(8, 3.4), layout="constrained")
 for name, color, height in (("cells", "gray", -1), ("patients", model_colors["cnn"], -2)):

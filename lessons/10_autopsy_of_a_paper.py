@@ -49,6 +49,7 @@ from sklearn.preprocessing import LabelEncoder, StandardScaler
 
 import leukhelpers as lk
 
+# %%
 lesson = lk.begin("10", dataset, profile, seed, run)
 model_colors = lk.MODEL_COLORS
 

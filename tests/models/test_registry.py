@@ -416,7 +416,7 @@ def test_folds_of_an_svm_are_judged_on_each_cell_once_and_kept_answers_are_read(
     monkeypatch.setattr(registry, "fit", lambda *_, **__: pytest.fail("it was learnt before"))
     again = crossval.crossvalidate(tiny_prepared, 2, lambda _: None, ["svm"], out)
     assert rounded(again["over_folds"]) == rounded(found["over_folds"])
-    with pytest.raises(InputError, match="answers of other cells"):
+    with pytest.raises(InputError, match="predictions of other cells"):
         crossval.crossvalidate(tiny_prepared, 3, lambda _: None, ["svm"], out)
     # the baselines too have learnt from each fold's own training rows
     labels = tiny_prepared.table["label"].to_numpy()
