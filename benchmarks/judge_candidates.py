@@ -36,7 +36,7 @@ RESULT = Path(__file__).resolve().parent / "results" / "candidates.json"
 JOINED = {
     "one view": "no rotations averaged",
     "plain + SVM": "mean of the logits of network and SVM",
-    "96 pixels + SVM": "the same with 96 pixels",
+    "96 pixels + SVM": "96 pixels, and the mean of the logits with the SVM",
 }
 BASE = "plain"
 WITH_SVM = ("plain", "96 pixels")

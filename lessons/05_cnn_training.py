@@ -676,9 +676,10 @@ figure.text(0.99, -0.01, f"measured on real cells; the rest of the lesson: {less
 lesson.save_figure(figure, "improvements", "Gain of each change on real cells, with its interval.")
 
 # %% [markdown]
-# We call a row *clearly* better if its whole line lies right of zero. One comparison can be luck,
-# even then. So the larger pictures were tested again: with two other divisions of the patients into
-# folds, and on the patients of another official fold, with three seeds.
+# We call a row *clearly* better if its whole line lies right of zero. With so few patients no
+# change of the network is. But a small gain can still be real. So the larger pictures were tested
+# again: with two other divisions of the patients into folds, and on the patients of another
+# official fold, with three seeds.
 
 # %% tags=["nbval-check-output"]
 gain = pd.DataFrame(measured["auroc"])["96 pixels"] - pd.DataFrame(measured["auroc"])["plain"]
