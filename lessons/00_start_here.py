@@ -99,8 +99,7 @@ counts.rename(index={0: "HEM", 1: "ALL"})
 # ## Read the data card
 #
 # Where do the cells come from? What may you do with them? Which faults are known? A **data card**
-# answers these questions on half a page. Read it before you use a dataset. (The card calls the
-# synthetic dataset *the twin*.)
+# answers these questions on half a page. Read it before you use a dataset.
 
 # %% tags=["nbval-check-output"]
 Markdown(lk.data_card(lesson.dataset))

@@ -58,7 +58,7 @@ def write_report(folder: Path | str) -> Path:
     """
     folder = Path(folder)
     about, metrics = _json(folder / "cells.json"), _json(folder / "metrics.json")
-    told = [caution for found in (about, metrics) if found for caution in found.get("cautions", [])]
+    cautions = [caution for found in (about, metrics) if found for caution in found.get("cautions", [])]
     aside = folder / "set_aside.csv"
     page = filled(
         "report.html",
@@ -66,7 +66,7 @@ def write_report(folder: Path | str) -> Path:
         synthetic=bool(about and about["synthetic"]),
         name=folder.name,
         about=about,
-        cautions=list(dict.fromkeys(told)),
+        cautions=list(dict.fromkeys(cautions)),
         metrics=metrics,
         titles=titles(metrics) if metrics else {},
         lessons=_lessons(folder),
