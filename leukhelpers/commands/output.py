@@ -103,7 +103,7 @@ def print_lines(entries: list[dict[str, Any]]) -> None:
 
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
-    """Show a bar for each task at work; give the function that is told how far a task is."""
+    """Show a bar for each task at work; give the function that takes how far a task is."""
     with bars.Progress(console=errors, transient=True, disable=not errors.is_terminal) as shown:
         tasks: dict[str, Any] = {}
 

@@ -58,7 +58,9 @@ def write_report(folder: Path | str) -> Path:
     """
     folder = Path(folder)
     about, metrics = _json(folder / "cells.json"), _json(folder / "metrics.json")
-    cautions = [caution for found in (about, metrics) if found for caution in found.get("cautions", [])]
+    cautions = [
+        caution for found in (about, metrics) if found for caution in found.get("cautions", [])
+    ]
     aside = folder / "set_aside.csv"
     page = filled(
         "report.html",

@@ -138,7 +138,7 @@ def background(run: storage.Run) -> np.ndarray:
 
 
 def _known(folder: Path) -> dict[str, np.ndarray]:
-    """Read how the training cells look, by which other pictures are told from cells."""
+    """Read how the training cells look, to recognize out-of-distribution images."""
     n = len(ood.describe(np.zeros((1, 8, 8, 3), np.uint8))[0])
     shapes = {"mean": (n,), "spread": (n,), "precision": (n, n), "limit": ()}
     try:
