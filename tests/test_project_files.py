@@ -86,3 +86,12 @@ def test_the_site_tells_of_every_module():
         for file in package.glob("*/**/__init__.py")
     }
     assert listed == found | packages
+
+
+def test_the_wheel_holds_each_result_that_a_lesson_reads():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    taken = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert [path for path in taken if not (ROOT / path).exists()] == []
+    lessons = "".join(path.read_text("utf-8") for path in (ROOT / "lessons").glob("*.py"))
+    read = set(re.findall(r'lk\.measured\("(\w+)"\)', lessons))
+    assert read == {Path(path).stem for path in taken if path.startswith("benchmarks/")}
