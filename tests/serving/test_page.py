@@ -49,7 +49,7 @@ def home(opened, port):
 
 def drawn_whole(tab) -> None:
     """Wait until each control of the page is there; gradio fetches them one by one."""
-    for control in ("input[type=file]", "input[type=checkbox]", "text=drawn cells"):
+    for control in ("input[type=file]", "input[type=checkbox]", "text=synthetic cells"):
         tab.wait_for_selector(control, state="attached")
     tab.wait_for_function("!document.body.innerText.includes('Loading...')")
 
@@ -133,11 +133,11 @@ def test_every_control_is_reached_and_used_by_keyboard(tab):
         tab.keyboard.press("Tab")
         active = "document.activeElement"
         reached.append(tab.evaluate(f"{active}.ariaLabel || {active}.innerText || {active}.type"))
-        if "drawn cells" in reached[-1]:
+        if "synthetic cells" in reached[-1]:
             break
     assert any("upload" in str(name).lower() for name in reached)
     assert "checkbox" in reached
-    assert "drawn cells" in reached[-1]
+    assert "synthetic cells" in reached[-1]
     for _ in range(20):  # a page that is still being wired hears no key
         tab.keyboard.press("Enter")
         tab.wait_for_timeout(2000)
