@@ -49,7 +49,7 @@ def home(opened, port):
 
 def drawn_whole(tab) -> None:
     """Wait until each control of the page is there; gradio fetches them one by one."""
-    for control in ("input[type=file]", "input[type=checkbox]", "text=synthetic cells"):
+    for control in ("input[type=file]", "input[type=checkbox]", "text=Predict"):
         tab.wait_for_selector(control, state="attached")
     tab.wait_for_function("!document.body.innerText.includes('Loading...')")
 
