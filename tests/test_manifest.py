@@ -82,12 +82,6 @@ def test_preliminary_and_final_test_have_their_numbers(told: dict[str, Any]) -> 
     assert preliminary["images"] == 1867
     assert preliminary["subjects"] == 28
     assert preliminary["classes"] == {"ALL": 1219, "HEM": 648}
-    assert preliminary["labels"] == {
-        "rows": 1867,
-        "classes": {"ALL": 1219, "HEM": 648},
-        "missing_pictures": 0,
-        "first_missing": [],
-    }
     assert final["images"] == 2586
     assert final["duplicate_pairs"] == 2  # 972 and 2217, 581 and 914
 

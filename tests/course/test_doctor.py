@@ -70,7 +70,7 @@ def test_each_package_that_does_not_suit_is_named(monkeypatch):
     [
         ("raise ImportError('libtensorflow is missing')", "libtensorflow is missing"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGILL)", "SIGILL"),
-        ("import time; time.sleep(60)", "no answer"),
+        ("import time; time.sleep(60)", "did not start"),
     ],
 )
 def test_a_broken_tensorflow_is_told_and_not_fatal(monkeypatch, compute, told):

@@ -181,7 +181,7 @@ def test_a_fine_tuned_network_has_fewer_epochs_than_the_profile_and_still_a_page
 def test_classes_of_other_cells_bear_their_own_names(run):
     about = {**run.about, "classes": ["benign", "malignant"]}
     titles = [figure.get_suptitle() for _, figure in model_card.figures(run._replace(about=about))]
-    assert any("Of the malignant cells" in title for title in titles)
+    assert any("of the malignant cells" in title for title in titles)
     assert not any("leukemic" in title for title in titles)
 
 

@@ -482,7 +482,7 @@ def test_features_are_measured_once_whoever_comes_first(tiny_prepared, tmp_path,
     def slowly(*arguments: Any) -> pd.DataFrame:
         measured.append(threading.get_ident())
         time.sleep(0.3)
-        return measure(*arguments, n_jobs=1)
+        return measure(*arguments)
 
     monkeypatch.setattr(handmade, "measure_cells", slowly)
     with ThreadPoolExecutor(2) as pool:
