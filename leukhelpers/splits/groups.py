@@ -204,7 +204,11 @@ class _Labeled(NamedTuple):
     groups: np.ndarray
     number: np.ndarray  # of each row's group, in the order of the names
     class_of_group: np.ndarray
-    n_classes: int
+    classes: list[str]  # their names
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.classes)
 
 
 def _labeled_groups(table: pd.DataFrame, n_splits: int) -> _Labeled:
@@ -221,22 +225,24 @@ def _labeled_groups(table: pd.DataFrame, n_splits: int) -> _Labeled:
         raise InputError("Cells without a label cannot be split; leave them out.")
     labels, groups = table["label"].to_numpy(dtype=int), group_ids(table)
     names, number = np.unique(groups, return_inverse=True)
-    n_classes = max(2, labels.max(initial=0) + 1)
+    classes = _class_names(table, labels)
+    n_classes = len(classes)
     cells_of = np.bincount(number * n_classes + labels, minlength=len(names) * n_classes)
     class_of_group = cells_of.reshape(-1, n_classes).argmax(axis=1)
     for label, count in enumerate(np.bincount(class_of_group, minlength=n_classes)):
         if count < n_splits:
             raise InputError(
                 f"{n_splits} folds need at least {n_splits} groups of "
-                f"{_class_name(table, label, n_classes)}; there are {count}."
+                f"{classes[label]}; there are {count}."
             )
-    return _Labeled(labels, groups, number, class_of_group, n_classes)
+    return _Labeled(labels, groups, number, class_of_group, classes)
 
 
-def _class_name(table: pd.DataFrame, label: int, n_classes: int) -> str:
-    """Name a class in a sentence, as its table does; without names HEM and ALL, or by number."""
-    names = table.attrs.get("classes", CLASS_NAMES)
-    return names[label] if n_classes <= len(names) else f"class {label}"
+def _class_names(table: pd.DataFrame, labels: np.ndarray) -> list[str]:
+    """Name the classes as the table does; without names HEM and ALL, or by number."""
+    names = list(table.attrs.get("classes", CLASS_NAMES))
+    n_classes = max(2, labels.max(initial=0) + 1)
+    return names[:n_classes] if n_classes <= len(names) else [f"class {i}" for i in range(n_classes)]
 
 
 def _with_validation(cells: _Labeled, rest: np.ndarray, test: np.ndarray, seed: int) -> Split:
@@ -245,9 +251,9 @@ def _with_validation(cells: _Labeled, rest: np.ndarray, test: np.ndarray, seed: 
     for part, rows in (("train", train), ("validation", validation), ("test", test)):
         counts = np.bincount(cells.labels[rows], minlength=cells.n_classes)
         if not counts.all():
-            lacking = _class_name(int(counts.argmin()), cells.n_classes)
             raise InputError(
-                f"The {part} part would lack {lacking}; use more subjects or fewer folds."
+                f"The {part} part would lack {cells.classes[counts.argmin()]}; "
+                "use more subjects or fewer folds."
             )
     return Split(cells.groups, train, validation, test)
 
