@@ -242,7 +242,8 @@ def _class_names(table: pd.DataFrame, labels: np.ndarray) -> list[str]:
     """Name the classes as the table does; without names HEM and ALL, or by number."""
     names = list(table.attrs.get("classes", CLASS_NAMES))
     n_classes = max(2, labels.max(initial=0) + 1)
-    return names[:n_classes] if n_classes <= len(names) else [f"class {i}" for i in range(n_classes)]
+    named = n_classes <= len(names)
+    return names[:n_classes] if named else [f"class {i}" for i in range(n_classes)]
 
 
 def _with_validation(cells: _Labeled, rest: np.ndarray, test: np.ndarray, seed: int) -> Split:
