@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from leukhelpers import datasets
 from leukhelpers.datasets import load_dataset
 from leukhelpers.errors import InputError
 
@@ -53,6 +54,17 @@ def test_real_tree_is_not_synthetic(small_cnmc: Path, tmp_path: Path) -> None:
         assert not found.synthetic
         assert found.note == ""
         assert len(found.table) == 6
+
+
+@pytest.mark.parametrize("inside", ["cnmc", "leukemia", "datasets/owner/leukemia"])
+def test_a_copy_is_found_where_kaggle_mounts_it(inside, small_cnmc, tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets, "KAGGLE", tmp_path / "input")
+    (tmp_path / "input" / "another").mkdir(parents=True)
+    place = tmp_path / "input" / inside
+    place.mkdir(parents=True)
+    small_cnmc.rename(place / "C-NMC_Leukemia")
+    found = load_dataset("cnmc", tmp_path / "data")
+    assert (found.name, len(found.table)) == ("cnmc", 6)
 
 
 def test_downloaded_copy_is_found_by_its_name(small_cnmc: Path, tmp_path: Path) -> None:

@@ -86,12 +86,12 @@ def data_verify(
     as_json: options.Json = False,
 ) -> None:
     """Compare a copy of C-NMC 2019 with the published files; status 1 if it is damaged."""
-    from leukhelpers.datasets import existing_place
+    from leukhelpers.datasets import existing_place, find_cnmc
 
     if dataset == "twin":
         raise InputError("The twin is synthetic; only a copy of C-NMC can be verified.")
-    root = files.workspace() / "data" / "cnmc" if dataset == "cnmc" else existing_place(dataset)
-    _verify(root, as_json)
+    place = find_cnmc(files.workspace() / "data") if dataset == "cnmc" else existing_place(dataset)
+    _verify(place, as_json)
 
 
 def _verify(root: Path, as_json: bool) -> None:
