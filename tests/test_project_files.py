@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -95,3 +97,16 @@ def test_the_wheel_holds_each_result_that_a_lesson_reads():
     lessons = "".join(path.read_text("utf-8") for path in (ROOT / "lessons").glob("*.py"))
     read = set(re.findall(r'lk\.measured\("(\w+)"\)', lessons))
     assert read == {Path(path).stem for path in taken if path.startswith("benchmarks/")}
+
+
+def test_binder_conda_and_the_dev_container_install_what_make_installs():
+    environment = read(ROOT / "environment.yml")
+    python = next(part for part in environment["dependencies"] if str(part).startswith("python="))
+    assert python.partition("=")[2] in ("3.11", "3.12", "3.13")
+    (pip,) = [part["pip"] for part in environment["dependencies"] if isinstance(part, dict)]
+    assert [(ROOT / line.partition(" ")[2]).is_file() for line in pip] == [True]
+    build = (ROOT / "postBuild").read_text("utf-8")
+    assert "pip install --no-deps --no-build-isolation -e ." in build
+    assert os.access(ROOT / "postBuild", os.X_OK)
+    container = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text("utf-8"))
+    assert container["postCreateCommand"] == "make install"
