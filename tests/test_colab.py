@@ -118,9 +118,9 @@ def test_the_set_up_cell_installs_beside_what_colab_has(home, where, calls, monk
         monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
     else:
         monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
-    Path("leukhelpers-0.1.0-py3-none-any.whl").touch()
+    Path("leukhelpers-2.0.0-py3-none-any.whl").touch()
     exec(build.setup_cell(home), {})
-    package = f"git+https://github.com/{home}" if home else "leukhelpers-0.1.0-py3-none-any.whl"
+    package = f"git+https://github.com/{home}" if home else "leukhelpers-2.0.0-py3-none-any.whl"
     kept = ["--constraint", "colab-has.txt", package]
     assert calls[-1] == [sys.executable, "-m", "pip", "install", "--quiet", *kept]
     assert Path("colab-has.txt").read_text() == "tensorflow==2.20.0\n"

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from leukhelpers import __version__
-from tools import build
+from tools import schedule
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -33,6 +33,8 @@ def test_citation_has_the_needed_keys_and_the_version_of_the_package():
     assert cited["authors"] == [{"name": "The leukhelpers authors"}]
     assert str(cited["version"]) == PROJECT["version"] == __version__
     assert PROJECT["license"] == " AND ".join(cited["license"])
+    heading = f"## {__version__} ({cited['date-released']})"
+    assert heading in (ROOT / "CHANGELOG.md").read_text("utf-8").splitlines()
 
 
 def test_citation_names_no_place_that_nobody_gave_it():
@@ -61,8 +63,8 @@ def test_forms_ask_for_lesson_cell_and_environment(form):
 
 def test_the_lesson_form_offers_every_lesson():
     asked = fields("lesson.yml")
-    offered = [option[:2] for option in asked["lesson"]["attributes"]["options"]]
-    assert {source.name[:2] for source in build.sources([])} <= set(offered)
+    *offered, _ = asked["lesson"]["attributes"]["options"]
+    assert offered == [title for title, *_ in schedule.lessons().values()]
     assert asked["lesson"]["validations"]["required"]
     assert asked["cell"]["validations"]["required"]
 
