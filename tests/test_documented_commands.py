@@ -83,18 +83,18 @@ def test_places_in_the_repository_that_the_readme_hands_over_are_there():
             assert all((ROOT / place).exists() for place in places)
 
 
-def call(folder: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a program as in a checkout, with everything that it writes in a temporary folder."""
+def start(folder: Path, program: str, *arguments: str) -> subprocess.Popen[str]:
+    """Start a program as in a checkout, with everything that it writes in a temporary folder."""
     environment = {**os.environ, "LEUK_HOME": str(folder)}
-    done = subprocess.run(
-        [PROGRAMS / program, *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return done
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen([PROGRAMS / program, *arguments], cwd=folder, env=environment, **pipes)
+
+
+def call(folder: Path, program: str, *arguments: str) -> None:
+    """Run a program to its end, and see that it ended well."""
+    process = start(folder, program, *arguments)
+    printed, _ = process.communicate()
+    assert process.returncode == 0, printed
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +136,34 @@ def test_the_readmes_commands_run_one_after_the_other(place):
     assert (place / "out.ipynb").is_file()
     assert (place / "runs/sweep/results.csv").is_file()
     assert (place / "runs/mine/run.json").is_file()
+
+
+@pytest.mark.slow
+def test_the_guide_to_many_runs_can_be_followed(place, port, monkeypatch, capsys):
+    """One notebook on own cells, a grid here and on a cluster, its results in pandas."""
+    guide = ROOT / "docs/scale.md"
+    (imported,) = [words for words in shown("leuk", ROOT / "README.md") if words[1] == "import"]
+    if not (place / "my_table").exists():
+        call(place, "leuk", *imported)
+    (notebook,) = shown("papermill", guide)
+    call(place, "papermill", *notebook, "-p", "profile", "smoke")
+    assert (place / "runs/own").is_dir()
+    here = [[word.replace("8786", str(port)) for word in words] for words in shown("dask", guide)]
+    scheduler, worker, *_ = here
+    grid = place / "docs/examples/sweep.yaml"
+    asked = yaml.safe_load(grid.read_text())
+    asked["grid"]["fold"] = [0]  # one run is enough here
+    grid.write_text(yaml.safe_dump(asked))
+    (sweep,) = [words for words in shown("leuk", guide) if "runs/cluster" in words]
+    sweep = [word.replace("8786", str(port)) for word in sweep]
+    with start(place, "dask", *scheduler) as one, start(place, "dask", *worker) as two:
+        try:
+            call(place, "leuk", *sweep)
+        finally:
+            for process in (two, one):
+                process.terminate()
+                process.communicate()
+    (code,) = re.findall(r"^```python\n(import pandas.*?)^```", guide.read_text(), re.M | re.S)
+    monkeypatch.chdir(place)
+    exec(code, {})
+    assert "svm" in capsys.readouterr().out
