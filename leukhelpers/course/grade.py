@@ -69,8 +69,8 @@ def grade(
     places = [place for place in places if not any(part.startswith(".") for part in place.parts)]
     if not places:
         raise InputError(f"There is no notebook in {folder}; unpack archives first.")
-    lessons = run_notebook.find_lessons()
-    seen = {_digest(read_notebook(path)): "the solved lesson" for path in lessons}
+    solved = run_notebook.find_lessons()
+    seen = {_digest(read_notebook(path)): "the solved lesson" for path in solved}
     for place in places:
         learner = place.parts[0] if len(place.parts) > 1 else _LESSON.sub("", place.stem)
         entry: dict[str, Any] = {"file": str(place), "learner": learner or folder.resolve().name}
@@ -108,8 +108,8 @@ def read_notebook(path: Path) -> nbformat.NotebookNode:
         text = content.decode("utf-16" if utf16 else "utf-8-sig")
         with warnings.catch_warnings(action="ignore"):
             notebook = nbformat.reads(text, as_version=4)
-            nbformat.validate(notebook)
-            return notebook
+        read_states(notebook)  # Colab and others leave out parts that do not matter here
+        return notebook
     except UnicodeDecodeError:
         raise InputError("The file is neither UTF-8 nor UTF-16; save it again.") from None
     except Exception:  # a handed-in file may be anything at all
@@ -157,8 +157,8 @@ def execute(
         kept = {key: os.environ[key] for key in ("PATH", "SYSTEMROOT", "LANG") if key in os.environ}
         inside = {**kept, "HOME": name, "LEUK_HOME": name}
         started = [*NO_NETWORK, *command] if can_cut_network() else command
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        process = psutil.Popen(started, cwd=folder, env=inside, stdin=subprocess.DEVNULL, **quiet)
+        quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+        process = psutil.Popen(started, cwd=folder, env=inside, **quiet)
         problem = ""
         try:
             if process.wait(timeout):
