@@ -42,6 +42,7 @@ PAGE = jinja2.Environment(autoescape=True).from_string("""\
   pre { white-space: pre-wrap; }
   table { border-collapse: collapse; font-size: .8em; }
   th, td { padding: .25rem .7rem; border-bottom: 1px solid #d9dee5; text-align: right; }
+  aside td:first-child, aside th:first-child { text-align: left; }
   footer { position: fixed; bottom: 0; left: 0; right: 0; padding: .4rem 6vw; font-size: .65em;
     background: #f6f8fa; color: #48525f; }
   aside { display: none; margin-top: 1rem; padding: .2rem 1rem; font-size: .7em;
