@@ -62,6 +62,20 @@ def test_leuk_knows_each_command_and_option(arguments):
     command.make_context("leuk", rest)  # raises if it does not know an option
 
 
+def test_the_list_of_commands_has_them_all():
+    group = typer.main.get_command(cli.app)
+    parts = {"data": group.commands["data"].commands}
+    parts[""] = {name: command for name, command in group.commands.items() if name != "data"}
+    known = {
+        f"leuk {part} {name}".replace("  ", " ")
+        for part, commands_of in parts.items()
+        for name, command in commands_of.items()
+        if not command.hidden
+    }
+    page = (ROOT / "docs/commands.md").read_text("utf-8")
+    assert set(re.findall(r"^\| `(leuk [a-z ]+)` \|", page, re.MULTILINE)) == known
+
+
 @pytest.mark.parametrize("arguments", shown("make", *DOCUMENTS), ids=label)
 def test_make_and_make_py_know_each_task(arguments):
     assert arguments[0] in make.TASKS

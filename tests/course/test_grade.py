@@ -185,6 +185,17 @@ def test_the_command_writes_the_table_and_never_over_a_file(tmp_path, monkeypatc
     assert (tmp_path / "t.csv").read_bytes() == before
 
 
+def test_the_command_says_if_it_cannot_cut_the_network(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(grade, "can_cut_network", lambda: False)
+    monkeypatch.setattr(grade, "execute", lambda notebook, *_: (notebook, ""))
+    hand_in(tmp_path / "in", "ann.ipynb")
+    for more in (["--out=1.csv"], ["--out=2.csv", "--run"]):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["leuk", "grade", "in", *more])
+        cli.main()
+        assert ("cannot cut the network" in capsys.readouterr().err) == ("--run" in more)
+
+
 def test_without_run_nothing_is_executed(tmp_path, monkeypatch):
     monkeypatch.setattr(grade, "execute", None)
     hand_in(tmp_path, "ann.ipynb", lesson(code=f"open({str(tmp_path / 'ran')!r}, 'w')"))
