@@ -864,8 +864,10 @@ print(f"mean error of the sums: integrated gradients {ig_error:.2f}, SHAP {shap_
 #
 # ## Use it on your data
 #
-# The same steps for a Keras network of your own and a folder of images. Scale the images exactly as
-# for training. If your last layer is `Dense(1, activation="sigmoid")`, set
+# The same steps for a Keras network of your own and a folder of images. Crop, resize and scale the
+# images exactly as for training. Here that is done by `crop_to_cell` of exercise 03.2.
+#
+# If your last layer is `Dense(1, activation="sigmoid")`, set
 # `model.layers[-1].activation = keras.activations.linear` after loading. Then
 # `keras.Model([model.input], model.output)` is the logit model.
 #
@@ -882,8 +884,8 @@ print(f"mean error of the sums: integrated gradients {ig_error:.2f}, SHAP {shap_
 # logit_model = keras.Model([model.input], model.get_layer("logit").output)
 # size = model.input_shape[1]
 # files = sorted(Path("my_cells").glob("*.png"))
-# opened = [Image.open(file).convert("RGB").resize((size, size)) for file in files]
-# images = np.stack([np.asarray(image) for image in opened]).astype("float32")  # not uint8
+# cells = [crop_to_cell(Image.open(file).convert("RGB"), size) for file in files]
+# images = np.stack([np.array(cell) for cell in cells]).astype("float32")  # not uint8
 #
 # references = images[::2]  # better: training images
 # values = shap.GradientExplainer(logit_model, references).shap_values(images[:6], nsamples=200)
@@ -893,7 +895,8 @@ print(f"mean error of the sums: integrated gradients {ig_error:.2f}, SHAP {shap_
 # shap.image_plot(values[..., 0], images[:6] / 255)
 # ```
 #
-# Before you show the maps to anyone, repeat test 2 with `keras.models.clone_model(model)`.
+# Keras may warn about the structure of the inputs. The sums decide whether all is well. Before you
+# show the maps to anyone, repeat test 2 with `keras.models.clone_model(model)`.
 
 # %% [markdown] tags=["slide"]
 # ## Key points

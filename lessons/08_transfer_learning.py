@@ -346,7 +346,7 @@ print(f"{trainable:,} of {model.count_params():,} parameters are trainable")
 
 # %% [markdown]
 # How low is low? We try two learning rates. Both trainings start from the same weights and take
-# three epochs. **Guess:** which of the two forgets what the network knows?
+# two epochs. **Guess:** which of the two forgets what the network knows?
 
 # %%
 start = model.get_weights()
@@ -360,7 +360,7 @@ for rate in (1e-4, 1e-2):
         y[train],
         validation_data=(images[validation], y[validation]),
         class_weight=class_weight,
-        epochs=3,
+        epochs=2,
         batch_size=16,
         verbose=0,
     )
@@ -371,10 +371,10 @@ for rate in (1e-4, 1e-2):
 figure, panel = plt.subplots(figsize=(7, 3), layout="constrained")
 for rate, line in {1e-4: "-", 1e-2: "--"}.items():
     losses = [frozen_loss, *histories[rate].history["val_loss"]]
-    panel.plot(range(4), losses, f"o{line}", color=lite0, label=f"learning rate {rate:.0e}")
+    panel.plot(range(3), losses, f"o{line}", color=lite0, label=f"learning rate {rate:.0e}")
 panel.axhline(np.log(2), color=model_colors["majority"], label="always 50 %")
 panel.set(xlabel="epochs of fine-tuning (0: frozen)", ylabel="validation loss", yscale="log")
-panel.set_xticks(range(4))
+panel.set_xticks(range(3))
 panel.legend(loc="center left", bbox_to_anchor=(1, 0.5), handlelength=4)
 low, high = (history.history["val_loss"][-1] for history in histories.values())
 figure.suptitle(
@@ -383,7 +383,7 @@ figure.suptitle(
 lesson.save_figure(figure, "rates", "Validation loss over the epochs for two learning rates.")
 
 # %% [markdown]
-# With the high rate, the first steps destroy the pretrained filters, and three epochs on a few
+# With the high rate, the first steps destroy the pretrained filters, and two epochs on a few
 # hundred cells cannot build new ones. With the low rate, the AUROC stays near that of the frozen
 # network. Is it *better* than frozen? Compare the first and the last point of that curve. If it
 # does not fall, these few patients taught the network nothing that helps with others. That is
@@ -645,7 +645,7 @@ real.sort_values("mean AUROC", ascending=False).round(3)
 # which flatters its row.
 #
 # **What may we conclude?** On these cells, with this backbone and these settings, ImageNet weights
-# brought no gain over the area baseline. This is *one* small backbone, one head, three epochs of
+# brought no gain over the area baseline. This is *one* small backbone, one head, two epochs of
 # fine-tuning, and 28 patients. It is no statement about transfer learning in general. Prellberg and
 # Kramer (2019) fine-tuned a much larger pretrained network on all 73 patients of this dataset, with
 # a lower learning rate for early layers. Its AUROC on other patients is clearly higher. Raghu and

@@ -319,7 +319,7 @@ def build_network(learning_rate):
 
 
 # %%
-epochs = 8
+epochs = 6
 
 
 def train_network(network, labels, train_rows, validation_rows):

@@ -506,15 +506,15 @@ visits.round(2)
 # ## Program 6: the best pair of features
 #
 # This program tries all pairs of features. It fits a logistic regression to each pair and reports
-# one of them. Its author first runs a **control**: instead of features, the program gets 10 columns
-# of random numbers, 20 times. As in real features, the cells of one patient resemble one another.
+# one of them. Its author first runs a **control**: instead of features, the program gets 8 columns
+# of random numbers, 12 times. As in real features, the cells of one patient resemble one another.
 
 
 # %%
 def random_columns(generator):
-    """Return 10 random columns, one row per cell: a number per patient, plus noise per cell."""
+    """Return 8 random columns, one row per cell: a number per patient, plus noise per cell."""
     _, patient = np.unique(subjects, return_inverse=True)
-    per_patient = generator.normal(size=(patient.max() + 1, 10))[patient]
+    per_patient = generator.normal(size=(patient.max() + 1, 8))[patient]
     return per_patient + 0.5 * generator.normal(size=per_patient.shape)
 
 
@@ -538,13 +538,13 @@ def select_pair(scores):
 
 # %% tags=["slide"]
 generator = np.random.default_rng(seed)
-controls = [score_pairs(random_columns(generator)) for _ in range(20)]
+controls = [score_pairs(random_columns(generator)) for _ in range(12)]
 reported = pd.DataFrame([select_pair(scores) for scores in controls])
-reported.index = pd.RangeIndex(1, 21, name="control")
+reported.index = pd.RangeIndex(1, 13, name="control")
 mean_before = reported.mean()
 print("AUROC of the reported pair:")
 print(reported.head().round(2).to_string())
-print(f"mean test AUROC of 20 controls: {mean_before['test']:.2f}")
+print(f"mean test AUROC of 12 controls: {mean_before['test']:.2f}")
 
 # %% [markdown]
 # ### Exercise 13.6 (8 minutes)
@@ -581,7 +581,7 @@ lk.check("13.6", (odd, repair))
 # %%
 reported = pd.DataFrame([select_pair(scores) for scores in controls])
 mean_after = reported.mean()
-print(f"mean test AUROC of 20 controls: {mean_before['test']:.2f} before the exercise")
+print(f"mean test AUROC of 12 controls: {mean_before['test']:.2f} before the exercise")
 print(f"                                {mean_after['test']:.2f} now")
 lesson.record(
     control_auroc_as_found=float(mean_before["test"]),
