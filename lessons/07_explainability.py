@@ -88,8 +88,8 @@ lesson.save_figure(figure, "cells", "Six cells with their class and their predic
 #
 # ## Explain the logit, not the probability
 #
-# A probability near 1 hardly changes any more, whatever one does to the image. The **logit** does.
-# It is the sum in front of the sigmoid: positive for ALL, negative for HEM. A model that ends one
+# A probability near 1 hardly changes, even if the image changes much. The **logit** does change. It
+# is the sum in front of the sigmoid: positive for ALL, negative for HEM. A model that ends one
 # layer earlier returns it.
 
 # %%
@@ -168,10 +168,10 @@ table.iloc[shown].round(1)
 # Now the sums are close to what they should be. The rest is chance: SHAP draws its reference
 # images at random. If the drawn ones have low logits, the sum comes out too high.
 #
-# Does each cell have its own luck? That depends on how SHAP is called. One call with all cells goes
-# on drawing from cell to cell: **separate draws**. A loop that passes the same `rseed` for every
-# cell starts again each time: **the same draws** for all cells. We do both five times, with few
-# samples, and count the cells whose sum is too high.
+# Is this error independent from cell to cell? That depends on how SHAP is called. One call with all
+# cells goes on drawing from cell to cell: **separate draws**. A loop that passes the same `rseed`
+# for every cell starts again each time: **the same draws** for all cells. We do both five times,
+# with few samples, and count the cells whose sum is too high.
 
 # %%
 counted = []
@@ -431,8 +431,8 @@ lesson.save_figure(figure, "untrained", "SHAP maps of the trained and the untrai
 #
 # - **SHAP passes.** The rank correlation is close to 0: the trained map orders the pixels
 #   differently from the untrained one. And the untrained map is many times weaker, which its own
-#   color scale had hidden. This follows from completeness: the logits of an untrained network
-#   hardly differ, so there is little to distribute.
+#   color scale had hidden. One reason: the logits of an untrained network hardly differ, so there
+#   is little to distribute.
 # - **The eye is misled**, as the third row of the table shows. Over whole images the absolute
 #   values correlate well, mainly because both maps are near zero on the black background. Every map
 #   of a cell on black "finds the cell", with or without training.
@@ -613,7 +613,7 @@ if lesson.dataset.synthetic:
 # all the nucleoli. Painting over a few dozen pixels of nucleoli lowers the logit far more than
 # painting over about as many elsewhere. The outline matters less: the change is smaller, although
 # several times as many pixels change. Map and changes agree, and the map of the untrained network
-# differs. So we may believe this map. Compare the answer with your sentence.
+# differs. So we may believe this map. Compare the answer with your guess.
 #
 # ### Test 4: take one kind of information away
 #

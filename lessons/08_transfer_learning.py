@@ -204,11 +204,11 @@ for name, proba in {"random weights, frozen": untrained, "area baseline": area_b
 # A network that was never trained is not useless: its AUROC is above chance, and close to the area
 # baseline. Where does it come from?
 #
-# Here is a suspicion. Random filters respond to the cell, and not to the black background. The
-# average over the image then grows with the area of the cell. So the head may simply read off the
-# area. We can test this: predict the *area* from the random embedding with a linear model. **R²**
-# is the share of the variance of the area that is predicted: 1 is perfect, 0 is no better than the
-# mean.
+# Here is a possible reason. Random filters respond to the cell, and not to the black background.
+# The average over the image then grows with the area of the cell. So the head may simply read off
+# the area. We can test this: predict the *area* from the random embedding with a linear model.
+# **R²** is the share of the variance of the area that is predicted: 1 is perfect, 0 is no better
+# than the mean.
 
 # %% tags=["slide"]
 from sklearn.linear_model import Ridge
@@ -345,7 +345,7 @@ trainable = sum(int(np.prod(weights.shape)) for weights in model.trainable_weigh
 print(f"{trainable:,} of {model.count_params():,} parameters are trainable")
 
 # %% [markdown]
-# How low is low? We try two learning rates. Both trainings start from the same weights and take
+# Which learning rate is low enough? We try two. Both trainings start from the same weights and take
 # three epochs. **Guess:** which of the two forgets what the network knows?
 
 # %%
@@ -726,7 +726,7 @@ pickle.loads(harmless_looking)
 # - Random features can carry a shortcut such as the size of the cell. Remove it and compare again.
 # - Fine-tune after the head is trained, with a low learning rate and frozen batch normalization.
 # - Train and test all models on the same patients, and put the cost beside the score.
-# - One backbone on one dataset is no verdict on transfer learning.
+# - One backbone on one dataset does not judge transfer learning in general.
 #
 # **Read next:** lesson 09. On EfficientNet: Tan and Le, ICML 2019. On pretraining for medical
 # images: Raghu et al., "Transfusion", NeurIPS 2019. On fine-tuning for these cells: Prellberg and

@@ -204,7 +204,8 @@ print(f"cells: {len(class_name)}; cells in the test set: {len(drawn)}")
 # each under the other name.
 #
 # Could it be chance? If 2133 cells are drawn at random, the number of HEM cells follows the
-# hypergeometric distribution. Here is the range that holds 999 of 1000 such draws:
+# hypergeometric distribution. (This is the distribution for drawing without replacement.) Here is
+# the range that holds 999 of 1000 such draws:
 
 # %% tags=["nbval-check-output"]
 from scipy.stats import hypergeom

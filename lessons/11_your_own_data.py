@@ -75,8 +75,8 @@ letter.index = ["normal", "blasts"]
 # %% [markdown]
 # ## List every file
 #
-# `rglob("*")` walks through a folder and all folders in it. We list every file, not only the
-# `.bmp` files: a file that we never list is a file that we lose without noticing.
+# `rglob("*")` walks through a folder and all folders in it. We list every file, not only the `.bmp`
+# files: otherwise we would lose a file without noticing.
 
 
 # %% tags=["nbval-check-output"]
@@ -490,9 +490,10 @@ lesson.save_figure(
 # %% [markdown]
 # ## Features, model and baselines
 #
-# As in lesson 04, we measure each cell and train a support vector machine (SVM).
-# `threshold_otsu` finds the gray level between nucleus and rest. **Solidity** is the area of a
-# shape divided by the area of its convex hull: a notch makes it smaller.
+# As in lesson 04, we measure each cell and train a support vector machine (SVM). `threshold_otsu`
+# finds the gray level between nucleus and rest. **Solidity** is the area of a shape divided by the
+# area of its convex hull: a notch makes it smaller. **Eccentricity** is 0 for a circle and close to
+# 1 for a long, narrow shape.
 
 
 # %%

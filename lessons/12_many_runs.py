@@ -461,9 +461,9 @@ pairs.round(3)
 # ### Is the difference more than chance?
 #
 # Eight draws are few, and they overlap: the same patients come back in other draws. The usual
-# standard error, SD × √(1 / draws), is therefore too small. Nadeau and Bengio (2003) add the ratio
-# of the test part to the training part: SD × √(1 / draws + 1 / 3) with four folds. A 95 % interval
-# is the mean plus and minus this error, times a factor of the t distribution.
+# standard error of their mean, SD × √(1 / draws), is therefore too small. Nadeau and Bengio (2003)
+# add the ratio of the test part to the training part: SD × √(1 / draws + 1 / 3) with four folds. A
+# 95 % interval is the mean plus and minus this error, times a factor of the t distribution.
 
 # %% tags=["slide"]
 from scipy import stats

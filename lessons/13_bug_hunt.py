@@ -263,7 +263,7 @@ summarize(cells)
 #
 # This program fits a logistic regression to four numbers per cell: the area and the mean of each
 # color. A web page then predicts one cell at a time. (Some images occur twice in the dataset, see
-# lesson 02. So two rows of the table may be equal; that is not the bug.)
+# lesson 02. So two rows may have the same four numbers; that is not the bug.)
 
 # %%
 is_cell = images.max(axis=-1) > 0
