@@ -397,12 +397,14 @@ def correlations(first, second, where):
 # %%
 untrained_cam = grad_cam(untrained, images)
 strong, weak = np.abs(shap_maps), np.abs(untrained_maps)
+again = explainer.shap_values(images, nsamples=100, rseed=seed + 1)[..., 0].sum(axis=-1)
 compared = pd.DataFrame(
     {
         "SHAP": correlations(shap_maps, untrained_maps, cells),
         "SHAP, absolute values": correlations(strong, weak, cells),
         "SHAP, absolute values, whole image": correlations(strong, weak, np.ones_like(cells)),
         "Grad-CAM": correlations(cam_maps, untrained_cam, cells),
+        "SHAP, the same network again": correlations(shap_maps, again, cells),
     }
 )
 print(f"network {1 + list(order).index(1)} is the untrained one")
@@ -433,6 +435,8 @@ lesson.save_figure(figure, "untrained", "SHAP maps of the trained and the untrai
 #   differently from the untrained one. And the untrained map is many times weaker, which its own
 #   color scale had hidden. One reason: the logits of an untrained network hardly differ, so there
 #   is little to distribute.
+# - **The maps of one network agree.** The last row explains the trained network a second time, with
+#   other random draws. This is how alike two maps of the *same* network are.
 # - **The eye is misled**, as the third row of the table shows. Over whole images the absolute
 #   values correlate well, mainly because both maps are near zero on the black background. Every map
 #   of a cell on black "finds the cell", with or without training.
@@ -591,7 +595,7 @@ if lesson.dataset.synthetic:
 if lesson.dataset.synthetic:
     best = np.argmax(nucleoli[known].sum(axis=(1, 2)))  # the cell with the largest nucleoli
     index = known[best]
-    figure, panels = plt.subplots(1, 4, figsize=(9, 2.9), layout="constrained")
+    figure, panels = plt.subplots(1, 4, figsize=(9, 3.3), layout="constrained")
     panels[0].imshow(lk.brighten(pictures[index]))
     panels[0].contour(nucleoli[index], levels=[0.5], colors="white", linewidths=0.8)
     panels[0].set_title(f"nucleoli circled\nlogit {logits[index]:.1f}", size=10)

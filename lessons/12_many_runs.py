@@ -22,7 +22,7 @@
 # %% tags=["setup"]
 
 # %% tags=["parameters"]
-dataset: str = "twin"  # twin, cnmc, or the path of a C-NMC tree or of your own cells
+dataset: str = "twin"  # twin, cnmc, or a folder or CSV of your own cells
 profile: str = "fast"  # fast or full
 seed: int = 0
 run: str = ""  # folder for results; empty for one named after the three above
@@ -294,7 +294,7 @@ panels[0].set_title("same patients, three seeds")
 panels[1].set_title("same seed, eight draws of patients")
 by_seed, by_patients = same_patients["cnn"].std(), scores["cnn"].std()
 figure.suptitle(
-    f"SD of the network: {by_seed:.3f} between seeds, {by_patients:.3f} between patients"
+    f"SD of the network: {by_seed:.3f} between seeds, {by_patients:.3f} between draws of patients"
 )
 lesson.save_figure(figure, "seeds", "One dot per run: AUROCs of three seeds and of eight draws.")
 
@@ -474,7 +474,7 @@ for comparison, row in pairs.iterrows():
     half = widening * row["SD of the pairs"]
     low, high = row["mean"] - half, row["mean"] + half
     shown = low > 0 or high < 0
-    verdict = "the better model is clear" if shown else "these draws do not show which is better"
+    verdict = "the interval excludes zero" if shown else "these draws do not show which is better"
     print(f"{comparison}: {row['mean']:+.3f} ({low:+.3f} to {high:+.3f}): {verdict}")
 
 # %% [markdown]
