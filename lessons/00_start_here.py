@@ -26,7 +26,7 @@
 # longer training, for real cells.
 
 # %% tags=["parameters"]
-dataset: str = "twin"  # twin, cnmc, or the path of a C-NMC tree or of your own cells
+dataset: str = "twin"  # twin, cnmc, or a folder or CSV of your own cells
 profile: str = "fast"  # fast or full
 seed: int = 0  # another seed draws other synthetic cells
 run: str = ""  # folder for results; empty for one named after the three above

@@ -678,8 +678,10 @@ if len(similar):
 # ## Use it on your data
 #
 # This block needs only public libraries and the two functions `pixel_hash` and `join_subjects`
-# from above. Adapt the first five lines to your folder. Here the subject is the first part of the
-# file name, and the class is the name of the folder.
+# from above. Adapt the first five lines to your folder. Here the class is the name of the folder,
+# and the subject is the first part of the file name. In C-NMC it is the second part:
+# `split("_")[1]`. With the wrong part, all images may become one subject. So look at the number of
+# subjects first.
 #
 # ```python
 # from pathlib import Path

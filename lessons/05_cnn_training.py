@@ -808,32 +808,35 @@ pd.DataFrame({"twelve test sets": within, "fold 1": unseen[names].mean()}).round
 #
 # ## Use it on your data
 #
-# Put your pictures into one folder per set and class, such as `my_cells/train/ALL/` and
-# `my_cells/validation/HEM/`. All pictures of a patient belong into **one** set. (Do not use
-# `validation_split`: it splits by picture.) `build_cnn`, `average_rotations` and the recipe are
-# those of this lesson.
+# Put your pictures, each a cell on black, into one folder per class: `my_cells/HEM` and
+# `my_cells/ALL`. Adapt the line with `patients` to your file names (lesson 02). `build_cnn` and
+# `average_rotations` are those of this lesson, `crop_to_cell` is your function from exercise 03.2.
+# Turning each training cell three times is an augmentation that needs no further library.
 #
 # ```python
-# def load(name, shuffle):
-#     return keras.utils.image_dataset_from_directory(
-#         f"my_cells/{name}",
-#         class_names=["HEM", "ALL"],  # fixes which class is 0 and which is 1
-#         label_mode="binary",
-#         image_size=(96, 96),
-#         batch_size=32,
-#         shuffle=shuffle,
-#         seed=0,
-#     )
+# from pathlib import Path
 #
-# flip = layers.RandomFlip()
-# training = load("train", True).map(lambda images, labels: (flip(images, training=True), labels))
-# held_out = load("validation", False)
-# schedule = keras.optimizers.schedules.CosineDecay(2e-3, decay_steps=12 * len(training))
+# from PIL import Image
+# from sklearn.model_selection import StratifiedGroupKFold
+#
+# files = sorted(Path("my_cells").glob("*/*.png"))
+# y = np.array([file.parent.name == "ALL" for file in files]).astype(int)
+# patients = np.array([file.name.split("_")[0] for file in files])
+# crops = np.stack([np.array(crop_to_cell(Image.open(f).convert("RGB"), 96)) for f in files])
+# train, held_out = next(StratifiedGroupKFold(4).split(crops, y, patients))
+#
+# turned = np.concatenate([np.rot90(crops[train], k, axes=(1, 2)) for k in range(4)])
+# labels = np.tile(y[train], 4)
+# schedule = keras.optimizers.schedules.CosineDecay(2e-3, decay_steps=6 * len(turned) // 32)
 # mine = build_cnn(96)
 # mine.compile(keras.optimizers.Adam(schedule), "binary_crossentropy", metrics=["accuracy"])
-# mine.fit(training, validation_data=held_out, epochs=12)  # class_weight: exercise 05.3
-# average_rotations(mine).save("mine.keras")
+# mine.fit(turned, labels, validation_data=(crops[held_out], y[held_out]), epochs=6)
+# average_rotations(mine).save("mine.keras")  # class weights: exercise 05.3
 # ```
+#
+# For SHAP (lesson 07) load the saved file. The averaged network shares its last layers with `mine`,
+# and `get_layer` would find those of `mine`. Do not use Keras' `validation_split`: it splits by
+# picture, not by patient.
 
 # %% [markdown] tags=["slide"]
 # ## Key points

@@ -42,17 +42,17 @@ DAYS: dict[str, list[Step]] = {
         ("What surprised you most? One sentence per learner", 10),
     ],
     "Two days: the second": [
-        ("Key points of the first day, recalled by the learners", 10),
+        ("Key points of the first day, recalled by the learners", 5),
         "07",
         ("*Break*", 15),
         "08",
-        ("*Lunch*", 60),
+        ("*Lunch*", 50),
         "09",
         ("*Break*", 15),
         *("10", "11"),
         ("*Break*", 15),
         "13",
-        ("What would you ask about a paper now? Survey", 20),
+        ("What would you ask about a paper now? Survey", 15),
     ],
 }
 
