@@ -57,8 +57,9 @@ lesson = lk.begin("00", dataset, profile, seed, run)
 #
 # In 2019 the *C-NMC challenge* published about fifteen thousand images. Each shows one cell on a
 # black background, labeled by an expert. A popular Kaggle dataset contains the same images. Many
-# public notebooks train a network on it and report very high scores. Some of these scores are
-# wrong. This course teaches you how to find out which.
+# public notebooks train a *neural network* on it: a program that learns from labeled examples. They
+# report very high scores. Some of these scores are wrong. This course teaches you how to find out
+# which.
 #
 # **Nothing in this course is fit for diagnosis.** It teaches how such programs are built and
 # tested.
@@ -161,7 +162,7 @@ lk.check("00.1", accuracy)
 #
 # `truth == predictions` is an array of `True` and `False`. Python counts `True` as 1 and `False`
 # as 0, so the mean is the share of correct predictions. The usual mistake is to return the
-# *number* of correct predictions, which depends on the size of the test set.
+# *number* of correct predictions, which depends on the number of cells.
 #
 # </details>
 
@@ -270,8 +271,9 @@ print(f"Remember this number: every later accuracy competes with {majority_accur
 # %% [markdown]
 # ### Exercise 00.3 (2 minutes)
 #
-# A published test set held 1455 cells of one class and 678 of the other. Which accuracy does the
-# majority-class baseline reach on it? Round to two digits.
+# A **test set** is the set of cells on which a program is scored. A published test set held 1455
+# cells of one class and 678 of the other. Which accuracy does the majority-class baseline reach on
+# it? Round to two digits.
 
 # %% tags=["nbval-check-output"]
 paper_baseline = round(1455 / (1455 + 678), 2)  # solution
