@@ -180,7 +180,8 @@ measures.groupby(class_name).median().round(1)
 
 # %% [markdown]
 # The medians of the area differ clearly. The other medians are closer together. A median hides how
-# much the classes overlap, so draw the areas of all cells as a **histogram**.
+# much the classes overlap, so draw the areas of all cells as a **histogram**. The vertical axis
+# shows the density: the bars of each class have a total area of 1.
 
 # %% tags=["nbval-check-output", "slide"]
 auroc = roc_auc_score(y, measures["area"])
@@ -393,7 +394,8 @@ lesson.save_figure(figure, "shares", "Bars per measure: shares of class and subj
 # Why is this a danger? Let us try to recognize the *subject* from the mean color alone. A
 # nearest-neighbor classifier looks up the five training cells with the most similar color. It
 # predicts their most frequent subject. The majority-class baseline always predicts the subject with
-# most cells.
+# most cells. `cross_val_score` repeats this five times. Each time the model learns from four fifths
+# of the cells and is scored on the others. Lesson 02 explains this.
 
 # %%
 color = measures[["red", "green", "blue"]]
