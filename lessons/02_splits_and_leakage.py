@@ -419,7 +419,7 @@ print("split by group:", group_scores.round(2), " mean", group_scores.mean().rou
 # ### Why is the score by image higher?
 #
 # A possible explanation: the model recognizes the patient. All cells of a patient have the same
-# label, so a recognized patient gives away the class. We can test this. The next cell trains the
+# label, so a recognized patient reveals the class. We can test this. The next cell trains the
 # same model to predict the *subject*. For comparison, `DummyClassifier` always predicts the most
 # frequent subject. The score is the accuracy, the share of correct predictions.
 
@@ -442,10 +442,11 @@ for name, features in (("area alone", X[:, :1]), ("all seven features", X)):
 #
 # ### Two models and a baseline
 #
-# Does this depend on the model? We add a **random forest**, which averages many decision trees. We
-# also add the **area baseline**: a logistic regression on cell area alone. `cross_val_predict`
-# returns one prediction per cell, made by the model that was not trained on its fold. We need these
-# predictions to compute an interval. The argument `cv` also takes a list of pairs of row numbers.
+# Does this depend on the model? We add a **random forest**. It averages many decision trees, and
+# each tree asks a few yes-or-no questions about the features. We also add the **area baseline**: a
+# logistic regression, which turns the cell area into a probability. `cross_val_predict` returns one
+# prediction per cell, made by the model that was not trained on its fold. We need these predictions
+# to compute an interval. The argument `cv` also takes a list of pairs of row numbers.
 
 # %%
 from sklearn.ensemble import RandomForestClassifier
