@@ -261,7 +261,7 @@ def texture(cell, size):
 
 
 # %% [markdown]
-# We take training and validation cells; the test patients stay closed. The cells are cropped to
+# We take training and validation cells; the test patients are not used. The cells are cropped to
 # their bounding box and turned to gray (`"L"`), so size and color cannot help.
 
 # %%
@@ -360,10 +360,11 @@ lesson.save_figure(figure, "np-resize", "Left the cell, resized; right a black s
 # majority-class baseline. Its accuracy, as lesson 00 showed, does not look alarming.
 #
 # **Second mistake.** Networks train best on small numbers, so pixels are divided by 255. If the
-# pipeline *and* the model do it, the picture is divided twice. We train a tiny network both
-# ways. It averages the picture into a mosaic of 6×6 squares and learns from these. (So it sees
-# mainly the size of the cell, the shortcut. For a test of the scaling that is good enough. Lesson
-# 05 explains the layers.)
+# pipeline *and* the model do it, the picture is divided twice. We train a tiny network both ways.
+# The **loss** is the number that training makes small. An **epoch** is one pass over the training
+# cells. The network averages the picture into a mosaic of 6×6 squares and learns from these. (So it
+# sees mainly the size of the cell, the shortcut. For a test of the scaling that is good enough.
+# Lesson 05 explains the layers.)
 #
 # **Guess first:** what will the second training look like? Will its loss fall as far as the first,
 # more slowly, or not at all?
@@ -434,8 +435,9 @@ lesson.save_figure(
 )
 
 # %% [markdown] tags=["slide"]
-# **Why?** A layer computes weights × pixels + bias. Pixels that were divided twice are nearly zero.
-# Only the bias is left, and the bias is the same for every cell. So the training can learn nothing
+# **Why?** A layer computes weights × pixels + bias. The weights and the bias are numbers that
+# training changes. Pixels that were divided twice are nearly zero. Only the bias is left, and the
+# bias is the same for every cell. So the training can learn nothing
 # but one probability for all. And the finished network gives every cell the same prediction: a web
 # page would report one class for all patients.
 #
@@ -443,8 +445,8 @@ lesson.save_figure(
 # mistake during training, and then the mistake shows only on the web page.
 #
 # **The repair** is a rule: scale in *one* place. In this course the **model** scales, by its layer
-# `Rescaling`. Everything that feeds it hands over pixels from 0 to 255. And a check stands before
-# each training.
+# `Rescaling`. All other code passes it pixels from 0 to 255. And we check the pictures before each
+# training.
 #
 # ### Exercise 03.3 (6 minutes)
 #
@@ -482,9 +484,9 @@ lk.check("03.3", check_pixels)
 # %% [markdown]
 # ## Augmentation: changes that leave the diagnosis as it is
 #
-# A cell on a slide has no up and no left. If the network sees each cell turned another way in each
-# epoch, it cannot memorize the angle. **Augmentation** changes the training pictures at random, in
-# ways that leave the label as it is. Keras has a layer for each change.
+# A cell on a slide has no fixed orientation. If the network sees each cell turned another way in
+# each epoch, it cannot memorize the angle. **Augmentation** changes the training pictures at
+# random, in ways that leave the label as it is. Keras has a layer for each change.
 #
 # - `RandomFlip` mirrors, by default in both directions.
 # - `RandomRotation(0.5)` turns by up to half a *full circle* in either direction. (The number is
