@@ -1,8 +1,8 @@
 # %% [markdown] tags=["slide"]
 # # 04 · Classical baselines
 #
-# After this lesson you will be able to measure a cell in numbers that have names, and to train a
-# support vector machine and a random forest on them. You will compare both fairly with a network.
+# After this lesson you will be able to measure a cell in numbers that have names. You will train a
+# support vector machine and a random forest on them, and compare both fairly with a network.
 #
 # **60 minutes to teach · about a minute to run · needs lessons 01 to 03**
 
@@ -193,7 +193,7 @@ def describe(image):
 
 
 # %% [markdown]
-# From here on the test patients stay out of sight until lesson 06. Whatever we try, we try on the
+# The test patients are not used before lesson 06. Whatever we try, we try on the
 # cells of training and validation. `images` holds the middle of each original, resized.
 
 # %% tags=["nbval-check-output"]
@@ -253,8 +253,8 @@ for name, columns in feature_groups.items():
 
 # %% [markdown]
 # - **Shape**: what `regionprops` measures on the mask.
-# - **Color**: mean, spread and skewness of each color channel, the dark share, and the color of the
-#   dark part.
+# - **Color**: mean, spread and skewness (how lopsided the values are) of each color channel, the
+#   dark share, and the color of the dark part.
 # - **Texture**: five summaries of the co-occurrence matrix, and *local binary patterns* (LBP;
 #   Ojala, 2002). LBP notes for each pixel which of its neighbors are lighter, and counts the
 #   patterns.
@@ -621,7 +621,7 @@ lk.check("04.4", answer)
 # </details>
 
 # %% [markdown]
-# So the ablation supports a statement about the model only. If the stain of this laboratory betrays
+# So the ablation supports a statement about the model only. If the stain of this laboratory reveals
 # the class, a model that relies on color may fail in the next laboratory. Mild color augmentation
 # is then the wrong choice, although it has the better score here.
 #
