@@ -50,7 +50,7 @@ subjects = lesson.table["subject"].to_numpy()
 # `crops` holds each cell cropped to its bounding box, as uint8 from 0 to 255 (lesson 03). The
 # network sees the texture of a cell better this way, and it cannot simply measure the size, a
 # shortcut. No patient is in two of the three sets: training, validation and test. The test set
-# stays closed until lesson 06.
+# is not used before lesson 06.
 
 # %% tags=["nbval-check-output"]
 for name, rows in (("training", train), ("validation", validation)):
@@ -365,7 +365,7 @@ lesson.save_figure(figure, "learning-rate", "Training loss over 8 epochs, three 
 #   stays near the gray line. That line is the loss of a model that does not look at the picture: it
 #   gives all cells the same probability. Longer training rarely helps here.
 #
-# A good learning rate is large at the beginning, to get forward, and small at the end, to settle.
+# A good learning rate is large at the beginning, to make progress, and small at the end, to settle.
 # `CosineDecay` lowers it after every batch along a cosine curve, down to zero.
 
 # %% tags=["nbval-check-output"]
@@ -605,11 +605,11 @@ lesson.save_figure(figure, "patients", "Predicted probability of each cell, by p
 #
 # ## Average four rotations
 #
-# A cell on a slide has no up. Yet the prediction changes a little when the picture is turned. So
-# the network looks at four quarter turns and averages them. The next function builds this into it.
-# `core` is the network up to its last feature maps. It sees the picture in four positions. The maps
-# are turned back and averaged, and the trained last layers go on from there. No new weights are
-# needed.
+# A cell on a slide has no fixed orientation. Yet the prediction changes a little when the picture
+# is turned. So the network looks at four quarter turns and averages them. The next function builds
+# this into it. `core` is the network up to its last feature maps. It sees the picture in four
+# positions. The maps are turned back and averaged, and the trained last layers go on from there. No
+# new weights are needed.
 
 
 # %% tags=["slide"]
@@ -725,10 +725,10 @@ lk.check("05.4", answer)
 # %% [markdown]
 # ## Keep the network
 #
-# The validation patients have done their work: we have learning curves, and honest probabilities
-# for lesson 06, which chooses a threshold with them. But patients are few, and unused patients are
-# a waste. So the network is trained again, with the same recipe, on **training + validation**
-# cells. This second network is saved. It cannot be tested on the validation patients any more.
+# The validation patients have given us learning curves, and honest probabilities for lesson 06,
+# which chooses a threshold with them. But patients are few, and it is a waste not to train on them.
+# So the network is trained again, with the same recipe, on **training + validation** cells. This
+# second network is saved. It cannot be tested on the validation patients any more.
 
 # %%
 validation_proba = averaged.predict(crops[validation], verbose=0).ravel()
@@ -741,7 +741,7 @@ print("saved in", saved.folder.name)
 
 # %% [markdown]
 # The run holds the network, its history, its predictions for the test patients, and those of the
-# first network for the validation patients. From now on the network stays as it is. Lesson 06 opens
+# first network for the validation patients. From now on the network stays as it is. Lesson 06 uses
 # the test set, once.
 #
 # ## Check yourself
@@ -849,8 +849,8 @@ pd.DataFrame({"twelve test sets": within, "fold 1": unseen[names].mean()}).round
 # - Overfitting: the training loss goes on falling, and validation does not follow. Augmentation and
 #   a decreasing learning rate reduce it.
 # - Class weights shift the decision toward the rare class. They hardly change the AUROC.
-# - Curves show *that* something was learned. What it is worth, only a comparison with the
-#   majority-class baseline and the area baseline shows.
+# - Curves show *that* something was learned. Only a comparison with the majority-class baseline and
+#   the area baseline shows what it is worth.
 # - Believe an improvement only if it repeats: with other folds, other seeds and other patients.
 #
 # **Read next:** lesson 06. On batch normalization: Ioffe and Szegedy, *ICML* 2015. On Adam: Kingma
