@@ -589,6 +589,8 @@ comparisons.set_index(["model", "split", "compared_with", "its_split"]).round(3)
 # | Do you choose settings by a score? | `GridSearchCV(..., cv=by_group)`, on training cells only |
 # | Is every line above *no*? | `StratifiedKFold` is enough |
 #
+# `GridSearchCV` needs the groups, too: `search.fit(X, y, groups=group)`.
+#
 # ### Exercise 02.4 (6 minutes)
 #
 # A colleague cuts each image into two halves, to have twice as many. The table `tiles` has one row
