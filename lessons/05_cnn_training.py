@@ -638,7 +638,7 @@ for name, network in (("one view", weighted), ("four views averaged", averaged))
 # After averaging, a quarter turn no longer changes the prediction. The AUROC moves little. The
 # training takes no longer, but the prediction takes four times as long.
 #
-# ## What is each improvement worth on real cells?
+# ## Which changes help on real cells?
 #
 # Synthetic cells cannot show which recipe is best. So the same network was trained on **real**
 # cells, and each recipe was tested on the same four folds of forty patients. The *plain* recipe is
@@ -650,7 +650,7 @@ for name, network in (("one view", weighted), ("four views averaged", averaged))
 # | strong color | augmentation changes the colors three times as much |
 # | one view | the predictions of four rotations are not averaged |
 # | auxiliary + mixup | it also predicts features of lesson 04; pairs of pictures are averaged |
-# | 96 pixels, 128 pixels | larger pictures, longer training |
+# | 96 pixels, 128 pixels | larger pictures, which take more time |
 # | area, svm | no network: the area baseline and the SVM of lesson 04 |
 #
 # *Difference* is the AUROC minus that of the plain recipe. *Low* and *high* are the ends of its
@@ -681,9 +681,9 @@ lesson.save_figure(figure, "improvements", "Gain of each change on real cells, w
 
 # %% [markdown]
 # We call a row *clearly* better if its whole line lies right of zero. With so few patients no
-# change of the network is. But a small gain can still be real. So the larger pictures were tested
-# again. First, the same patients were divided into folds in two other ways. Then the network was
-# trained on the published fold 0 and tested on fold 1, with three seeds.
+# change of the network is clearly better. But a small gain can still be real. So the larger
+# pictures were tested again. First, the same patients were divided into folds in two other ways.
+# Then the network was trained on the published fold 0 and tested on fold 1, with three seeds.
 
 # %% tags=["nbval-check-output"]
 gain = pd.DataFrame(measured["auroc"])["96 pixels"] - pd.DataFrame(measured["auroc"])["plain"]
