@@ -720,8 +720,8 @@ benefit = pd.DataFrame(
 )
 
 # %% [markdown]
-# **Guess:** does the model with the higher AUROC have the higher net benefit at every threshold? The
-# figure shades each range in which the area baseline is better than the network.
+# **Guess:** does the model with the higher AUROC have the higher net benefit at every threshold?
+# The figure shades each range in which the area baseline is better than the network.
 
 # %% tags=["nbval-check-output"]
 area_wins = benefit["area baseline"] > benefit["network"]
