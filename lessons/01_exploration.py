@@ -141,7 +141,7 @@ for panel, row in zip(panels.flat, shown, strict=True):
     panel.imshow(lk.brighten(lesson.images[row]))
     panel.set_title(class_name[row], color=palette[class_name[row]])
     panel.axis("off")
-figure.suptitle("Healthy cells above, leukemic cells below: the classes overlap by eye")
+figure.suptitle("Healthy cells above, leukemic cells below: they look much alike")
 lesson.save_figure(figure, "classes", "Six healthy cells above six leukemic ones; much alike.")
 
 # %% [markdown]

@@ -558,12 +558,13 @@ pd.DataFrame(rows).set_index(["split", "model"]).round(3)
 #
 # Do real cells show the same? The course ran these comparisons on the first published fold. The
 # first three rows compare the two ways of splitting. The other rows compare a model with the area
-# baseline. `auroc_a` belongs to the model and split in the first two columns. `auroc_b` belongs to
-# what it is compared with.
+# baseline. `AUROC` belongs to the model and split in the first two columns. `other AUROC` belongs
+# to what it is compared with.
 
 # %% tags=["nbval-check-output", "slide"]
 real = lk.measured("split_leak")
 comparisons = pd.DataFrame(real["comparisons"])
+comparisons = comparisons.rename(columns={"auroc_a": "AUROC", "auroc_b": "other AUROC"})
 comparisons.set_index(["model", "split", "compared_with", "its_split"]).round(3)
 
 # %% [markdown]

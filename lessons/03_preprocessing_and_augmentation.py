@@ -121,7 +121,7 @@ for panel, side in zip(panels, sides, strict=True):
     panel.set_title(f"crop {side} → 96")
     panel.axis("off")
 figure.suptitle("A crop that is too small cuts the cell")
-lesson.save_figure(figure, "crop", "One cell that reaches far from the center, in four crops.")
+lesson.save_figure(figure, "crop", "The picture that reaches farthest, in four crops.")
 
 # %% [markdown]
 # ### Exercise 03.1 (4 minutes)
@@ -275,7 +275,8 @@ for row in rows:
     for size in SIZES:
         lost[size].append(detail_lost(cell, size))
         textures[size].append(texture(cell, size))
-pd.Series({size: np.median(lost[size]) for size in SIZES}, name="detail lost").round(2)
+medians = pd.Series({size: np.median(lost[size]) for size in SIZES})
+medians.rename_axis("size").to_frame("detail lost").round(2)
 
 # %% [markdown]
 # Now the classifier. A picture of 96 pixels contains the pictures of 24 and 48: shrink it again.
@@ -321,7 +322,7 @@ real_auroc = pd.DataFrame(real["auroc"]).rename(columns={"area": "area baseline"
 real_auroc.columns = [f"fold {fold}" for fold in real_auroc]
 real_auroc["mean"] = real_auroc.mean(axis=1)
 print("share of detail lost:", real["detail_lost"])
-real_auroc.rename_axis("size (pixels)").round(2)
+real_auroc.rename_axis("size (pixels), or baseline").round(2)
 
 # %% [markdown] tags=["slide"]
 # On real cells the detail is lost in the same way. The mean AUROC rises with the size, but slowly:

@@ -112,7 +112,9 @@ panels[2].imshow(mask[box].astype(int) + dark[box], cmap="cividis")
 panels[2].set_title("yellow: dark part, gray: rim\nand light part")
 for panel in panels:
     panel.axis("off")
-figure.suptitle(f"The cell fills {region.solidity:.0%} of its hull; {dark_share:.0%} of it is dark")
+figure.suptitle(
+    f"The cell fills {region.solidity:.0%} of its hull; {dark_share:.0%} of its area is dark"
+)
 lesson.save_figure(figure, "cell", "One cell, its convex hull, and its dark part.")
 
 # %% [markdown]

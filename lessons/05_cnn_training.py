@@ -670,11 +670,15 @@ real.round(3)
 figure, panel = plt.subplots(figsize=(8, 3.2), layout="constrained")
 reach = [real["difference"] - real["low"], real["high"] - real["difference"]]
 panel.errorbar(real["difference"], real.index, xerr=reach, fmt="o", color=model_colors["cnn"])
+for name in ("area", "svm"):
+    row = real.loc[name]
+    panel.plot(row[["low", "high"]], [name, name], color=model_colors[name])
+    panel.plot(row["difference"], name, "o", color=model_colors[name])
 panel.axvline(0, color="black", linewidth=1)
 panel.invert_yaxis()
 panel.set(xlabel="AUROC minus that of the plain recipe, with 95 % interval over patients")
 above, below = int((real["low"] > 0).sum()), int((real["high"] < 0).sum())
-figure.suptitle(f"Clearly better: {above} of {len(real)} rows; clearly worse: {below}")
+figure.suptitle(f"Clearly better than plain: {above} of {len(real)} rows; clearly worse: {below}")
 figure.text(0.99, -0.01, f"measured on real cells; the rest of the lesson: {lesson.note}",
             ha="right", va="top", size=8, color="gray")  # fmt: skip
 lesson.save_figure(figure, "improvements", "Gain of each change on real cells, with its interval.")

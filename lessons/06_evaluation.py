@@ -99,8 +99,9 @@ network = predictions["probability"].to_numpy()
 area = predictions["area_probability"].to_numpy()
 majority = predictions["majority_probability"].to_numpy()
 
-for name, probability in {"network": network, "area": area, "majority class": majority}.items():
-    print(f"{name:14} accuracy {accuracy_score(y, probability >= 0.5):.3f}")
+predicted = {"network": network, "area baseline": area, "majority-class baseline": majority}
+for name, probability in predicted.items():
+    print(f"{name:23} accuracy {accuracy_score(y, probability >= 0.5):.3f}")
 gain = accuracy_score(y, network >= 0.5) - accuracy_score(y, majority >= 0.5)
 print(f"network minus majority-class baseline: {gain:+.3f}")
 
@@ -534,7 +535,7 @@ worse = np.mean(scores < balanced_accuracy_score(y, predicted))
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3), layout="constrained")
 left.hist(choices, bins=np.linspace(0, 1, 26), color="gray")
 left.set(xlabel="chosen threshold", ylabel="draws")
-right.hist(scores, bins=np.linspace(0, 1, 51), color=model_colors["cnn"])
+right.hist(scores, bins=25, color=model_colors["cnn"])
 right.axvline(balanced_accuracy_score(y, predicted), color="black", linestyle=":")
 right.set_xlabel("balanced accuracy on the test patients\n(dotted: threshold 0.5)")
 figure.suptitle(
