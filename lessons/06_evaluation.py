@@ -99,8 +99,8 @@ network = predictions["probability"].to_numpy()
 area = predictions["area_probability"].to_numpy()
 majority = predictions["majority_probability"].to_numpy()
 
-predicted = {"network": network, "area baseline": area, "majority-class baseline": majority}
-for name, probability in predicted.items():
+by_model = {"network": network, "area baseline": area, "majority-class baseline": majority}
+for name, probability in by_model.items():
     print(f"{name:23} accuracy {accuracy_score(y, probability >= 0.5):.3f}")
 gain = accuracy_score(y, network >= 0.5) - accuracy_score(y, majority >= 0.5)
 print(f"network minus majority-class baseline: {gain:+.3f}")
