@@ -1,0 +1,232 @@
+// The page: takes pictures, shows predictions. Nothing is sent anywhere.
+
+import { InputError, MAX_BYTES } from "./decode.js";
+import { loadModel, look } from "./model.js";
+import { applyTemperature, decide, NEAR, operatingPoint, STRANGE, toCsv } from "./rule.js";
+
+const $ = (id) => document.getElementById(id);
+const GAMMA = 0.6; // brightens pictures for display
+const percent = (share) => `${Math.round(100 * share)}%`;
+const settings = await (await fetch("settings.json")).json();
+const { classes, temperature } = settings;
+const two = classes.length === 2;
+const calibrated = (probability) => applyTemperature(probability, temperature);
+const results = [];
+let threshold = settings.threshold; // as the network gives probabilities, before calibration
+let run = null;
+let queue = Promise.resolve();
+
+/** Put a result into words: what is predicted, why not, and the numbers. */
+function words(result) {
+  const { error, distance, probabilities } = result;
+  if (error) return { kind: "open", called: "Not read", why: error, numbers: [] };
+  const near = distance <= 1;
+  const share = near ? `${distance.toFixed(2)} of` : `${distance.toFixed(1)} times`;
+  const numbers = [`${share} the allowed distance from known cells`];
+  const called = near ? decide(settings, probabilities, threshold) : null;
+  if (near && two)
+    numbers.unshift(
+      `Probability of ${classes[1]} ${percent(calibrated(probabilities[0]))}; ` +
+        `threshold ${percent(calibrated(threshold))}`,
+    );
+  else if (near)
+    numbers.unshift(probabilities.map((p, i) => `${classes[i]} ${percent(p)}`).join(", "));
+  numbers.push(`${Math.round(result.milliseconds)} ms`);
+  if (called === null)
+    return { kind: "open", called: "No prediction", why: near ? NEAR : STRANGE, numbers };
+  const name = settings.words[classes[called]];
+  const kind = called === classes.length - 1 ? "last" : "first";
+  return {
+    kind,
+    called: name ? `${name} (${classes[called]})` : classes[called],
+    why: "",
+    numbers,
+  };
+}
+
+function row(result) {
+  const { distance, error, probabilities, name, milliseconds } = result;
+  const shown = words(result);
+  const called = probabilities ? decide(settings, probabilities, threshold) : null;
+  const table = { file: name, answer: classes[called] ?? "", why: error ? "" : shown.why };
+  table.error = error ?? "";
+  const each = probabilities && (two ? [calibrated(probabilities[0])] : probabilities);
+  for (const [i, label] of (two ? classes.slice(1) : classes).entries())
+    table[`probability of ${label}`] = each?.[i].toFixed(6);
+  if (two) table.threshold = calibrated(threshold).toFixed(6);
+  table.distance = distance?.toFixed(4);
+  table.milliseconds = milliseconds?.toFixed(1);
+  table.notice = settings.notice;
+  return table;
+}
+
+function drawn(label, result, isHeat) {
+  const canvas = document.createElement("canvas");
+  const { size } = settings;
+  Object.assign(canvas, { width: size, height: size, className: isHeat ? "heat" : "" });
+  canvas.role = "img";
+  canvas.ariaLabel = label;
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(size, size);
+  for (let i = 0; i < image.data.length; i++) {
+    const value = result.pixels[3 * (i >> 2) + (i % 4)];
+    image.data[i] = i % 4 === 3 ? 255 : 255 * (value / 255) ** GAMMA;
+  }
+  context.putImageData(image, 0, 0);
+  if (isHeat) layHeat(context, result);
+  return canvas;
+}
+
+/** Lay the class activation map over a picture. */
+function layHeat(context, { map, probabilities }) {
+  const units = probabilities.length;
+  const unit = two ? 0 : decide(settings, probabilities, threshold);
+  const heat = map.values.filter((_, i) => i % units === unit);
+  const most = Math.max(...heat);
+  if (most <= 0) return;
+  const small = new OffscreenCanvas(map.width, map.height);
+  const image = new ImageData(map.width, map.height);
+  heat.forEach((value, i) => {
+    const shade = Math.max(value, 0) / most;
+    const color = settings.colors[Math.round(shade * (settings.colors.length - 1))];
+    image.data.set([...color, 255 * 0.6 * shade], 4 * i);
+  });
+  small.getContext("2d").putImageData(image, 0, 0);
+  context.drawImage(small, 0, 0, settings.size, settings.size);
+}
+
+function element(tag, text, className = "") {
+  return Object.assign(document.createElement(tag), { textContent: text, className });
+}
+
+function describeItem(result) {
+  const { kind, called, why, numbers } = words(result);
+  result.item.className = kind;
+  const name = element("bdi", result.name);
+  const lines = [
+    element("p", called, "called"),
+    why && element("p", why),
+    ...numbers.map((n) => element("p", n)),
+  ];
+  const file = element("p", "", "file");
+  file.append(name);
+  result.text.replaceChildren(...lines.filter(Boolean), file);
+}
+
+function add(result) {
+  result.item = document.createElement("li");
+  result.text = element("div", "", "result");
+  const pictures = element("div", "", "pictures");
+  if (result.pixels) {
+    pictures.append(drawn(`the cell of ${result.name}`, result, false));
+    if (result.map) {
+      const of = two ? classes[1] : "the predicted class";
+      pictures.append(drawn(`heat map: evidence for ${of} in ${result.name}`, result, true));
+    }
+  }
+  for (const large of ["pixels", "map"]) delete result[large];
+  describeItem(result);
+  result.item.append(pictures, result.text);
+  $("results").append(result.item);
+  results.push(result);
+}
+
+async function predictOne(file) {
+  // Signs that turn the direction of writing could dress one name up as another.
+  const shown = file.name.slice(0, 200).replace(/[\p{Cc}\p{Bidi_Control}]/gu, "\ufffd");
+  const name = shown || "a file without a name";
+  try {
+    if (file.size > MAX_BYTES) throw new InputError("the file is too large");
+    add({ name, ...(await look(settings, run, new Uint8Array(await file.arrayBuffer()))) });
+  } catch (error) {
+    const known = error instanceof InputError;
+    add({ name, error: known ? error.message : "the picture cannot be predicted; try another" });
+  }
+}
+
+async function predictAll(files) {
+  $("progress").hidden = files.length < 2;
+  $("progress").max = files.length;
+  for (const [done, file] of files.entries()) {
+    $("progress").value = done;
+    if (done % 10 === 0) await new Promise((resolve) => setTimeout(resolve)); // lets the page draw
+    await predictOne(file);
+  }
+  $("progress").hidden = true;
+  refresh();
+}
+
+/** Predict files, after those that are already waiting. */
+function take(files) {
+  const taken = [...files];
+  if (taken.length && run) queue = queue.then(() => predictAll(taken));
+}
+
+function refresh() {
+  const answered = results.filter((result) => row(result).answer).length;
+  $("status").textContent = `${answered} of ${results.length} predicted.`;
+  for (const id of ["save", "clear"]) $(id).disabled = results.length === 0;
+}
+
+function moveThreshold() {
+  const moved = Number($("threshold").value) / 100;
+  threshold = moved === starting ? settings.threshold : applyTemperature(moved, 1 / temperature);
+  const { sensitivity, specificity, cells } = operatingPoint(settings.validation, threshold);
+  const [first, second] = classes;
+  const text = `From ${percent(calibrated(threshold))} on, a cell is predicted as ${second}. Of ${cells} validation cells: sensitivity ${percent(sensitivity)} (${second} cells predicted as ${second}), specificity ${percent(specificity)} (${first} cells predicted as ${first}).`;
+  $("point").textContent = text;
+  $("threshold").ariaValueText = percent(moved);
+  results.forEach(describeItem);
+  refresh();
+}
+
+function save() {
+  const link = document.createElement("a");
+  const csv = new Blob(["\ufeff", toCsv(results.map(row))], { type: "text/csv" });
+  Object.assign(link, { href: URL.createObjectURL(csv), download: "predictions.csv" });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+async function takeExamples() {
+  const fetched = settings.examples.map(async (name) => {
+    const content = await (await fetch(`examples/${name}`)).blob();
+    return new File([content], name);
+  });
+  take(await Promise.all(fetched));
+}
+
+const starting = Math.round(100 * calibrated(settings.threshold)) / 100;
+$("about").textContent = `${settings.about} ${settings.notice}`;
+$("moving").hidden = !settings.validation;
+$("threshold").value = 100 * starting;
+if (settings.validation) moveThreshold();
+for (const id of ["files", "camera"])
+  $(id).addEventListener("change", ({ target }) => {
+    take(target.files);
+    target.value = "";
+  });
+addEventListener("dragover", (event) => event.preventDefault());
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  take(event.dataTransfer.files);
+});
+addEventListener("paste", (event) => take(event.clipboardData.files));
+$("threshold").addEventListener("input", moveThreshold);
+$("heat").addEventListener("change", ({ target }) => {
+  $("results").classList.toggle("plain", !target.checked);
+});
+$("examples").addEventListener("click", takeExamples);
+$("save").addEventListener("click", save);
+$("clear").addEventListener("click", () => {
+  for (const { item } of results.splice(0)) item.remove();
+  refresh();
+});
+try {
+  run = await loadModel(settings);
+  for (const control of document.querySelectorAll("fieldset")) control.disabled = false;
+  $("status").textContent = "Ready. No picture yet.";
+} catch (error) {
+  $("status").textContent = `The network cannot be loaded (${error.message}); reload the page.`;
+}
+navigator.serviceWorker?.register(`sw.js?${settings.version}`).catch(() => {});
