@@ -12,7 +12,8 @@ const { classes, temperature } = settings;
 const two = classes.length === 2;
 const calibrated = (probability) => applyTemperature(probability, temperature);
 const results = [];
-let threshold = settings.threshold; // as the network gives probabilities, before calibration
+let threshold = settings.threshold; // of the network's own probability
+let point = calibrated(threshold); // the same, calibrated
 let run = null;
 let queue = Promise.resolve();
 
@@ -27,7 +28,7 @@ function words(result) {
   if (near && two)
     numbers.unshift(
       `Probability of ${classes[1]} ${percent(calibrated(probabilities[0]))}; ` +
-        `threshold ${percent(calibrated(threshold))}`,
+        `threshold ${percent(point)}`,
     );
   else if (near)
     numbers.unshift(probabilities.map((p, i) => `${classes[i]} ${percent(p)}`).join(", "));
@@ -53,7 +54,7 @@ function row(result) {
   const each = probabilities && (two ? [calibrated(probabilities[0])] : probabilities);
   for (const [i, label] of (two ? classes.slice(1) : classes).entries())
     table[`probability of ${label}`] = each?.[i].toFixed(6);
-  if (two) table.threshold = calibrated(threshold).toFixed(6);
+  if (two) table.threshold = point.toFixed(6);
   table.distance = distance?.toFixed(4);
   table.milliseconds = milliseconds?.toFixed(1);
   table.notice = settings.notice;
@@ -170,10 +171,12 @@ function refresh() {
 
 function moveThreshold() {
   const moved = Number($("threshold").value) / 100;
-  threshold = moved === starting ? settings.threshold : applyTemperature(moved, 1 / temperature);
+  const unmoved = moved === starting;
+  threshold = unmoved ? settings.threshold : applyTemperature(moved, 1 / temperature);
+  point = unmoved ? calibrated(threshold) : moved;
   const { sensitivity, specificity, cells } = operatingPoint(settings.validation, threshold);
   const [first, second] = classes;
-  const text = `From ${percent(calibrated(threshold))} on, a cell is predicted as ${second}. Of ${cells} validation cells: sensitivity ${percent(sensitivity)} (${second} cells predicted as ${second}), specificity ${percent(specificity)} (${first} cells predicted as ${first}).`;
+  const text = `From ${percent(point)} on, a cell is predicted as ${second}. Of ${cells} validation cells: sensitivity ${percent(sensitivity)} (${second} cells predicted as ${second}), specificity ${percent(specificity)} (${first} cells predicted as ${first}).`;
   $("point").textContent = text;
   $("threshold").ariaValueText = percent(moved);
   results.forEach(describeItem);
