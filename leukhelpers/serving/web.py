@@ -135,9 +135,8 @@ def settings(served: predict.Served) -> dict[str, Any]:
     import matplotlib
 
     rule, (size, crop) = served.rule, served.views[0]
-    validation = None
-    if rule.chosen_on:
-        kept = served.run.validation
+    validation, kept = None, served.run.validation
+    if rule.chosen_on and kept is not None:
         scores = kept[columns_of_run(served.name)[served.name]]
         validation = {"labels": kept["label"].tolist(), "scores": scores.tolist()}
     colors = matplotlib.colormaps["viridis"](np.linspace(0, 1, _COLORS))[:, :3]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import io
 import json
 import os
 import shutil
@@ -17,14 +16,14 @@ from PIL import Image
 
 from leukhelpers import NOTICE, files
 from leukhelpers.backend import keras, tf
-from leukhelpers.data.pictures import decode_image, read_image
+from leukhelpers.data.pictures import decode_image
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation import calibration
 from leukhelpers.images.preprocessing import crop_and_resize
 from leukhelpers.models import networks, ood
 from leukhelpers.serving import export, predict, web
 from tests import hostile
-from tools import web_runtime
+from tools import budget, web_runtime
 
 ROOT = Path(__file__).resolve().parents[2]
 CROPS = [(64, 0), (32, 0), (96, 384), (300, 0)]
@@ -150,9 +149,7 @@ def test_the_runtime_is_the_one_of_its_checksums():
 
 
 def test_our_own_script_is_short():
-    own = [path.read_text("utf-8") for path in web.SOURCE.glob("*.js")]
-    lines = [line.strip() for text in own for line in text.splitlines()]
-    assert 0 < len([line for line in lines if line and not line.startswith(("//", "/**"))]) <= 700
+    assert 0 < budget.script_lines() <= 700
 
 
 def odd_pictures(disc) -> dict[str, bytes]:
@@ -214,7 +211,8 @@ def cases(tmp_path, disc, tiny_served):
     rules = []
     for least in (None, (0.4, 0.4), (0.7, 0.7), (0.3, 0.9)):
         for threshold in (0.2, 0.5, 0.9):
-            rule = predict.Rule(1.0, threshold, least and dict(zip(("HEM", "ALL"), least)), 9)
+            named = least and {"HEM": least[0], "ALL": least[1]}
+            rule = predict.Rule(1.0, threshold, named, 9)
             for probability in np.arange(0, 1.01, 0.05):
                 rules.append(
                     {

@@ -177,7 +177,7 @@ def listener():
             self.send_header("Access-Control-Allow-Origin", "*")
             self.end_headers()
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815
 
         def log_message(self, *_):
             pass
@@ -389,15 +389,18 @@ def test_the_threshold_moves_predictions_and_rates(tab, cell, tmp_path):
 
 
 def test_pictures_are_dropped_and_pasted(tab, cell):
-    script = """
-        const file = new File([new Uint8Array(%s)], "NAME.bmp");
+    script = f"""
+        const file = new File([new Uint8Array({list(cell)})], "NAME.bmp");
         const data = new DataTransfer();
         data.items.add(file);
-    """ % list(cell)
-    drop = 'document.body.dispatchEvent(new DragEvent("drop", {dataTransfer: data, bubbles: true}))'
-    paste = 'document.body.dispatchEvent(new ClipboardEvent("paste", {clipboardData: data, bubbles: true}))'
-    for number, (name, event) in enumerate({"dropped": drop, "pasted": paste}.items()):
-        run_script(tab, "{" + script.replace("NAME", name) + event + "}")
+    """
+    events = {
+        "dropped": 'new DragEvent("drop", {dataTransfer: data, bubbles: true})',
+        "pasted": 'new ClipboardEvent("paste", {clipboardData: data, bubbles: true})',
+    }
+    for number, (name, event) in enumerate(events.items()):
+        made = script.replace("NAME", name)
+        run_script(tab, f"{{{made} document.body.dispatchEvent({event}); }}")
         tab.locator("#results li").nth(number).wait_for()
         assert f"{name}.bmp" in tab.locator("#results li").nth(number).inner_text()
 
@@ -407,7 +410,7 @@ def test_every_control_is_reached_and_used_by_keyboard(tab):
     for _ in range(8):
         tab.keyboard.press("Tab")
         reached.append(run_script(tab, "document.activeElement.id"))
-    assert ["files", "examples", "threshold", "heat"] == [name for name in reached if name][:4]
+    assert [name for name in reached if name][:4] == ["files", "examples", "threshold", "heat"]
     tab.focus("#examples")
     tab.keyboard.press("Enter")
     tab.locator("#results li").nth(5).wait_for()
