@@ -26,6 +26,7 @@ from tests import hostile
 from tools import budget, web_runtime
 
 ROOT = Path(__file__).resolve().parents[2]
+BIOME = "@biomejs/biome@2.6.8"
 CROPS = [(64, 0), (32, 0), (96, 384), (300, 0)]
 
 
@@ -249,3 +250,21 @@ def test_the_pages_own_steps_do_what_python_does(cases):
     )
     failed = [line for line in done.stdout.splitlines() if "not ok" in line or "message" in line]
     assert done.returncode == 0, "\n".join(failed) or done.stdout[-3000:] + done.stderr[-3000:]
+
+
+@pytest.mark.slow
+def test_the_script_is_formatted_and_linted():
+    npx = shutil.which("npx")
+    if npx is None:
+        pytest.skip("npm is not installed")
+    if subprocess.run([npx, "--yes", BIOME, "--version"], capture_output=True).returncode:
+        pytest.skip("npm could not fetch Biome")
+    options = ["--indent-style=space", "--line-width=100"]
+    scripts = [*web.SOURCE.glob("*.js"), Path(__file__).with_name("page.test.mjs")]
+    done = subprocess.run(
+        [npx, "--yes", BIOME, "ci", *options, *map(str, scripts)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
