@@ -129,19 +129,19 @@ async function inflate(parts, size) {
 
 /** Undo the five filters of PNG in place; the first byte of each row names its filter. */
 function unfilter(raw, stride, height, step) {
+  let above = new Uint8Array(stride);
   for (let y = 0; y < height; y++) {
-    const row = y * (stride + 1) + 1;
-    const filter = raw[row - 1];
+    const [filter] = raw.subarray(y * (stride + 1));
+    const row = raw.subarray(y * (stride + 1) + 1, (y + 1) * (stride + 1));
     if (filter > 4) throw new InputError("the picture is damaged");
     for (let x = 0; filter && x < stride; x++) {
-      const left = x < step ? 0 : raw[row + x - step];
-      const up = y ? raw[row + x - stride - 1] : 0;
-      let add = filter === 1 ? left : up;
-      if (filter === 3) add = (left + up) >> 1;
-      if (filter === 4)
-        add = paeth(left, up, x < step || !y ? 0 : raw[row + x - stride - 1 - step]);
-      raw[row + x] += add;
+      const left = x < step ? 0 : row[x - step];
+      if (filter === 1) row[x] += left;
+      else if (filter === 2) row[x] += above[x];
+      else if (filter === 3) row[x] += (left + above[x]) >> 1;
+      else row[x] += paeth(left, above[x], x < step ? 0 : above[x - step]);
     }
+    above = row;
   }
 }
 
@@ -157,18 +157,18 @@ function paeth(left, up, corner) {
 function toRgb(raw, { width, height, stride, depth, color, palette, alpha }) {
   const data = new Uint8Array(width * height * 3);
   const channels = CHANNELS[color];
-  const scale = color === 0 ? 255 / (2 ** depth - 1) : 1;
+  const most = (1 << depth) - 1;
   if (color === 3 && !palette) throw new InputError("the picture is damaged");
   for (let y = 0, to = 0; y < height; y++) {
     for (let x = 0; x < width; x++, to += 3) {
       const bit = x * channels * depth;
       const at = y * (stride + 1) + 1 + (bit >> 3);
-      const value = (raw[at] >> (8 - depth - (bit & 7))) & (2 ** depth - 1);
+      const value = (raw[at] >> (8 - depth - (bit & 7))) & most;
       let opaque = color === 6 ? raw[at + 3] : 255;
       if (color === 3) opaque = alpha?.[value] ?? 255;
       for (let c = 0; c < 3; c++) {
         if (color === 3) data[to + c] = palette[3 * value + c];
-        else data[to + c] = channels === 1 ? value * scale : raw[at + c];
+        else data[to + c] = channels === 1 ? (value * 255) / most : raw[at + c];
       }
       if (opaque < 255) for (let c = 0; c < 3; c++) data[to + c] = onBlack(data[to + c], opaque);
     }

@@ -1,48 +1,44 @@
 // Is a picture a cell like the training cells? The numbers of leukhelpers/models/ood.py.
 
 const SMALL = 1e-3;
-const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
 
-function spread(values, middle = mean(values)) {
-  return Math.sqrt(mean(values.map((value) => (value - middle) ** 2)));
+/** Average a function over the numbers below n. */
+function average(n, of) {
+  let sum = 0;
+  for (let i = 0; i < n; i++) sum += of(i);
+  return sum / n;
 }
 
 /** Describe an RGB picture of size × size pixels by 23 numbers. */
 export function describe(data, size) {
   const n = size * size;
-  const gray = new Float64Array(n);
+  const gray = new Int16Array(n);
   const inside = new Uint8Array(n);
   for (let i = 0; i < n; i++) {
     gray[i] = data[3 * i] + data[3 * i + 1] + data[3 * i + 2];
     inside[i] = gray[i] > 0;
   }
   if (!inside.includes(1)) inside.fill(1);
-  const places = [...inside.keys()].filter((i) => inside[i]);
-  const channels = [0, 1, 2].map((c) => Float64Array.from(places, (i) => data[3 * i + c] / 255));
-  const means = channels.map(mean);
-  const spreads = channels.map((values, c) => spread(values, means[c]));
-  const [red, green, blue] = channels.map((values, c) =>
-    values.map((value) => (value - means[c]) / (spreads[c] + SMALL)),
-  );
-  const product = (one, other) => mean(one.map((value, i) => value * other[i]));
-  const alike = [product(red, green), product(red, blue), product(green, blue)];
-  const hues = [0, 2].map((c) => channels[c].map((value, i) => value - channels[1][i]));
-  const shades = places.map((i) => gray[i]).sort((a, b) => a - b);
+  const places = new Int32Array(n).map((_, i) => i).filter((i) => inside[i]);
+  const over = (of) => average(places.length, (i) => of(3 * places[i]));
+  const means = [0, 1, 2].map((c) => over((i) => data[i + c]) / 255);
+  const off = (i, c) => data[i + c] / 255 - means[c];
+  const spreads = [0, 1, 2].map((c) => Math.sqrt(over((i) => off(i, c) ** 2)));
+  const alike = (a, b) =>
+    over((i) => off(i, a) * off(i, b)) / (spreads[a] + SMALL) / (spreads[b] + SMALL);
+  const unlike = [1 - alike(0, 1), 1 - alike(0, 2), 1 - alike(1, 2)];
+  const hues = [0, 2].map((c) => Math.sqrt(over((i) => (off(i, c) - off(i, 1)) ** 2)));
+  const shades = Int16Array.from(places, (i) => gray[i]).sort();
   const { edge, outline } = shape(inside, size);
   const { grain, flat } = grainOf(gray, inside, size);
-  const logs = [
-    ...spreads,
-    ...alike.map((a) => 1 - a),
-    ...hues.map((h) => spread(h)),
-    ...grain,
-    flat,
-  ];
+  const logs = [...spreads, ...unlike, ...hues, ...grain, flat];
   return [
     places.length / n,
     Math.log(edge + 0.05),
     Math.log((outline + 1) / Math.sqrt(places.length)),
     ...means,
-    ...hues.map(mean),
+    means[0] - means[1],
+    means[2] - means[1],
     ...[0.05, 0.5, 0.95].map((share) => quantile(shades, share) / 765),
     ...logs.map((value) => Math.log(Math.max(value, 0) + SMALL)),
   ];
