@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -146,6 +147,7 @@ def measure(run: Path, synthetic: Path, real: Path, raw: Path) -> dict[str, Any]
         },
         "memory": {"pictures": ROUNDS * CELLS, "before_mb": before, "after_mb": after},
         "bytes": about["bytes"],
+        "load": psutil.getloadavg()[1],
         "browser": f"Chromium {version.partition('.')[0]}",
         "date": time.strftime("%Y-%m-%d"),
         "machine": provenance.environment()["machine"],
