@@ -331,9 +331,11 @@ def page_lines(found: dict[str, Any]) -> list[str]:
         f"{speed['one_ms']:.0f} ms |",
         f"| 200 such files at once | {speed['two_hundred_s']:.1f} s |",
         "",
-        f"After {memory['pictures']:,} pictures, 200 at a time and cleared, the memory of the page "
-        f"(JavaScript and WebAssembly) has changed by {grown:+.1f} MB, from "
-        f"{memory['before_mb']:.0f} MB after the first 200.",
+        f"After {memory['pictures']:,} pictures, 200 at a time and cleared, the memory of the "
+        f"page's process has changed by {grown:+.0f} MB, from {memory['before_mb']:.0f} MB after "
+        "the first ones. On average "
+        f"{found['load']:.1f} processes wanted to run on the {machine['cores']} cores during the "
+        "measurement, the browser's among them.",
         "",
     ]
 

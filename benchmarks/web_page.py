@@ -83,14 +83,14 @@ def parity(tab: Page, served: predict.Served, paths: list[Path]) -> dict[str, An
 
 
 def memory_mb(tab: Page) -> float:
-    """Measure the page's heap after a garbage collection, and the runtime's memory."""
+    """Measure the process of the page after a garbage collection."""
     session = tab.context.new_cdp_session(tab)
     session.send("HeapProfiler.enable")
     session.send("HeapProfiler.collectGarbage")
-    usage = session.send("Runtime.getHeapUsage")
-    used = sum(usage.get(key, 0) for key in ("usedSize", "backingStorageSize"))
     session.detach()
-    return used / 1e6
+    children = psutil.Process().children(recursive=True)
+    pages = [child for child in children if "--type=renderer" in child.cmdline()]
+    return max(page.memory_info().rss for page in pages) / 1e6
 
 
 def measure(run: Path, synthetic: Path, real: Path, raw: Path) -> dict[str, Any]:

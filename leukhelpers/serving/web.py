@@ -7,12 +7,14 @@ picture is uploaded: the server hands out files, and takes nothing.
 
 from __future__ import annotations
 
+import base64
 import functools
 import hashlib
+import html
 import http.server
 import json
+import re
 import shutil
-import sys
 import threading
 import webbrowser
 from pathlib import Path
@@ -36,6 +38,16 @@ SOURCE = Path(__file__).resolve().parent.parent / "web"
 MAX_TRANSFER = 6_000_000  # bytes; a page for a phone should not be larger
 PORT = 7860
 _COLORS = 32  # of the heat map
+# What a page in one document may read: itself, and no host at all.
+_DOCUMENT_POLICY = (
+    "default-src 'none'; script-src blob: 'unsafe-inline' 'wasm-unsafe-eval'; "
+    "style-src 'unsafe-inline'; connect-src blob:; img-src data: blob:"
+)
+# The page's scripts, each after those that it imports.
+_MODULES = (
+    *("decode.js", "ood.js", "prepare.js", "rule.js", "runtime/wasm-utils.js", "runtime/litert.js"),
+    *("runtime/litert_wasm_compat_internal.js", "model.js", "app.js", "inline.js"),
+)
 _EXAMPLES = 3  # synthetic cells of each class
 
 
@@ -144,7 +156,10 @@ def settings(served: predict.Served) -> dict[str, Any]:
         "size": size,
         "crop": crop,
         "classes": served.classes,
-        "words": predict.WORDS,
+        "labels": [
+            f"{predict.WORDS[name]} ({name})" if name in predict.WORDS else name
+            for name in served.classes
+        ],
         "temperature": rule.temperature,
         "threshold": rule.threshold,
         "conformal": rule.least and [rule.least[name] for name in CLASS_NAMES],
@@ -240,8 +255,38 @@ def serve(folder: Path | str, port: int = PORT) -> http.server.ThreadingHTTPServ
     return server
 
 
+def one_document(folder: Path | str) -> str:
+    """Put a page into one HTML document, for browsers that cannot reach this computer.
+
+    Parameters
+    ----------
+    folder : path
+        From :func:`export_web`.
+    """
+    folder = Path(folder)
+    names = [name for name in files.read_json(folder / "files.json") if name != "./"]
+    scripts = sorted((name for name in names if name.endswith(".js")), key=_MODULES.index)
+    others = [name for name in names if Path(name).suffix in (".json", ".gz", ".tflite", ".png")]
+    content = [
+        (
+            name,
+            "text/javascript" if name in scripts else "application/octet-stream",
+            base64.b64encode((folder / name).read_bytes()).decode(),
+        )
+        for name in [*scripts, *others]
+    ]
+    text = (folder / "index.html").read_text("utf-8")
+    text = re.sub('(?<=content=")default-src[^"]*', _DOCUMENT_POLICY, text)
+    style = f"<style>{(folder / 'page.css').read_text('utf-8')}</style>"
+    text = re.sub(r'<link rel="stylesheet".*?>', lambda _: style, text)
+    text = re.sub(r'<link rel=".*?>|<script.*?</script>', "", text)
+    start = (folder / "inline.js").read_text("utf-8")
+    inlined = f'<script type="application/json" id="inlined">{json.dumps(content)}</script>'
+    return text.replace("</body>", f"{inlined}<script>{start}</script></body>")
+
+
 def show(folder: Path | str, height: int = 900) -> None:
-    """Show a page in a notebook, also on Google Colab.
+    """Show a page in a notebook, also on Google Colab and Kaggle.
 
     Parameters
     ----------
@@ -250,15 +295,11 @@ def show(folder: Path | str, height: int = 900) -> None:
     height : int
         Of the frame, in pixels.
     """
-    port = serve(folder, 0).server_port
-    if "google.colab" in sys.modules:  # the browser is elsewhere; Google's proxy leads here
-        from google.colab import output
+    from IPython.display import display
 
-        output.serve_kernel_port_as_iframe(port, height=str(height))
-        return
-    from IPython.display import IFrame, display
-
-    display(IFrame(f"http://127.0.0.1:{port}/", "100%", height))
+    page = html.escape(one_document(folder))
+    frame = f'<iframe srcdoc="{page}" width="100%" height="{height}"></iframe>'
+    display({"text/html": frame}, raw=True)
 
 
 def open_page(folder: Path | str, port: int = PORT, browser: bool = False) -> None:

@@ -1,13 +1,13 @@
 // The page: takes pictures, shows predictions. Nothing is sent anywhere.
 
 import { InputError, MAX_BYTES } from "./decode.js";
-import { loadModel, look } from "./model.js";
+import { at, loadModel, look } from "./model.js";
 import { applyTemperature, decide, NEAR, operatingPoint, STRANGE, toCsv } from "./rule.js";
 
 const $ = (id) => document.getElementById(id);
 const GAMMA = 0.6; // brightens pictures for display
 const percent = (share) => `${Math.round(100 * share)}%`;
-const settings = await (await fetch("settings.json")).json();
+const settings = await (await fetch(at("settings.json"))).json();
 const { classes, temperature } = settings;
 const two = classes.length === 2;
 const calibrated = (probability) => applyTemperature(probability, temperature);
@@ -19,46 +19,37 @@ let queue = Promise.resolve();
 
 /** Put a result into words: what is predicted, why not, and the numbers. */
 function words(result) {
-  const { error, distance, probabilities } = result;
-  if (error) return { kind: "open", called: "Not read", why: error, numbers: [] };
+  const { error, distance, probabilities, milliseconds } = result;
+  const open = { kind: "open", answer: "", called: "No prediction", numbers: [] };
+  if (error) return { ...open, called: "Not read", why: error };
   const near = distance <= 1;
   const share = near ? `${distance.toFixed(2)} of` : `${distance.toFixed(1)} times`;
-  const numbers = [`${share} the allowed distance from known cells`];
-  const called = near ? decide(settings, probabilities, threshold) : null;
-  if (near && two)
-    numbers.unshift(
-      `Probability of ${classes[1]} ${percent(calibrated(probabilities[0]))}; ` +
-        `threshold ${percent(point)}`,
-    );
-  else if (near)
-    numbers.unshift(probabilities.map((p, i) => `${classes[i]} ${percent(p)}`).join(", "));
-  numbers.push(`${Math.round(result.milliseconds)} ms`);
-  if (called === null)
-    return { kind: "open", called: "No prediction", why: near ? NEAR : STRANGE, numbers };
-  const name = settings.words[classes[called]];
+  open.numbers.push(
+    `${share} the allowed distance from known cells; ${Math.round(milliseconds)} ms`,
+  );
+  if (!near) return { ...open, why: STRANGE };
+  const each = probabilities.map((p, i) => `${classes[i]} ${percent(p)}`).join(", ");
+  const second = two && `${classes[1]} ${percent(calibrated(probabilities[0]))}`;
+  open.numbers.unshift(
+    two ? `Probability of ${second}; threshold ${percent(point)}` : `Probability: ${each}`,
+  );
+  const called = decide(settings, probabilities, threshold);
+  if (called === null) return { ...open, why: NEAR };
   const kind = called === classes.length - 1 ? "last" : "first";
-  return {
-    kind,
-    called: name ? `${name} (${classes[called]})` : classes[called],
-    why: "",
-    numbers,
-  };
+  return { ...open, kind, answer: classes[called], called: settings.labels[called] };
 }
 
 function row(result) {
-  const { distance, error, probabilities, name, milliseconds } = result;
-  const shown = words(result);
-  const called = probabilities ? decide(settings, probabilities, threshold) : null;
-  const table = { file: name, answer: classes[called] ?? "", why: error ? "" : shown.why };
-  table.error = error ?? "";
-  const each = probabilities && (two ? [calibrated(probabilities[0])] : probabilities);
+  const { distance, error = "", probabilities, name, milliseconds } = result;
+  const { answer, why = "" } = words(result);
+  const table = { file: name, answer, why: error ? "" : why, error };
+  const each = two && probabilities ? [calibrated(probabilities[0])] : probabilities;
   for (const [i, label] of (two ? classes.slice(1) : classes).entries())
     table[`probability of ${label}`] = each?.[i].toFixed(6);
   if (two) table.threshold = point.toFixed(6);
   table.distance = distance?.toFixed(4);
   table.milliseconds = milliseconds?.toFixed(1);
-  table.notice = settings.notice;
-  return table;
+  return { ...table, notice: settings.notice };
 }
 
 function drawn(label, result, isHeat) {
@@ -100,18 +91,13 @@ function element(tag, text, className = "") {
   return Object.assign(document.createElement(tag), { textContent: text, className });
 }
 
-function describeItem(result) {
+function describeItem({ item, text, ...result }) {
   const { kind, called, why, numbers } = words(result);
-  result.item.className = kind;
-  const name = element("bdi", result.name);
-  const lines = [
-    element("p", called, "called"),
-    why && element("p", why),
-    ...numbers.map((n) => element("p", n)),
-  ];
+  item.className = kind;
   const file = element("p", "", "file");
-  file.append(name);
-  result.text.replaceChildren(...lines.filter(Boolean), file);
+  file.append(element("bdi", result.name));
+  const lines = [why, ...numbers].filter(Boolean).map((line) => element("p", line));
+  text.replaceChildren(element("p", called, "called"), ...lines, file);
 }
 
 function add(result) {
@@ -164,7 +150,7 @@ function take(files) {
 }
 
 function refresh() {
-  const answered = results.filter((result) => row(result).answer).length;
+  const answered = results.filter((result) => words(result).answer).length;
   $("status").textContent = `${answered} of ${results.length} predicted.`;
   for (const id of ["save", "clear"]) $(id).disabled = results.length === 0;
 }
@@ -193,7 +179,7 @@ function save() {
 
 async function takeExamples() {
   const fetched = settings.examples.map(async (name) => {
-    const content = await (await fetch(`examples/${name}`)).blob();
+    const content = await (await fetch(at(`examples/${name}`))).blob();
     return new File([content], name);
   });
   take(await Promise.all(fetched));

@@ -7,8 +7,11 @@ import { loadAndCompile, loadLiteRt, Tensor } from "./runtime/litert.js";
 
 const RUNTIME = "runtime/litert_wasm_compat_internal";
 
+/** The address of a file: its name, unless all files are part of one document (inline.js). */
+export const at = (name) => self.inlined?.[name] ?? name;
+
 async function fetched(name) {
-  const response = await fetch(name);
+  const response = await fetch(at(name));
   if (!response.ok) throw new Error(`${name} is missing (${response.status})`);
   return new Uint8Array(await response.arrayBuffer());
 }
@@ -21,7 +24,7 @@ export async function loadModel(settings) {
   const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
   const wasmBinary = isPacked ? await new Response(unpacked).arrayBuffer() : packed;
   self.Module = { wasmBinary, printErr: console.debug };
-  await loadLiteRt(`${RUNTIME}.js`);
+  await loadLiteRt(at(`${RUNTIME}.js`));
   const model = await loadAndCompile(await fetched(settings.model), { accelerator: "wasm" });
   const run = async (pixels) => {
     const { size } = settings;

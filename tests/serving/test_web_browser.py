@@ -285,6 +285,31 @@ def wait_for(port):
     raise AssertionError("no server")
 
 
+def test_in_a_notebook_the_page_is_one_document_that_asks_nobody(
+    context, home, folder, tab, two_hundred, monkeypatch
+):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    web.show(folder)
+    wanted = predict_in(tab, two_hundred[:4])
+    requests = []
+    context.on("request", lambda request: requests.append(request.url))
+    notebook = context.new_page()
+    notebook.set_default_timeout(PATIENCE)
+    notebook.set_content(shown[0]["text/html"])
+    page = notebook.frame_locator("iframe")
+    page.locator("#status", has_text="Ready").wait_for()
+    page.locator("#examples").click()
+    page.locator("#results li").nth(5).wait_for()
+    page.locator("#files").set_input_files(two_hundred[:4])
+    page.locator("#results li").nth(9).wait_for()
+    for row, item in zip(wanted, page.locator("#results li").all()[6:], strict=True):
+        assert row["file"] in item.inner_text()
+        if row["probability of ALL"]:
+            assert f"ALL {float(row['probability of ALL']):.0%}" in item.inner_text()
+    assert [url for url in requests if not url.startswith(("blob:", "about:", "data:"))] == []
+
+
 def test_every_hostile_file_gets_its_sentence_and_the_page_goes_on(tab, disc, cell, tmp_path):
     refused = hostile.refused(disc(0))
     # What no browser tells, or tells in other words; gray and color-mapped files are read.
