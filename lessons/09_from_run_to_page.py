@@ -742,7 +742,9 @@ settings = json.loads((web_page / "settings.json").read_text(encoding="utf-8"))
 in_page = Interpreter(model_path=str(web_page / settings["model"]))
 in_page.allocate_tensors()
 by_rank = sorted(in_page.get_output_details(), key=lambda output: len(output["shape"]))
-three = {name: uploads[name] for name in ("clear cell", "cell without color", "purple photograph")}
+three = {
+    name: uploads[name] for name in ("clear cell", "cell without color", "cell near threshold")
+}
 p_page, maps = {}, {}
 for name, path in three.items():
     image = read_cell(path)[np.newaxis].astype("float32")
@@ -757,20 +759,23 @@ print("the page's copy differs from Keras by less than 0.001:", difference < 1e-
 print("one map per class output, of the size", maps["clear cell"].shape)
 
 # %% tags=["slide"]
-figure, panels = plt.subplots(1, 3, figsize=(8, 3.2), layout="constrained")
+import textwrap
+
+figure, panels = plt.subplots(1, 3, figsize=(8, 3.4), layout="constrained")
 for panel, (name, path) in zip(panels, three.items(), strict=True):
     panel.imshow(lk.brighten(read_cell(path)), extent=(0, 1, 0, 1))
-    panel.imshow(maps[name][..., 0], extent=(0, 1, 0, 1), alpha=0.4)
-    line = table.loc[name]
-    panel.set_title(f"{name}:\n{line['answer'] or line['why']}", size=9, wrap=True)
+    panel.imshow(maps[name][..., 0], extent=(0, 1, 0, 1), alpha=0.4, interpolation="bilinear")
+    outcome = table.loc[name, "answer"] or table.loc[name, "why"]
+    panel.set_title(textwrap.fill(f"{name}: {outcome}", 34), size=9)
     panel.axis("off")
-figure.suptitle("The page predicts, refuses, and its activation map exists for any image")
-alt = "Three images with the class activation map and what leuk predict returns for each."
+predicted = table.loc[list(three), "answer"].notna().sum()
+figure.suptitle(f"{predicted} of 3 cells gets a prediction; an activation map exists for each")
+alt = "Three cells with the class activation map and what leuk predict returns for each."
 lesson.save_figure(figure, "page", alt, note="brightened; not for clinical use")
 
 # %% [markdown]
-# The map alone proves nothing: it also exists for images that are no cells (lesson 07). The page
-# shows it only where there is a prediction, and only after the check.
+# The map alone proves nothing: it also exists for the refused cell, and lesson 07 tests maps. The
+# page shows a map only after the check, next to a probability.
 #
 # Cropping and resizing happen in the browser as well, in a script of its own. A difference there
 # would change the prediction silently, so a test feeds the same files to `leuk predict` and to the
