@@ -33,6 +33,7 @@ from leukhelpers.synthetic.twin import draw_cell, plan_twin
 
 LOADS = 5
 CELLS = 200
+SEED = 2
 ROUNDS = 10
 
 
@@ -101,10 +102,10 @@ def measure(run: Path, synthetic: Path, real: Path, raw: Path) -> dict[str, Any]
         web.export_web(synthetic, pages["synthetic"])
         served = {"real": predict.load(run), "synthetic": predict.load(synthetic)}
         drawn = []
-        plan = plan_twin(2 * CELLS, 28, seed=2).drop_duplicates("number").head(CELLS)
+        plan = plan_twin(2 * CELLS, 28, seed=SEED).drop_duplicates("number").head(CELLS)
         for number, (_, row) in enumerate(plan.iterrows()):
             drawn.append(folder / f"synthetic-{number}.bmp")
-            Image.fromarray(draw_cell(row, 2)[0]).save(drawn[-1])
+            Image.fromarray(draw_cell(row, SEED)[0]).save(drawn[-1])
         every = sorted(real.rglob("*.png"))
         cells = every[:: len(every) // CELLS][:CELLS]
         published = sorted(raw.rglob("*.bmp"))
@@ -146,6 +147,7 @@ def measure(run: Path, synthetic: Path, real: Path, raw: Path) -> dict[str, Any]
             "two_hundred_s": at_once,
         },
         "memory": {"pictures": ROUNDS * CELLS, "before_mb": before, "after_mb": after},
+        "seed": SEED,
         "bytes": about["bytes"],
         "load": psutil.getloadavg()[1],
         "browser": f"Chromium {version.partition('.')[0]}",
