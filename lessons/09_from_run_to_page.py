@@ -766,7 +766,7 @@ for panel, (name, path) in zip(panels, three.items(), strict=True):
     panel.imshow(lk.brighten(read_cell(path)), extent=(0, 1, 0, 1))
     panel.imshow(maps[name][..., 0], extent=(0, 1, 0, 1), alpha=0.4, interpolation="bilinear")
     outcome = table.loc[name, "answer"] or table.loc[name, "why"]
-    panel.set_title(textwrap.fill(f"{name}: {outcome}", 34), size=9)
+    panel.set_title(textwrap.fill(f"{name}: {outcome}", 42), size=8)
     panel.axis("off")
 predicted = table.loc[list(three), "answer"].notna().sum()
 figure.suptitle(f"{predicted} of 3 cells gets a prediction; an activation map exists for each")
