@@ -323,11 +323,13 @@ def page_lines(found: dict[str, Any]) -> list[str]:
     return [
         *lines,
         "",
+        "The page writes six decimals of a probability, so smaller differences are not seen.",
+        "",
         "| step | time |",
         "| --- | ---: |",
         f"| page opened from disk, until it is ready (median of {speed['loads']}) | "
         f"{speed['ready_s']:.1f} s |",
-        f"| one 450×450 BMP, from its file to its prediction (median of {speed['pictures']}) | "
+        f"| one 450×450 BMP, from its bytes to its prediction (median of {speed['pictures']}) | "
         f"{speed['one_ms']:.0f} ms |",
         f"| 200 such files at once | {speed['two_hundred_s']:.1f} s |",
         "",

@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -142,6 +143,17 @@ def test_the_server_hands_out_files_with_their_types_and_nothing_else(page):
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_a_document_for_notebooks_holds_every_file_and_names_no_host(page):
+    document = web.one_document(page[0])
+    listed = files.read_json(page[0] / "files.json")
+    for name in listed:
+        if Path(name).suffix in (".js", ".json", ".gz", ".tflite") and name != "sw.js":
+            assert f'["{name}", ' in document, name
+    policy = re.search(r'content="(default-src.*?)"', document)[1]
+    assert "'self'" not in policy
+    assert "http" not in policy
 
 
 def test_the_runtime_is_the_one_of_its_checksums():
