@@ -21,7 +21,7 @@ from leukhelpers.experiments.report import format_ci, titles
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 KINDS = {
-    "twin": "The embedded twin (**synthetic** cells)",
+    "twin": "The **synthetic** cells of the course",
     "real": "Real cells: fold 0 of the training set of C-NMC 2019",
 }
 IMAGES = {"twin": (True, 800), "real": (False, 3527)}  # synthetic or not, cells

@@ -247,10 +247,11 @@ def render(found: dict[str, Any], unseen: dict[str, Any]) -> str:
     parts = [
         "# What the models reach on real cells",
         f"**Not for clinical use.** {headline(found, unseen)}",
-        "The first column counts when models are compared (every patient is tested once). The "
+        "Compare models by the first column: there every patient is tested once. The "
         "second and third show what happens on patients of another fold. "
-        "[Which network, and why](experiments.md) tells how the network was chosen, on repeated "
-        "partitions of both folds: this flatters its rows.",
+        "[Which network, and why](experiments.md) describes how the network was chosen, on "
+        "repeated partitions of both folds: this flatters its rows. There its AUROC is higher, "
+        "because more patients are trained on.",
         "## Four grouped folds of fold 0",
         f"Each cell is predicted once, by a model that knew no cell of its patient: `{COMMAND}`, "
         f"{found['profile']['name']} profile, seed {found['seed']}, {found['date'][:10]}, "
@@ -281,7 +282,7 @@ def render(found: dict[str, Any], unseen: dict[str, Any]) -> str:
     parts += [
         "### CNN + SVM beside others, on the same cells",
         markdown(["CNN + SVM minus", "difference of AUROC", "95 % interval"], differences),
-        "Where an interval contains 0, these patients cannot tell the two models apart.",
+        "Where an interval contains 0, these patients do not show which model is better.",
         "### Patient by patient",
         table(together["of_subjects"], ("auroc", "balanced_accuracy")),
         "Share of correct cells, the worst patient of CNN + SVM first:",

@@ -3,7 +3,7 @@
 #
 # After this lesson you will be able to judge a test score before you believe it.
 #
-# **25 minutes to teach · under a minute to run · needs lessons: none (only basic Python)**
+# **30 minutes to teach · under a minute to run · needs lessons: none (only basic Python)**
 
 # %% [markdown] tags=["slide"]
 # **Questions**
@@ -26,7 +26,7 @@
 # longer training, for real cells.
 
 # %% tags=["parameters"]
-dataset: str = "twin"  # twin, cnmc, or the path of a C-NMC tree or of your own cells
+dataset: str = "twin"  # twin, cnmc, or a folder or CSV of your own cells
 profile: str = "fast"  # fast or full
 seed: int = 0  # another seed draws other synthetic cells
 run: str = ""  # folder for results; empty for one named after the three above
@@ -57,8 +57,9 @@ lesson = lk.begin("00", dataset, profile, seed, run)
 #
 # In 2019 the *C-NMC challenge* published about fifteen thousand images. Each shows one cell on a
 # black background, labeled by an expert. A popular Kaggle dataset contains the same images. Many
-# public notebooks train a network on it and report very high scores. Some of these scores are
-# wrong. This course teaches you how to find out which.
+# public notebooks train a *neural network* on it: a program that learns from labeled examples. They
+# report very high scores. Some of these scores are wrong. This course teaches you how to find out
+# which.
 #
 # **Nothing in this course is fit for diagnosis.** It teaches how such programs are built and
 # tested.
@@ -85,8 +86,11 @@ table.drop(columns="sha256").groupby("label").head(3)
 # | `fold` | the part of the published dataset: 0, 1 or 2 |
 # | `sha256` | a checksum of the pixels (not shown): equal images have equal checksums |
 #
-# There is one row per cell. `dtype` keeps subject names as text; without it, pandas could turn a
+# There is one row per cell. `dtype` keeps subject names as text. Without it, pandas could turn a
 # name such as `007` into the number 7. Now count.
+#
+# `groupby` forms one group of rows per class, and `agg` computes numbers for each group. `size`
+# counts the rows. `nunique` counts the different values.
 
 # %% tags=["nbval-check-output"]
 counts = table.groupby("label").agg(cells=("cell_id", "size"), subjects=("subject", "nunique"))
@@ -141,7 +145,8 @@ print(f"accuracy of my guess: {accuracy_score(truth, my_guess):.2f}")
 # ### Exercise 00.1 (4 minutes)
 #
 # Write the metric yourself. `accuracy(truth, predictions)` receives two arrays of labels and
-# returns the share of positions at which they are equal.
+# returns the share of positions at which they are equal. NumPy compares two arrays element by
+# element.
 
 
 # %% tags=["nbval-check-output"]
@@ -157,7 +162,7 @@ lk.check("00.1", accuracy)
 #
 # `truth == predictions` is an array of `True` and `False`. Python counts `True` as 1 and `False`
 # as 0, so the mean is the share of correct predictions. The usual mistake is to return the
-# *number* of correct predictions, which depends on the size of the test set.
+# *number* of correct predictions, which depends on the number of cells.
 #
 # </details>
 
@@ -182,8 +187,9 @@ print(f"my guess, twelve cells: accuracy {accuracy_score(truth, my_guess):.2f}")
 
 # %% [markdown]
 # The baseline is correct for every cell of the larger class and wrong for every other cell. Its
-# accuracy is simply the size of the larger class. If your guess has a lower accuracy, you may
-# still know more about cells than this program: it knows nothing.
+# accuracy is simply the share of the larger class. So how good is an accuracy of two thirds? On
+# these cells it is worth nothing: a program that never looks reaches it. If your guess has a lower
+# accuracy, you may still know more about cells than this program: it knows nothing.
 #
 # ## The explanation: look at each class
 #
@@ -192,7 +198,8 @@ print(f"my guess, twelve cells: accuracy {accuracy_score(truth, my_guess):.2f}")
 # ### Exercise 00.2 (6 minutes)
 #
 # Write `recall(truth, predictions, label)`. It looks only at the cells whose true class is
-# `label`, and returns the share of them that were predicted as `label`.
+# `label`, and returns the share of them that were predicted as `label`. In NumPy, `a[mask]` keeps
+# the elements of `a` at which the array `mask` is `True`.
 
 
 # %% tags=["nbval-check-output"]
@@ -248,9 +255,10 @@ figure.suptitle(f"Without looking: accuracy {plain:.2f}, balanced accuracy {bala
 lesson.save_figure(figure, "scores", "Accuracy and balanced accuracy of my guess and the baseline.")
 
 # %% [markdown]
-# The dotted line marks a balanced accuracy of one half, which needs no knowledge. A score above the
-# line may show skill. But twelve cells are few: even a list that alternates between the classes can
-# lie above the line by luck. Lesson 06 shows how to put an interval around a score.
+# The dotted line marks a balanced accuracy of one half, which needs no knowledge. A *balanced*
+# accuracy above the line may show skill. (For the plain accuracy the line means nothing.) But
+# twelve cells are few: even a list that alternates between the classes can lie above the line by
+# luck. Lesson 06 shows how to put an interval around a score.
 
 # %%
 majority_accuracy = accuracy_score(y, predictions)
@@ -263,8 +271,9 @@ print(f"Remember this number: every later accuracy competes with {majority_accur
 # %% [markdown]
 # ### Exercise 00.3 (2 minutes)
 #
-# A published test set held 1455 cells of one class and 678 of the other. Which accuracy does the
-# majority-class baseline reach on it? Round to two digits.
+# A **test set** is the set of cells on which a program is scored. A published test set held 1455
+# cells of one class and 678 of the other. Which accuracy does the majority-class baseline reach on
+# it? Round to two digits.
 
 # %% tags=["nbval-check-output"]
 paper_baseline = round(1455 / (1455 + 678), 2)  # solution

@@ -21,7 +21,7 @@
 # %% tags=["setup"]
 
 # %% tags=["parameters"]
-dataset: str = "twin"  # twin, cnmc, or the path of a C-NMC tree or of your own cells
+dataset: str = "twin"  # twin, cnmc, or a folder or CSV of your own cells
 profile: str = "fast"  # fast or full
 seed: int = 0
 run: str = ""  # folder for results; empty for one named after the three above
@@ -84,8 +84,8 @@ lk.check("01.1", subject_of)
 # </details>
 
 # %% [markdown]
-# The helper package has read the subjects in this way. pandas counts them: `groupby` forms one
-# group per fold and class, `agg` computes one number per group.
+# The helper package has read the subjects in this way. pandas counts them per class and per `fold`,
+# the part of the published dataset.
 
 # %% tags=["nbval-check-output"]
 counts = table.groupby(["fold", class_name]).agg(
@@ -141,7 +141,7 @@ for panel, row in zip(panels.flat, shown, strict=True):
     panel.imshow(lk.brighten(lesson.images[row]))
     panel.set_title(class_name[row], color=palette[class_name[row]])
     panel.axis("off")
-figure.suptitle("Healthy cells above, leukemic cells below: the classes overlap by eye")
+figure.suptitle("Healthy cells above, leukemic cells below: they look much alike")
 lesson.save_figure(figure, "classes", "Six healthy cells above six leukemic ones; much alike.")
 
 # %% [markdown]
@@ -180,7 +180,8 @@ measures.groupby(class_name).median().round(1)
 
 # %% [markdown]
 # The medians of the area differ clearly. The other medians are closer together. A median hides how
-# much the classes overlap, so draw the areas of all cells as a **histogram**.
+# much the classes overlap, so draw the areas of all cells as a **histogram**. The vertical axis
+# shows the density: the bars of each class have a total area of 1.
 
 # %% tags=["nbval-check-output", "slide"]
 auroc = roc_auc_score(y, measures["area"])
@@ -208,8 +209,8 @@ print(f"majority-class baseline: {roc_auc_score(y, np.ones(len(y))):.2f}")
 # %% [markdown]
 # An AUROC of 0.5 is chance, 1.00 is a perfect ranking. The majority-class baseline gives every
 # cell the same score, so all its pairs are ties. In this sample, area alone separates the classes
-# fairly well. This is the **area baseline**, and every network of this course must beat it. Lesson
-# 06 asks how far the result generalizes to other patients.
+# fairly well. This is the **area baseline**. This course compares every network with it. Lesson 06
+# asks how far the result generalizes to other patients.
 #
 # ## Compare subjects
 #
@@ -238,9 +239,10 @@ figure.suptitle("Area differs between the classes; mean red differs between subj
 lesson.save_figure(figure, "subjects", "Boxes of area and mean red, one per subject, by class.")
 
 # %% [markdown]
-# In the upper panel, most leukemic subjects have larger cells, although the subjects of one class
-# differ, too. In the lower panel, the boxes jump up and down within both classes. Here are cells of
-# two healthy subjects: the one with the lowest median of red, and the one with the highest.
+# In the upper panel, most leukemic subjects have larger cells than the healthy ones. But subjects
+# of one class differ, too. In the lower panel, the boxes jump up and down within both classes. Here
+# are cells of two healthy subjects: the one with the lowest median of red, and the one with the
+# highest.
 
 # %% tags=["nbval-check-output", "slide"]
 median_red = measures["red"][y == 0].groupby(table["subject"]).median()
@@ -325,8 +327,8 @@ lk.check("01.3", explained_share)
 # <details><summary>Solution</summary>
 #
 # `transform("mean")` returns one value per *cell*, so a group counts as often as it has cells. The
-# usual mistake is `values.groupby(groups).mean()`, which returns one value per *group*: a subject
-# with three cells would then count as much as a subject with sixty.
+# usual mistake is `values.groupby(groups).mean()`, which returns one value per *group*. Then a
+# subject with three cells counts as much as a subject with sixty.
 #
 # </details>
 
@@ -378,9 +380,9 @@ figure.suptitle("Color goes with the subject; area goes with the class more than
 lesson.save_figure(figure, "shares", "Bars per measure: shares of class and subject, two datasets.")
 
 # %% [markdown]
-# The real cells confirm the finding for color: the class explains only a few percent of mean red,
-# green and blue, and the subject more than one half. They confirm it for area, too: area has the
-# largest share of the class.
+# The real cells confirm the finding for color. The class explains only a few percent of mean red,
+# green and blue, and the subject explains more than one half. They confirm it for area, too: area
+# has the largest share of the class.
 #
 # They do *not* confirm it for sharpness. On synthetic cells, sharpness depends mostly on the
 # subject. On real cells, the share of the class is at least as large as the share of the subject.
@@ -392,7 +394,8 @@ lesson.save_figure(figure, "shares", "Bars per measure: shares of class and subj
 # Why is this a danger? Let us try to recognize the *subject* from the mean color alone. A
 # nearest-neighbor classifier looks up the five training cells with the most similar color. It
 # predicts their most frequent subject. The majority-class baseline always predicts the subject with
-# most cells.
+# most cells. `cross_val_score` repeats this five times. Each time the model learns from four fifths
+# of the cells and is scored on the others. Lesson 02 explains this.
 
 # %%
 color = measures[["red", "green", "blue"]]
@@ -452,8 +455,8 @@ for name in ("area", "red", "sharpness"):
 
 # %% [markdown]
 # The share of the class for area is far above the limit: chance does not explain it. For red it is
-# below the limit, so these cells show no relation between mean red and the class. Sharpness lies
-# near the limit on synthetic cells and above it on real ones.
+# below the limit, so these cells show no relation between mean red and the class. With the default
+# settings, sharpness is below its limit as well. For real cells this limit was not computed.
 #
 # ## Use it on your data
 #

@@ -2,9 +2,9 @@
 # # 02 · Splits and leakage
 #
 # After this lesson you will be able to split images so that no patient is in both the training and
-# the test set, and to measure how much a leaking split adds to a score.
+# the test set. You will also measure how much a leaking split adds to a score.
 #
-# **50 minutes to teach · under a minute to run · needs lessons 00 and 01**
+# **60 minutes to teach · under a minute to run · needs lessons 00 and 01**
 
 # %% [markdown] tags=["slide"]
 # **Questions**
@@ -41,7 +41,7 @@ images, y = lesson.images, lesson.y  # uint8 (n, 96, 96, 3); 0 = HEM (healthy), 
 print(f"{len(table)} cells of {table['subject'].nunique()} subjects")
 
 # %% [markdown]
-# ## Folds that look clean
+# ## Check the published folds by name
 #
 # A model learns from the **training set**. The **test set** contains other cells and gives the
 # score. In **cross-validation** the cells are divided into parts, called **folds**. Each fold is
@@ -146,8 +146,8 @@ if (names_per_image > 1).any():
 # ### Is this true for the real cells?
 #
 # The synthetic dataset imitates the published one. `lk.read_published()` returns the list of all
-# published files with the checksum of each. It contains no pixels. The same three steps find the
-# copies in the real training folds.
+# published files with the checksum of each. It contains no pixels. These are checksums of files:
+# equal files have equal pixels. The same code finds the copies in the real training folds.
 
 # %% tags=["nbval-check-output", "slide"]
 published = lk.read_published()
@@ -194,7 +194,7 @@ lk.check("02.1", copied_cells)
 # </details>
 
 # %% [markdown] tags=["slide"]
-# ## From subjects to groups
+# ## Join subjects into groups
 #
 # Subjects who share an image must stay on the same side of a split. It is not enough to look at
 # pairs. In this small example an edge connects a subject with an image:
@@ -251,7 +251,7 @@ print("subjects:", training["subject"].nunique(), " groups:", len(np.unique(real
 # The published training set has fewer groups than subjects, and so has the synthetic dataset. From
 # here on we split by group.
 #
-# ## Make the mistake impossible
+# ## Let the code refuse a split that leaks
 #
 # A split is honest if no group has cells on both sides. This can be tested in one line.
 #
@@ -340,7 +340,7 @@ lk.check("02.3", moved, table=table)
 # Often there are no published folds. Scikit-learn has several **splitters**, which create folds:
 #
 # - `StratifiedKFold` assigns single images. Each fold has about the same share of both classes.
-# - `GroupKFold` keeps each group in one fold and makes the folds equally large.
+# - `GroupKFold` keeps each group in one fold and makes the folds about equally large.
 # - `StratifiedGroupKFold` keeps each group in one fold and also balances the classes.
 #
 # A splitter returns pairs of row numbers. For each pair we count the groups on both sides.
@@ -371,7 +371,7 @@ describe("StratifiedGroupKFold", by_group.split(images, y, groups=group))
 # **A trap:** all splitters accept an argument `groups`. `StratifiedKFold` ignores it and only
 # prints a warning.
 #
-# ## What is a leak worth?
+# ## Measure the leak: split by image and by group
 #
 # Now we test the same models on the same cells in two ways: by image and by group. Only the
 # splitter changes. **Guess first:** by how much will the score change?
@@ -413,12 +413,13 @@ print("split by group:", group_scores.round(2), " mean", group_scores.mean().rou
 # The mean by image is higher, although the model, the features and the cells are the same. With the
 # default settings, the scores by group also differ more from fold to fold. Each test fold contains
 # only a few patients, and one difficult patient changes the score. This spread is real uncertainty.
-# The split by image hides it.
+# The split by image hides it. (The difference between the means is measured below, with an
+# interval.)
 #
 # ### Why is the score by image higher?
 #
 # A possible explanation: the model recognizes the patient. All cells of a patient have the same
-# label, so a recognized patient gives away the class. We can test this. The next cell trains the
+# label, so a recognized patient reveals the class. We can test this. The next cell trains the
 # same model to predict the *subject*. For comparison, `DummyClassifier` always predicts the most
 # frequent subject. The score is the accuracy, the share of correct predictions.
 
@@ -435,15 +436,17 @@ for name, features in (("area alone", X[:, :1]), ("all seven features", X)):
 
 # %% [markdown]
 # With all seven features the model recognizes patients far better than the baseline. This supports
-# the explanation: the color of the stain differs from patient to patient (lesson 01). The area
-# alone gives away much less. Exact copies of test cells in the training set can add to the effect.
+# the explanation: the color of the stain differs from patient to patient (lesson 01). With the area
+# alone it is about as good as the baseline. Exact copies of test cells in the training set can add
+# to the effect.
 #
 # ### Two models and a baseline
 #
-# Does this depend on the model? We add a **random forest**, which averages many decision trees. We
-# also add the **area baseline**: a logistic regression on cell area alone. `cross_val_predict`
-# returns one prediction per cell, made by the model that was not trained on its fold. We need these
-# predictions to compute an interval. The argument `cv` also takes a list of pairs of row numbers.
+# Does this depend on the model? We add a **random forest**. It averages many decision trees, and
+# each tree asks a few yes-or-no questions about the features. We also add the **area baseline**: a
+# logistic regression, which turns the cell area into a probability. `cross_val_predict` returns one
+# prediction per cell, made by the model that was not trained on its fold. We need these predictions
+# to compute an interval. The argument `cv` also takes a list of pairs of row numbers.
 
 # %%
 from sklearn.ensemble import RandomForestClassifier
@@ -555,15 +558,17 @@ pd.DataFrame(rows).set_index(["split", "model"]).round(3)
 #
 # Do real cells show the same? The course ran these comparisons on the first published fold. The
 # first three rows compare the two ways of splitting. The other rows compare a model with the area
-# baseline.
+# baseline. `AUROC` belongs to the model and split in the first two columns. `other AUROC` belongs
+# to what it is compared with.
 
 # %% tags=["nbval-check-output", "slide"]
 real = lk.measured("split_leak")
 comparisons = pd.DataFrame(real["comparisons"])
+comparisons = comparisons.rename(columns={"auroc_a": "AUROC", "auroc_b": "other AUROC"})
 comparisons.set_index(["model", "split", "compared_with", "its_split"]).round(3)
 
 # %% [markdown]
-# On the real cells both intervals of the first two rows lie above zero: the split by image makes
+# On the real cells the intervals of the first two rows lie above zero. So the split by image makes
 # both models look better than they are. It also changes the conclusion. By image, both models beat
 # the area baseline clearly. By group, neither is shown to beat it.
 #
@@ -584,6 +589,8 @@ comparisons.set_index(["model", "split", "compared_with", "its_split"]).round(3)
 # | Has a class fewer groups than you want folds? | use fewer folds, report an interval |
 # | Do you choose settings by a score? | `GridSearchCV(..., cv=by_group)`, on training cells only |
 # | Is every line above *no*? | `StratifiedKFold` is enough |
+#
+# `GridSearchCV` needs the groups, too: `search.fit(X, y, groups=group)`.
 #
 # ### Exercise 02.4 (6 minutes)
 #
@@ -606,10 +613,12 @@ lk.check("02.4", make_folds)
 # <details><summary>Solution</summary>
 #
 # Two halves of a cell, two cells of a patient, and two patients with a common image all belong
-# together. The column `group` covers all three. The usual mistakes: `groups=tiles["cell_id"]` keeps
-# the halves together but not the patient; `groups=tiles["subject"]` ignores shared images;
-# `StratifiedKFold` ignores `groups`; `split` returns a generator, and `list` is needed to keep the
-# pairs.
+# together. The column `group` covers all three. There are four usual mistakes.
+#
+# - `groups=tiles["cell_id"]` keeps the halves together, but not the patient.
+# - `groups=tiles["subject"]` ignores shared images.
+# - `StratifiedKFold` ignores `groups`.
+# - `split` returns a generator, which can be read only once. `list` keeps the pairs.
 #
 # </details>
 
@@ -678,8 +687,10 @@ if len(similar):
 # ## Use it on your data
 #
 # This block needs only public libraries and the two functions `pixel_hash` and `join_subjects`
-# from above. Adapt the first five lines to your folder. Here the subject is the first part of the
-# file name, and the class is the name of the folder.
+# from above. Adapt the first five lines to your folder. Here the class is the name of the folder,
+# and the subject is the first part of the file name. In C-NMC it is the second part:
+# `split("_")[1]`. With the wrong part, all images may become one subject. So look at the number of
+# subjects first.
 #
 # ```python
 # from pathlib import Path

@@ -4,7 +4,7 @@
 # After this lesson you will be able to crop, resize and augment pictures for a network, and to
 # check what really enters it.
 #
-# **50 minutes to teach · under a minute to run · needs lessons 00, 01 and 02**
+# **65 minutes to teach · under a minute to run · needs lessons 00, 01 and 02**
 
 # %% [markdown] tags=["slide"]
 # **Questions**
@@ -22,7 +22,7 @@
 # %% tags=["setup"]
 
 # %% tags=["parameters"]
-dataset: str = "twin"  # twin, cnmc, or the path of a C-NMC tree or of your own cells
+dataset: str = "twin"  # twin, cnmc, or a folder or CSV of your own cells
 profile: str = "fast"  # fast or full
 seed: int = 0
 run: str = ""  # folder for results; empty for one named after the three above
@@ -108,8 +108,9 @@ for side in (224, 300, 350, 384, 420):
 
 # %% [markdown]
 # A crop of 224 cuts many cells, all of them large, off the center, or joined to a neighbor. A cut
-# cell has a wrong size and a wrong shape. Here is the cell that reaches farthest. All cell
-# pictures in this lesson are brightened for display; the networks see the dark originals.
+# cell has a wrong size and a wrong shape. Here is the picture that reaches farthest. (With the
+# default settings it shows two cells that touch.) All cell pictures in this lesson are brightened
+# for display. The networks see the dark originals.
 
 # %% tags=["nbval-check-output", "slide"]
 far = Image.open(lesson.path(sample[np.argmax(reaches)])).convert("RGB")
@@ -120,7 +121,7 @@ for panel, side in zip(panels, sides, strict=True):
     panel.set_title(f"crop {side} → 96")
     panel.axis("off")
 figure.suptitle("A crop that is too small cuts the cell")
-lesson.save_figure(figure, "crop", "One cell that reaches far from the center, in four crops.")
+lesson.save_figure(figure, "crop", "The picture that reaches farthest, in four crops.")
 
 # %% [markdown]
 # ### Exercise 03.1 (4 minutes)
@@ -149,16 +150,17 @@ lk.check("03.1", answer, reaches=reaches)
 #
 # It is both. Leukemic cells are often larger, so size is **information**. But lesson 01 showed that
 # size also differs from patient to patient. A network that finds the easy rule "large means
-# leukemic" stops looking at the nucleus, and fails for a healthy patient with large cells. Size is
-# then a **shortcut** ([glossary](../docs/glossary.md)). The course keeps the two apart:
+# leukemic" may ignore the nucleus, and fail for a healthy patient with large cells. Size is then a
+# **shortcut** ([glossary](../docs/glossary.md)). The course keeps the two apart:
 #
 # | pictures | how | the size of the cell | used for |
 # | --- | --- | --- | --- |
 # | `lesson.images` | center crop of 384, resized to 96 | visible | area baseline |
-# | `lesson.crops` | cropped to the bounding box | gone | network of lesson 05 |
+# | `lesson.crops` | cropped to the bounding box | not visible | network of lesson 05 |
 #
-# So whatever the network finds, it finds it beyond the size. The area baseline stands beside it.
-# What we do *not* want is a crop that damages the size by accident, only in the large cells.
+# So the network cannot simply measure the size. A trace of it can remain: a small cell is enlarged
+# more, so its grain looks coarser. The area baseline stands beside the network. What we do *not*
+# want is a crop that damages the size by accident, only in the large cells.
 #
 # ### Exercise 03.2 (8 minutes)
 #
@@ -229,8 +231,8 @@ figure.suptitle("Shrinking removes the fine grain first, the outline last")
 lesson.save_figure(figure, "sizes", "A healthy and a leukemic cell at 24, 48, 96, 128 pixels.")
 
 # %% [markdown]
-# At 24 pixels the outline is still there, but the inside has become a few colored squares. Eyes
-# differ, so we also measure two things for each size.
+# At 24 pixels the outline is still there, but the inside has become a few colored squares. From 48
+# pixels on, spots and grain appear. Eyes differ, so we also measure two things for each size.
 #
 # 1. **Detail lost.** Shrink the cell, enlarge it again, and compare with the original. The result
 #    is the share of the variance inside the cell that is gone.
@@ -259,7 +261,7 @@ def texture(cell, size):
 
 
 # %% [markdown]
-# We take training and validation cells; the test patients stay closed. The cells are cropped to
+# We take training and validation cells; the test patients are not used. The cells are cropped to
 # their bounding box and turned to gray (`"L"`), so size and color cannot help.
 
 # %%
@@ -273,7 +275,8 @@ for row in rows:
     for size in SIZES:
         lost[size].append(detail_lost(cell, size))
         textures[size].append(texture(cell, size))
-pd.Series({size: np.median(lost[size]) for size in SIZES}, name="detail lost").round(2)
+medians = pd.Series({size: np.median(lost[size]) for size in SIZES})
+medians.rename_axis("size").to_frame("detail lost").round(2)
 
 # %% [markdown]
 # Now the classifier. A picture of 96 pixels contains the pictures of 24 and 48: shrink it again.
@@ -319,17 +322,18 @@ real_auroc = pd.DataFrame(real["auroc"]).rename(columns={"area": "area baseline"
 real_auroc.columns = [f"fold {fold}" for fold in real_auroc]
 real_auroc["mean"] = real_auroc.mean(axis=1)
 print("share of detail lost:", real["detail_lost"])
-real_auroc.rename_axis("size (pixels)").round(2)
+real_auroc.rename_axis("size (pixels), or baseline").round(2)
 
 # %% [markdown] tags=["slide"]
 # On real cells the detail is lost in the same way. The mean AUROC rises with the size, but slowly:
-# 128 pixels are better than 24 in three of four folds, and worse in fold 0. There is no size at
-# which the classes suddenly become equal. And at every size the mean of texture alone stays below
-# that of the area baseline.
+# 128 pixels are better than 24 in three of four folds, and worse in fold 0. There is no size below
+# which the score suddenly drops. And at every size the mean of texture alone stays below that of
+# the area baseline.
 #
 # **How small may a picture become?** At 24 pixels most of the detail inside the cell is lost. At 48
 # most of it is kept, and up to 192 pixels a little more is gained. The training time grows with
-# the square of the size. So the network of this course takes crops of 64 pixels.
+# the square of the size. So the network of this course takes crops of 64 pixels, and of 96 in the
+# profile *full*.
 #
 # On your own pictures, repeat the measurement. Take the smallest size whose score is not clearly
 # below that of the larger ones.
@@ -357,13 +361,14 @@ lesson.save_figure(figure, "np-resize", "Left the cell, resized; right a black s
 # majority-class baseline. Its accuracy, as lesson 00 showed, does not look alarming.
 #
 # **Second mistake.** Networks train best on small numbers, so pixels are divided by 255. If the
-# pipeline *and* the model do it, the picture is divided twice. We train a tiny network both
-# ways. It averages the picture into a mosaic of 6×6 squares and learns from these. (So it sees
-# mainly the size of the cell, the shortcut. For a test of the scaling that is good enough. Lesson
-# 05 explains the layers.)
+# pipeline *and* the model do it, the picture is divided twice. We train a tiny network both ways.
+# The **loss** is the number that training makes small. An **epoch** is one pass over the training
+# cells. The network averages the picture into a mosaic of 6×6 squares and learns from these. (So it
+# sees mainly the size of the cell, the shortcut. For a test of the scaling that is good enough.
+# Lesson 05 explains the layers.)
 #
-# **Guess first:** what will the second training look like? Will it be slower, worse, or fail with
-# an error?
+# **Guess first:** what will the second training look like? Will its loss fall as far as the first,
+# more slowly, or not at all?
 
 
 # %%
@@ -431,8 +436,9 @@ lesson.save_figure(
 )
 
 # %% [markdown] tags=["slide"]
-# **Why?** A layer computes weights × pixels + bias. Pixels that were divided twice are nearly zero.
-# Only the bias is left, and the bias is the same for every cell. So the training can learn nothing
+# **Why?** A layer computes weights × pixels + bias. The weights and the bias are numbers that
+# training changes. Pixels that were divided twice are nearly zero. Only the bias is left, and the
+# bias is the same for every cell. So the training can learn nothing
 # but one probability for all. And the finished network gives every cell the same prediction: a web
 # page would report one class for all patients.
 #
@@ -440,8 +446,8 @@ lesson.save_figure(
 # mistake during training, and then the mistake shows only on the web page.
 #
 # **The repair** is a rule: scale in *one* place. In this course the **model** scales, by its layer
-# `Rescaling`. Everything that feeds it hands over pixels from 0 to 255. And a check stands before
-# each training.
+# `Rescaling`. All other code passes it pixels from 0 to 255. And we check the pictures before each
+# training.
 #
 # ### Exercise 03.3 (6 minutes)
 #
@@ -470,8 +476,8 @@ lk.check("03.3", check_pixels)
 # <details><summary>Solution</summary>
 #
 # `images.max(axis=(1, 2, 3))` gives the largest value of each picture. The usual mistake is to
-# check the *type* only: `uint8` is whole numbers, but many libraries hand over pixels from 0 to 255
-# as `float32`, and these are right. Another is to stop at a single black picture. One broken file
+# check the *type* only. Many libraries hand over pixels from 0 to 255 as `float32`, and these are
+# right. Another is to stop at a single black picture. One broken file
 # in a thousand should be set aside, not end the training.
 #
 # </details>
@@ -479,9 +485,9 @@ lk.check("03.3", check_pixels)
 # %% [markdown]
 # ## Augmentation: changes that leave the diagnosis as it is
 #
-# A cell on a slide has no up and no left. If the network sees each cell turned another way in each
-# epoch, it cannot memorize the angle. **Augmentation** changes the training pictures at random, in
-# ways that leave the label as it is. Keras has a layer for each change.
+# A cell on a slide has no fixed orientation. If the network sees each cell turned another way in
+# each epoch, it cannot memorize the angle. **Augmentation** changes the training pictures at
+# random, in ways that leave the label as it is. Keras has a layer for each change.
 #
 # - `RandomFlip` mirrors, by default in both directions.
 # - `RandomRotation(0.5)` turns by up to half a *full circle* in either direction. (The number is
@@ -592,9 +598,9 @@ lesson.save_figure(
 #   nucleus is also evidence.
 # - *Red and blue exchanged:* never. It makes cells that no laboratory has seen.
 #
-# The claim about color was tested on real cells: one network, trained with strong and with mild
-# color changes, on the same four folds of patients. The majority-class baseline has an AUROC of
-# one half in each of them.
+# The claim about color was tested on real cells. One network was trained with strong and with mild
+# color changes, on the same four folds of patients. The majority-class baseline has an AUROC of one
+# half in each of them.
 
 # %% tags=["nbval-check-output"]
 color_changes = pd.DataFrame(lk.measured("candidates")["auroc_screening"])
@@ -706,8 +712,8 @@ print("model.predict(x):        ", predicted.round(3))
 # Called directly, an augmentation layer behaves as in training: its default is `training=True`. So
 # `model(x)` turns each copy at random, and the same cell gets different predictions. `predict` and
 # `training=False` switch the layer off. Explanations (lesson 07) call the model directly, and so do
-# many web pages. Therefore the augmentation belongs into the pipeline, and the saved model is free
-# of chance.
+# many web pages. Therefore the augmentation belongs into the pipeline. The saved model then gives
+# one cell the same prediction every time.
 
 # %%
 lesson.record(

@@ -1,10 +1,10 @@
 # %% [markdown] tags=["slide"]
 # # 04 · Classical baselines
 #
-# After this lesson you will be able to measure a cell in numbers that have names, train a support
-# vector machine and a random forest on them, and compare both fairly with a network.
+# After this lesson you will be able to measure a cell in numbers that have names. You will train a
+# support vector machine and a random forest on them, and compare both fairly with a network.
 #
-# **50 minutes to teach · about a minute to run · needs lessons 01 to 03**
+# **60 minutes to teach · about a minute to run · needs lessons 01 to 03**
 
 # %% [markdown] tags=["slide"]
 # **Questions**
@@ -112,7 +112,9 @@ panels[2].imshow(mask[box].astype(int) + dark[box], cmap="cividis")
 panels[2].set_title("yellow: dark part, gray: rim\nand light part")
 for panel in panels:
     panel.axis("off")
-figure.suptitle(f"The cell fills {region.solidity:.0%} of its hull; {dark_share:.0%} of it is dark")
+figure.suptitle(
+    f"The cell fills {region.solidity:.0%} of its hull; {dark_share:.0%} of its area is dark"
+)
 lesson.save_figure(figure, "cell", "One cell, its convex hull, and its dark part.")
 
 # %% [markdown]
@@ -170,8 +172,8 @@ print("contrast by scikit-image:", graycoprops(pairs, "contrast")[0, 0])
 # ## From one cell to a table
 #
 # The next function collects six features of a cell: three of shape, two of color, one of texture.
-# Color and texture are measured inside the cell. Otherwise the step from the cell to the black
-# background would dominate the contrast.
+# Are your three numbers among them? Color and texture are measured inside the cell. Otherwise the
+# step from the cell to the black background would dominate the contrast.
 
 
 # %%
@@ -193,7 +195,7 @@ def describe(image):
 
 
 # %% [markdown]
-# From here on the test patients stay out of sight until lesson 06. Whatever we try, we try on the
+# The test patients are not used before lesson 06. Whatever we try, we try on the
 # cells of training and validation. `images` holds the middle of each original, resized.
 
 # %% tags=["nbval-check-output"]
@@ -241,9 +243,9 @@ lesson.save_figure(figure, "features", "Three features as one box per subject, b
 #
 # ## Eighty features instead of six
 #
-# The package measures more features in the same way, on images with twice the resolution, because
-# the grain of the chromatin is lost in small ones. `lesson.features` is the table. Its columns
-# belong to three **feature groups**.
+# The package measures more features in the same way. It uses images with twice the resolution,
+# because small images lose the grain of the chromatin, the DNA in the nucleus. `lesson.features` is
+# the table. Its columns belong to three **feature groups**.
 
 # %% tags=["nbval-check-output"]
 features = lesson.features.iloc[rows].reset_index(drop=True)
@@ -253,8 +255,8 @@ for name, columns in feature_groups.items():
 
 # %% [markdown]
 # - **Shape**: what `regionprops` measures on the mask.
-# - **Color**: mean, spread and skewness of each color channel, the dark share, and the color of the
-#   dark part.
+# - **Color**: mean, spread and skewness (how lopsided the values are) of each color channel, the
+#   dark share, and the color of the dark part.
 # - **Texture**: five summaries of the co-occurrence matrix, and *local binary patterns* (LBP;
 #   Ojala, 2002). LBP notes for each pixel which of its neighbors are lighter, and counts the
 #   patterns.
@@ -327,9 +329,10 @@ print(f"SVM with the scaler, our six features {six['test_score'].mean():.2f}")
 print(f"area baseline                         {area['test_score'].mean():.2f}")
 
 # %% [markdown]
-# Six features that fit into one short function are above the area baseline. More than eighty
-# features *without* a scaler are about as good as one number, the area. The standard deviations
-# explain it.
+# With the default settings, six features that fit into one short function are above the area
+# baseline. They do about as well as more than eighty features with the scaler: more features are
+# not better by themselves. *Without* the scaler, more than eighty features are about as good as one
+# number, the area. The standard deviations explain it.
 
 # %%
 features.std().sort_values(ascending=False).iloc[[0, 1, 2, -3, -2, -1]].to_frame("std").round(3)
@@ -435,8 +438,8 @@ lk.check("04.2", knn_auroc)
 #
 # Nearest neighbors use distances, so they need the scaler as much as the SVM does. It belongs
 # inside the pipeline: a scaler that is fitted before the split has seen the test patients. The
-# usual mistake is `cv=4`. That splits by cell, so that the nearest neighbors of a test cell are
-# often other cells of the same patient, and the score is too high.
+# usual mistake is `cv=4`. That splits by cell. The nearest neighbors of a test cell are then often
+# other cells of the same patient, and the score is too high.
 #
 # </details>
 
@@ -446,8 +449,8 @@ lk.check("04.2", knn_auroc)
 # Synthetic cells cannot show which model is better in practice. So here are the same models on
 # *real* cells, each tested on patients it has not seen, and a plain convolutional network (CNN)
 # beside them. It has more than a hundred thousand parameters and is much like the network that you
-# will build in lesson 05. It sees each cell cropped to its bounding box, so it does not know the
-# size of the cell.
+# will build in lesson 05. It sees each cell cropped to its bounding box, so it cannot simply
+# measure the size of the cell.
 #
 # The network was trained with **augmentation** (lesson 03): rotations, flips and random changes of
 # color. There are two versions. In one the color changes are as *mild* as in lesson 03. In the
@@ -474,9 +477,9 @@ print(f"CNN minus SVM:           {cnn - first['SVM'].mean():+.3f}")
 print(f"CNN minus area baseline: {cnn - first['area baseline'].mean():+.3f}")
 
 # %% [markdown]
-# The network is below the SVM, a method of 1995. A paper could stop here and conclude that
-# hand-crafted features beat neural networks. But is the comparison fair? We tried one network with
-# one augmentation. Now add the second version.
+# The network is above the area baseline, and below the random forest and the SVM, a method of 1995.
+# A paper could stop here and conclude that hand-crafted features beat neural networks. But is the
+# comparison fair? We tried one network with one augmentation. Now add the second version.
 
 # %% tags=["nbval-check-output", "slide"]
 chosen_colors["CNN, strong color"] = chosen_colors["CNN, mild color"] = model_colors["cnn"]
@@ -518,7 +521,7 @@ lk.check("04.3", compare_folds)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# Subtract row by row first, then average. Whatever makes a fold hard for both models cancels. The
+# Subtract row by row first, then average. What makes a fold hard for both models cancels out. The
 # usual mistake is to compare the two maxima, or to count folds without looking at the size of the
 # differences.
 #
@@ -533,8 +536,8 @@ both.assign(difference=both["CNN, mild color"] - both["SVM"]).round(3)
 
 # %% [markdown]
 # The differences do not all have the same sign. These patients do **not** show which of the two is
-# better. What they do show: with a poor recipe the network loses to an SVM that is trained in
-# seconds.
+# better. With the poor recipe, the network had a lower mean than an SVM that is trained in seconds.
+# With the better recipe, this gap is gone.
 #
 # ## Why did the colors matter?
 #
@@ -581,19 +584,22 @@ lesson.save_figure(figure, "ablation", "AUROC of the SVM with and without each f
 
 # %% [markdown]
 # How to read it: a drop for *without color* means that no other group replaces color. A high value
-# for *only color* means that color is nearly enough. The two need not agree.
+# for *only color* means that color is nearly enough. The two need not agree. (The right panel was
+# measured on fewer patients than the figure before: on fold 0 only. So the SVM has another AUROC
+# there.)
 #
 # - **Synthetic dataset.** The stain is drawn at random for each subject, so it does not depend on
-#   the disease. Most color features are noise there, and the SVM has a higher mean without them.
+#   the disease. Most color features are noise there, and the SVM usually has a higher mean without
+#   them.
 #   *Only color* still beats chance. The spread and the skewness of a channel describe where a cell
 #   is light and dark, and that does not come from the stain alone.
 # - **Real cells.** Without color the loss is the largest of the three, and color alone does nearly
 #   as well as everything. Without texture, nothing is lost.
 #
-# This is a likely explanation of the surprise. Strong color augmentation teaches a network to
-# ignore color. On real cells that removes useful information, and the network loses, as the SVM
-# does without color. On synthetic cells the same augmentation may help. Lesson 05 gives you the
-# tools to test it.
+# This is a likely explanation of the surprise, not a proof. Strong color augmentation teaches a
+# network to ignore color. On real cells that removes useful information, and the score falls, as
+# that of the SVM falls without color. On synthetic cells the same augmentation may help. Lesson 05
+# gives you the tools to test it.
 #
 # ### Exercise 04.4 (3 minutes)
 #
@@ -617,7 +623,7 @@ lk.check("04.4", answer)
 # </details>
 
 # %% [markdown]
-# So the ablation supports a statement about the model only. If the stain of this laboratory betrays
+# So the ablation supports a statement about the model only. If the stain of this laboratory reveals
 # the class, a model that relies on color may fail in the next laboratory. Mild color augmentation
 # is then the wrong choice, although it has the better score here.
 #

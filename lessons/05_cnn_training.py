@@ -1,8 +1,8 @@
 # %% [markdown] tags=["slide"]
 # # 05 · Training a convolutional network
 #
-# After this lesson you will be able to build a convolutional network in Keras, train it, read its
-# learning curves, and judge whether a change made it better.
+# After this lesson you will be able to build a convolutional network in Keras and to train it. You
+# will read its learning curves, and judge whether a change made it better.
 #
 # **60 minutes to teach · about one minute to run · needs lessons 00 to 04**
 
@@ -48,8 +48,9 @@ subjects = lesson.table["subject"].to_numpy()
 
 # %% [markdown]
 # `crops` holds each cell cropped to its bounding box, as uint8 from 0 to 255 (lesson 03). The
-# network sees the texture of a cell better this way, and the size, a shortcut, is gone. No patient
-# is in two of the three sets. The test set stays closed until lesson 06.
+# network sees the texture of a cell better this way, and it cannot simply measure the size, a
+# shortcut. No patient is in two of the three sets: training, validation and test. The test set
+# is not used before lesson 06.
 
 # %% tags=["nbval-check-output"]
 for name, rows in (("training", train), ("validation", validation)):
@@ -108,7 +109,7 @@ lesson.save_figure(figure, "layers", "A cell, its map by one filter, after ReLU,
 # | --- | --- |
 # | `Conv2D` | slides filters over the picture; each filter responds to one pattern |
 # | `BatchNormalization` | keeps the numbers in a range in which training works |
-# | `ReLU` | keeps what is present, removes what is absent |
+# | `ReLU` | keeps positive responses, sets the others to zero |
 # | `MaxPooling2D` | halves the picture, keeps the strongest response |
 #
 # In Keras a layer is first made and then applied: `layers.ReLU()(x)`. The result is the input of
@@ -145,7 +146,7 @@ lk.check("05.1", add_block)
 # ## Build the network
 #
 # The network has four such blocks. The first one uses larger filters and moves them two pixels at a
-# time (`strides=2`), which saves most of the work. After the last block
+# time (`strides=2`), which saves most of the work. The last one has no max pooling. After it
 #
 # - `GlobalAveragePooling2D` averages each map. The network then knows *how much* of a pattern there
 #   is, not where.
@@ -187,8 +188,8 @@ print(f"together {model.count_params():,} parameters")
 
 # %% [markdown]
 # Each line is a layer, the shape of its output (height × width × maps), and its number of
-# parameters. The network has hundreds of parameters for each training cell, and thousands for each
-# patient. It has more than enough room to memorize every cell. So we watch for that.
+# parameters. The network has many more parameters than there are training cells. It has more than
+# enough room to memorize every cell. So we watch for that.
 #
 # ## Train it
 #
@@ -269,7 +270,7 @@ lesson.save_figure(figure, "overfitting", "Loss and accuracy over 20 epochs with
 #
 # - The **training loss** falls toward zero. It nearly always does, so it is no sign of success.
 # - The **validation loss** does not follow. At the end it is many times the training loss: the
-#   network is sure of its predictions, and often wrong.
+#   network is sure of its predictions, even where they are wrong.
 # - The **jumps** of the validation curve are something else. Each step changes the network a lot,
 #   and with few validation patients many cells change sides together. In textbooks the validation
 #   loss falls first and then rises in a smooth line. With few patients you often see jumps instead.
@@ -362,9 +363,9 @@ lesson.save_figure(figure, "learning-rate", "Training loss over 8 epochs, three 
 #   help.
 # - **Too high:** the first steps throw the weights far away. The loss starts very high and then
 #   stays near the gray line. That line is the loss of a model that does not look at the picture: it
-#   gives all cells the same probability. Longer training does not help here.
+#   gives all cells the same probability. Longer training rarely helps here.
 #
-# A good learning rate is large at the beginning, to get forward, and small at the end, to settle.
+# A good learning rate is large at the beginning, to make progress, and small at the end, to settle.
 # `CosineDecay` lowers it after every batch along a cosine curve, down to zero.
 
 # %% tags=["nbval-check-output"]
@@ -423,9 +424,9 @@ print({name: round(weights[label], 2) for label, name in enumerate(("HEM", "ALL"
 # %% [markdown] tags=["slide"]
 # ## The full recipe
 #
-# The third remedy is **augmentation** (lesson 03): in each epoch the network sees each training
-# cell turned, mirrored, zoomed and recolored a little, always in another way. `lk.augment_batch`
-# does this for one batch. It gets two random numbers, so that the seed decides everything.
+# The third remedy is **augmentation** (lesson 03). In each epoch the network sees each training
+# cell in another way: turned, mirrored, zoomed and recolored a little. `lk.augment_batch` does this
+# for one batch. It gets two random numbers, so that the seed decides everything.
 #
 # `tf.data` builds the pipeline. `zip` puts a pair of random numbers beside each batch, and `map`
 # applies the augmentation. Validation cells are not augmented.
@@ -512,8 +513,10 @@ pd.DataFrame(rows).T.round(2)
 #   decision toward the rarer class. The AUROC needs no threshold, and it changes much less. So
 #   class weights do not add knowledge: they decide which errors are made.
 #
-# Which is better? Without weights the errors fall on the rarer class, only because it is rare. The
-# course uses weights. Lesson 06 then chooses the threshold on purpose.
+# Which is better? That depends on what each error costs. Without weights, the frequent class counts
+# more in training, only because it is frequent. The course uses weights, so that both classes count
+# the same. This has a price: with the default settings the network now misses many ALL cells, and
+# its accuracy is lower. Lesson 06 chooses the threshold on purpose.
 #
 # ## Read the learning curves
 
@@ -530,16 +533,16 @@ lesson.save_figure(figure, "recipe", "Loss and accuracy over the epochs, with au
 # %% [markdown]
 # How to read it:
 #
-# - The two loss curves end closer together than before. The network can no longer memorize the
-#   cells, because no cell looks the same twice. So its training accuracy is lower.
+# - The two loss curves end closer together than before. The network cannot memorize the cells as
+#   easily, because no cell looks the same twice. So its training accuracy is lower.
 # - The validation curve still jumps in the middle, while the steps are large. It calms down at the
 #   end, when the learning rate goes to zero.
-# - Training is measured on *augmented* cells and with dropout, so it looks worse than it is.
-#   Compare the course of the curves, not their height.
+# - Training is measured on *augmented* cells and with dropout, so it looks worse than it is. This
+#   is a part of the smaller distance. Compare the course of the curves, too, not only their height.
 # - An accuracy below the gray line is worse than the majority-class baseline. With class weights
 #   this may happen: they do not maximize the accuracy.
 #
-# ## The surprise: compare it with one number
+# ## The surprise: compare the network with one number
 #
 # The network has more than a hundred thousand parameters. The **area baseline** is a logistic
 # regression on one number, the area of the cell. **Guess first:** how much better is the network on
@@ -568,8 +571,9 @@ compared.round(2)
 # The learning curves looked fine, and yet they cannot show this comparison. A network that finds
 # nothing but a shortcut has fine curves, too. **Put the baselines beside every score.**
 #
-# The network does not see the size of the cell. So a similar AUROC does not mean that both use the
-# same evidence. But is the difference between the first two rows real? Look at the patients.
+# The network cannot simply measure the size of the cell. So a similar AUROC does not mean that both
+# use the same evidence. But is the difference between the first two rows real? Look at the
+# patients.
 
 # %% tags=["slide"]
 shown = pd.DataFrame({"patient": subjects[validation], "probability of ALL": 0.0})
@@ -596,16 +600,16 @@ lesson.save_figure(figure, "patients", "Predicted probability of each cell, by p
 # and another few could change the order of the two rows. These patients do **not** show which of
 # the two is better. Lesson 06 computes an interval over patients and a paired difference.
 #
-# (On real cells, lesson 04 compared such a network with the area baseline in four folds. With mild
-# color augmentation the mean of the network was higher.)
+# (On real cells, lesson 04 compared two versions of such a network with the area baseline in four
+# folds. The mean of both versions was higher.)
 #
-# ## An improvement for free: average four rotations
+# ## Average four rotations
 #
-# A cell on a slide has no up. Yet the prediction changes a little when the picture is turned. So we
-# predict four quarter turns and average them. The next function builds this into the network.
-# `core` is the network up to its last feature maps. It sees the picture in four positions. The maps
-# are turned back and averaged, and the trained last layers go on from there. No new weights are
-# needed.
+# A cell on a slide has no fixed orientation. Yet the prediction changes a little when the picture
+# is turned. So the network looks at four quarter turns and averages them. The next function builds
+# this into it. `core` is the network up to its last feature maps. It sees the picture in four
+# positions. The maps are turned back and averaged, and the trained last layers go on from there. No
+# new weights are needed.
 
 
 # %% tags=["slide"]
@@ -631,22 +635,22 @@ for name, network in (("one view", weighted), ("four views averaged", averaged))
     print(f"{name:20} AUROC {auroc:.3f}; a quarter turn changes a probability by {change:.2f}")
 
 # %% [markdown]
-# After averaging, turning the picture no longer changes the prediction. The AUROC moves little. The
-# prediction takes four times as long, and the training takes no longer at all.
+# After averaging, a quarter turn no longer changes the prediction. The AUROC moves little. The
+# training takes no longer, but the prediction takes four times as long.
 #
-# ## What is each improvement worth on real cells?
+# ## Which changes help on real cells?
 #
 # Synthetic cells cannot show which recipe is best. So the same network was trained on **real**
-# cells, and each recipe was tested on the same four folds of patients. The *plain* recipe is the
-# one of this lesson: 64 pixels, 10 epochs, rotations averaged. Each row of the table changes
-# something:
+# cells, and each recipe was tested on the same four folds of forty patients. The *plain* recipe is
+# that of this lesson, with 64 pixels, 10 epochs and averaged rotations. Each row of the table
+# changes something:
 #
 # | row | what it means |
 # | --- | --- |
 # | strong color | augmentation changes the colors three times as much |
 # | one view | the predictions of four rotations are not averaged |
 # | auxiliary + mixup | it also predicts features of lesson 04; pairs of pictures are averaged |
-# | 96 pixels, 128 pixels | larger pictures, longer training |
+# | 96 pixels, 128 pixels | larger pictures, which take more time |
 # | area, svm | no network: the area baseline and the SVM of lesson 04 |
 #
 # *Difference* is the AUROC minus that of the plain recipe. *Low* and *high* are the ends of its
@@ -666,20 +670,24 @@ real.round(3)
 figure, panel = plt.subplots(figsize=(8, 3.2), layout="constrained")
 reach = [real["difference"] - real["low"], real["high"] - real["difference"]]
 panel.errorbar(real["difference"], real.index, xerr=reach, fmt="o", color=model_colors["cnn"])
+for name in ("area", "svm"):
+    row = real.loc[name]
+    panel.plot(row[["low", "high"]], [name, name], color=model_colors[name])
+    panel.plot(row["difference"], name, "o", color=model_colors[name])
 panel.axvline(0, color="black", linewidth=1)
 panel.invert_yaxis()
 panel.set(xlabel="AUROC minus that of the plain recipe, with 95 % interval over patients")
 above, below = int((real["low"] > 0).sum()), int((real["high"] < 0).sum())
-figure.suptitle(f"Clearly better: {above} of {len(real)} rows; clearly worse: {below}")
+figure.suptitle(f"Clearly better than plain: {above} of {len(real)} rows; clearly worse: {below}")
 figure.text(0.99, -0.01, f"measured on real cells; the rest of the lesson: {lesson.note}",
             ha="right", va="top", size=8, color="gray")  # fmt: skip
 lesson.save_figure(figure, "improvements", "Gain of each change on real cells, with its interval.")
 
 # %% [markdown]
 # We call a row *clearly* better if its whole line lies right of zero. With so few patients no
-# change of the network is. But a small gain can still be real. So the larger pictures were tested
-# again: with two other divisions of the patients into folds, and on the patients of another
-# official fold, with three seeds.
+# change of the network is clearly better. But a small gain can still be real. So the larger
+# pictures were tested again. First, the same patients were divided into folds in two other ways.
+# Then the network was trained on the published fold 0 and tested on fold 1, with three seeds.
 
 # %% tags=["nbval-check-output"]
 gain = pd.DataFrame(measured["auroc"])["96 pixels"] - pd.DataFrame(measured["auroc"])["plain"]
@@ -690,10 +698,12 @@ print(
 )
 
 # %% [markdown]
-# **A gain that survives repetitions is probably real, even if it is small.** So:
+# The first line holds the mean gain of each of three divisions: the first one and the two new ones.
+# **A gain that repeats is more likely to be real, even if it is small.** But all repetitions use
+# the same forty patients. Other patients could still give another result. So:
 #
 # - The largest effects are losses: strong color changes, and no network at all but only the area.
-# - Larger pictures help a little. For real cells the profile *full* uses 96 pixels.
+# - Larger pictures probably help a little. For real cells the profile *full* uses 96 pixels.
 # - Tricks that cost code, time and one more setting do not help here.
 # - The SVM of lesson 04 is about as good as the plain network.
 #
@@ -719,10 +729,10 @@ lk.check("05.4", answer)
 # %% [markdown]
 # ## Keep the network
 #
-# The validation patients have done their work: we have learning curves, and honest probabilities
-# for lesson 06, which chooses a threshold with them. But patients are few, and unused patients are
-# a waste. So the network is trained again, with the same recipe, on **training + validation**
-# cells. This second network is saved. It cannot be tested on the validation patients any more.
+# The validation patients have given us learning curves, and honest probabilities for lesson 06,
+# which chooses a threshold with them. But patients are few, and it is a waste not to train on them.
+# So the network is trained again, with the same recipe, on **training + validation** cells. This
+# second network is saved. It cannot be tested on the validation patients any more.
 
 # %%
 validation_proba = averaged.predict(crops[validation], verbose=0).ravel()
@@ -735,7 +745,7 @@ print("saved in", saved.folder.name)
 
 # %% [markdown]
 # The run holds the network, its history, its predictions for the test patients, and those of the
-# first network for the validation patients. From now on the network stays as it is. Lesson 06 opens
+# first network for the validation patients. From now on the network stays as it is. Lesson 06 uses
 # the test set, once.
 #
 # ## Check yourself
@@ -784,8 +794,9 @@ pd.DataFrame({"twelve test sets": within, "fold 1": unseen[names].mean()}).round
 
 # %% [markdown]
 # A correlation far below one means that the two often disagree about cells of the *same* class: one
-# can correct the other. The table shows the same on real cells. The course's package calls this
-# model `cnn+svm` (`leuk train --model cnn+svm`).
+# can correct the other. The table shows AUROCs on real cells. *Twelve test sets* are the four folds
+# of the three divisions. There, too, the mean of both is higher than each of them. The course's
+# package calls this model `cnn+svm` (`leuk train --model cnn+svm`).
 #
 # **Two more ways to choose steps and epochs.** Both watch the validation loss, so both need
 # enough validation patients.
@@ -808,32 +819,35 @@ pd.DataFrame({"twelve test sets": within, "fold 1": unseen[names].mean()}).round
 #
 # ## Use it on your data
 #
-# Put your pictures into one folder per set and class, such as `my_cells/train/ALL/` and
-# `my_cells/validation/HEM/`. All pictures of a patient belong into **one** set. (Do not use
-# `validation_split`: it splits by picture.) `build_cnn`, `average_rotations` and the recipe are
-# those of this lesson.
+# Put your pictures, each a cell on black, into one folder per class: `my_cells/HEM` and
+# `my_cells/ALL`. Adapt the line with `patients` to your file names (lesson 02). `build_cnn` and
+# `average_rotations` are those of this lesson, `crop_to_cell` is your function from exercise 03.2.
+# Turning each training cell three times is an augmentation that needs no further library.
 #
 # ```python
-# def load(name, shuffle):
-#     return keras.utils.image_dataset_from_directory(
-#         f"my_cells/{name}",
-#         class_names=["HEM", "ALL"],  # fixes which class is 0 and which is 1
-#         label_mode="binary",
-#         image_size=(96, 96),
-#         batch_size=32,
-#         shuffle=shuffle,
-#         seed=0,
-#     )
+# from pathlib import Path
 #
-# flip = layers.RandomFlip()
-# training = load("train", True).map(lambda images, labels: (flip(images, training=True), labels))
-# held_out = load("validation", False)
-# schedule = keras.optimizers.schedules.CosineDecay(2e-3, decay_steps=12 * len(training))
+# from PIL import Image
+# from sklearn.model_selection import StratifiedGroupKFold
+#
+# files = sorted(Path("my_cells").glob("*/*.png"))
+# y = np.array([file.parent.name == "ALL" for file in files]).astype(int)
+# patients = np.array([file.name.split("_")[0] for file in files])
+# crops = np.stack([np.array(crop_to_cell(Image.open(f).convert("RGB"), 96)) for f in files])
+# train, held_out = next(StratifiedGroupKFold(4).split(crops, y, patients))
+#
+# turned = np.concatenate([np.rot90(crops[train], k, axes=(1, 2)) for k in range(4)])
+# labels = np.tile(y[train], 4)
+# schedule = keras.optimizers.schedules.CosineDecay(2e-3, decay_steps=6 * len(turned) // 32)
 # mine = build_cnn(96)
 # mine.compile(keras.optimizers.Adam(schedule), "binary_crossentropy", metrics=["accuracy"])
-# mine.fit(training, validation_data=held_out, epochs=12)  # class_weight: exercise 05.3
-# average_rotations(mine).save("mine.keras")
+# mine.fit(turned, labels, validation_data=(crops[held_out], y[held_out]), epochs=6)
+# average_rotations(mine).save("mine.keras")  # class weights: exercise 05.3
 # ```
+#
+# For SHAP (lesson 07) load the saved file. The averaged network shares its last layers with `mine`,
+# and `get_layer` would find those of `mine`. Do not use Keras' `validation_split`: it splits by
+# picture, not by patient.
 
 # %% [markdown] tags=["slide"]
 # ## Key points
@@ -842,9 +856,9 @@ pd.DataFrame({"twelve test sets": within, "fold 1": unseen[names].mean()}).round
 # - Overfitting: the training loss goes on falling, and validation does not follow. Augmentation and
 #   a decreasing learning rate reduce it.
 # - Class weights shift the decision toward the rare class. They hardly change the AUROC.
-# - Curves show *that* something was learned. What it is worth, only a comparison with the
-#   majority-class baseline and the area baseline shows.
-# - An improvement is real only if it is larger than what a repetition changes.
+# - Curves show *that* something was learned. Only a comparison with the majority-class baseline and
+#   the area baseline shows what it is worth.
+# - Believe an improvement only if it repeats: with other folds, other seeds and other patients.
 #
 # **Read next:** lesson 06. On batch normalization: Ioffe and Szegedy, *ICML* 2015. On Adam: Kingma
 # and Ba, *ICLR* 2015. On dropout: Srivastava et al., *Journal of Machine Learning Research* 2014.

@@ -59,6 +59,9 @@ trained = lesson.load_run()
 # - `majority_probability`: the **majority-class baseline**. It predicts the share of ALL cells in
 #   the training set for every cell.
 #
+# The network has learned from the training and the validation patients, both baselines from the
+# training patients only. Keep this small advantage of the network in mind.
+#
 # Lesson 02 showed that some images appear twice, often under the names of two subjects. One image
 # must count once, so we drop the copies. (The report of the run still counts them, so its numbers
 # differ slightly.)
@@ -96,15 +99,17 @@ network = predictions["probability"].to_numpy()
 area = predictions["area_probability"].to_numpy()
 majority = predictions["majority_probability"].to_numpy()
 
-for name, probability in {"network": network, "area": area, "majority class": majority}.items():
-    print(f"{name:14} accuracy {accuracy_score(y, probability >= 0.5):.3f}")
+by_model = {"network": network, "area baseline": area, "majority-class baseline": majority}
+for name, probability in by_model.items():
+    print(f"{name:23} accuracy {accuracy_score(y, probability >= 0.5):.3f}")
 gain = accuracy_score(y, network >= 0.5) - accuracy_score(y, majority >= 0.5)
 print(f"network minus majority-class baseline: {gain:+.3f}")
 
 # %% [markdown]
 # The difference is often small, and it can be negative. Accuracy depends on how many cells of each
 # class are in the test set. Most are ALL, so "always ALL" is often correct. A network that misses
-# many ALL cells falls below it, even if it recognizes nearly all HEM cells.
+# many ALL cells can fall below it, even if it recognizes nearly all HEM cells. Look at the area
+# baseline, too: with the default settings its accuracy is higher than that of the network.
 #
 # To see what happens in each class, count the four kinds of outcome. Each row of a **confusion
 # matrix** is a true class, each column a predicted class. The right matrix divides each row by its
@@ -182,8 +187,8 @@ lk.check("06.1", balanced_accuracy)
 #
 # The confusion matrix describes one threshold. The **ROC curve** describes all of them. It shows
 # the sensitivity (upward) against the share of HEM cells that are predicted ALL (to the right). The
-# area below the curve is the **AUROC** of lesson 01: take one ALL cell and one HEM cell at random;
-# how often does the ALL cell have the higher probability?
+# area below the curve is the **AUROC** of lesson 01. Take one ALL cell and one HEM cell at random.
+# How often does the ALL cell have the higher probability?
 
 # %% tags=["nbval-check-output", "slide"]
 from sklearn.metrics import roc_auc_score, roc_curve
@@ -207,8 +212,10 @@ lesson.save_figure(figure, "roc", "Histogram of the probabilities by class; ROC 
 
 # %% [markdown]
 # The AUROC only uses the *order* of the cells, so it does not depend on the threshold. A network
-# can rank well and still have a low accuracy. Then the threshold is in the wrong place. Look at the
-# histogram: would another threshold separate the classes better? We come back to this below.
+# can rank well and still have a low accuracy. Then the threshold is in the wrong place. This
+# happens with the default settings: the network has the higher AUROC, and the area baseline has the
+# higher accuracy. Look at the histogram: would another threshold separate the classes better? The
+# section on the threshold below tries it.
 
 # %% [markdown] tags=["slide"]
 # ## How sure is the AUROC?
@@ -275,7 +282,7 @@ lesson.save_figure(figure, "interval", "Bootstrap distributions of the AUROC, ce
 # nothing to draw from, and the true uncertainty is larger. More cells of the same patients do not
 # help. More patients do.
 #
-# ## Is the network better than the area?
+# ## Is the network better than the area baseline?
 #
 # Two intervals that overlap do not answer this question. Both models predicted the *same* cells of
 # the same patients. If a resample contains an easy patient, both AUROCs rise. The **paired
@@ -348,13 +355,14 @@ lesson.save_figure(figure, "difference", "AUROC of the models and the paired dif
 # %% [markdown]
 # If the interval contains zero, these patients do not show which model is better. This does not
 # prove that both are equally good: the sample is too small to see a difference. If it excludes
-# zero, the sign of the difference is clear for patients like these.
+# zero, these patients support the sign of the difference. With so few patients, even that is not
+# certain.
 
 # %% [markdown] tags=["slide"]
 # ## The surprise: what the average hides
 #
-# A doctor does not meet the average cell. A doctor meets a patient. So compute the share of correct
-# cells for each patient, the **worst first**.
+# A doctor decides about one patient, not about the average of all cells. So compute the share of
+# correct cells for each patient, the **worst first**.
 #
 # **Guess:** one accuracy describes all cells together. How far is the worst patient below it?
 
@@ -414,9 +422,13 @@ print(f"lowest mean probability of a leukemic patient: {lowest:.2f}")
 print("The means", "separate" if highest < lowest else "do not separate", "the patients.")
 
 # %% [markdown]
-# If the means separate the patients, some threshold between the two last numbers would classify
-# every patient correctly. Some single cells could still be wrong. We know this threshold only
-# because we looked at the test patients. So we may not use it.
+# **For which patients does the network fail?** With the default settings, for leukemic ones. Every
+# leukemic patient has a lower share of correct cells than both healthy patients. So the threshold
+# is a suspect: it may be too high.
+#
+# If the means separate the patients, compare the mean of a patient with a threshold between the two
+# last numbers. This would classify every patient correctly. Some single cells could still be wrong.
+# We know this threshold only because we looked at the test patients. So we may not use it.
 #
 # ### Exercise 06.3 (6 minutes)
 #
@@ -488,9 +500,10 @@ change.round(3)
 
 # %% [markdown]
 # For the validation patients the chosen threshold cannot be worse than 0.5, because it was the best
-# of all. Only the row of the test patients is an honest result. It depends on chance: here a
-# handful of patients made the choice. And even a better average has losers. The next table lists
-# the test patients again.
+# of all. Only the row of the test patients is an honest result. With the default settings they
+# gain, but less than the validation patients. This depends on chance: a handful of patients made
+# the choice. And even if the average rises, some patients can lose. The next table lists the test
+# patients again.
 
 # %%
 after = (network >= chosen) == y
@@ -500,7 +513,7 @@ patients[["label", "cells", "correct", "correct_chosen", "change"]].sort_values(
 
 # %% [markdown]
 # A lower threshold helps leukemic patients at the expense of healthy ones. A higher threshold does
-# the opposite. No threshold is best for everybody.
+# the opposite. No threshold is best for all patients.
 #
 # How much did chance decide? Draw the *validation* patients with replacement, choose the threshold
 # again, and measure each choice on the same test patients.
@@ -522,7 +535,7 @@ worse = np.mean(scores < balanced_accuracy_score(y, predicted))
 figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3), layout="constrained")
 left.hist(choices, bins=np.linspace(0, 1, 26), color="gray")
 left.set(xlabel="chosen threshold", ylabel="draws")
-right.hist(scores, bins=np.linspace(0, 1, 51), color=model_colors["cnn"])
+right.hist(scores, bins=25, color=model_colors["cnn"])
 right.axvline(balanced_accuracy_score(y, predicted), color="black", linestyle=":")
 right.set_xlabel("balanced accuracy on the test patients\n(dotted: threshold 0.5)")
 figure.suptitle(
@@ -623,7 +636,8 @@ print(f"mean probability on the test cells: {network.mean():.2f}, rescaled {resc
 
 # %% [markdown]
 # If the mean probability of the network is below the share of ALL in the test set, its
-# probabilities are too low on average. A probability always belongs to one mixture of classes.
+# probabilities are too low on average. With the default settings they are. A probability is correct
+# only for the mixture of classes for which it was made.
 #
 # The **Brier score** is the mean squared distance between probability and truth (0 or 1): lower is
 # better. In the left panel, the diagonal is *perfect calibration*. A point above it means that the
@@ -707,8 +721,8 @@ benefit = pd.DataFrame(
 )
 
 # %% [markdown]
-# The network has one AUROC, the area baseline another. Does the model with the higher AUROC have
-# the higher net benefit everywhere? In the shaded range the area baseline beats the network.
+# **Guess:** does the model with the higher AUROC have the higher net benefit at every threshold?
+# The figure shades each range in which the area baseline is better than the network.
 
 # %% tags=["nbval-check-output"]
 area_wins = benefit["area baseline"] > benefit["network"]
@@ -741,8 +755,9 @@ for name in ("network", "network, rescaled"):
     print(f"{name}: below a rule without a model at {below} of {len(thresholds)} steps")
 
 # %% [markdown]
-# Net benefit uses the probabilities, not only their order. A network that ranks better can be less
-# useful at a given cost, if its probabilities are badly calibrated. The dotted line shows how much
+# So a higher AUROC does not mean a higher net benefit everywhere. Net benefit uses the
+# probabilities, not only their order. A network that ranks better can be less useful at a given
+# cost, if its probabilities are badly calibrated. The dotted line shows how much
 # rescaling repairs here. Before you use a model, find your own threshold on the axis, and look
 # whether the model is above both simple rules *there*.
 #
@@ -775,8 +790,8 @@ lesson.save_figure(figure, "abstain", "Share of errors over the share of cells w
 # Can we *promise* a share of errors? **Conformal prediction** (Vovk, 2012) returns a *set* of
 # classes for each cell: HEM, ALL, both or none. A class is in the set if its probability reaches a
 # limit. The limit of a class is chosen such that about 90 % of the validation cells of this class
-# have it in their set. If test cells are drawn from the same patients, about 90 % hold there as
-# well. But they come from *other* patients.
+# have it in their set. For new cells of the same patients this share would be about 90 %, too. But
+# the test cells come from *other* patients.
 
 # %%
 in_set, covered = {}, {}
@@ -790,9 +805,10 @@ covered["cells with exactly one class"] = (in_set["HEM"] != in_set["ALL"]).mean(
 pd.Series(covered).round(2).to_frame("share")
 
 # %% [markdown]
-# Compare the first two rows with the promised 90 %. If one is far below, the method is not wrong.
-# Its condition is broken: cells of other patients are not drawn from the same distribution. If both
-# are near 90 %, look at the last row: it is the cost. A set with both classes is no prediction.
+# Compare the first two rows with the promised 90 %. With the default settings, the row of HEM is
+# below it. So we cannot promise a share of errors for other patients. The method is not wrong. Its
+# condition is broken: cells of other patients are not drawn from the same distribution. The last
+# row shows the cost: a set with both classes, or with none, is no prediction.
 #
 # ## Use it on your data
 #
@@ -820,6 +836,23 @@ if my_file:
     print(by_patient.sort_values("correct"))
 
 # %% [markdown]
+# With few patients, one test set is too small. Train one network per fold (lesson 02) and collect
+# the probabilities of all patients. `build_cnn` is the function of lesson 05:
+#
+# ```python
+# probability = np.zeros(len(y))
+# for train, test in StratifiedGroupKFold(4).split(crops, y, patients):
+#     network = build_cnn(crops.shape[1])
+#     network.compile("adam", "binary_crossentropy")
+#     network.fit(crops[train], y[train], epochs=12)
+#     probability[test] = network.predict(crops[test]).ravel()
+# pd.DataFrame({"patient": patients, "label": y, "probability": probability}).to_csv("mine.csv")
+# ```
+#
+# The probabilities now come from four networks, and their scales differ a little. Report the mean
+# of the four AUROCs as well. Read a patient's share of correct images only beside the number of
+# images: with one image it is 0 or 1.
+#
 # If your images are in a folder, set `dataset` in the second cell to its path (lesson 11). Then
 # this notebook trains the network on them, and every figure above shows your own patients.
 

@@ -61,7 +61,8 @@ pictures = crops[rows]
 print(f"{len(chosen)} cells of {chosen['subject'].nunique()} subjects")
 
 # %% [markdown]
-# The figures of this lesson show six of them. They are brightened for display only.
+# The figures of this lesson show six of them. They are brightened for display only. P is the
+# predicted probability of ALL.
 
 # %% tags=["nbval-check-output"]
 shown = [0, 5, 11, 12, 14, 15]
@@ -79,7 +80,7 @@ lesson.save_figure(figure, "cells", "Six cells with their class and their predic
 
 # %% [markdown]
 # Three words for what follows. The **nucleus** is the large dark body that fills most of such a
-# cell. **Nucleoli** are small round bodies inside the nucleus; in leukemic cells they are often
+# cell. **Nucleoli** are small round bodies inside the nucleus; in leukemic cells they can be
 # prominent. The **outline** of the nucleus can be smooth or irregular.
 #
 # **Guess first:** what does the network read? The nucleoli, the rest of the nucleus, its outline,
@@ -87,8 +88,8 @@ lesson.save_figure(figure, "cells", "Six cells with their class and their predic
 #
 # ## Explain the logit, not the probability
 #
-# A probability near 1 hardly changes any more, whatever one does to the image. The **logit** does.
-# It is the sum in front of the sigmoid: positive for ALL, negative for HEM. A model that ends one
+# A probability near 1 hardly changes, even if the image changes much. The **logit** does change. It
+# is the sum in front of the sigmoid: positive for ALL, negative for HEM. A model that ends one
 # layer earlier returns it.
 
 # %%
@@ -129,7 +130,8 @@ print(first_try.shape, "= cells, height, width, color channels, outputs of the n
 #
 # ### Test 1: do the values add up?
 #
-# Before you run the next cell: how close should the two columns be?
+# The next cell prints two columns: what the sum of each cell should be, and what it is. Before you
+# run it: how close should the two columns be?
 
 # %%
 logits = logit_model.predict(pictures, verbose=0).ravel()
@@ -166,10 +168,10 @@ table.iloc[shown].round(1)
 # Now the sums are close to what they should be. The rest is chance: SHAP draws its reference
 # images at random. If the drawn ones have low logits, the sum comes out too high.
 #
-# Does each cell have its own luck? That depends on how SHAP is called. One call with all cells goes
-# on drawing from cell to cell: **separate draws**. A loop that passes the same `rseed` for every
-# cell starts again each time: **the same draws** for all cells. We do both five times, with few
-# samples, and count the cells whose sum is too high.
+# Is this error independent from cell to cell? That depends on how SHAP is called. One call with all
+# cells goes on drawing from cell to cell: **separate draws**. A loop that passes the same `rseed`
+# for every cell starts again each time: **the same draws** for all cells. We do both five times,
+# with few samples, and count the cells whose sum is too high.
 
 # %%
 counted = []
@@ -187,9 +189,9 @@ calls.round(2)
 
 # %% [markdown]
 # About half of the sixteen sums should be too high. With separate draws this is roughly so. With
-# the same draws nearly all sums of one call can be too high, or nearly all too low. Looking at one
-# such call, one would search for a systematic error of the method, but there is none. Averaged over
-# the calls, the mean error is closer to zero than in a typical single call.
+# the same draws nearly all sums of one call can be too high, or nearly all too low. One such call
+# looks like a systematic error of the method, but there is none. Averaged over the five calls, the
+# errors of the same draws partly cancel.
 #
 # So: pass all cells in one call, take many samples, and check the sums.
 #
@@ -335,11 +337,12 @@ lk.check("07.2", hem_map)
 # </details>
 
 # %% [markdown] tags=["slide"]
-# ## Which network has never been trained?
+# ## Compare the map with that of an untrained network
 #
 # `clone_model` copies the layers of a network, but not what they have learned. The copy starts from
 # random weights and knows nothing about cells. We explain both networks by SHAP, with the same
-# reference images. Then we draw the maps of six other cells, the two networks in random order.
+# reference images. Then we draw the maps of six other cells. The two networks stand in random
+# order.
 
 # %%
 keras.utils.set_random_seed(seed)
@@ -366,7 +369,7 @@ lesson.save_figure(figure, "which", "SHAP maps of six cells for two networks, on
 # %% [markdown]
 # **Guess first:** which one has never been trained, network 1 or network 2? How sure are you?
 #
-# ### Test 2: does the map disappear with the training?
+# ### Test 2: does the map depend on the training?
 #
 # The eye compares whole images, and each network got a color scale of its own. So we measure two
 # things, inside the cells only:
@@ -394,12 +397,14 @@ def correlations(first, second, where):
 # %%
 untrained_cam = grad_cam(untrained, images)
 strong, weak = np.abs(shap_maps), np.abs(untrained_maps)
+again = explainer.shap_values(images, nsamples=100, rseed=seed + 1)[..., 0].sum(axis=-1)
 compared = pd.DataFrame(
     {
         "SHAP": correlations(shap_maps, untrained_maps, cells),
         "SHAP, absolute values": correlations(strong, weak, cells),
         "SHAP, absolute values, whole image": correlations(strong, weak, np.ones_like(cells)),
         "Grad-CAM": correlations(cam_maps, untrained_cam, cells),
+        "SHAP, the same network again": correlations(shap_maps, again, cells),
     }
 )
 print(f"network {1 + list(order).index(1)} is the untrained one")
@@ -426,21 +431,26 @@ lesson.save_figure(figure, "untrained", "SHAP maps of the trained and the untrai
 # %% [markdown]
 # What the numbers mean:
 #
-# - **SHAP passes.** The rank correlation is close to 0: the order of the pixels comes from the
-#   training. And the untrained map is many times weaker. Its color scale had hidden that.
-# - **The eye is fooled** by the third row of the table. Over whole images the absolute values
-#   correlate well, only because both maps are near zero on the black background. Every map of a
-#   cell on black "finds the cell", with or without training.
+# - **SHAP passes.** The rank correlation is close to 0: the trained map orders the pixels
+#   differently from the untrained one. And the untrained map is many times weaker, which its own
+#   color scale had hidden. One reason: the logits of an untrained network hardly differ, so there
+#   is little to distribute.
+# - **The maps of one network agree.** The last row explains the trained network a second time, with
+#   other random draws. This is how alike two maps of the *same* network are.
+# - **The eye is misled**, as the third row of the table shows. Over whole images the absolute
+#   values correlate well, mainly because both maps are near zero on the black background. Every map
+#   of a cell on black "finds the cell", with or without training.
 # - **For Grad-CAM the test decides nothing.** Its correlations scatter widely from cell to cell.
 #   With so few independent places a high or a low value is often chance. And a blank map has no
 #   order at all, so it is not counted.
 #
 # So compare color scales before you compare maps. And do not call a place learned if an untrained
-# network marks it as well (Adebayo, 2018).
+# network marks it as well (Adebayo, 2018). Passing this test is not enough: two maps of pure noise
+# would have a rank correlation near 0, too. The next tests check *what* the trained map shows.
 #
-# ## Nucleus or outline?
+# ## Does the network read the nucleus or the outline?
 #
-# Back to your sentence. Nobody knows which pixels make a real cell leukemic. For the synthetic
+# Back to your first guess. Nobody knows which pixels make a real cell leukemic. For the synthetic
 # dataset it is known, since its program drew the causes. `lk.cause_masks` returns where they are.
 # We cut the masks like the cells, and split each image into parts that do not overlap. For real
 # cells we can only separate the edge of the cell from its inside.
@@ -478,7 +488,7 @@ else:
 parts["black background"] = ~np.any(list(parts.values()), axis=0)
 
 # %% [markdown]
-# ### Test 3: is the map where the cause is?
+# ### Test 3: which part of the cell does the map mark?
 #
 # For the leukemic cells we add up the absolute SHAP values in each part, in percent of the whole
 # map. Compare three columns: the share of the area, the share of the untrained network's map, and
@@ -519,7 +529,8 @@ lesson.save_figure(figure, "parts", "Shares of area and of SHAP maps for each pa
 # On the synthetic dataset the nucleoli stand out. They are a tiny part of the area, and the trained
 # map is several times stronger there than on average. The untrained map is not. The outline is the
 # opposite case. The untrained network marks it *more* than the trained one does. An outline is an
-# edge, and edges give strong gradients in any network.
+# edge, and edges give strong gradients in any network. The black background has a share, too: the
+# reference cells have other outlines, so the pixels beside a cell can differ from theirs.
 #
 # ### Exercise 07.3 (6 minutes)
 #
@@ -547,10 +558,10 @@ lk.check("07.3", hit)
 # </details>
 
 # %% [markdown]
-# ## A map points, a change proves
+# ## Change the image to test the map
 #
-# A map is a statement about a network. We can check it directly: change the place and predict
-# again. In each leukemic cell with nucleoli we paint over
+# A map states which places matter to a network. We can check it directly: change the place and
+# predict again. In each leukemic cell with nucleoli we paint over
 #
 # - the nucleoli, in the mean color of the rest of the nucleus,
 # - as a control, spots of the same form elsewhere in the nucleus (the mask turned by 180 degrees),
@@ -584,7 +595,7 @@ if lesson.dataset.synthetic:
 if lesson.dataset.synthetic:
     best = np.argmax(nucleoli[known].sum(axis=(1, 2)))  # the cell with the largest nucleoli
     index = known[best]
-    figure, panels = plt.subplots(1, 4, figsize=(9, 2.9), layout="constrained")
+    figure, panels = plt.subplots(1, 4, figsize=(9, 3.3), layout="constrained")
     panels[0].imshow(lk.brighten(pictures[index]))
     panels[0].contour(nucleoli[index], levels=[0.5], colors="white", linewidths=0.8)
     panels[0].set_title(f"nucleoli circled\nlogit {logits[index]:.1f}", size=10)
@@ -606,12 +617,13 @@ if lesson.dataset.synthetic:
 # all the nucleoli. Painting over a few dozen pixels of nucleoli lowers the logit far more than
 # painting over about as many elsewhere. The outline matters less: the change is smaller, although
 # several times as many pixels change. Map and changes agree, and the map of the untrained network
-# differs. So we may believe this map. Compare the answer with your sentence.
+# differs. So we may believe this map. Compare the answer with your guess.
 #
 # ### Test 4: take one kind of information away
 #
-# The nucleoli of real cells are not marked. A change of the whole image always works. We
-# take one kind of information away from all test cells, and compute the AUROC again:
+# The nucleoli of real cells are not marked, so we cannot paint over them. But we can always change
+# the whole image. We take one kind of information away from all test cells, and compute the AUROC
+# again:
 #
 # - **one color**: every cell gets the mean color and contrast of the reference images. This is
 #   called color normalization.
@@ -660,14 +672,17 @@ pd.DataFrame(probe).T.round(2)
 # %% [markdown]
 # Read the two columns together.
 #
-# - The logit moves and the AUROC falls: the network *used* what was taken away.
+# - The logit moves and the AUROC falls: the network probably *used* what was taken away.
 # - The logit moves and the AUROC stays, or even rises: the change only *disturbed* the network.
+#
+# One caution: a changed image is unlike every training image. Part of a fall can come from that
+# alone.
 #
 # On the synthetic dataset *one color* is of the second kind: the logits move, and the AUROC stays
 # about the same. With some seeds it even rises. Color differs from patient to patient, and without
 # this difference the ranking can become cleaner. *Smooth* and *silhouette* cost most with the
-# default seed: here outline and mean color are not enough. The test set has few patients, so expect
-# other values with another seed.
+# default seed: outline and mean color are not enough for this network. The test set has few
+# patients, so expect other values with another seed.
 #
 # The nucleoli of the synthetic dataset are more distinct than real ones. So we measured the same on
 # real cells, with three splits and three trainings.
@@ -677,12 +692,12 @@ real = lk.measured("network_reads")
 pd.DataFrame(real["auroc"], index=["split 1", "split 2", "split 3"]).T.round(2)
 
 # %% [markdown]
-# **The answer, for real cells:** the outline is not enough there either, since the silhouettes are
-# ranked nearly at random. But *one color* is now of the first kind: it costs AUROC in every split.
-# The network uses color. This may be the stain, which differs between patients, or the darkness of
-# the chromatin, which may be a true sign of the disease. Color normalization removes both, so this
-# test cannot separate them. What *smooth* costs differs from split to split: networks trained on
-# other patients may read other things.
+# **The answer, for real cells:** the outline is not enough for this network there either, since it
+# ranks the silhouettes nearly at random. But *one color* is now of the first kind: it costs AUROC
+# in every split. The network probably uses color. This may be the stain, which differs between
+# patients, or the darkness of the chromatin, which may be a true sign of the disease. Color
+# normalization removes both, so this test cannot separate them. What *smooth* costs differs from
+# split to split: networks trained on other patients may read other things.
 #
 # ## A network that reads a mark
 #
@@ -808,18 +823,18 @@ lesson.save_figure(figure, "mark", "Four cells with a mark, and the SHAP maps of
 
 # %% [markdown]
 # Without the mark the network finds no leukemic cell any more. With the mark on the healthy cells
-# it ranks nearly every pair the wrong way round. It has learned the mark and hardly anything else:
-# a **shortcut**. The test score could not show this, because the test images came from the same
-# laboratory. So do not use it.
+# it ranks nearly every pair the wrong way round. Its SHAP map marks the square. It has learned the
+# mark and hardly anything else: a **shortcut**. The test score could not show this, because the
+# test images came from the same laboratory. So do not use it.
 #
 # Here the map found the shortcut, and removing the mark proved it. Shortcuts inside the cell, such
 # as its color, leave no such visible trace. For them you need a change of the image (test 4)
 # or cells from another laboratory.
 #
-# **What the maps of this lesson can do.** SHAP values may be believed for *how much a part of the
-# image* contributed: they add up (test 1), and they disappear without training (test 2). They may
-# not be believed pixel by pixel. Grad-CAM is a first look: coarse, one-sided, without units. No map
-# shows that a prediction is *correct*, or that the marked place *causes* the disease.
+# **What the maps of this lesson can do.** You may believe SHAP values for *how much a part of the
+# image* contributed. They add up (test 1), and they depend on the training (test 2). Do not believe
+# them pixel by pixel. Grad-CAM is a first look: coarse, one-sided, without units. No map shows that
+# a prediction is *correct*, or that the marked place *causes* the disease.
 
 # %%
 lesson.record(
@@ -864,8 +879,10 @@ print(f"mean error of the sums: integrated gradients {ig_error:.2f}, SHAP {shap_
 #
 # ## Use it on your data
 #
-# The same steps for a Keras network of your own and a folder of images. Scale the images exactly as
-# for training. If your last layer is `Dense(1, activation="sigmoid")`, set
+# The same steps for a Keras network of your own and a folder of images. Crop, resize and scale the
+# images exactly as for training. Here that is done by `crop_to_cell` of exercise 03.2.
+#
+# If your last layer is `Dense(1, activation="sigmoid")`, set
 # `model.layers[-1].activation = keras.activations.linear` after loading. Then
 # `keras.Model([model.input], model.output)` is the logit model.
 #
@@ -882,8 +899,8 @@ print(f"mean error of the sums: integrated gradients {ig_error:.2f}, SHAP {shap_
 # logit_model = keras.Model([model.input], model.get_layer("logit").output)
 # size = model.input_shape[1]
 # files = sorted(Path("my_cells").glob("*.png"))
-# opened = [Image.open(file).convert("RGB").resize((size, size)) for file in files]
-# images = np.stack([np.asarray(image) for image in opened]).astype("float32")  # not uint8
+# cells = [crop_to_cell(Image.open(file).convert("RGB"), size) for file in files]
+# images = np.stack([np.array(cell) for cell in cells]).astype("float32")  # not uint8
 #
 # references = images[::2]  # better: training images
 # values = shap.GradientExplainer(logit_model, references).shap_values(images[:6], nsamples=200)
@@ -893,7 +910,8 @@ print(f"mean error of the sums: integrated gradients {ig_error:.2f}, SHAP {shap_
 # shap.image_plot(values[..., 0], images[:6] / 255)
 # ```
 #
-# Before you show the maps to anyone, repeat test 2 with `keras.models.clone_model(model)`.
+# Keras may warn about the structure of the inputs. The sums decide whether all is well. Before you
+# show the maps to anyone, repeat test 2 with `keras.models.clone_model(model)`.
 
 # %% [markdown] tags=["slide"]
 # ## Key points
@@ -905,7 +923,8 @@ print(f"mean error of the sums: integrated gradients {ig_error:.2f}, SHAP {shap_
 # - Grad-CAM is quick and coarse, and shows only what speaks for one class.
 # - A map shows where. To learn what is read there, change the image and predict again.
 # - Nucleus or outline? On the synthetic dataset the network reads the nucleus, above all its
-#   nucleoli. On real cells the outline alone is not enough either, and color matters.
+#   nucleoli. On real cells the outline alone is not enough for this network either, and removing
+#   the color costs AUROC.
 # - A perfect score on unseen patients does not exclude a shortcut.
 #
 # **Read next:** lesson 08 replaces the network of the course by a pretrained one. On untrained

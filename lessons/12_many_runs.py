@@ -1,10 +1,10 @@
 # %% [markdown] tags=["slide"]
 # # 12 · Many runs
 #
-# After this lesson you will be able to repeat a training many times, and to decide whether a
-# difference between two scores is more than chance.
+# After this lesson you will be able to repeat a training many times. You will also be able to
+# decide whether a difference between two scores is more than chance.
 #
-# **35 minutes to teach · about one minute to run · needs lessons 02, 04 and 05**
+# **40 minutes to teach · about one minute to run · needs lessons 02, 04 and 05**
 
 # %% [markdown] tags=["slide"]
 # **Questions**
@@ -13,16 +13,16 @@
 # - By how much does it move if other patients are held out?
 # - How do you compare two models when both scores move?
 #
-# **Objectives** – you will
+# **Objectives**
 #
-# 1. run a notebook with several seeds and measure the spread of its scores;
-# 2. repeat a cross-validation over patients, and compare two models in pairs;
-# 3. describe many trainings in one file and run them with one command.
+# 1. Run a notebook with several seeds and measure the spread of its scores.
+# 2. Repeat a cross-validation over patients, and compare two models in pairs.
+# 3. Describe many trainings in one file and run them with one command.
 
 # %% tags=["setup"]
 
 # %% tags=["parameters"]
-dataset: str = "twin"  # twin, cnmc, or the path of a C-NMC tree or of your own cells
+dataset: str = "twin"  # twin, cnmc, or a folder or CSV of your own cells
 profile: str = "fast"  # fast or full
 seed: int = 0
 run: str = ""  # folder for results; empty for one named after the three above
@@ -50,13 +50,13 @@ lesson = lk.begin("12", dataset, profile, seed, run)
 model_colors = lk.MODEL_COLORS
 
 # %% [markdown] tags=["slide"]
-# ## One score, and the seed behind it
+# ## What the random seed changes
 #
-# Every score in this course so far came from one seed. A **seed** fixes the random numbers of a
-# program. For a network these are the first weights and the order of the training cells. For a
+# Nearly every score in this course so far came from one seed. A **seed** fixes the random numbers
+# of a program. For a network these are the first weights and the order of the training cells. For a
 # random forest they are the cells and features that each tree gets. An SVM uses none.
 #
-# **Before you go on:** write down two guesses. By how much does the AUROC of a network change
+# **Guess first:** write down two numbers. By how much does the AUROC of a network change
 #
 # - if you train it again with another seed, and test it on the same patients?
 # - if you keep the seed, and train and test it on other patients?
@@ -188,8 +188,8 @@ same_patients = pd.DataFrame(found).set_index("seed")
 same_patients.round(3)
 
 # %% [markdown]
-# For comparison, the classical models of lesson 04. `cross_val_score` trains and tests a model once
-# for each pair of training rows and test rows in `cv`. Here that list has one pair.
+# For comparison we score the classical models of lesson 04. `cross_val_score` trains and tests a
+# model once for each pair of training rows and test rows in `cv`. Here that list has one pair.
 
 # %%
 from sklearn.dummy import DummyClassifier
@@ -230,8 +230,8 @@ same_patients.round(3)
 
 # %% [markdown] tags=["slide"]
 # `cnn` is the small network, `rf` the random forest. Compare the network with `area`, the area
-# baseline: a network this small, trained this briefly, is no model to be proud of. It is here
-# because its score depends on the seed.
+# baseline: a network this small, trained this briefly, is a weak model. It is here because its
+# score depends on the seed.
 #
 # The usual summary of such a column is mean ± standard deviation (**SD**). Many papers end here:
 # "three seeds, mean and standard deviation".
@@ -294,16 +294,16 @@ panels[0].set_title("same patients, three seeds")
 panels[1].set_title("same seed, eight draws of patients")
 by_seed, by_patients = same_patients["cnn"].std(), scores["cnn"].std()
 figure.suptitle(
-    f"SD of the network: {by_seed:.3f} between seeds, {by_patients:.3f} between patients"
+    f"SD of the network: {by_seed:.3f} between seeds, {by_patients:.3f} between draws of patients"
 )
 lesson.save_figure(figure, "seeds", "One dot per run: AUROCs of three seeds and of eight draws.")
 
 # %% [markdown]
 # Dots are runs, black ticks are means. The dashed line is the majority-class baseline.
 #
-# The two numbers in the title answer the first two questions. Compare them with your guesses. Other
-# patients change the score more than another seed does, and they change the score of every model:
-# the SVM and the area baseline, too. So report the spread between draws of patients.
+# The two numbers in the title are the answers. Compare them with your guesses. Other patients
+# change the score more than another seed does, and they change the score of every model: the SVM
+# and the area baseline, too. So report the spread between draws of patients.
 #
 # Compare the ticks, too. If the left one is far from the right one, the first test set was an
 # unusually easy or an unusually hard one. One set of test patients cannot show which of two models
@@ -311,9 +311,9 @@ lesson.save_figure(figure, "seeds", "One dot per run: AUROCs of three seeds and 
 #
 # ### The same on real cells
 #
-# Here is the network of lesson 05, not the small one, on real cells. It was trained with three
-# seeds on fold 0 of the dataset and tested on the same patients of fold 1. It was also tested on
-# twelve other sets of patients.
+# Here is the network of lesson 05, not the small one, on real cells. First it was trained with
+# three seeds on fold 0 of the dataset and tested on the same patients of fold 1. Then it was
+# trained and tested twelve more times, each time with other test patients from both folds.
 
 # %% tags=["nbval-check-output"]
 measured = lk.measured("candidates")
@@ -326,8 +326,9 @@ real = pd.DataFrame(
 real.loc[["mean", "std", "min", "max"]].round(3)
 
 # %% [markdown]
-# From the easiest to the hardest patients the AUROC of this network changes much more than from
-# seed to seed.
+# From the easiest to the hardest test patients the AUROC of this network changes much more than
+# from seed to seed. (The two columns have different means because their training and test patients
+# differ. Compare only the spreads.)
 #
 # ### Exercise 12.1 (6 minutes)
 #
@@ -350,15 +351,15 @@ lk.check("12.1", draw_patients)
 # %% [markdown] tags=["solution"]
 # <details><summary>Solution</summary>
 #
-# `groupby` makes one row per patient, and the mean label of a patient is its class.
-# `train_test_split` then draws *patients*, and `np.isin` finds all cells of those it chose. The
-# usual mistake is to split the cells themselves: then one patient has cells on both sides, and the
-# score is too high (lesson 02). Without `stratify` some draws have no healthy patient at all.
+# `groupby` makes one row per patient, and the mean label of a patient is its class. Then
+# `train_test_split` draws *patients*. Last, `np.isin` finds all cells of those it chose. The usual
+# mistake is to split the cells themselves: then one patient has cells on both sides, and the score
+# is too high (lesson 02). Without `stratify` some draws have no healthy patient at all.
 #
 # </details>
 
 # %% [markdown]
-# ## The best of several draws is too good
+# ## The best of several draws scores too high
 #
 # Nobody publishes the worst of eight draws. What happens if you publish the best one? We take every
 # way to choose one, two, four or all eight draws. Of each choice we keep the best score, and then
@@ -406,7 +407,7 @@ lesson.save_figure(figure, "pairs", "One line per draw joins the AUROCs of three
 
 # %% [markdown]
 # Each line is one draw; the dashed line is the majority-class baseline. Lines that all rise or all
-# fall mean that one model is better on every set of patients. Lines in both directions mean that it
+# fall mean that one model is better in each of these draws. Lines in both directions mean that it
 # depends on the patients.
 #
 # So subtract *draw by draw*, then average. Subtracting cancels what is hard for both models.
@@ -433,7 +434,7 @@ lk.check("12.2", paired)
 # Subtract first, then summarize. The mean is the same as the difference of the two means; the
 # standard deviation is not. The usual mistake is to combine the two standard deviations as
 # `sqrt(sd1**2 + sd2**2)`: that is right for scores from *different* patients and ignores the pairs.
-# `np.std` divides by n unless you pass `ddof=1`; pandas divides by n - 1.
+# Also note that `np.std` divides by n unless you pass `ddof=1`; pandas divides by n - 1.
 #
 # </details>
 
@@ -460,9 +461,9 @@ pairs.round(3)
 # ### Is the difference more than chance?
 #
 # Eight draws are few, and they overlap: the same patients come back in other draws. The usual
-# standard error, SD × √(1 / draws), is therefore too small. Nadeau and Bengio (2003) add the ratio
-# of the test part to the training part: SD × √(1 / draws + 1 / 3) with four folds. A 95 % interval
-# is the mean plus and minus this error, times a factor of the t distribution.
+# standard error of their mean, SD × √(1 / draws), is therefore too small. Nadeau and Bengio (2003)
+# add the ratio of the test part to the training part: SD × √(1 / draws + 1 / 3) with four folds. A
+# 95 % interval is the mean plus and minus this error, times a factor of the t distribution.
 
 # %% tags=["slide"]
 from scipy import stats
@@ -473,7 +474,7 @@ for comparison, row in pairs.iterrows():
     half = widening * row["SD of the pairs"]
     low, high = row["mean"] - half, row["mean"] + half
     shown = low > 0 or high < 0
-    verdict = "the better model is clear" if shown else "these draws do not show which is better"
+    verdict = "the interval excludes zero" if shown else "these draws do not show which is better"
     print(f"{comparison}: {row['mean']:+.3f} ({low:+.3f} to {high:+.3f}): {verdict}")
 
 # %% [markdown]
@@ -484,9 +485,9 @@ for comparison, row in pairs.iterrows():
 # ## Many runs with one command
 #
 # Loops like these are quick to write. They are also easy to get wrong, and if the power fails,
-# everything is lost. The command `leuk sweep` runs a **grid**: a text file that you keep beside
-# the results. `fixed` has what all runs share. `grid` has a list of values for each name, and every
-# combination is one run.
+# everything is lost. The command `leuk sweep` runs a **grid**: a text file that you keep beside the
+# results. The entry `fixed` has what all runs share. The entry `grid` has a list of values for each
+# name. Every combination is one run.
 
 # %% tags=["nbval-check-output"]
 grid = {
@@ -530,12 +531,12 @@ auroc.set_index("answered_by")[["value", "low", "high"]].rename_axis("model").ro
 # %% [markdown]
 # Each run comes with the area baseline and the majority-class baseline on the same patients. The
 # column `answered_by` names the model of a row. `low` and `high` are the ends of the 95 % interval
-# over these patients (lesson 06). They are empty if only one test patient has one of the classes.
+# over these patients (lesson 06). They are empty if one of the classes has only one test patient.
 #
 # ### Exercise 12.3 (3 minutes)
 #
-# Write the entry `grid` for a longer sweep: the SVM and the random forest, the seeds 0, 1 and 2,
-# and all four folds (they count from 0). Count the runs that it describes.
+# Write the entry `grid` for a longer sweep. It has the SVM and the random forest, the seeds 0, 1
+# and 2, and all four folds (they count from 0). Count the runs that it describes.
 
 # %% tags=["nbval-check-output"]
 my_grid = {"model": ["svm", "rf"], "seed": [0, 1, 2], "fold": [0, 1, 2, 3]}  # solution

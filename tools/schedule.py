@@ -16,7 +16,7 @@ from tools import build
 GUIDE = build.ROOT / "docs" / "instructors.md"
 TEACH = re.compile(r"\*\*(\d+) minutes to teach[^·]*· ([^·*]+)")
 TITLE = re.compile(r"^# # (\d\d · .+)$", re.MULTILINE)
-START = 9 * 60  # nine o'clock, in minutes
+START = 8 * 60 + 30  # half past eight, in minutes
 
 # A lesson by its number, anything else as what it is called and its minutes.
 Step = str | tuple[str, int]
@@ -32,8 +32,10 @@ DAYS: dict[str, list[Step]] = {
         ("Welcome; `leuk doctor` on every machine", 20),
         *("00", "01"),
         ("*Break*", 15),
-        *("02", "03"),
-        ("*Lunch*", 60),
+        "02",
+        ("*Break*", 10),
+        "03",
+        ("*Lunch*", 50),
         "04",
         ("*Break*", 15),
         "05",
@@ -73,7 +75,7 @@ def lessons() -> dict[str, tuple[str, int, str]]:
 
 
 def day(steps: list[Step], known: dict[str, tuple[str, int, str]]) -> str:
-    """Lay out a day from nine o'clock on; a lesson that is not there is left out."""
+    """Lay out a day from half past eight on; a lesson that is not there is left out."""
     rows, now, taught = ["| from | what | minutes |", "| --- | --- | --- |"], START, 0
     for step in steps:
         if isinstance(step, str):

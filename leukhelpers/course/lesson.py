@@ -238,7 +238,7 @@ def begin(
     >>> import leukhelpers as lk
     >>> lesson = lk.begin("05", dataset="twin", profile="smoke", run="results")
     Environment: ...
-    Data set: twin (synthetic cells, drawn by code); profile: smoke; seed: 0
+    Dataset: twin (synthetic cells, drawn by code); profile: smoke; seed: 0
     >>> lesson.images.shape, lesson.crops.shape
     ((200, 96, 96, 3), (200, 48, 48, 3))
     """
@@ -255,6 +255,6 @@ def begin(
     text = ", ".join(f"{package} {number_}" for package, number_ in versions.items())
     print(f"Environment: {text}")
     kind = "synthetic cells, drawn by code" if dataset == "twin" else "cells read from disk"
-    print(f"Data set: {name} ({kind}); profile: {profile}; seed: {seed}")
+    print(f"Dataset: {name} ({kind}); profile: {profile}; seed: {seed}")
     plt.rcParams.update(SETTINGS)
     return Lesson(number, dataset, chosen, seed, folder, home / "data")
