@@ -36,7 +36,7 @@ PIP = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--pr
 # Here words that the course does not use are refused, each with the usual one.
 PLAIN = [
     *("README.md", "CONTRIBUTING.md", ".github", "data/cards", "docs", "lessons"),
-    *("leukhelpers/course/exercises", "leukhelpers/templates"),
+    *("leukhelpers/course/exercises", "leukhelpers/templates", "leukhelpers/web/index.html"),
 ]
 LINT = [
     ["ruff", "check", "."],
@@ -53,6 +53,7 @@ NBVAL = ["pytest", "--nbval-lax", "--nbval-cell-timeout=600", "-q"]
 TRAINS = "notebooks/05_cnn_training.ipynb"  # later lessons read the network that it trains
 SITE = [
     ["sphinx", "--fail-on-warning", "--keep-going", "-q", "-c", "docs", ".", "site"],
+    ["tools.try_page", "site"],
     ["tools.links", "site"],
 ]
 TASKS = {

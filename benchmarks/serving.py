@@ -4,30 +4,24 @@
     python -m benchmarks.serving page
 
 RUN was trained on all but one fold of REAL (``leuk train --fold 0``). ``measure`` writes
-``benchmarks/results/serving_real.json``; ``page`` writes ``docs/serving.md`` from it.
+``benchmarks/results/serving_real.json``; ``page`` writes ``docs/serving.md`` from it and from
+``web_page.json``, which ``benchmarks.web_page`` measures.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
 import platform
-import signal
 import statistics
-import subprocess
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import psutil
-import requests
 
 from benchmarks import reference, strangers
 from leukhelpers import files
@@ -41,9 +35,9 @@ from leukhelpers.serving import predict as serve
 from leukhelpers.splits import groups
 
 RESULTS = Path(__file__).parent / "results" / "serving_real.json"
+WEB_RESULTS = RESULTS.with_name("web_page.json")
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "serving.md"
 SEEDS = (0, 1, 2)
-PORT = 7991
 
 
 def median_ms(call: Callable[[], Any], n: int) -> dict[str, float]:
@@ -119,7 +113,7 @@ def _place(path: Path, root: Path) -> str:
 def decisions_of(
     served: serve.Served, prepared: prepare.Prepared, run: storage.Run
 ) -> dict[str, Any]:
-    """Answer the held-out cells as the page would."""
+    """Predict the held-out cells as `leuk predict` does."""
     held = run.predictions
     by_id = prepared.table.set_index("cell_id")
     named, strange, near = np.full(len(held), np.nan), 0, 0
@@ -167,79 +161,7 @@ def latencies(served: serve.Served, contents: list[bytes], copies: Path) -> dict
     return found
 
 
-@contextlib.contextmanager
-def opened_page(run_folder: Path) -> Iterator[psutil.Process]:
-    """Open a run's page as ``leuk app`` does, in a process of its own."""
-    command = [sys.executable, "-m", "leukhelpers.cli", "app", "--port", str(PORT)]
-    server = psutil.Popen([*command, "--run", str(run_folder)], stdout=subprocess.DEVNULL)
-    try:
-        for _ in range(600):
-            if server.poll() is not None:
-                raise RuntimeError("The page did not open.")
-            try:
-                requests.get(f"http://127.0.0.1:{PORT}", timeout=10)
-                break
-            except requests.ConnectionError:
-                time.sleep(0.2)
-        yield server
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(30)
-
-
-def ask_page(session: requests.Session, content: bytes, name: str = "cell.bmp") -> str:
-    """Upload a picture to the page and ask for its answer, as a browser does."""
-    home = f"http://127.0.0.1:{PORT}/gradio_api"
-    (path,) = session.post(f"{home}/upload", files={"files": (name, content)}, timeout=30).json()
-    file = {"path": path, "meta": {"_type": "gradio.FileData"}}
-    told = session.post(f"{home}/run/answer", json={"data": [[file], False]}, timeout=30)
-    if not told.ok or "of 1 answered" not in told.text:
-        raise RuntimeError(f"{told.status_code} {told.text[:200]}")
-    return told.text
-
-
-def load(
-    server: psutil.Process, contents: list[bytes], seconds: float, clients: int
-) -> dict[str, Any]:
-    """Let clients ask at once, one request after the other, and watch the server's memory."""
-    taken: list[float] = []
-    wrong: list[str] = []
-    memory: list[tuple[float, float]] = []  # seconds, MB
-    begin = time.monotonic()
-
-    def client(number: int) -> None:
-        session, turn = requests.Session(), number
-        while time.monotonic() < begin + seconds:
-            start = time.perf_counter()
-            try:
-                ask_page(session, contents[turn % len(contents)])
-            except Exception as error:
-                wrong.append(repr(error)[:200])
-            taken.append(1000 * (time.perf_counter() - start))
-            turn += clients
-
-    threads = [threading.Thread(target=client, args=(number,)) for number in range(clients)]
-    [thread.start() for thread in threads]
-    while any(thread.is_alive() for thread in threads):
-        memory.append((time.monotonic() - begin, server.memory_info().rss / 2**20))
-        time.sleep(1)
-    times, sizes = np.array(memory).T
-    at = [second for second in (10, 30, 60, 120, 180, 300) if second <= times[-1] + 1]
-    late = times >= 30
-    return {
-        "clients": clients,
-        "seconds": seconds,
-        "requests": len(taken),
-        "errors": len(wrong),
-        "first_error": wrong[:1],
-        "median_ms": statistics.median(taken),
-        "p99_ms": float(np.quantile(taken, 0.99)),
-        "memory_mb": {second: float(np.interp(second, times, sizes)) for second in at},
-        "memory_mb_a_minute": float(60 * np.polyfit(times[late], sizes[late], 1)[0]),
-    }
-
-
-def measure(run_folder: Path, dataset: str, others: Path, seconds: float) -> None:
+def measure(run_folder: Path, dataset: str, others: Path) -> None:
     data = files.workspace() / "data"
     run = storage.read_run(run_folder)
     profile = storage.profile_in(run.about)
@@ -255,11 +177,6 @@ def measure(run_folder: Path, dataset: str, others: Path, seconds: float) -> Non
         contents = [(cells.root / path).read_bytes() for path in paths]
         before = cores_used()
         timed = latencies(served, contents, Path(place))
-    with opened_page(run_folder) as server:
-        session = requests.Session()
-        turn = iter(contents * 2)
-        single = median_ms(lambda: ask_page(session, next(turn)), len(contents))
-        crowd = load(server, contents, seconds, 16)
     taken, busy, own = np.subtract(cores_used(), before)
     files.write_json(
         RESULTS,
@@ -273,7 +190,6 @@ def measure(run_folder: Path, dataset: str, others: Path, seconds: float) -> Non
             "answers": decisions_of(served, prepared, run),
             "copies": copies,
             "latency": timed,
-            "page": {"single": single, "crowd": crowd},
             "others_busy": max(0.0, float((busy - own) / (taken * psutil.cpu_count()))),
             "date": time.strftime("%Y-%m-%d"),
             "machine": {**provenance.environment()["machine"], "processor": platform.machine()},
@@ -283,14 +199,13 @@ def measure(run_folder: Path, dataset: str, others: Path, seconds: float) -> Non
 
 
 def write_page() -> None:
-    found = json.loads(RESULTS.read_text("utf-8"))
-    PAGE.write_text(text(found), encoding="utf-8")
+    PAGE.write_text(text(files.read_json(RESULTS), files.read_json(WEB_RESULTS)), "utf-8")
 
 
-def text(found: dict[str, Any]) -> str:
+def text(found: dict[str, Any], page: dict[str, Any]) -> str:
     """Put what was measured into words and tables."""
     refusal, answers, timed = found["refusal"], found["answers"], found["latency"]
-    folds, crowd, single = refusal["folds"], found["page"]["crowd"], found["page"]["single"]
+    folds = refusal["folds"]
     predict = timed["model.predict"]["median_ms"]
     passed = [fold["passed"] for fold in folds]
     machine, right = found["machine"], answers["right_of_answered"]
@@ -369,27 +284,62 @@ def text(found: dict[str, Any]) -> str:
         times = "–" if name == "model.predict" else times
         lines.append(f"| {name} | {told['median_ms']:.1f} | {told['p99_ms']:.1f} | {times} |")
     less = "; an idle machine is faster" if found["others_busy"] > 0.05 else ""
-    at = ", ".join(f"{size:.0f} MB after {second} s" for second, size in crowd["memory_mb"].items())
     lines += [
         "",
         "*File to prediction* means: read the file, crop the cell, check the image, predict. "
-        "The page and `leuk predict` use a float32 copy in LiteRT. During the measurement, other "
+        "`leuk predict` uses a float32 copy in LiteRT. During the measurement, other "
         f"work kept {found['others_busy']:.0%} of the cores busy{less}. The ratios depend less on "
         "the machine than the milliseconds do.",
         "",
-        "The next numbers include the page: `leuk app` in its own process, and a client that "
-        "uploads an image and requests its prediction over HTTP, without overlay, on the same "
-        f"cores. One client waits {single['median_ms']:.0f} ms (median) and "
-        f"{single['p99_ms']:.0f} ms (99th percentile). {crowd['clients']} clients at once for "
-        f"{crowd['seconds']:.0f} s made {crowd['requests']:,} requests with {crowd['errors']} "
-        f"errors: median {crowd['median_ms']:.0f} ms, 99th percentile {crowd['p99_ms']:.0f} ms.",
+        "## The page in the browser",
         "",
-        f"Memory of the server: {at}. After the first 30 seconds it changes by "
-        f"{crowd['memory_mb_a_minute']:+.1f} MB per minute (slope of a line through one value per "
-        "second). The measurement is too short to show whether the growth ends.",
-        "",
+        *page_lines(page),
     ]
     return "\n".join(lines)
+
+
+def page_lines(found: dict[str, Any]) -> list[str]:
+    """Put into words how the page in the browser compares with `leuk predict`."""
+    parity, speed, memory = found["parity"], found["speed"], found["memory"]
+    machine = found["machine"]
+    lines = [
+        "`leuk export --format web` writes the page, and `leuk app` serves it on this computer. "
+        "The network runs in the browser; no picture is uploaded. Measured by "
+        f"`python -m benchmarks.web_page`, kept in `benchmarks/results/web_page.json`: "
+        f"{found['browser']}, {found['date']}, {machine['cores']} cores, "
+        f"{machine['memory_gb']} GB. The page has {found['bytes'] / 1e6:.1f} MB, the runtime "
+        "included.",
+        "",
+        "| the same files by the page and by `leuk predict` | cells | predicted by both | "
+        "largest difference of a probability | other OOD decisions |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for kind, one in parity.items():
+        lines.append(
+            f"| {kind} | {one['cells']} | {one['predicted']} | {one['largest_difference']:.1e} | "
+            f"{one['other_decisions']} |"
+        )
+    grown = memory["after_mb"] - memory["before_mb"]
+    return [
+        *lines,
+        "",
+        "The page writes six decimals of a probability, so smaller differences are not seen.",
+        "",
+        "| step | time |",
+        "| --- | ---: |",
+        f"| page opened from disk, until it is ready (median of {speed['loads']}) | "
+        f"{speed['ready_s']:.1f} s |",
+        f"| one 450×450 BMP, from its bytes to its prediction (median of {speed['pictures']}) | "
+        f"{speed['one_ms']:.0f} ms |",
+        f"| 200 such files at once | {speed['two_hundred_s']:.1f} s |",
+        "",
+        f"After {memory['pictures']:,} pictures, 200 at a time and cleared, the memory of the "
+        f"page's process has changed by {grown:+.0f} MB, from {memory['before_mb']:.0f} MB after "
+        "the first ones. On average "
+        f"{found['load']:.1f} processes wanted to run on the {machine['cores']} cores during the "
+        "measurement, the browser's among them.",
+        "",
+    ]
 
 
 def main() -> None:
@@ -398,10 +348,9 @@ def main() -> None:
     parser.add_argument("--run", type=Path)
     parser.add_argument("--dataset")
     parser.add_argument("--others", type=Path)
-    parser.add_argument("--seconds", type=float, default=180)
     asked = parser.parse_args()
     if asked.do == "measure":
-        measure(asked.run, asked.dataset, asked.others, asked.seconds)
+        measure(asked.run, asked.dataset, asked.others)
     write_page()
 
 

@@ -17,7 +17,8 @@
 # **Objectives**
 #
 # 1. Measure how far an image is from the known cells, and choose a limit on left-out patients.
-# 2. Export a Keras network to LiteRT, run the copy, and compare it with the original.
+# 2. Export a Keras network to LiteRT and to a web page, run the copy, and compare it with the
+#    original.
 # 3. Write `predict_cell(path)`, which predicts, abstains or refuses.
 
 # %% tags=["setup"]
@@ -712,9 +713,77 @@ table.drop(columns=hidden, errors="ignore").round(2).fillna("")
 # %% [markdown]
 # The first two columns are the prediction and the reason why there is none.
 #
-# `leuk app --run RUN` opens a page for the same run on your own computer: you drop an image on it,
-# and the image does not leave the computer. (It runs until you press Ctrl+C, so we do not start it
-# here.)
+# ## A page that uploads nothing
+#
+# A page could send each image to a server that runs Keras. Then somebody has to protect the server
+# and the patients' images. It is simpler the other way round: **the network goes to the image.**
+# `leuk export --format web` writes a folder of static files: the page, a LiteRT copy of the
+# network, the numbers chosen on validation cells, and a runtime for LiteRT. The browser does the
+# rest, also on a phone, and no image leaves it.
+
+# %%
+import shutil
+
+web_page = lesson.run / "page"
+shutil.rmtree(web_page, ignore_errors=True)  # of an earlier run of this lesson
+command = [sys.executable, "-m", "leukhelpers.cli", "export", "--format", "web"]
+subprocess.run([*command, "--run", lesson.run, "--out", web_page], check=True, capture_output=True)
+sizes = {path.name: path.stat().st_size for path in web_page.rglob("*") if path.is_file()}
+print(f"{sum(sizes.values()) / 1e6:.1f} MB in {len(sizes)} files; the largest, in kB:")
+(pd.Series(sizes).nlargest(5) / 1000).round(0)
+
+# %% [markdown]
+# Is it still the same network? Run the page's copy on three cells: one that gets a prediction, one
+# that is refused, and a hard one. The copy has a second output, the **class activation map**: the
+# maps of the last layer, weighted as in the logit. It costs nothing, and the page shows it.
+
+# %%
+settings = json.loads((web_page / "settings.json").read_text(encoding="utf-8"))
+in_page = Interpreter(model_path=str(web_page / settings["model"]))
+in_page.allocate_tensors()
+by_rank = sorted(in_page.get_output_details(), key=lambda output: len(output["shape"]))
+three = {
+    name: uploads[name] for name in ("clear cell", "cell without color", "cell near threshold")
+}
+p_page, maps = {}, {}
+for name, path in three.items():
+    image = read_cell(path)[np.newaxis].astype("float32")
+    in_page.set_tensor(in_page.get_input_details()[0]["index"], image)
+    in_page.invoke()
+    p_page[name], maps[name] = (in_page.get_tensor(output["index"])[0] for output in by_rank)
+
+# %% tags=["nbval-check-output"]
+p_three = model.predict(np.stack([read_cell(path) for path in three.values()]), verbose=0)
+difference = np.abs(np.stack(list(p_page.values())) - p_three).max()
+print("the page's copy differs from Keras by less than 0.001:", difference < 1e-3)
+print("one map per class output, of the size", maps["clear cell"].shape)
+
+# %% tags=["slide"]
+import textwrap
+
+figure, panels = plt.subplots(1, 3, figsize=(8, 3.4), layout="constrained")
+for panel, (name, path) in zip(panels, three.items(), strict=True):
+    panel.imshow(lk.brighten(read_cell(path)), extent=(0, 1, 0, 1))
+    panel.imshow(maps[name][..., 0], extent=(0, 1, 0, 1), alpha=0.4, interpolation="bilinear")
+    outcome = table.loc[name, "answer"] or table.loc[name, "why"]
+    panel.set_title(textwrap.fill(f"{name}: {outcome}", 42), size=8)
+    panel.axis("off")
+predicted = table.loc[list(three), "answer"].notna().sum()
+figure.suptitle(f"{predicted} of 3 cells gets a prediction; an activation map exists for each")
+alt = "Three cells with the class activation map and what leuk predict returns for each."
+lesson.save_figure(figure, "page", alt, note="brightened; not for clinical use")
+
+# %% [markdown]
+# The map alone proves nothing: it also exists for the refused cell, and lesson 07 tests maps. The
+# page shows a map only after the check, next to a probability.
+#
+# Cropping and resizing happen in the browser as well, in a script of its own. A difference there
+# would change the prediction silently, so a test feeds the same files to `leuk predict` and to the
+# page in a real browser ([how large the difference is](../docs/serving.md)).
+#
+# `leuk app --run RUN --browser` opens the page on your own computer. (It runs until you press
+# Ctrl+C, so we do not start it here.) The course's site carries one that was trained on synthetic
+# cells: [try it now](../docs/try.md).
 #
 # Whatever the page shows, three sentences belong on it. It is **for teaching, not for diagnosis**.
 # Its predictions mean something for single stained blood cells on black, prepared like the training

@@ -297,6 +297,18 @@ def test_export_leaves_two_copies_and_tells_of_them(
     assert one_sentence(error)
 
 
+@pytest.mark.slow
+def test_export_writes_a_page_and_refuses_to_write_over_it(leuk, trained, tmp_path):
+    asked = ("export", "--run", trained, "--format", "web", "--out", tmp_path / "page", "--json")
+    status, output, _ = leuk(*asked)
+    assert status == 0
+    assert json.loads(output)["files"] == sum(p.is_file() for p in (tmp_path / "page").rglob("*"))
+    assert (tmp_path / "page" / "index.html").is_file()
+    status, _, error = leuk(*asked)
+    assert status == 2
+    assert one_sentence(error)
+
+
 def test_evaluate_without_json_prints_tables(leuk, trained, tiny_tree):
     status, output, _ = leuk("evaluate", "--run", trained, "--dataset", tiny_tree)
     assert status == 0

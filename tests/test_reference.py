@@ -66,7 +66,8 @@ def test_page_of_findings_states_what_was_kept_and_the_numbers_still_bear_the_se
 
 def test_page_of_the_served_run_states_exactly_what_was_kept():
     page = serving.PAGE.read_text("utf-8")
-    assert page == serving.text(files.read_json(serving.RESULTS))
+    kept = [files.read_json(path) for path in (serving.RESULTS, serving.WEB_RESULTS)]
+    assert page == serving.text(*kept)
     for beside in ("not for clinical use", "area baseline", "majority-class baseline"):
         assert beside in page
 

@@ -22,7 +22,7 @@ from leukhelpers.experiments import crossval, evaluate, provenance, report, stor
 from leukhelpers.experiments.predictions import measure
 from leukhelpers.models import classical, cnn, prepare, profiles, training
 from leukhelpers.models.networks import build_cnn, logit_model
-from leukhelpers.serving import explain_files, predict
+from leukhelpers.serving import explain_files, predict, web
 from leukhelpers.synthetic.twin import draw_cell, plan_twin
 
 pytestmark = pytest.mark.slow
@@ -114,6 +114,36 @@ def test_prediction_names_the_class_and_gives_each_probability(
     assert "black" in black["error"]
     with pytest.raises(InputError, match="Only models of two classes"):
         explain_files.explain_files(run.folder, [file], tmp_path / "maps")
+
+
+def test_the_page_gives_each_class_its_probability_as_leuk_predict_does(
+    run: storage.Run, prepared: prepare.Prepared, tmp_path: Path, browser: object
+) -> None:
+    result = web.export_web(run.folder, tmp_path / "page")
+    assert result["classes"] == run.about["classes"]
+    paths = [prepared.dataset.root / path for path in prepared.table["path"][:9]]
+    server = web.serve(tmp_path / "page", 0)
+    tab = browser.new_page()
+    try:
+        tab.set_default_timeout(120_000)
+        tab.goto(f"http://127.0.0.1:{server.server_port}/")
+        tab.locator("#status", has_text="Ready").wait_for()
+        assert tab.locator("#moving").is_hidden()  # there is no threshold of three classes
+        tab.set_input_files("#files", paths)
+        tab.locator("#status", has_text="of 9 predicted").wait_for()
+        with tab.expect_download() as saved:
+            tab.click("#save")
+        rows = pd.read_csv(saved.value.path(), encoding="utf-8-sig", keep_default_na=False)
+    finally:
+        tab.close()
+        server.shutdown()
+        server.server_close()
+    expected = predict.predict_files(predict.load(run.folder), paths)
+    assert any(line["answer"] for line in expected)
+    for (_, row), line in zip(rows.iterrows(), expected, strict=True):
+        assert row["answer"] == (line["answer"] or "")
+        for name, probability in line.get("probabilities", {}).items():
+            assert float(row[f"probability of {name}"]) == pytest.approx(probability, abs=1e-3)
 
 
 def test_evaluation_of_the_held_out_cells_repeats_the_metrics_of_the_run(

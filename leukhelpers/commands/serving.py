@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -31,13 +32,19 @@ def predict(
 def export_model(
     run: options.Run,
     out: Annotated[Path, typer.Option(help="Folder for the copies.")],
-    form: Annotated[str, typer.Option("--format", help="litert or onnx.")] = "litert",
+    form: Annotated[str, typer.Option("--format", help="litert, onnx or web.")] = "litert",
     dataset: options.Dataset = "twin",
     as_json: options.Json = False,
 ) -> None:
-    """Export the network of a run, and test the copy on cells it was not trained on."""
-    from leukhelpers.serving import export
+    """Export the network of a run, and test the copy on cells it was not trained on.
 
+    The format web is a folder of static files: a page that predicts in the browser.
+    """
+    from leukhelpers.serving import export, web
+
+    if form == "web":
+        output.print_result(web.export_web(run, out), as_json)
+        return
     cells, data = output.cells_as_in(run, dataset), files.workspace() / "data"
     output.print_result(export.export_run(run, cells, data, out, form), as_json)
 
@@ -52,13 +59,14 @@ def web_page(
 ) -> None:
     """Open the web page of a run on this computer: drop images, see the predictions."""
     from leukhelpers.experiments import storage
-    from leukhelpers.serving import page, predict
+    from leukhelpers.serving import web
 
     folder = run or storage.latest_run(files.workspace() / "runs")
-    served = predict.load(folder, files.workspace() / "data" / "cache")
-    output.tell(f"{NOTICE} Open http://127.0.0.1:{port} in a browser; Ctrl+C ends it.")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was uploaded is deleted, too
-    page.launch(served, port, browser=browser)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the exported folder is deleted, too
+    with tempfile.TemporaryDirectory(prefix="leuk-page-") as page:
+        web.export_web(folder, page)
+        output.tell(f"{NOTICE} Open http://127.0.0.1:{port} in a browser; Ctrl+C ends it.")
+        web.open_page(page, port, browser)
 
 
 @app.command()

@@ -105,7 +105,9 @@ def litert(content: bytes) -> Ask:
     except (ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"The LiteRT model cannot be read ({reason}).") from None
-    into, out = model.get_input_details()[0], model.get_output_details()[0]
+    into = model.get_input_details()[0]
+    # A copy for the page also has maps, with more dimensions.
+    out = min(model.get_output_details(), key=lambda output: len(output["shape"]))
     one_at_a_time = threading.Lock()  # an interpreter has one set of activations
 
     def ask(pictures: np.ndarray) -> np.ndarray:

@@ -1,15 +1,14 @@
 """From the bytes of a picture file to an answer, or to the reason why there is none.
 
-One way for all: ``leuk predict``, the web page, and lesson 09. A picture is decoded within
-limits, cut as the model was trained on, compared with known cells, and only then answered;
-near the operating point the answer is left open.
+One way for ``leuk predict`` and lesson 09; the web page does the same in the browser. A picture is
+decoded within limits, cut as the model was trained on, compared with known cells, and only then
+answered; near the operating point the answer is left open.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -319,35 +318,3 @@ def look_at_file(served: Served, path: Path) -> tuple[dict[str, Any], np.ndarray
     except InputError as error:
         entry["error"] = str(error)
     return entry, picture
-
-
-_ONE_AT_A_TIME = threading.Lock()
-
-
-def overlay(served: Served, picture: np.ndarray, model: Any) -> np.ndarray | None:
-    """Lay over a cell what in it speaks for the second class, by Grad-CAM.
-
-    Parameters
-    ----------
-    served : Served
-    picture : uint8 array of shape (size, size, 3)
-        From :func:`cut`.
-    model : keras.Model
-        The run's network, from :func:`leukhelpers.models.registry.load_model`.
-
-    Returns
-    -------
-    uint8 array of shape (size, size, 3), or None
-        None where nothing speaks for it.
-    """
-    import matplotlib
-
-    from leukhelpers.explain.grad_cam import grad_cam
-
-    with _ONE_AT_A_TIME:
-        heat = grad_cam(model, picture[None].astype(np.float32))[0]
-    if not heat.max() > 0:
-        return None
-    shade = heat[..., None] / heat.max()
-    colored = 255 * matplotlib.colormaps["viridis"](shade[..., 0])[..., :3]
-    return (picture * (1 - 0.6 * shade) + colored * 0.6 * shade).astype(np.uint8)

@@ -183,12 +183,6 @@ def test_knowledge_that_does_not_fit_is_refused_and_says_what_to_do(run, tmp_pat
         predict.load(folder)
 
 
-def test_overlay_has_the_size_of_the_picture(served, run, cell):
-    picture = predict.cut(decode_image(cell), *served.views[0])
-    shown = predict.overlay(served, picture, registry.load_model(run.folder))
-    assert shown is None or (shown.shape, shown.dtype) == (picture.shape, np.uint8)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("form", export.FORMATS)
 def test_exported_copies_answer_as_the_network_on_unseen_cells(
