@@ -6,8 +6,6 @@ progress goes to standard error. A wrong input exits with status 2 and one line.
 
 from __future__ import annotations
 
-import errno
-
 import typer
 
 from leukhelpers.commands import course, data, experiments, serving
@@ -33,11 +31,13 @@ def main() -> None:
         status = app(standalone_mode=False)
     except (InputError, LessonError) as error:
         status, message = 2 if isinstance(error, InputError) else 1, str(error)
-    except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT):
+    except OSError as error:  # a disk that is full or read-only, a folder of somebody else's
+        if isinstance(error, BrokenPipeError):
             raise
-        status = 2
-        message = f"{error.strerror}: {error.filename}; set LEUK_HOME to another folder."
+        what = error.strerror or f"a file could not be written ({error})"
+        place = f": {error.filename}" if error.filename else ""
+        remedy = "make room, or name another folder (LEUK_HOME, or --out)"
+        status, message = 2, f"{what}{place}; {remedy}."
     except Exception as error:
         # Typer's own errors about options know their sentence, and an interruption may
         # come as Abort; which classes these are depends on typer's release.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -30,6 +31,9 @@ def whole_file(path: Path | str) -> Iterator[Path]:
         yield part
         part.chmod(0o644)
         os.replace(part, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a write that fails names no file
+        raise
     finally:
         part.unlink(missing_ok=True)
 
@@ -49,8 +53,35 @@ def new_folder(folder: Path) -> Iterator[Path]:
         if folder.is_dir():
             folder.rmdir()  # it was empty; on Windows nothing can be renamed over it
         os.rename(part, folder)
+    except OSError as error:
+        error.filename = error.filename or str(folder)
+        raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def reserve(file: Path) -> None:
+    """Take the disk space of a file that was made at its full length, but holds nothing yet.
+
+    A process that maps such a file and finds the disk full is ended without a message (SIGBUS).
+
+    Raises
+    ------
+    OSError
+        If there is not enough space.
+    """
+    try:
+        with file.open("r+b") as opened:
+            try:
+                os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
+            except (AttributeError, OSError) as error:  # this system, or the disk, does not know it
+                if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                    raise
+                while block := opened.read(2**20):  # written again, each block has its place
+                    opened.seek(-len(block), os.SEEK_CUR)
+                    opened.write(block)
+    except OSError as error:
+        raise OSError(error.errno, os.strerror(error.errno or errno.EIO), str(file)) from None
 
 
 def link_or_copy(source: Path, target: Path) -> None:
