@@ -99,7 +99,7 @@ class Lesson:
     @cached_property
     def area(self) -> np.ndarray:
         """The area of each cell, in pixels of the originals; shape (n,)."""
-        return features.cell_area(self.images, self.profile.crop)
+        return features.cell_area(self.images, self.prepared.profile.crop)
 
     @cached_property
     def features(self) -> pd.DataFrame:

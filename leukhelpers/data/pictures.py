@@ -19,11 +19,11 @@ from leukhelpers.data.schema import validate
 from leukhelpers.errors import InputError
 from leukhelpers.files import read_json, write_json
 
-IMAGE_SUFFIXES = (".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff")
+IMAGE_SUFFIXES = (".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 # What one picture of a cell may be at most; C-NMC's are 450 pixels wide, of 0.6 MB.
 MAX_BYTES = 20_000_000
 MAX_SIDE = 4096  # pixels
-_FORMATS = ("BMP", "PNG", "JPEG", "TIFF")
+_FORMATS = ("BMP", "PNG", "JPEG", "TIFF", "WEBP")
 _MODES = ("RGB", "RGBA", "L", "P")
 
 
@@ -33,7 +33,7 @@ def read_image(path: Path | str) -> np.ndarray:
     Parameters
     ----------
     path : path
-        A BMP, PNG, JPEG or TIFF file of 8 bits a channel.
+        A BMP, PNG, JPEG, TIFF or WebP file of 8 bits a channel.
 
     Returns
     -------

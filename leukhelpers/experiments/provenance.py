@@ -15,6 +15,7 @@ import psutil
 
 from leukhelpers import files
 from leukhelpers.errors import InputError
+from leukhelpers.images.file_facts import file_cautions, file_facts
 from leukhelpers.models import prepare
 
 
@@ -72,11 +73,14 @@ def claim(note: Path, asked: dict[str, Any], otherwise: str) -> None:
 def describe(prepared: prepare.Prepared) -> dict[str, Any]:
     """Tell of which cells, how and where a run was made."""
     labels, dataset = prepared.table["label"], prepared.dataset
+    facts = file_facts(dataset)
+    low, high = int(facts["width"].min()), int(facts["width"].max())
     return {
         "dataset": dataset.name,
         "synthetic": dataset.synthetic,
         "classes": list(dataset.classes),
-        "cautions": list(dataset.cautions),
+        "cautions": [*dataset.cautions, *file_cautions(dataset)],
+        "files": {"formats": sorted(facts["format"].unique()), "widths": [low, high]},
         "images": len(prepared.table),
         "subjects": int(prepared.table["subject"].nunique()),
         "groups": len(np.unique(prepared.split.groups)),

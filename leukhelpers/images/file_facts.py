@@ -1,0 +1,149 @@
+"""What the files of a data set are like, apart from the cells that they show.
+
+A model can learn that one class was stored as JPEG, or in smaller pictures, and needs no cell for
+that. So such properties are compared between the people of each class.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, cpu_count, delayed
+from PIL import Image
+from scipy.stats import mannwhitneyu
+
+from leukhelpers.data.base import Dataset
+from leukhelpers.data.pictures import decode_image, read_content
+from leukhelpers.data.schema import UNLABELED
+from leukhelpers.errors import InputError
+from leukhelpers.images.preprocessing import cell_box
+
+SUBJECTS, FILES = 100, 4  # so many people of each class, and files of each, are looked at
+SMALL_CELL = 64  # pixels that the network of the course sees of a cell, in the profile fast
+_PEOPLE = 3  # of fewer on either side chance alone separates some number
+_AUROC, _P = 0.75, 0.05  # from here on a property predicts the class
+_RATIO = 1.25  # compression that differs less between the classes comes from the cells
+_WHOSE = ["label", "subject"]
+
+
+def file_facts(dataset: Dataset) -> pd.DataFrame:
+    """Measure up to 4 files of each of up to 100 subjects per class, drawn at random.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per file: ``label``, ``subject``; ``format`` (such as ``PNG``, ``lossy WebP``),
+        ``mode`` (Pillow's color mode), ``width`` (of the picture, its longer side),
+        ``compression`` (of JPEG the mean of the quantization tables; 0 of what is not compressed;
+        else the size of the file over the size that the same pixels have as PNG), ``cell`` (longer
+        side of the cell, in pixels).
+    """
+    cells = dataset.table[dataset.table["label"] != UNLABELED].sample(frac=1, random_state=0)
+    people = cells[_WHOSE].drop_duplicates().groupby("label").head(SUBJECTS)
+    some = cells.merge(people).groupby(_WHOSE).head(FILES)[[*_WHOSE, "path"]]
+    return _facts(dataset.root, tuple(some.itertuples(index=False, name=None)))
+
+
+@functools.lru_cache(maxsize=4)
+def _facts(root: Path, files: tuple[tuple[int, str, str], ...]) -> pd.DataFrame:
+    rows = Parallel(n_jobs=cpu_count(), require="sharedmem")(
+        delayed(_facts_of)(root, *file) for file in files
+    )
+    names = [*_WHOSE, "format", "mode", "width", "compression", "cell"]
+    return pd.DataFrame([row for row in rows if row], columns=names)
+
+
+def _facts_of(root: Path, label: int, subject: str, path: str) -> tuple | None:
+    """Measure one file; None if it cannot be read any more."""
+    try:
+        content = read_content(root / path)
+        image = decode_image(content)
+    except (InputError, OSError):
+        return None
+    form, mode, width, tables = stored_as(content)
+    raw = image[..., 0].size * (1 if mode in ("L", "P") else 3)
+    if tables:
+        compression = float(np.mean(tables))
+    elif abs(len(content) / raw - 1) < 0.05:  # not compressed; its size over PNG's tells the cell
+        compression = 0.0
+    else:
+        png = io.BytesIO()
+        Image.fromarray(image).save(png, "PNG", compress_level=1)
+        compression = len(content) / len(png.getvalue())
+    left, _, right, _ = cell_box(image)
+    return label, subject, form, mode, width, compression, right - left
+
+
+def stored_as(content: bytes) -> tuple[str, str, int, list[list[int]]]:
+    """Read format, color mode, longer side, and of JPEG the quantization tables of a file."""
+    with Image.open(io.BytesIO(content)) as opened:
+        form = "lossy WebP" if b"VP8 " in content[:64] else str(opened.format)
+        tables = list(getattr(opened, "quantization", {}).values())
+        return form, opened.mode, max(opened.size), tables
+
+
+def crop_of(dataset: Dataset, crop: int) -> int:
+    """Return the side of the square to cut out of the middle: `crop`, or that of small pictures.
+
+    Pictures that are all smaller than `crop` would end as a few pixels on black.
+    """
+    widest = file_facts(dataset)["width"].max()
+    return min(crop, int(widest)) if widest > 0 else crop
+
+
+def file_cautions(dataset: Dataset) -> list[str]:
+    """Warn of files that predict the class, and of cells too small for the course's features.
+
+    The people of each class are compared with all others, not their cells: by the share of their
+    files that has some format or color mode, and by the means of picture size and compression.
+    A property predicts a class if its AUROC over people is 0.75 or more, and the Mann-Whitney U
+    test gives p < 0.05 (or it separates all people, three or more on each side).
+
+    Returns
+    -------
+    list of str
+        Sentences that stand beside every score measured on these cells.
+    """
+    facts = file_facts(dataset)
+    kinds = pd.get_dummies(
+        facts[["format", "mode"]], prefix=["%", "% color mode"], prefix_sep=" ", dtype=float
+    )
+    of_files = (100 * kinds).join(facts[["width", "compression"]])
+    of_people = of_files.groupby([facts["label"], facts["subject"]]).mean()
+    found = [
+        f"{name} ({', '.join(f'{dataset.classes[k]} {value:.3g}' for k, value in typical)})"
+        for name in of_people
+        if _predicts(of_people[name])
+        for typical in [of_people[name].groupby("label").mean().items()]
+    ]
+    cautions = []
+    if found:
+        cautions.append(
+            f"The files of the classes differ in {', '.join(found)}: a model can learn that, not "
+            "the cells; save all pictures in the same way before you trust a score."
+        )
+    if (side := facts["cell"].median()) < SMALL_CELL:
+        cautions.append(
+            f"Half of the cells are at most {side:.0f} pixels wide: of cells smaller than "
+            f"{SMALL_CELL} pixels shape and texture cannot be measured well; use larger pictures."
+        )
+    return cautions
+
+
+def _predicts(of_people: pd.Series) -> bool:
+    """Tell whether a number of each person predicts of some class whether he or she is of it."""
+    for label, own in of_people.groupby("label"):
+        others = of_people.drop(label, level="label")
+        low, high = sorted([own.mean(), others.mean()])
+        same = of_people.name == "compression" and high <= _RATIO * low
+        if same or min(len(own), len(others)) < _PEOPLE:
+            continue
+        test = mannwhitneyu(own, others)
+        auroc = 0.5 + abs(test.statistic / (len(own) * len(others)) - 0.5)
+        if auroc == 1 or (auroc >= _AUROC and test.pvalue < _P):
+            return True
+    return False
