@@ -96,7 +96,7 @@ def crop_of(dataset: Dataset, crop: int) -> int:
 
 
 def file_cautions(dataset: Dataset) -> list[str]:
-    """Warn of files that predict the class, and of cells too small for the course's features.
+    """Warn of files that predict the class, of tiny cells, and of people of several classes.
 
     The people of each class are compared with all others, not their cells: by the share of their
     files that has some format or color mode, and by the means of picture size and compression.
@@ -125,6 +125,12 @@ def file_cautions(dataset: Dataset) -> list[str]:
         cautions.append(
             f"The files of the classes differ in {', '.join(found)}: a model can learn that, not "
             "the cells; save all pictures in the same way before you trust a score."
+        )
+    n_several = (dataset.table.groupby("subject")["label"].nunique() > 1).sum()
+    if n_several:
+        cautions.append(
+            f"{n_several} of {dataset.table['subject'].nunique()} subjects have cells of several "
+            "classes: all cells of a subject are kept on one side of each split."
         )
     if (side := facts["cell"].median()) < SMALL_CELL:
         cautions.append(

@@ -141,8 +141,8 @@ def grouped_folds(table: pd.DataFrame, n_splits: int = 4, seed: int = 0) -> Iter
     Parameters
     ----------
     table : pandas.DataFrame
-        A labeled cell table, of two classes or more. A group that holds several
-        classes, because they share a picture, counts for the one of most of its cells.
+        A labeled cell table, of two classes or more. A group may hold cells of several
+        classes; then groups are dealt by the classes of their cells.
     n_splits : int
         Number of folds, at least 2.
     seed : int
@@ -198,17 +198,23 @@ def no_test_split(table: pd.DataFrame, seed: int = 0) -> Split:
 
 
 class _Labeled(NamedTuple):
-    """Labels and groups of a table's rows, and the one class of each group."""
+    """Labels and groups of a table's rows, and which classes each group has."""
 
     labels: np.ndarray
     groups: np.ndarray
     number: np.ndarray  # of each row's group, in the order of the names
-    class_of_group: np.ndarray
+    class_of_group: np.ndarray  # that of most of its cells
+    has: np.ndarray  # of each group and class, whether it has cells
     classes: list[str]  # their names
 
     @property
     def n_classes(self) -> int:
         return len(self.classes)
+
+    @property
+    def mixed(self) -> bool:
+        """Whether some group has cells of several classes."""
+        return bool((self.has.sum(axis=1) > 1).any())
 
 
 def _labeled_groups(table: pd.DataFrame, n_splits: int) -> _Labeled:
@@ -228,14 +234,15 @@ def _labeled_groups(table: pd.DataFrame, n_splits: int) -> _Labeled:
     classes = _class_names(table, labels)
     n_classes = len(classes)
     cells_of = np.bincount(number * n_classes + labels, minlength=len(names) * n_classes)
-    class_of_group = cells_of.reshape(-1, n_classes).argmax(axis=1)
-    for label, count in enumerate(np.bincount(class_of_group, minlength=n_classes)):
+    cells_of = cells_of.reshape(-1, n_classes)
+    found = _Labeled(labels, groups, number, cells_of.argmax(axis=1), cells_of > 0, classes)
+    for label, count in enumerate(found.has.sum(axis=0)):
         if count < n_splits:
             raise InputError(
                 f"{n_splits} folds need at least {n_splits} groups of "
                 f"{classes[label]}; there are {count}."
             )
-    return _Labeled(labels, groups, number, class_of_group, classes)
+    return found
 
 
 def _class_names(table: pd.DataFrame, labels: np.ndarray) -> list[str]:
@@ -265,9 +272,14 @@ def _deal(
     """Deal the groups of some rows to folds, class by class; yield the others, the fold."""
     numbers = np.unique(cells.number[rows])
     classes = cells.class_of_group[numbers]
-    n_dealt = min(n_splits, *np.bincount(classes, minlength=cells.n_classes))
+    n_dealt = min(n_splits, *cells.has[numbers].sum(axis=0))
     if n_dealt < 2:
         raise InputError("Each class needs at least 2 groups outside the test part; use more.")
+    if cells.mixed:  # groups cannot be dealt class by class
+        by_cells = StratifiedGroupKFold(n_dealt, shuffle=True, random_state=seed)
+        for others, inside in by_cells.split(rows, cells.labels[rows], cells.number[rows]):
+            yield rows[others], rows[inside]
+        return
     folds = StratifiedKFold(n_dealt, shuffle=True, random_state=seed)
     for _, dealt in folds.split(numbers, classes):
         inside = np.isin(cells.number[rows], numbers[dealt])
