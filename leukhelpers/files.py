@@ -53,9 +53,6 @@ def new_folder(folder: Path) -> Iterator[Path]:
         if folder.is_dir():
             folder.rmdir()  # it was empty; on Windows nothing can be renamed over it
         os.rename(part, folder)
-    except OSError as error:
-        error.filename = error.filename or str(folder)
-        raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -81,7 +78,9 @@ def reserve(file: Path) -> None:
                     opened.seek(-len(block), os.SEEK_CUR)
                     opened.write(block)
     except OSError as error:
-        raise OSError(error.errno, os.strerror(error.errno or errno.EIO), str(file)) from None
+        file.unlink()
+        error.filename = str(file)
+        raise
 
 
 def link_or_copy(source: Path, target: Path) -> None:

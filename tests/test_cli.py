@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import shutil
 import subprocess
@@ -441,3 +442,43 @@ def test_own_cells_without_subjects_carry_a_caution_into_every_report(leuk, tiny
     assert status == 0
     assert "Caution: Every image" in output
     assert "mean ± sd over 2 folds" in output
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device; make room"),
+        (OSError(errno.EROFS, "Read-only file system", "/x/y"), "Read-only file system: /x/y; "),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "Disk quota exceeded; make room"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), "Permission denied: /x; "),
+        (OSError("9 requested and 4 written"), "could not be written (9 requested"),
+    ],
+)
+def test_what_cannot_be_written_is_one_sentence_and_status_2(leuk, monkeypatch, error, words):
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr("leukhelpers.synthetic.twin.write_twin", fails)
+    status, output, message = leuk("data", "twin", "--out", "anywhere")
+    assert status == 2
+    assert output == ""
+    assert message.startswith("leuk: ")
+    assert message.count("\n") == 1
+    assert words in message
+
+
+@pytest.mark.parametrize("names", [("正常", "白血病"), ("здоровый", "больной"), ("سليم", "مريض")])
+def test_names_of_any_script_are_printed_as_they_are(leuk, tiny_tree, tmp_path, names):
+    for place in tiny_tree.rglob("*.bmp"):
+        _, subject, *_, ending = place.stem.split("_")
+        folder = tmp_path / "cells" / names[ending == "all"] / subject
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(place, folder / f"{len(list(folder.iterdir()))}.bmp")
+    classes = [text for name in names for text in ("--class", name)]
+    for form in ([], ["--json"]):
+        out = tmp_path / f"table{len(form)}"
+        status, output, _ = leuk(
+            "data", "import", tmp_path / "cells", "--out", out, *classes, *form
+        )
+        assert status == 0
+        assert all(name in output for name in names)

@@ -73,14 +73,12 @@ def claim(note: Path, asked: dict[str, Any], otherwise: str) -> None:
 def describe(prepared: prepare.Prepared) -> dict[str, Any]:
     """Tell of which cells, how and where a run was made."""
     labels, dataset = prepared.table["label"], prepared.dataset
-    facts = file_facts(dataset)
-    low, high = int(facts["width"].min()), int(facts["width"].max())
     return {
         "dataset": dataset.name,
         "synthetic": dataset.synthetic,
         "classes": list(dataset.classes),
         "cautions": [*dataset.cautions, *file_cautions(dataset)],
-        "files": {"formats": sorted(facts["format"].unique()), "widths": [low, high]},
+        "files": file_facts(dataset)["stored"].value_counts().index[:3].tolist(),
         "images": len(prepared.table),
         "subjects": int(prepared.table["subject"].nunique()),
         "groups": len(np.unique(prepared.split.groups)),

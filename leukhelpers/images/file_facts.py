@@ -36,8 +36,8 @@ def file_facts(dataset: Dataset) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row per file: ``label``, ``subject``; ``format`` (such as ``PNG``, ``lossy WebP``),
-        ``mode`` (Pillow's color mode), ``width`` (of the picture, its longer side),
+        A row per file: ``label``, ``subject``; ``stored``, from :func:`stored_as`; ``format`` and
+        ``mode`` (Pillow's names), ``width`` (of the picture, its longer side),
         ``compression`` (of JPEG the mean of the quantization tables; 0 of what is not compressed;
         else the size of the file over the size that the same pixels have as PNG), ``cell`` (longer
         side of the cell, in pixels).
@@ -53,7 +53,7 @@ def _facts(root: Path, files: tuple[tuple[int, str, str], ...]) -> pd.DataFrame:
     rows = Parallel(n_jobs=cpu_count(), require="sharedmem")(
         delayed(_facts_of)(root, *file) for file in files
     )
-    names = [*_WHOSE, "format", "mode", "width", "compression", "cell"]
+    names = [*_WHOSE, "stored", "format", "mode", "width", "compression", "cell"]
     return pd.DataFrame([row for row in rows if row], columns=names)
 
 
@@ -64,10 +64,11 @@ def _facts_of(root: Path, label: int, subject: str, path: str) -> tuple | None:
         image = decode_image(content)
     except (InputError, OSError):
         return None
-    form, mode, width, tables = stored_as(content)
+    with Image.open(io.BytesIO(content)) as opened:
+        form, mode, tables = opened.format, opened.mode, getattr(opened, "quantization", None)
     raw = image[..., 0].size * (1 if mode in ("L", "P") else 3)
     if tables:
-        compression = float(np.mean(tables))
+        compression = float(np.mean(list(tables.values())))
     elif abs(len(content) / raw - 1) < 0.05:  # not compressed; its size over PNG's tells the cell
         compression = 0.0
     else:
@@ -75,15 +76,14 @@ def _facts_of(root: Path, label: int, subject: str, path: str) -> tuple | None:
         Image.fromarray(image).save(png, "PNG", compress_level=1)
         compression = len(content) / len(png.getvalue())
     left, _, right, _ = cell_box(image)
-    return label, subject, form, mode, width, compression, right - left
+    width = max(image.shape)
+    return label, subject, stored_as(content), form, mode, width, compression, right - left
 
 
-def stored_as(content: bytes) -> tuple[str, str, int, list[list[int]]]:
-    """Read format, color mode, longer side, and of JPEG the quantization tables of a file."""
+def stored_as(content: bytes) -> str:
+    """Tell format and longer side of a picture file, such as ``PNG, 450 pixels wide``."""
     with Image.open(io.BytesIO(content)) as opened:
-        form = "lossy WebP" if b"VP8 " in content[:64] else str(opened.format)
-        tables = list(getattr(opened, "quantization", {}).values())
-        return form, opened.mode, max(opened.size), tables
+        return f"{opened.format}, {max(opened.size)} pixels wide"
 
 
 def crop_of(dataset: Dataset, crop: int) -> int:

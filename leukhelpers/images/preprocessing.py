@@ -304,12 +304,8 @@ def _fill(file: Path, root: Path, table: pd.DataFrame, size: int, crop: int) -> 
     # Whoever holds the lock is alone: a part that lies here was left by a killed process.
     part = file.with_name(f".part-{file.name}")
     known = known_digests(root, file.parent)
-    try:
-        array = np.lib.format.open_memmap(part, "w+", np.uint8, (len(table), size, size, 3))
-        files.reserve(part)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+    array = np.lib.format.open_memmap(part, "w+", np.uint8, (len(table), size, size, 3))
+    files.reserve(part)
     cells = list(zip(table["path"], table["sha256"], strict=True))
 
     def read_some(first: int) -> Aside:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 import warnings
 
 from matplotlib.figure import Figure
@@ -13,51 +14,40 @@ from matplotlib.text import Text
 
 FONT = "DejaVu Sans"  # comes with matplotlib, so figures repeat
 MISSING = r"Glyph \d+ .*missing from"  # how matplotlib's warning begins
+_WORD = re.compile(r"[^\s,;:()]+")
 
 
 @functools.cache
 def font_with(letter: str) -> str | None:
     """Name an installed font that has a letter: that of all figures if it does, or None."""
-    fonts = sorted(fontManager.ttflist, key=lambda font: font.name != FONT)
-    return next(
-        (
-            font.name
-            for font in fonts  # the "last resort" draws a box for any letter
-            if not font.name.startswith("Last Resort")
-            and ord(letter) in FT2Font(font.fname).get_charmap()
-        ),
-        None,
-    )
+    for font in sorted(fontManager.ttflist, key=lambda font: font.name != FONT):
+        # The "last resort" draws a box for any letter.
+        if "Last Resort" not in font.name and ord(letter) in FT2Font(font.fname).get_charmap():
+            return font.name
+    return None
 
 
-def make_readable(figure: Figure) -> str:
-    """Change fonts and words of a figure so that no letter is missing.
+def make_readable(figure: Figure) -> None:
+    """Change the fonts of a figure so that no letter is missing.
 
-    Returns
-    -------
-    str
-        What the numbers stand for that took the place of words whose letters no font has.
+    A word whose letters no font has becomes a number, and standard error says which.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", MISSING)
         figure.draw_without_rendering()  # only now ticks have labels
     numbers: dict[str, str] = {}
 
-    def number(word: re.Match[str]) -> str:
-        if all(map(font_with, word.group())):
-            return word.group()
-        return numbers.setdefault(word.group(), f"[{len(numbers) + 1}]")
-
-    def readable(text: str) -> str:
-        return re.sub(r"[^\s,;:()]+", number, text)
+    def readable(word: re.Match[str]) -> str:
+        if all(map(font_with, word[0])):
+            return word[0]
+        return numbers.setdefault(word[0], f"[{len(numbers) + 1}]")
 
     for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
-        labels = [label.get_text() for label in axis.get_ticklabels()]
-        if labels != (changed := list(map(readable, labels))):
-            axis.set_ticks(axis.get_ticklocs(), labels=changed)
-    for artist in figure.findobj(Text):
-        assert isinstance(artist, Text)
-        artist.set_text(readable(artist.get_text()))
-        others = {font_with(letter) for letter in set("".join(artist.get_text().split()))}
-        artist.set_fontfamily([FONT, *sorted(filter(None, others - {FONT}))])
-    return "; ".join(f"{shown} stands for {word}" for word, shown in numbers.items())
+        labels = [_WORD.sub(readable, label.get_text()) for label in axis.get_ticklabels()]
+        axis.set_ticks(axis.get_ticklocs(), labels=labels)
+    for text in figure.findobj(lambda artist: isinstance(artist, Text)):
+        text.set_text(_WORD.sub(readable, text.get_text()))
+        fonts = {font_with(letter) or FONT for letter in text.get_text() if letter.strip()}
+        text.set_fontfamily([FONT, *sorted(fonts - {FONT})])
+    for word, number in numbers.items():
+        print(f"In this figure {number} stands for {word}.", file=sys.stderr)

@@ -22,25 +22,20 @@ from leukhelpers.plots.style import DPI, styled
 HEAVY = 300_000  # bytes of a picture that a notebook holds as it is
 
 
+@styled  # ticks take their style when they are drawn
 def png(figure: Figure, **metadata: str) -> bytes:
     """Write a figure as a PNG picture."""
-    return _png(figure, metadata)[0]
-
-
-@styled  # ticks take their style when they are drawn
-def _png(figure: Figure, metadata: dict[str, str]) -> tuple[bytes, str]:
-    """Write a figure, and tell what stands for words that could not be written."""
     options: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.12, "metadata": metadata}
-    written, key = io.BytesIO(), ""
     with warnings.catch_warnings():
         warnings.filterwarnings("error", lettering.MISSING)
+        written = io.BytesIO()
         try:
             figure.savefig(written, format="png", dpi=DPI, **options)
         except UserWarning:
-            warnings.filterwarnings("ignore", lettering.MISSING)
-            key, written = lettering.make_readable(figure), io.BytesIO()
+            lettering.make_readable(figure)
+            written = io.BytesIO()
             figure.savefig(written, format="png", dpi=DPI, **options)
-    return written.getvalue(), key
+    return written.getvalue()
 
 
 def save(figure: Figure, folder: str | os.PathLike[str], name: str, alt: str) -> Path:
@@ -85,10 +80,9 @@ def save(figure: Figure, folder: str | os.PathLike[str], name: str, alt: str) ->
             known = read_json(listing) if listing.exists() else {}
         except ValueError as error:
             raise InputError(f"{listing} is not readable as JSON; delete it.") from error
-        content, key = _png(figure, {"Title": title, "Description": alt})
-        known[name] = {"title": title, "alt": f"{alt} {key}".strip()}
+        known[name] = {"title": title, "alt": alt}
         with whole_file(path) as part:
-            part.write_bytes(content)
+            part.write_bytes(png(figure, Title=title, Description=alt))
         write_json(listing, dict(sorted(known.items())))
     return path
 
@@ -114,8 +108,6 @@ def show(figure: Figure, folder: str | os.PathLike[str], name: str, alt: str) ->
 
     alt = " ".join(alt.split())
     picture = save(figure, folder, name, alt).read_bytes()
-    if key := read_json(Path(folder) / "figures.json")[name]["alt"].removeprefix(alt).strip():
-        print(f"In this figure {key}.")
     if len(picture) > HEAVY:
         picture = _in_fewer_shades(picture)
     # Text, not bytes: a notebook stores images as base64, and so every kernel sends it.

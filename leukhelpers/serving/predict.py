@@ -24,7 +24,7 @@ from leukhelpers.errors import InputError
 from leukhelpers.evaluation import calibration, decisions
 from leukhelpers.experiments import storage
 from leukhelpers.experiments.predictions import columns_of_run
-from leukhelpers.images.file_facts import stored_as
+from leukhelpers.images import file_facts
 from leukhelpers.images.preprocessing import crop_and_resize
 from leukhelpers.models import ensemble, ood, profiles, registry
 
@@ -298,20 +298,6 @@ def _answer(served: Served, pictures: Sequence[np.ndarray]) -> dict[str, Any]:
     return result
 
 
-def _how_stored(served: Served, content: bytes) -> str:
-    """Tell by what a refused file, and not its cell, differs from the training files."""
-    known = served.run.about.get("files")
-    form, _, width, _ = stored_as(content)
-    if known is None:  # a run of an older version
-        return ""
-    formats, (low, high) = " or ".join(known["formats"]), known["widths"]
-    if form in known["formats"] and low <= width <= high:
-        return ""
-    widths = f"{low}" if low == high else f"{low} to {high}"
-    trained = f"those in training were {formats}, {widths} pixels wide"
-    return f"; the file is {form}, {width} pixels wide, {trained}"
-
-
 def calibrated(rule: Rule, probability: float) -> float:
     """Turn a probability of the model into a calibrated one."""
     return float(calibration.apply_temperature(np.array([probability]), rule.temperature)[0])
@@ -329,8 +315,9 @@ def look_at_file(served: Served, path: Path) -> tuple[dict[str, Any], np.ndarray
         with Path(path).open("rb") as file:  # no more is read than is needed to refuse it
             content = file.read(MAX_BYTES + 1)
         result, picture = look(served, content)
-        if result["why"] == STRANGE:
-            result["why"] += _how_stored(served, content)
+        stored, known = file_facts.stored_as(content), served.run.about.get("files", [])
+        if result["why"] == STRANGE and known and stored not in known:
+            result["why"] += f"; the file is {stored}, those in training were {' or '.join(known)}"
         entry |= result
     except OSError as error:
         entry["error"] = error.strerror or str(error)
