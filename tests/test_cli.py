@@ -362,14 +362,39 @@ def test_a_fetched_copy_is_verified_and_a_damaged_one_ends_with_status_1(leuk, t
     status, output, _ = leuk("data", "fetch", "cnmc", "--from", tiny_tree, "--json")
     assert status == 1  # drawn discs under published names are no copy
     assert json.loads(output)["state"] == "unknown"
-    assert (home / "data" / "cnmc" / "C-NMC_Leukemia" / "training_data").is_dir()
-    status, output, error = leuk("data", "fetch", "cnmc", "--from", tiny_tree)
+    status, _, error = leuk("data", "info", "--dataset", "cnmc")
+    assert status == 2
+    assert "no copy of C-NMC" in error
+    (aside,) = (home / "data").glob("unverified-*/C-NMC_Leukemia/training_data")
+    assert aside.is_dir()
+
+
+def test_a_copy_that_the_user_put_there_stays_where_it_is(leuk, tiny_tree, home, tmp_path):
+    place = home / "data" / "cnmc" / "C-NMC_Leukemia"
+    shutil.copytree(tiny_tree, place)
+    status, _, error = leuk("data", "fetch", "cnmc", "--from", tiny_tree)
     assert status == 1
     assert "already exists" in error
     assert "move it away" in error
     status, output, _ = leuk("data", "verify")
     assert status == 1
     assert "No copy of C-NMC 2019" in output
+    assert place.is_dir()
+    status, _, _ = leuk("data", "fetch", "cnmc", "--from", tiny_tree, "--to", tmp_path / "named")
+    assert status == 1
+    assert (tmp_path / "named" / "C-NMC_Leukemia").is_dir()
+
+
+@pytest.mark.parametrize("form", ["folder", "zip", "zip of the folder above"])
+def test_what_failed_is_never_read_as_cnmc(leuk, tiny_tree, home, tmp_path, form):
+    source = tiny_tree
+    if form != "folder":
+        above = {"base_dir": tiny_tree.name} if "above" in form else {}
+        where = tiny_tree.parent if above or form == "zip" else tiny_tree
+        source = shutil.make_archive(str(tmp_path / "zipped"), "zip", where, **above)
+    assert leuk("data", "fetch", "cnmc", "--from", source)[0] == 1
+    assert leuk("data", "info", "--dataset", "cnmc")[0] == 2
+    assert leuk("data", "fetch", "cnmc", "--from", source)[0] == 1  # and again
 
 
 def test_drawn_cells_never_pass_for_the_fetched_real_ones(leuk, home, tmp_path):

@@ -81,7 +81,7 @@ def inspect(found: Dataset, data: Path, size: int, crop: int) -> dict[str, Any]:
         "synthetic": found.synthetic,
         "cautions": [*found.cautions, *file_cautions(found)],
         **_counts(found),
-        "near_duplicates": count_near_duplicates(found, data, size, crop),
+        "near_duplicates": count_near_duplicates(found, data, size, crop_of(found, crop)),
         "parts": _test_parts(found, data),
         "card": cards.card_of(found),
     }
@@ -98,7 +98,7 @@ def count_near_duplicates(found: Dataset, data: Path, size: int, crop: int) -> d
         ``problem`` that keeps them from being counted.
     """
     try:
-        pixels = build_pixels(found, data / "cache", size, crop_of(found, crop))
+        pixels = build_pixels(found, data / "cache", size, crop)
         pairs = near_duplicates.near_duplicates(pixels.array, pixels.table)
     except InputError as error:  # all else can be counted all the same
         return {"problem": str(error)}

@@ -142,7 +142,8 @@ def grouped_folds(table: pd.DataFrame, n_splits: int = 4, seed: int = 0) -> Iter
     ----------
     table : pandas.DataFrame
         A labeled cell table, of two classes or more. A group may hold cells of several
-        classes; then groups are dealt by the classes of their cells.
+        classes; then groups are dealt by the classes of their cells, if that gives every fold
+        each class, else by the class of most of their cells.
     n_splits : int
         Number of folds, at least 2.
     seed : int
@@ -271,15 +272,18 @@ def _deal(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Deal the groups of some rows to folds, class by class; yield the others, the fold."""
     numbers = np.unique(cells.number[rows])
+    n_of_each = cells.has[numbers].sum(axis=0)
+    if cells.mixed and (n_dealt := min(n_splits, *n_of_each)) > 1:
+        by_cells = StratifiedGroupKFold(n_dealt, shuffle=True, random_state=seed)
+        labels = cells.labels[rows]
+        found = list(by_cells.split(rows, labels, cells.number[rows]))
+        if all(len(np.unique(labels[inside])) == cells.n_classes for _, inside in found):
+            yield from ((rows[others], rows[inside]) for others, inside in found)
+            return
     classes = cells.class_of_group[numbers]
-    n_dealt = min(n_splits, *cells.has[numbers].sum(axis=0))
+    n_dealt = min(n_splits, *np.bincount(classes, minlength=cells.n_classes))
     if n_dealt < 2:
         raise InputError("Each class needs at least 2 groups outside the test part; use more.")
-    if cells.mixed:  # groups cannot be dealt class by class
-        by_cells = StratifiedGroupKFold(n_dealt, shuffle=True, random_state=seed)
-        for others, inside in by_cells.split(rows, cells.labels[rows], cells.number[rows]):
-            yield rows[others], rows[inside]
-        return
     folds = StratifiedKFold(n_dealt, shuffle=True, random_state=seed)
     for _, dealt in folds.split(numbers, classes):
         inside = np.isin(cells.number[rows], numbers[dealt])

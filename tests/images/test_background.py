@@ -41,7 +41,7 @@ CHANGES = {
     **{f"WebP {q}": lambda image, q=q: saved(image, "WEBP", quality=q) for q in (75, 90)},
     "JPEG saved again as PNG": lambda image: saved(saved(image, "JPEG", quality=90), "PNG"),
     "one more": lambda image: image + (image < 255).astype(np.uint8),
-    "blurred": lambda image: np.asarray(Image.fromarray(image).filter(ImageFilter.BoxBlur(2))),
+    "blurred": lambda image: np.asarray(Image.fromarray(image).filter(ImageFilter.BoxBlur(1))),
     "resized": lambda image: resized(image, 200, Image.Resampling.LANCZOS),
     "resized JPEG": lambda image: saved(
         resized(image, 200, Image.Resampling.BICUBIC), "JPEG", quality=90
