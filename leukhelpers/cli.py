@@ -6,6 +6,10 @@ progress goes to standard error. A wrong input exits with status 2 and one line.
 
 from __future__ import annotations
 
+import os
+import re
+import sys
+
 import typer
 
 from leukhelpers.commands import course, data, experiments, serving
@@ -24,11 +28,17 @@ for group in (course, experiments, serving):
     app.add_typer(group.app)
 
 
+def _at_home(path: re.Match[str]) -> str:
+    return os.path.expanduser(path[0])
+
+
 def main() -> None:
     """Run the command line; a wrong input becomes one sentence and status 2."""
     message = ""
     try:
-        status = app(standalone_mode=False)
+        # One rule for every path of every command, also where the shell leaves --out=~/run.
+        given = [re.sub(r"(?<![^=])~[^=]*$", _at_home, argument) for argument in sys.argv[1:]]
+        status = app(given, standalone_mode=False)
     except (InputError, LessonError) as error:
         status, message = 2 if isinstance(error, InputError) else 1, str(error)
     except OSError as error:  # a disk that is full or read-only, a folder of somebody else's

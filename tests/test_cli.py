@@ -507,3 +507,31 @@ def test_names_of_any_script_are_printed_as_they_are(leuk, tiny_tree, tmp_path, 
         )
         assert status == 0
         assert all(name in output for name in names)
+
+
+@pytest.mark.parametrize("form", ["--out=~/table", "--out ~/table", "--out ~/deep/table"])
+def test_home_is_understood_by_every_option(leuk, monkeypatch, tiny_tree, tmp_path, form):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "cells").symlink_to(tiny_tree)
+    options = ("--class", "HEM=hem", "--class", "ALL=all", *form.split(" "))
+    status, _, error = leuk("data", "import", "~/cells/training_data", *options)
+    assert status == 0, error
+    assert (tmp_path / form.split("~/")[1] / "cells.csv").is_file()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-m", "leukhelpers", "--help"], ["-m", "leukhelpers.cli", "--help"]]
+)
+def test_module_is_the_command(arguments):
+    told = subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
+    assert told.returncode == 0
+    assert "predict" in told.stdout
+
+
+@pytest.mark.parametrize("subjects", [2, 12, 15])
+def test_a_synthetic_set_too_small_to_learn_from_names_the_smallest(leuk, tmp_path, subjects):
+    out = tmp_path / "twin"
+    status, _, error = leuk("data", "twin", "--out", out, "--subjects", subjects)
+    assert status == 2
+    assert "16" in error
+    assert not out.exists()

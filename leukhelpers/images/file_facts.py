@@ -44,12 +44,12 @@ def file_facts(dataset: Dataset) -> pd.DataFrame:
     """
     cells = dataset.table[dataset.table["label"] != UNLABELED].sample(frac=1, random_state=0)
     people = cells[_WHOSE].drop_duplicates().groupby("label").head(SUBJECTS)
-    some = cells.merge(people).groupby(_WHOSE).head(FILES)[[*_WHOSE, "path"]]
+    some = cells.merge(people).groupby(_WHOSE).head(FILES)[[*_WHOSE, "path", "sha256"]]
     return _facts(dataset.root, tuple(some.itertuples(index=False, name=None)))
 
 
 @functools.lru_cache(maxsize=4)
-def _facts(root: Path, files: tuple[tuple[int, str, str], ...]) -> pd.DataFrame:
+def _facts(root: Path, files: tuple[tuple[int, str, str, str], ...]) -> pd.DataFrame:
     rows = Parallel(n_jobs=cpu_count(), require="sharedmem")(
         delayed(_facts_of)(root, *file) for file in files
     )
@@ -57,7 +57,7 @@ def _facts(root: Path, files: tuple[tuple[int, str, str], ...]) -> pd.DataFrame:
     return pd.DataFrame([row for row in rows if row], columns=names)
 
 
-def _facts_of(root: Path, label: int, subject: str, path: str) -> tuple | None:
+def _facts_of(root: Path, label: int, subject: str, path: str, _: str) -> tuple | None:
     """Measure one file; None if it cannot be read any more."""
     try:
         content = read_content(root / path)
@@ -87,12 +87,14 @@ def stored_as(content: bytes) -> str:
 
 
 def crop_of(dataset: Dataset, crop: int) -> int:
-    """Return the side of the square to cut out of the middle: `crop`, or that of small pictures.
+    """Return the side of the square to cut out of the middle: `crop`, or less for small cells.
 
-    Pictures that are all smaller than `crop` would end as a few pixels on black.
+    Pictures that are all smaller than `crop`, and tiny cells, would end as few pixels on black.
     """
-    widest = file_facts(dataset)["width"].max()
-    return min(crop, int(widest)) if widest > 0 else crop
+    facts = file_facts(dataset)
+    if facts["cell"].median() < SMALL_CELL:
+        crop = min(crop, 2 * int(facts["cell"].max()))
+    return min(crop, int(facts["width"].max())) if len(facts) else crop
 
 
 def file_cautions(dataset: Dataset) -> list[str]:

@@ -46,6 +46,7 @@ SETTINGS: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.labelpad": 7,
     "text.color": INK,
+    "text.parse_math": False,  # a $ in a name is a $
     "text.hinting": "no_hinting",  # hinted, small bold digits look like another font
     "xtick.color": FAINT,
     "ytick.color": FAINT,

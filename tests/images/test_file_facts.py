@@ -115,7 +115,7 @@ def test_small_cells_in_large_pictures_are_named_too(tmp_path: Path) -> None:
 
     found = draw(tmp_path, on_black, side=50)
     assert "of cells smaller than 64 pixels" in file_facts.file_cautions(found)[0]
-    assert file_facts.crop_of(found, 384) == 384
+    assert file_facts.crop_of(found, 384) in range(60, 80)  # twice the largest cell
 
 
 def test_people_of_several_classes_are_counted(tmp_path: Path) -> None:

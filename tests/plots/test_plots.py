@@ -425,3 +425,12 @@ def test_letters_of_an_installed_font_are_drawn_with_it(monkeypatch: pytest.Monk
     lettering.make_readable(figure)
     assert text.get_text() == "正常"
     assert text.get_fontfamily() == ["DejaVu Sans", "STIXGeneral"]
+
+
+@pytest.mark.parametrize("name", ["run$1_$2", "a$b$", "x^2_{", "\\alpha$"])
+def test_signs_of_formulas_in_names_are_drawn_as_they_are(tmp_path: Path, name: str) -> None:
+    people = pd.DataFrame(
+        {"subject": [name, "H1"], "label": [1, 0], "cells": 3, "correct": [0.5, 1.0]}
+    )
+    figure = charts.by_subject_bars(people, f"Subject {name}", name)
+    assert saving.save(figure, tmp_path, "people", name).is_file()
