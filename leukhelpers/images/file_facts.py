@@ -75,7 +75,7 @@ def _facts_of(root: Path, label: int, subject: str, path: str, _: str) -> tuple 
         png = io.BytesIO()
         Image.fromarray(image).save(png, "PNG", compress_level=1)
         compression = len(content) / len(png.getvalue())
-    left, _, right, _ = cell_box(image)
+    left, _top, right, _bottom = cell_box(image)
     width = max(image.shape)
     return label, subject, stored_as(content), form, mode, width, compression, right - left
 

@@ -6,6 +6,7 @@ import functools
 import re
 import sys
 import warnings
+from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
@@ -45,7 +46,8 @@ def make_readable(figure: Figure) -> None:
     for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
         labels = [_WORD.sub(readable, label.get_text()) for label in axis.get_ticklabels()]
         axis.set_ticks(axis.get_ticklocs(), labels=labels)
-    for text in figure.findobj(lambda artist: isinstance(artist, Text)):
+    texts: list[Any] = figure.findobj(Text)
+    for text in texts:
         text.set_text(_WORD.sub(readable, text.get_text()))
         fonts = {font_with(letter) or FONT for letter in text.get_text() if letter.strip()}
         text.set_fontfamily([FONT, *sorted(fonts - {FONT})])
