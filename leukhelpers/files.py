@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -69,12 +68,10 @@ def reserve(file: Path) -> None:
     """
     try:
         with file.open("r+b") as opened:
-            try:
+            if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
-            except (AttributeError, OSError) as error:  # this system, or the disk, does not know it
-                if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                    raise
-                while block := opened.read(2**20):  # written again, each block has its place
+            else:  # macOS, Windows; written again, each block has its place
+                while block := opened.read(2**20):
                     opened.seek(-len(block), os.SEEK_CUR)
                     opened.write(block)
     except OSError as error:

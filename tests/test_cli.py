@@ -10,6 +10,7 @@ import sys
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from PIL import Image
 
 from leukhelpers import cli
 from leukhelpers.commands import output
@@ -535,3 +536,23 @@ def test_a_synthetic_set_too_small_to_learn_from_names_the_smallest(leuk, tmp_pa
     assert status == 2
     assert "16" in error
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("form", "side", "named"),
+    [
+        ("JPEG", 450, "the file is JPEG, 450 pixels wide, those in training were BMP, 450 pixels"),
+        ("WEBP", 200, "the file is WEBP, 200 pixels wide"),
+        ("BMP", 450, None),
+    ],
+)
+def test_a_refusal_names_how_the_file_is_stored_if_others_were(
+    leuk, trained, tmp_path, form, side, named
+):
+    file = tmp_path / f"noise.{form.lower()}"
+    Image.effect_noise((side, side), 60).convert("RGB").save(file)
+    status, output, _ = leuk("predict", "--run", trained, file)
+    why = json.loads(output)["why"]
+    assert status == 0
+    assert "not a cell" in why
+    assert why.endswith("(out-of-distribution)") if named is None else named in why

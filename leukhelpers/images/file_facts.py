@@ -111,10 +111,9 @@ def file_cautions(dataset: Dataset) -> list[str]:
         Sentences that stand beside every score measured on these cells.
     """
     facts = file_facts(dataset)
-    kinds = pd.get_dummies(
-        facts[["format", "mode"]], prefix=["%", "% color mode"], prefix_sep=" ", dtype=float
-    )
-    of_files = (100 * kinds).join(facts[["width", "compression"]])
+    names = {"prefix": ["%", "% color mode"], "prefix_sep": " "}
+    kinds = 100 * pd.get_dummies(facts[["format", "mode"]], dtype=float, **names)
+    of_files = kinds.join(facts[["width", "compression"]])
     of_people = of_files.groupby([facts["label"], facts["subject"]]).mean()
     found = [
         f"{name} ({', '.join(f'{dataset.classes[k]} {value:.3g}' for k, value in typical)})"
@@ -128,10 +127,10 @@ def file_cautions(dataset: Dataset) -> list[str]:
             f"The files of the classes differ in {', '.join(found)}: a model can learn that, not "
             "the cells; save all pictures in the same way before you trust a score."
         )
-    n_several = (dataset.table.groupby("subject")["label"].nunique() > 1).sum()
-    if n_several:
+    n_classes = dataset.table.query("label >= 0").groupby("subject")["label"].nunique()
+    if n_several := (n_classes > 1).sum():
         cautions.append(
-            f"{n_several} of {dataset.table['subject'].nunique()} subjects have cells of several "
+            f"{n_several} of {len(n_classes)} subjects have cells of several "
             "classes: all cells of a subject are kept on one side of each split."
         )
     if (side := facts["cell"].median()) < SMALL_CELL:

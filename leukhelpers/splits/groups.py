@@ -141,9 +141,9 @@ def grouped_folds(table: pd.DataFrame, n_splits: int = 4, seed: int = 0) -> Iter
     Parameters
     ----------
     table : pandas.DataFrame
-        A labeled cell table, of two classes or more. A group may hold cells of several
-        classes; then groups are dealt by the classes of their cells, if that gives every fold
-        each class, else by the class of most of their cells.
+        A labeled cell table, of two classes or more. A group that holds several
+        classes, because they share a picture, counts for the one of most of its cells. Where
+        subjects have several, groups are dealt by cells, if that gives each fold every class.
     n_splits : int
         Number of folds, at least 2.
     seed : int
@@ -205,7 +205,7 @@ class _Labeled(NamedTuple):
     groups: np.ndarray
     number: np.ndarray  # of each row's group, in the order of the names
     class_of_group: np.ndarray  # that of most of its cells
-    has: np.ndarray  # of each group and class, whether it has cells
+    has: np.ndarray  # of each group and class, whether it counts for it
     classes: list[str]  # their names
 
     @property
@@ -214,7 +214,7 @@ class _Labeled(NamedTuple):
 
     @property
     def mixed(self) -> bool:
-        """Whether some group has cells of several classes."""
+        """Whether some group counts for several classes, since a subject has several."""
         return bool((self.has.sum(axis=1) > 1).any())
 
 
@@ -236,7 +236,10 @@ def _labeled_groups(table: pd.DataFrame, n_splits: int) -> _Labeled:
     n_classes = len(classes)
     cells_of = np.bincount(number * n_classes + labels, minlength=len(names) * n_classes)
     cells_of = cells_of.reshape(-1, n_classes)
-    found = _Labeled(labels, groups, number, cells_of.argmax(axis=1), cells_of > 0, classes)
+    class_of_group = cells_of.argmax(axis=1)
+    several = (table.groupby("subject")["label"].nunique() > 1).any()
+    has = cells_of > 0 if several else np.eye(n_classes, dtype=bool)[class_of_group]
+    found = _Labeled(labels, groups, number, class_of_group, has, classes)
     for label, count in enumerate(found.has.sum(axis=0)):
         if count < n_splits:
             raise InputError(
