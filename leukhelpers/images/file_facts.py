@@ -20,14 +20,15 @@ from leukhelpers.data.base import Dataset
 from leukhelpers.data.pictures import decode_image, read_content
 from leukhelpers.data.schema import UNLABELED
 from leukhelpers.errors import InputError
+from leukhelpers.images.background import black_background
 from leukhelpers.images.preprocessing import cell_box
 
 SUBJECTS, FILES = 100, 4  # so many people of each class, and files of each, are looked at
 SMALL_CELL = 64  # pixels that the network of the course sees of a cell, in the profile fast
 _PEOPLE = 3  # of fewer on either side chance alone separates some number
 _AUROC, _P = 0.75, 0.05  # from here on a property predicts the class
-_RATIO = 1.25  # compression that differs less between the classes comes from the cells
-_WHOSE = ["label", "subject"]
+_RATIO = 1.25  # compression and levels that are closer come from the cells
+_WHOSE, _EDGE = ["label", "subject"], "% with a background not quite black"
 
 
 def file_facts(dataset: Dataset) -> pd.DataFrame:
@@ -39,8 +40,9 @@ def file_facts(dataset: Dataset) -> pd.DataFrame:
         A row per file: ``label``, ``subject``; ``stored``, from :func:`stored_as`; ``format`` and
         ``mode`` (Pillow's names), ``width`` (of the picture, its longer side),
         ``compression`` (of JPEG the mean of the quantization tables; 0 of what is not compressed;
-        else the size of the file over the size that the same pixels have as PNG), ``cell`` (longer
-        side of the cell, in pixels).
+        else the size of the file over the size that the same pixels have as PNG), ``levels``
+        (different values of its pixels), whether its background had to be made black, ``cell``
+        (longer side of the cell, in pixels).
     """
     cells = dataset.table[dataset.table["label"] != UNLABELED].sample(frac=1, random_state=0)
     people = cells[_WHOSE].drop_duplicates().groupby("label").head(SUBJECTS)
@@ -53,8 +55,8 @@ def _facts(root: Path, files: tuple[tuple[int, str, str, str], ...]) -> pd.DataF
     rows = Parallel(n_jobs=cpu_count(), require="sharedmem")(
         delayed(_facts_of)(root, *file) for file in files
     )
-    names = [*_WHOSE, "stored", "format", "mode", "width", "compression", "cell"]
-    return pd.DataFrame([row for row in rows if row], columns=names)
+    names = ["stored", "format", "mode", "width", "compression", "levels", _EDGE, "cell"]
+    return pd.DataFrame([row for row in rows if row], columns=[*_WHOSE, *names])
 
 
 def _facts_of(root: Path, label: int, subject: str, path: str, _: str) -> tuple | None:
@@ -76,8 +78,10 @@ def _facts_of(root: Path, label: int, subject: str, path: str, _: str) -> tuple 
         Image.fromarray(image).save(png, "PNG", compress_level=1)
         compression = len(content) / len(png.getvalue())
     left, _top, right, _bottom = cell_box(image)
-    width = max(image.shape)
-    return label, subject, stored_as(content), form, mode, width, compression, right - left
+    levels = np.count_nonzero(np.bincount(image.ravel()))
+    gray = 100 * (black_background(image) is not image)
+    facts = (form, mode, max(image.shape), compression, levels, gray, right - left)
+    return label, subject, stored_as(content), *facts
 
 
 def stored_as(content: bytes) -> str:
@@ -113,7 +117,7 @@ def file_cautions(dataset: Dataset) -> list[str]:
     facts = file_facts(dataset)
     names = {"prefix": ["%", "% color mode"], "prefix_sep": " "}
     kinds = 100 * pd.get_dummies(facts[["format", "mode"]], dtype=float, **names)
-    of_files = kinds.join(facts[["width", "compression"]])
+    of_files = kinds.join(facts[["width", "compression", "levels", _EDGE]])
     of_people = of_files.groupby([facts["label"], facts["subject"]]).mean()
     found = [
         f"{name} ({', '.join(f'{dataset.classes[k]} {value:.3g}' for k, value in typical)})"
@@ -146,7 +150,7 @@ def _predicts(of_people: pd.Series) -> bool:
     for label, own in of_people.groupby("label"):
         others = of_people.drop(label, level="label")
         low, high = sorted([own.mean(), others.mean()])
-        same = of_people.name == "compression" and high <= _RATIO * low
+        same = of_people.name in ("compression", "levels") and high <= _RATIO * low
         if same or min(len(own), len(others)) < _PEOPLE:
             continue
         test = mannwhitneyu(own, others)

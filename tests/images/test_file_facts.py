@@ -60,6 +60,18 @@ def of_two_compressions(image: Image.Image, file: Path, label: str, person: int)
     image.save(f"{file}.png", compress_level=9 if label == "HEM" else 0)
 
 
+def of_two_depths(image: Image.Image, file: Path, label: str, person: int) -> None:
+    (image if label == "HEM" else image.point(lambda value: value // 16 * 16)).save(f"{file}.png")
+
+
+def once_jpeg(image: Image.Image, file: Path, label: str, person: int) -> None:
+    if label == "HEM":
+        image.save(f"{file}.jpg", quality=80)
+        image = Image.open(f"{file}.jpg").copy()
+        Path(f"{file}.jpg").unlink()
+    image.save(f"{file}.png")
+
+
 def by_person(image: Image.Image, file: Path, label: str, person: int) -> None:
     image.save(f"{file}.jpg" if person % 2 else f"{file}.png")
 
@@ -73,6 +85,8 @@ def by_person(image: Image.Image, file: Path, label: str, person: int) -> None:
         (of_two_sizes, "width (HEM 160, ALL 150)"),
         (of_two_modes, "% color mode P (HEM 0, ALL 100)"),
         (of_two_compressions, "compression (HEM"),
+        (of_two_depths, "levels (HEM"),
+        (once_jpeg, "% with a background not quite black (HEM 100, ALL 0)"),
     ],
 )
 def test_files_that_predict_the_class_are_named(tmp_path: Path, store, named: str) -> None:
