@@ -96,6 +96,24 @@ def test_home_is_understood(small_cnmc: Path, monkeypatch: pytest.MonkeyPatch) -
     assert len(load_dataset("~/C-NMC_Leukemia", small_cnmc.parent / "data").table) == 6
 
 
+@pytest.mark.parametrize("way", ["subfolder", "class folders", "csv beside", "csv elsewhere"])
+def test_drawn_cells_stay_synthetic_however_they_are_named(
+    data: Path, tmp_path: Path, way: str
+) -> None:
+    root = next(data.glob("twin-*")) / "C-NMC_Leukemia" / "training_data"
+    place = root / "fold_0"
+    if way.startswith("csv"):
+        cells = sorted(root.rglob("*.bmp"))
+        rows = [f"{file},{file.stem[-3:].upper()},{file.stem.split('_')[1]}" for file in cells]
+        place = (data if way == "csv beside" else tmp_path) / "mine.csv"
+        place.write_text("\n".join(["path,label,subject", *rows]) + "\n", "utf-8")
+    elif way == "class folders":
+        place = root / "fold_1"
+    found = load_dataset(place, tmp_path / "data")
+    assert found.synthetic
+    assert "synthetic cells" in found.note
+
+
 @pytest.mark.parametrize(
     "place",
     ["", " ", "nowhere", "Twin", "~nobody-of-this-name/cells", "x" * 5000, "zero\0byte", "a\nb"],
