@@ -45,8 +45,9 @@ _DOCUMENT_POLICY = (
 )
 # The page's scripts, each after those that it imports.
 _MODULES = (
-    *("decode.js", "ood.js", "prepare.js", "rule.js", "runtime/wasm-utils.js", "runtime/litert.js"),
-    *("runtime/litert_wasm_compat_internal.js", "model.js", "app.js", "inline.js"),
+    *("decode.js", "ood.js", "background.js", "prepare.js", "rule.js", "runtime/wasm-utils.js"),
+    *("runtime/litert.js", "runtime/litert_wasm_compat_internal.js", "model.js", "app.js"),
+    "inline.js",
 )
 _EXAMPLES = 3  # synthetic cells of each class
 

@@ -43,72 +43,52 @@ function refuseMode(mode) {
 
 async function decodeBmp(bytes, native) {
   const view = viewOf(bytes);
-  const header = view.getUint32(14, true);
-  const start = view.getUint32(10, true);
-  const width = view.getInt32(18, true);
-  const rows = view.getInt32(22, true);
+  const [start, header, width, rows] = [10, 14, 18, 22].map((at) => view.getInt32(at, true));
   const height = Math.abs(rows);
   const bits = view.getUint16(28, true);
   if (header < 40) return native(bytes, "image/bmp");
   checkSize(width, height);
   if (bits === 1) refuseMode(1);
-  if (view.getUint32(30, true) !== 0 || ![8, 24, 32].includes(bits))
-    return native(bytes, "image/bmp");
+  if (view.getUint32(30, true) !== 0 || ![24, 32].includes(bits)) return native(bytes, "image/bmp");
   const stride = Math.ceil((width * bits) / 32) * 4;
   if (start + stride * height > bytes.length) throw new InputError(CUT);
-  const step = bits / 8;
   const data = new Uint8Array(width * height * 3);
   for (let y = 0, to = 0; y < height; y++) {
     let from = start + stride * (rows > 0 ? height - 1 - y : y);
-    for (let x = 0; x < width; x++, from += step, to += 3) {
-      const at = bits === 8 ? 14 + header + 4 * bytes[from] : from;
-      data[to] = bytes[at + 2];
-      data[to + 1] = bytes[at + 1];
-      data[to + 2] = bytes[at];
-    }
+    for (let x = 0; x < width; x++, from += bits / 8, to += 3)
+      for (let c = 0; c < 3; c++) data[to + c] = bytes[from + 2 - c];
   }
   return { width, height, data };
 }
 
-const CHANNELS = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
+const CHANNELS = { 0: 1, 2: 3 }; // of gray and of RGB
 
 async function decodePng(bytes, native) {
   const view = viewOf(bytes);
-  const width = view.getUint32(16);
-  const height = view.getUint32(20);
+  const [width, height] = [view.getUint32(16), view.getUint32(20)];
   const [depth, color, , , interlaced] = bytes.subarray(24, 29);
   checkSize(width, height);
   if (depth === 16 && color !== 0) throw new InputError("the picture has 16 bits a channel, not 8");
   if (color === 0 && depth === 16) refuseMode("I;16");
   if (color === 0 && depth === 1) refuseMode(1);
   if (color === 4) refuseMode("LA");
-  if (!(color in CHANNELS)) throw new InputError("the picture is damaged");
   const parts = [];
-  let palette = null;
-  let alpha = null;
+  let other = interlaced || depth !== 8 || !(color in CHANNELS); // to the browser
   let ended = false;
   for (let at = 8; at + 12 <= bytes.length && !ended; ) {
     const length = view.getUint32(at);
     const kind = ascii(bytes, at + 4, 4);
-    const body = bytes.subarray(at + 8, at + 8 + length);
     if (kind === "acTL" && view.getUint32(at + 8) > 1) throw new InputError(FRAMES);
-    if (kind === "PLTE") palette = body;
-    if (kind === "tRNS") alpha = body;
-    if (kind === "IDAT") parts.push(body);
+    if (kind === "tRNS") other = true;
+    if (kind === "IDAT") parts.push(bytes.subarray(at + 8, at + 8 + length));
     ended = kind === "IEND";
     at += 12 + length;
   }
   if (!ended) throw new InputError(CUT);
-  if (interlaced || (alpha && color !== 3)) return native(bytes, "image/png");
+  if (other) return native(bytes, "image/png");
   const channels = CHANNELS[color];
-  const stride = Math.ceil((width * channels * depth) / 8);
-  const raw = await inflate(parts, (stride + 1) * height);
-  unfilter(raw, stride, height, Math.max(1, (channels * depth) >> 3));
-  return {
-    width,
-    height,
-    data: toRgb(raw, { width, height, stride, depth, color, palette, alpha }),
-  };
+  const raw = await inflate(parts, (width * channels + 1) * height);
+  return { width, height, data: unfilter(raw, width, height, channels) };
 }
 
 /** Decompress at most `size` bytes: a small file can hold a huge picture. */
@@ -127,22 +107,26 @@ async function inflate(parts, size) {
   return found;
 }
 
-/** Undo the five filters of PNG in place; the first byte of each row names its filter. */
-function unfilter(raw, stride, height, step) {
+/** Undo the five filters of PNG; the first byte of each row names its filter. */
+function unfilter(raw, width, height, channels) {
+  const stride = width * channels;
+  const data = new Uint8Array(width * height * 3);
   let above = new Uint8Array(stride);
-  for (let y = 0; y < height; y++) {
+  for (let y = 0, to = 0; y < height; y++) {
     const [filter] = raw.subarray(y * (stride + 1));
     const row = raw.subarray(y * (stride + 1) + 1, (y + 1) * (stride + 1));
     if (filter > 4) throw new InputError("the picture is damaged");
-    for (let x = 0; filter && x < stride; x++) {
-      const left = x < step ? 0 : row[x - step];
+    for (let x = 0; x < stride; x++) {
+      const left = x < channels ? 0 : row[x - channels];
       if (filter === 1) row[x] += left;
       else if (filter === 2) row[x] += above[x];
       else if (filter === 3) row[x] += (left + above[x]) >> 1;
-      else row[x] += paeth(left, above[x], x < step ? 0 : above[x - step]);
+      else if (filter) row[x] += paeth(left, above[x], x < channels ? 0 : above[x - channels]);
+      for (let c = 0; c < 3; c += channels) data[to++] = row[x]; // a gray one three times
     }
     above = row;
   }
+  return data;
 }
 
 function paeth(left, up, corner) {
@@ -151,35 +135,6 @@ function paeth(left, up, corner) {
   const byCorner = Math.abs(left + up - 2 * corner);
   if (byLeft <= byUp && byLeft <= byCorner) return left;
   return byUp <= byCorner ? up : corner;
-}
-
-/** Resolve palette and transparency; what is transparent becomes black. */
-function toRgb(raw, { width, height, stride, depth, color, palette, alpha }) {
-  const data = new Uint8Array(width * height * 3);
-  const channels = CHANNELS[color];
-  const most = (1 << depth) - 1;
-  if (color === 3 && !palette) throw new InputError("the picture is damaged");
-  for (let y = 0, to = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, to += 3) {
-      const bit = x * channels * depth;
-      const at = y * (stride + 1) + 1 + (bit >> 3);
-      const value = (raw[at] >> (8 - depth - (bit & 7))) & most;
-      let opaque = color === 6 ? raw[at + 3] : 255;
-      if (color === 3) opaque = alpha?.[value] ?? 255;
-      for (let c = 0; c < 3; c++) {
-        if (color === 3) data[to + c] = palette[3 * value + c];
-        else data[to + c] = channels === 1 ? (value * 255) / most : raw[at + c];
-      }
-      if (opaque < 255) for (let c = 0; c < 3; c++) data[to + c] = onBlack(data[to + c], opaque);
-    }
-  }
-  return data;
-}
-
-/** Lay a color over black, rounded as Pillow rounds. */
-function onBlack(value, opaque) {
-  const product = value * opaque + 128;
-  return ((product >> 8) + product) >> 8;
 }
 
 /** Check size and colors of a JPEG file, and hide its EXIF data: Python does not turn pictures. */

@@ -1,6 +1,8 @@
 // Crop and resize a picture to what the network was trained on, as leukhelpers/images/
 // preprocessing.py does: to the byte, with the integer arithmetic of Pillow.
 
+import { blackBackground } from "./background.js";
+
 const MARGIN = 0.02; // of the cell's length, on each side
 const BITS = 22; // of a weight
 
@@ -31,7 +33,8 @@ function halfToEven(value) {
 }
 
 /** Cut out the cell's square (crop 0), or the middle, and average it down to size × size. */
-export function cropAndResize(picture, size, crop) {
+export function cropAndResize(original, size, crop) {
+  const picture = blackBackground(original);
   const { width, height } = picture;
   const middle = [(width - crop) >> 1, (height - crop) >> 1, crop];
   const [left, top, side] = crop === 0 ? cellBox(picture) : middle;
