@@ -7,12 +7,13 @@ python3 make.py test       check the code, the package and every lesson, in minu
 python3 make.py test-all   all tests: also notebooks, browser, Colab, broken-off work
 python3 make.py mutation   plant faults in the package and count how many the tests find
 python3 make.py lessons    build notebooks/ from lessons/
-python3 make.py site       build the site from notebooks/ and docs/, into site/
+python3 make.py site       build the site from notebooks/ and docs/, into site/; with
+                           SITE_URL=https://…/ also its sitemap and previews of links
 python3 make.py slides     make slides of the lessons, into slides/
 python3 make.py colab      run every lesson as on Google Colab; needs CPython 3.13
 python3 make.py bundle     collect for computers without network, into bundle/
-python3 make.py badges owner/name    have the notebooks open in Colab from there; without a
-                                     name, from nowhere
+python3 make.py badges owner/name    have the notebooks open in Colab, Kaggle and Binder from
+                                     there; without a name, from nowhere
 """
 
 import hashlib
@@ -78,6 +79,7 @@ TASKS = {
             "notebooks",
         ],
         *SITE,
+        ["tools.phone", "site"],
         ["tools.colab", "--if-possible", "00", "01", "03", "13"],
     ],
 }

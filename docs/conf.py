@@ -4,9 +4,14 @@ The source folder is the whole checkout, so that links between documents and not
 work here as they do where the repository is looked at.
 """
 
+import html
 import json
+import os
+import re
 import sys
+import textwrap
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -47,6 +52,8 @@ autodoc_typehints = "none"  # the docstrings name the types, with shapes
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 
+# Where the site is published, with a slash at its end: for previews of links and the sitemap.
+html_baseurl = os.environ.get("SITE_URL", "")
 html_theme = "pydata_sphinx_theme"
 html_title = project
 html_static_path = ["_static"]
@@ -86,7 +93,39 @@ def skip_fields(app: object, what: str, name: str, item: object, skip: bool, _: 
     return skip or str(getattr(item, "__doc__", "")).startswith("Alias for field number")
 
 
+def add_preview(app: object, page: str, _: str, context: dict, __: object) -> None:
+    """Describe a page to those who link to it: its title, its first sentences, a picture."""
+    body = re.search(r"<p>(.*?)</p>", context.get("body", ""), re.DOTALL)
+    text = re.sub(r"<[^>]+>|\s+", " ", body[1] if body else "")
+    text = html.unescape(text).strip() or "A course on classifying blood cells honestly."
+    text = textwrap.shorten(text, 200, placeholder=" …")
+    about = {"og:type": "article", "og:site_name": project, "og:description": text}
+    about["og:title"] = re.sub(r"<[^>]+>", "", context.get("title", "")) or project
+    if html_baseurl:  # previews need whole addresses
+        about["og:url"] = f"{html_baseurl}{page}.html"
+        about["og:image"] = f"{html_baseurl}_images/07-shap.png"
+    tags = [f'<meta property="{name}" content="{html.escape(t)}" />' for name, t in about.items()]
+    tags.append(f'<meta name="description" content="{html.escape(text)}" />')
+    context["metatags"] = context.get("metatags", "") + "\n".join(tags)
+
+
+def write_addresses(app: object, failed: Exception | None) -> None:
+    """Write the page for wrong addresses; where the site's own is known, a sitemap as well."""
+    site = Path(app.outdir)  # type: ignore[attr-defined]
+    root = urlsplit(html_baseurl).path or "/"
+    missing = (ROOT / "docs/_templates/404.html").read_text("utf-8")
+    (site / "404.html").write_text(missing.replace("{{ root }}", root), "utf-8")
+    if html_baseurl:
+        pages = sorted(app.env.found_docs)  # type: ignore[attr-defined]
+        lines = [f"<url><loc>{html_baseurl}{quote(page)}.html</loc></url>" for page in pages]
+        space = 'xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"'
+        sitemap = ['<?xml version="1.0" encoding="UTF-8"?>', f"<urlset {space}>", *lines]
+        (site / "sitemap.xml").write_text("\n".join([*sitemap, "</urlset>", ""]), "utf-8")
+
+
 def setup(app: object) -> None:
     """Listen to what Sphinx reads."""
+    app.connect("html-page-context", add_preview)  # type: ignore[attr-defined]
+    app.connect("build-finished", write_addresses)  # type: ignore[attr-defined]
     app.connect("source-read", prepare_notebook)  # type: ignore[attr-defined]
     app.connect("autodoc-skip-member", skip_fields)  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ import os
 
 import lazy_loader
 
-__version__ = "0.1.0"
+__version__ = "2.0.0"
 NOTICE = "For teaching, not for diagnosis."  # stands wherever a prediction does
 
 # TensorFlow reads this when it is first imported; its start-up messages would

@@ -6,7 +6,9 @@ progress goes to standard error. A wrong input exits with status 2 and one line.
 
 from __future__ import annotations
 
-import errno
+import os
+import re
+import sys
 
 import typer
 
@@ -26,18 +28,26 @@ for group in (course, experiments, serving):
     app.add_typer(group.app)
 
 
+def _at_home(path: re.Match[str]) -> str:
+    return os.path.expanduser(path[0])
+
+
 def main() -> None:
     """Run the command line; a wrong input becomes one sentence and status 2."""
     message = ""
     try:
-        status = app(standalone_mode=False)
+        # One rule for every path of every command, also where the shell leaves --out=~/run.
+        given = [re.sub(r"(?<![^=])~[^=]*$", _at_home, argument) for argument in sys.argv[1:]]
+        status = app(given, standalone_mode=False)
     except (InputError, LessonError) as error:
         status, message = 2 if isinstance(error, InputError) else 1, str(error)
-    except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT):
+    except OSError as error:  # a disk that is full or read-only, a folder of somebody else's
+        if isinstance(error, BrokenPipeError):
             raise
-        status = 2
-        message = f"{error.strerror}: {error.filename}; set LEUK_HOME to another folder."
+        what = error.strerror or f"a file could not be written ({error})"
+        place = f": {error.filename}" if error.filename else ""
+        remedy = "make room, or name another folder (LEUK_HOME, or --out)"
+        status, message = 2, f"{what}{place}; {remedy}."
     except Exception as error:
         # Typer's own errors about options know their sentence, and an interruption may
         # come as Abort; which classes these are depends on typer's release.

@@ -13,6 +13,8 @@ from leukhelpers.data.folder import read_own
 from leukhelpers.errors import InputError
 from leukhelpers.synthetic.twin import GENERATOR, write_twin
 
+KAGGLE = Path("/kaggle/input")  # where Kaggle mounts the data sets of a notebook
+
 
 def load_dataset(
     dataset: str | Path,
@@ -27,9 +29,9 @@ def load_dataset(
     Parameters
     ----------
     dataset : str or path
-        ``twin`` (drawn if it is not there yet), ``cnmc`` (the downloaded copy), the
-        root of a C-NMC tree, or cells of your own (a folder or a CSV), of two classes or
-        more, see :mod:`leukhelpers.data.folder`.
+        ``twin`` (drawn if it is not there yet), ``cnmc`` (the downloaded copy, or the one
+        that Kaggle mounts), the root of a C-NMC tree, or cells of your own (a folder or a
+        CSV), of two classes or more, see :mod:`leukhelpers.data.folder`.
     data : path
         Folder in which the twin, downloads and caches lie.
     n_images, n_subjects, seed : int
@@ -56,12 +58,7 @@ def load_dataset(
         folder = data / f"twin-{n_images}-{n_subjects}-seed{seed}-v{GENERATOR}"
         place = write_twin(folder, n_images=n_images, n_subjects=n_subjects, seed=seed)
     elif str(dataset) == "cnmc":
-        place = data / "cnmc"
-        if find_root(place) is None:
-            raise InputError(
-                f"There is no copy of C-NMC in {data / 'cnmc'}; fetch one with "
-                "'leuk data fetch cnmc', or take yours with --from."
-            )
+        place = find_cnmc(data)
     else:
         place = existing_place(dataset)
     if find_root(place) is not None:
@@ -70,6 +67,18 @@ def load_dataset(
     if list(parts) != ["training"]:
         raise InputError(f"{dataset} is no copy of C-NMC, so it has no part {', '.join(parts)}.")
     return read_own(place, cache)
+
+
+def find_cnmc(data: Path) -> Path:
+    """Find C-NMC: the downloaded copy, or the one that Kaggle mounts for a notebook."""
+    mounted = (place for depth in range(1, 4) for place in KAGGLE.glob("/".join("*" * depth)))
+    for place in (data / "cnmc", *mounted):
+        if find_root(place) is not None:
+            return place
+    raise InputError(
+        f"There is no copy of C-NMC in {data / 'cnmc'}; fetch one with 'leuk data fetch cnmc', "
+        "or take yours with --from (on Kaggle: Add Input, leukemia-classification)."
+    )
 
 
 def existing_place(dataset: str | Path) -> Path:

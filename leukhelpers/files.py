@@ -30,6 +30,9 @@ def whole_file(path: Path | str) -> Iterator[Path]:
         yield part
         part.chmod(0o644)
         os.replace(part, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a write that fails names no file
+        raise
     finally:
         part.unlink(missing_ok=True)
 
@@ -51,6 +54,30 @@ def new_folder(folder: Path) -> Iterator[Path]:
         os.rename(part, folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def reserve(file: Path) -> None:
+    """Take the disk space of a file that was made at its full length, but holds nothing yet.
+
+    A process that maps such a file and finds the disk full is ended without a message (SIGBUS).
+
+    Raises
+    ------
+    OSError
+        If there is not enough space.
+    """
+    try:
+        with file.open("r+b") as opened:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
+            else:  # macOS, Windows; written again, each block has its place
+                while block := opened.read(2**20):
+                    opened.seek(-len(block), os.SEEK_CUR)
+                    opened.write(block)
+    except OSError as error:
+        file.unlink()
+        error.filename = str(file)
+        raise
 
 
 def link_or_copy(source: Path, target: Path) -> None:

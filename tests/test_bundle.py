@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import subprocess
 import sys
 import zipfile
@@ -92,3 +93,22 @@ def test_a_failed_collection_leaves_the_old_bundle(tmp_path, monkeypatch, capsys
     assert bundle.main() == 1
     assert "could not collect" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_a_finished_bundle_replaces_the_old_one_and_its_size_is_said(tmp_path, monkeypatch, capsys):
+    def collect(folder: Path) -> None:
+        folder.mkdir(parents=True)
+        make_wheel(folder, "nought")
+
+    (tmp_path / "bundle").mkdir()
+    for name in ("bundle/old", "LICENSE", "LICENSE-TEXT"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(bundle, "ROOT", tmp_path)
+    monkeypatch.setattr(bundle, "BUNDLE", tmp_path / "bundle")
+    monkeypatch.setattr(bundle, "collect_wheels", collect)
+    monkeypatch.setattr(bundle, "load_dataset", lambda *_: None)
+    assert bundle.main() == 0
+    assert re.search(r"bundle/ is ready: \d+\.\d GB", capsys.readouterr().out)
+    names = {path.name for path in (tmp_path / "bundle").iterdir()}
+    assert {"wheels", "notebooks", "solutions", "requirements.txt", "README.md"} <= names
+    assert "old" not in names

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from PIL import Image
 
 from leukhelpers import cli
 from leukhelpers.commands import output
@@ -373,14 +375,39 @@ def test_a_fetched_copy_is_verified_and_a_damaged_one_ends_with_status_1(leuk, t
     status, output, _ = leuk("data", "fetch", "cnmc", "--from", tiny_tree, "--json")
     assert status == 1  # drawn discs under published names are no copy
     assert json.loads(output)["state"] == "unknown"
-    assert (home / "data" / "cnmc" / "C-NMC_Leukemia" / "training_data").is_dir()
-    status, output, error = leuk("data", "fetch", "cnmc", "--from", tiny_tree)
+    status, _, error = leuk("data", "info", "--dataset", "cnmc")
+    assert status == 2
+    assert "no copy of C-NMC" in error
+    (aside,) = (home / "data").glob("unverified-*/C-NMC_Leukemia/training_data")
+    assert aside.is_dir()
+
+
+def test_a_copy_that_the_user_put_there_stays_where_it_is(leuk, tiny_tree, home, tmp_path):
+    place = home / "data" / "cnmc" / "C-NMC_Leukemia"
+    shutil.copytree(tiny_tree, place)
+    status, _, error = leuk("data", "fetch", "cnmc", "--from", tiny_tree)
     assert status == 1
     assert "already exists" in error
     assert "move it away" in error
     status, output, _ = leuk("data", "verify")
     assert status == 1
     assert "No copy of C-NMC 2019" in output
+    assert place.is_dir()
+    status, _, _ = leuk("data", "fetch", "cnmc", "--from", tiny_tree, "--to", tmp_path / "named")
+    assert status == 1
+    assert (tmp_path / "named" / "C-NMC_Leukemia").is_dir()
+
+
+@pytest.mark.parametrize("form", ["folder", "zip", "zip of the folder above"])
+def test_what_failed_is_never_read_as_cnmc(leuk, tiny_tree, home, tmp_path, form):
+    source = tiny_tree
+    if form != "folder":
+        above = {"base_dir": tiny_tree.name} if "above" in form else {}
+        where = tiny_tree.parent if above or form == "zip" else tiny_tree
+        source = shutil.make_archive(str(tmp_path / "zipped"), "zip", where, **above)
+    assert leuk("data", "fetch", "cnmc", "--from", source)[0] == 1
+    assert leuk("data", "info", "--dataset", "cnmc")[0] == 2
+    assert leuk("data", "fetch", "cnmc", "--from", source)[0] == 1  # and again
 
 
 def test_drawn_cells_never_pass_for_the_fetched_real_ones(leuk, home, tmp_path):
@@ -453,3 +480,91 @@ def test_own_cells_without_subjects_carry_a_caution_into_every_report(leuk, tiny
     assert status == 0
     assert "Caution: Every image" in output
     assert "mean ± sd over 2 folds" in output
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device; make room"),
+        (OSError(errno.EROFS, "Read-only file system", "/x/y"), "Read-only file system: /x/y; "),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "Disk quota exceeded; make room"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), "Permission denied: /x; "),
+        (OSError("9 requested and 4 written"), "could not be written (9 requested"),
+    ],
+)
+def test_what_cannot_be_written_is_one_sentence_and_status_2(leuk, monkeypatch, error, words):
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr("leukhelpers.synthetic.twin.write_twin", fails)
+    status, output, message = leuk("data", "twin", "--out", "anywhere")
+    assert status == 2
+    assert output == ""
+    assert message.startswith("leuk: ")
+    assert message.count("\n") == 1
+    assert words in message
+
+
+@pytest.mark.parametrize("names", [("正常", "白血病"), ("здоровый", "больной"), ("سليم", "مريض")])
+def test_names_of_any_script_are_printed_as_they_are(leuk, tiny_tree, tmp_path, names):
+    for place in tiny_tree.rglob("*.bmp"):
+        _, subject, *_, ending = place.stem.split("_")
+        folder = tmp_path / "cells" / names[ending == "all"] / subject
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(place, folder / f"{len(list(folder.iterdir()))}.bmp")
+    classes = [text for name in names for text in ("--class", name)]
+    for form in ([], ["--json"]):
+        out = tmp_path / f"table{len(form)}"
+        status, output, _ = leuk(
+            "data", "import", tmp_path / "cells", "--out", out, *classes, *form
+        )
+        assert status == 0
+        assert all(name in output for name in names)
+
+
+@pytest.mark.parametrize("form", ["--out=~/table", "--out ~/table", "--out ~/deep/table"])
+def test_home_is_understood_by_every_option(leuk, monkeypatch, tiny_tree, tmp_path, form):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "cells").symlink_to(tiny_tree)
+    options = ("--class", "HEM=hem", "--class", "ALL=all", *form.split(" "))
+    status, _, error = leuk("data", "import", "~/cells/training_data", *options)
+    assert status == 0, error
+    assert (tmp_path / form.split("~/")[1] / "cells.csv").is_file()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-m", "leukhelpers", "--help"], ["-m", "leukhelpers.cli", "--help"]]
+)
+def test_module_is_the_command(arguments):
+    told = subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
+    assert told.returncode == 0
+    assert "predict" in told.stdout
+
+
+@pytest.mark.parametrize("subjects", [2, 12, 15])
+def test_a_synthetic_set_too_small_to_learn_from_names_the_smallest(leuk, tmp_path, subjects):
+    out = tmp_path / "twin"
+    status, _, error = leuk("data", "twin", "--out", out, "--subjects", subjects)
+    assert status == 2
+    assert "16" in error
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("form", "side", "named"),
+    [
+        ("JPEG", 450, "the file is JPEG, 450 pixels wide, those in training were BMP, 450 pixels"),
+        ("WEBP", 200, "the file is WEBP, 200 pixels wide"),
+        ("BMP", 450, None),
+    ],
+)
+def test_a_refusal_names_how_the_file_is_stored_if_others_were(
+    leuk, trained, tmp_path, form, side, named
+):
+    file = tmp_path / f"noise.{form.lower()}"
+    Image.effect_noise((side, side), 60).convert("RGB").save(file)
+    status, output, _ = leuk("predict", "--run", trained, file)
+    why = json.loads(output)["why"]
+    assert status == 0
+    assert "not a cell" in why
+    assert why.endswith("(out-of-distribution)") if named is None else named in why

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import make
-from leukhelpers.files import write_json
+from leukhelpers.files import read_json, write_json
 from tools import badges, build, colab
 
 SOURCES = build.sources([])
@@ -40,21 +41,32 @@ def test_a_stamp_gives_every_notebook_its_own_link_and_is_taken_away_again(copie
     assert badges.main(["owner/the-course"]) == 0
     assert "open from owner/the-course" in capsys.readouterr().out
     for name, text in contents(copied).items():
-        found = re.findall(r"https://colab\.research\.google\.com/github/([^)]*)", text)
-        assert found == [f"owner/the-course/blob/HEAD/notebooks/{name}"]
+        path = f"owner/the-course/blob/HEAD/notebooks/{name}"
+        assert re.findall(r"https://colab\.research\.google\.com/github/([^)]*)", text) == [path]
+        assert text.count(f"kaggle.com/kernels/welcome?src=https://github.com/{path})") == 1
+        assert (
+            text.count(f"mybinder.org/v2/gh/owner/the-course/HEAD?labpath=notebooks/{name})") == 1
+        )
         assert text.count("git+https://github.com/owner/the-course") == 1
     assert [build.out_of_step(source) for source in SOURCES] == [[]] * len(SOURCES)
+    described = sorted((copied.parent / "kaggle").glob("*/kernel-metadata.json"))
+    assert len(described) == len(SOURCES)
+    for file in described:
+        told = read_json(file)
+        assert (file.parent / told["code_file"]).resolve().is_file()
+        assert told["id"] == f"owner/{told['title'].lower().replace(' ', '-')}"
     assert badges.main(["other/home"]) == 0
     assert not [name for name, text in contents(copied).items() if "owner/" in text]
     assert badges.main([]) == 0
     assert contents(copied) == plain
+    assert not (copied.parent / "kaggle").exists()
 
 
 @pytest.mark.slow
 def test_without_a_stamp_no_notebook_links_to_a_place_that_may_not_be_there(copied):
     badges.main([])
     for name, text in contents(copied).items():
-        assert "colab.research" not in text, name
+        assert not re.search(r"colab\.research|kaggle\.com/kernels|mybinder", text), name
         assert "git+" not in text, name
 
 
@@ -92,12 +104,23 @@ def test_the_set_up_cell_does_nothing_outside_colab(home, calls):
     assert not calls
 
 
+def test_the_set_up_cell_explains_where_the_package_is_if_it_is_missing(calls, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(ModuleNotFoundError, match="make install, then"):
+        exec(build.setup_cell(""), {})
+    assert not calls
+
+
 @pytest.mark.parametrize("home", ["", "owner/name"])
-def test_the_set_up_cell_installs_beside_what_colab_has(home, calls, monkeypatch):
-    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
-    Path("leukhelpers-0.1.0-py3-none-any.whl").touch()
+@pytest.mark.parametrize("where", ["Colab", "Kaggle"])
+def test_the_set_up_cell_installs_beside_what_colab_has(home, where, calls, monkeypatch):
+    if where == "Colab":
+        monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
+    else:
+        monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
+    Path("leukhelpers-2.0.0-py3-none-any.whl").touch()
     exec(build.setup_cell(home), {})
-    package = f"git+https://github.com/{home}" if home else "leukhelpers-0.1.0-py3-none-any.whl"
+    package = f"git+https://github.com/{home}" if home else "leukhelpers-2.0.0-py3-none-any.whl"
     kept = ["--constraint", "colab-has.txt", package]
     assert calls[-1] == [sys.executable, "-m", "pip", "install", "--quiet", *kept]
     assert Path("colab-has.txt").read_text() == "tensorflow==2.20.0\n"
@@ -105,7 +128,7 @@ def test_the_set_up_cell_installs_beside_what_colab_has(home, calls, monkeypatch
 
 def test_the_set_up_cell_asks_for_a_wheel_that_is_not_there(calls, monkeypatch):
     monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
-    with pytest.raises(FileNotFoundError, match="Upload the wheel"):
+    with pytest.raises(FileNotFoundError, match="from your teacher"):
         exec(build.setup_cell(""), {})
     assert not calls
 

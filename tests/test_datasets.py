@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from leukhelpers import datasets
 from leukhelpers.datasets import load_dataset
 from leukhelpers.errors import InputError
 
@@ -55,6 +56,17 @@ def test_real_tree_is_not_synthetic(small_cnmc: Path, tmp_path: Path) -> None:
         assert len(found.table) == 6
 
 
+@pytest.mark.parametrize("inside", ["cnmc", "leukemia", "datasets/owner/leukemia"])
+def test_a_copy_is_found_where_kaggle_mounts_it(inside, small_cnmc, tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets, "KAGGLE", tmp_path / "input")
+    (tmp_path / "input" / "another").mkdir(parents=True)
+    place = tmp_path / "input" / inside
+    place.mkdir(parents=True)
+    small_cnmc.rename(place / "C-NMC_Leukemia")
+    found = load_dataset("cnmc", tmp_path / "data")
+    assert (found.name, len(found.table)) == ("cnmc", 6)
+
+
 def test_downloaded_copy_is_found_by_its_name(small_cnmc: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"There is no copy of C-NMC in .*; fetch one"):
         load_dataset("cnmc", tmp_path / "data")
@@ -82,6 +94,24 @@ def test_own_cells_are_read_from_folder_and_csv(tmp_path: Path) -> None:
 def test_home_is_understood(small_cnmc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(small_cnmc.parent))
     assert len(load_dataset("~/C-NMC_Leukemia", small_cnmc.parent / "data").table) == 6
+
+
+@pytest.mark.parametrize("way", ["subfolder", "class folders", "csv beside", "csv elsewhere"])
+def test_drawn_cells_stay_synthetic_however_they_are_named(
+    data: Path, tmp_path: Path, way: str
+) -> None:
+    root = next(data.glob("twin-*")) / "C-NMC_Leukemia" / "training_data"
+    place = root / "fold_0"
+    if way.startswith("csv"):
+        cells = sorted(root.rglob("*.bmp"))
+        rows = [f"{file},{file.stem[-3:].upper()},{file.stem.split('_')[1]}" for file in cells]
+        place = (data if way == "csv beside" else tmp_path) / "mine.csv"
+        place.write_text("\n".join(["path,label,subject", *rows]) + "\n", "utf-8")
+    elif way == "class folders":
+        place = root / "fold_1"
+    found = load_dataset(place, tmp_path / "data")
+    assert found.synthetic
+    assert "synthetic cells" in found.note
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -105,3 +107,38 @@ def test_place_where_something_lies_is_refused_even_a_link_that_leads_nowhere(
         with pytest.raises(InputError, match="is no folder"):
             files.refuse_used(tmp_path / name)
     assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("unknown", [False, True])
+def test_reserved_file_keeps_its_content_and_has_its_space(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unknown: bool
+) -> None:
+    if unknown:  # as on macOS
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    file = tmp_path / "sparse"
+    with file.open("wb") as opened:
+        opened.write(b"head")
+        opened.truncate(3_000_000)
+    files.reserve(file)
+    assert file.read_bytes() == b"head" + bytes(2_999_996)
+    assert file.stat().st_blocks * 512 >= 3_000_000
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_file_without_space_is_removed_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def full(*_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    (tmp_path / "sparse").write_bytes(b"head")
+    with pytest.raises(OSError, match="sparse") as caught:
+        files.reserve(tmp_path / "sparse")
+    assert caught.value.errno == number
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_failed_writing_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"table\.csv"), files.whole_file(tmp_path / "table.csv"):
+        raise OSError(errno.ENOSPC, "No space left on device")

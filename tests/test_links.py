@@ -57,11 +57,15 @@ def test_pictures_in_documents_have_an_alternative_text(path):
     assert not [picture.attrs["src"] for picture in pictures if len(picture.content) < 20]
 
 
+HEAD = '<html lang="en"><title>A</title><meta name="viewport"><meta name="description"><h1>A</h1>'
+
+
 @pytest.fixture
 def site(tmp_path):
     (tmp_path / "docs").mkdir()
-    (tmp_path / "docs" / "index.html").write_text('<h1 id="top">A</h1><a href="../">up</a>')
+    (tmp_path / "docs" / "index.html").write_text(f'{HEAD}<h2 id="top">B</h2><a href="../">up</a>')
     (tmp_path / "index.html").write_text(
+        f"{HEAD}"
         '<a href="docs/index.html#top">in</a> <a href="https://example.org/gone">out</a> '
         '<img src="data:image/png;base64,AA" alt="A cell."> <a href="docs/">folder</a>'
     )
@@ -70,7 +74,7 @@ def site(tmp_path):
 
 def test_a_sound_site_has_no_fault(site, capsys):
     assert links.main([str(site)]) == 0
-    assert "No link" in capsys.readouterr().out
+    assert "No page" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -79,10 +83,19 @@ def test_a_sound_site_has_no_fault(site, capsys):
         ('<a href="gone.html">x</a>', "broken link: gone.html"),
         ('<a href="index.html#gone">x</a>', "no such anchor in the page: index.html#gone"),
         ('<img src="index.html" alt=" ">', "image without alternative text: index.html"),
+        ("<h3>B</h3>", "a heading of level 3 follows one of level 1"),
+        ("<h1>B</h1>", "2 headings of the first level"),
     ],
 )
 def test_each_fault_of_a_site_is_told(wrong, told, site, capsys):
     page = site / "docs" / "more.html"
-    page.write_text(wrong)
+    page.write_text(HEAD + wrong)
     assert links.main([str(site)]) == 1
     assert capsys.readouterr().out.strip() == f"docs/more.html: {told}"
+
+
+def test_a_page_without_what_every_page_needs_is_told(site, capsys):
+    (site / "docs" / "more.html").write_text("<h1>A</h1>")
+    assert links.main([str(site)]) == 1
+    told = capsys.readouterr().out.split("\n")
+    assert told[:-1] == [f"docs/more.html: no {what}" for what in links.NEEDED]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 import yaml
 
 from leukhelpers import __version__
-from tools import build
+from tools import schedule
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -31,6 +33,8 @@ def test_citation_has_the_needed_keys_and_the_version_of_the_package():
     assert cited["authors"] == [{"name": "The leukhelpers authors"}]
     assert str(cited["version"]) == PROJECT["version"] == __version__
     assert PROJECT["license"] == " AND ".join(cited["license"])
+    heading = f"## {__version__} ({cited['date-released']})"
+    assert heading in (ROOT / "CHANGELOG.md").read_text("utf-8").splitlines()
 
 
 def test_citation_names_no_place_that_nobody_gave_it():
@@ -59,8 +63,8 @@ def test_forms_ask_for_lesson_cell_and_environment(form):
 
 def test_the_lesson_form_offers_every_lesson():
     asked = fields("lesson.yml")
-    offered = [option[:2] for option in asked["lesson"]["attributes"]["options"]]
-    assert {source.name[:2] for source in build.sources([])} <= set(offered)
+    *offered, _ = asked["lesson"]["attributes"]["options"]
+    assert offered == [title for title, *_ in schedule.lessons().values()]
     assert asked["lesson"]["validations"]["required"]
     assert asked["cell"]["validations"]["required"]
 
@@ -95,3 +99,16 @@ def test_the_wheel_holds_each_result_that_a_lesson_reads():
     lessons = "".join(path.read_text("utf-8") for path in (ROOT / "lessons").glob("*.py"))
     read = set(re.findall(r'lk\.measured\("(\w+)"\)', lessons))
     assert read == {Path(path).stem for path in taken if path.startswith("benchmarks/")}
+
+
+def test_binder_conda_and_the_dev_container_install_what_make_installs():
+    environment = read(ROOT / "environment.yml")
+    python = next(part for part in environment["dependencies"] if str(part).startswith("python="))
+    assert python.partition("=")[2] in ("3.11", "3.12", "3.13")
+    (pip,) = [part["pip"] for part in environment["dependencies"] if isinstance(part, dict)]
+    assert [(ROOT / line.partition(" ")[2]).is_file() for line in pip] == [True]
+    build = (ROOT / "postBuild").read_text("utf-8")
+    assert "pip install --no-deps --no-build-isolation -e ." in build
+    assert os.access(ROOT / "postBuild", os.X_OK)
+    container = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text("utf-8"))
+    assert container["postCreateCommand"] == "make install"

@@ -37,6 +37,19 @@ def test_slides_show_title_questions_figures_and_key_points(source, pages):
         assert len(re.search(r'alt="([^"]*)"', picture)[1]) > 20
 
 
+@pytest.mark.parametrize("source", build.sources([]), ids=lambda source: source.stem)
+def test_slides_have_the_instructors_notes_and_the_minutes_of_each_section(source, pages):
+    notes = re.findall(r"<aside>(.*?)</aside>", pages[source.stem], re.DOTALL)
+    for part in (
+        "Minutes per section",
+        "Expected answers",
+        "Where learners stumble",
+        "ten minutes",
+    ):
+        assert part in notes[0]
+    assert len([note for note in notes[1:] if re.search(r"</strong>: \d+ minutes", note)]) >= 3
+
+
 def test_slides_fetch_nothing_and_say_what_they_are_for(pages):
     for name, page in pages.items():
         assert not re.search(r'(src|href)="(https?:)?//', page.replace('<a href="', "<a ")), name

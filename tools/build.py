@@ -31,19 +31,23 @@ LESSONS, NOTEBOOKS = ROOT / "lessons", ROOT / "notebooks"
 SOLUTION = re.compile(r"\s*# solution$")
 # The public home of the course, as owner/name; `make badges` writes this file and removes it.
 REPOSITORY = ROOT / "tools" / "repository.txt"
-BADGE = (
-    "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
-    "(https://colab.research.google.com/github/{repository}/blob/HEAD/{path})"
-)
-# The same in every lesson. What Colab has, TensorFlow first of all, stays as it is.
+BADGES = """\
+[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]\
+(https://colab.research.google.com/github/{repository}/blob/HEAD/{path})
+[![Open in Kaggle](https://kaggle.com/static/images/open-in-kaggle.svg)]\
+(https://kaggle.com/kernels/welcome?src=https://github.com/{repository}/blob/HEAD/{path})
+[![Open in Binder](https://mybinder.org/badge_logo.svg)]\
+(https://mybinder.org/v2/gh/{repository}/HEAD?labpath={path})"""
+# The same in every lesson. What Colab or Kaggle has, TensorFlow first of all, stays as it is.
 SETUP = """\
+import importlib.util
 import os
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # no start-up messages of TensorFlow
-# Only on Google Colab: installs the package of this course. Elsewhere it does nothing.
+# Only on Google Colab and Kaggle: installs the package of this course.
 
-if "google.colab" in sys.modules:
+if "google.colab" in sys.modules or "KAGGLE_KERNEL_RUN_TYPE" in os.environ:
     import subprocess
     from pathlib import Path
 
@@ -52,12 +56,18 @@ if "google.colab" in sys.modules:
     listed = [*pip, "list", "--format=freeze", "--exclude=leukhelpers"]
     kept = Path("colab-has.txt")
     kept.write_bytes(subprocess.run(listed, stdout=subprocess.PIPE, check=True).stdout)
-    subprocess.run([*pip, "install", "--quiet", "--constraint", kept, package], check=True)"""
+    subprocess.run([*pip, "install", "--quiet", "--constraint", kept, package], check=True)
+elif importlib.util.find_spec("leukhelpers") is None:
+    start = "Open this notebook in a copy of the whole course: "
+    raise ModuleNotFoundError(start + "make install, then .venv/bin/jupyter lab.")"""
 FROM_REPOSITORY = '    package = "git+https://github.com/{repository}"'
 FROM_WHEEL = """\
-    package = max(map(str, Path().glob("leukhelpers-*.whl")), default="")
+    name = "leukhelpers-*.whl"
+    wheels = [*Path().glob(name), *Path("/kaggle/input").rglob(name)]
+    package = max(map(str, wheels), default="")
     if not package:
-        raise FileNotFoundError("Upload the wheel of leukhelpers, then run this cell again.")"""
+        missing = "The course's package is missing: leukhelpers-….whl, from your teacher. "
+        raise FileNotFoundError(missing + "Upload it, then run this cell again.")"""
 ASSIGNMENT = re.compile(r"^(\w+) = ")
 
 
@@ -88,7 +98,7 @@ def read_lesson(source: Path, solved: bool) -> NotebookNode:
     home = repository()
     if home:
         path = f"notebooks/{'' if solved else 'exercises/'}{source.stem}.ipynb"
-        notebook.cells[0].source += "\n\n" + BADGE.format(repository=home, path=path)
+        notebook.cells[0].source += "\n\n" + BADGES.format(repository=home, path=path)
     for index, cell in enumerate(notebook.cells):
         if "setup" in cell.metadata.get("tags", []):
             cell.source = setup_cell(home)

@@ -2,12 +2,14 @@
 
     python -m tools.slides
 
-One page per lesson, which needs neither a server nor a network. Arrow keys change the slide.
-Printing gives one slide per sheet. For a cell with code the slide shows its output.
+One page per lesson, which needs neither server nor network. Arrow keys change the slide, N shows
+the speaker notes, which come from ``docs/teaching``. Printing gives one slide per sheet. For a
+cell with code the slide shows its output.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 
 import jinja2
@@ -19,6 +21,7 @@ from leukhelpers.files import write_text
 from tools import build, schedule
 
 SLIDES = build.ROOT / "slides"
+TEACHING = build.ROOT / "docs" / "teaching"
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 PAGE = jinja2.Environment(autoescape=True).from_string("""\
 <!doctype html>
@@ -39,18 +42,22 @@ PAGE = jinja2.Environment(autoescape=True).from_string("""\
   pre { white-space: pre-wrap; }
   table { border-collapse: collapse; font-size: .8em; }
   th, td { padding: .25rem .7rem; border-bottom: 1px solid #d9dee5; text-align: right; }
+  aside td:first-child, aside th:first-child { text-align: left; }
   footer { position: fixed; bottom: 0; left: 0; right: 0; padding: .4rem 6vw; font-size: .65em;
     background: #f6f8fa; color: #48525f; }
+  aside { display: none; margin-top: 1rem; padding: .2rem 1rem; font-size: .7em;
+    border-left: .3rem solid #d9dee5; }
+  .notes aside { display: block; }
   @media (max-width: 40rem) { html { font-size: 1rem; } }
   @media print { section { break-after: page; min-height: 0; } }
 </style>
 </head>
 <body>
-{% for slide in slides %}<section><div>
+{% for slide, note in slides %}<section><div>
 {{ slide | safe }}
-</div></section>
+</div>{% if note %}<aside>{{ note | safe }}</aside>{% endif %}</section>
 {% endfor %}<footer>{{ title }} · synthetic cells, unless marked as real ·
-for teaching, not for clinical use</footer>
+for teaching, not for clinical use · N: notes</footer>
 <script>
   const slides = [...document.querySelectorAll("section")];
   for (const slide of slides) {  // shrink what does not fit, down to a limit
@@ -60,6 +67,7 @@ for teaching, not for clinical use</footer>
   }
   const turn = {ArrowRight: 1, PageDown: 1, " ": 1, ArrowLeft: -1, PageUp: -1};
   addEventListener("keydown", event => {
+    if (event.key === "n") document.body.classList.toggle("notes");
     if (!(event.key in turn)) return;
     event.preventDefault();
     const now = slides.findLastIndex(slide => slide.getBoundingClientRect().top < 9);
@@ -100,17 +108,36 @@ def slides_of(notebook: NotebookNode) -> list[str]:
     return found
 
 
+def notes_of(notebook: NotebookNode, page: str) -> list[str]:
+    """Return the speaker notes of each slide as HTML: the minutes of the section that it opens.
+
+    Those of the first slide are the whole page of instructor notes.
+    """
+    minutes = dict(re.findall(r"^\| (.+?) \| +(\d+) \|$", page, re.MULTILINE))
+    found, section = [], ""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            titles = re.findall(r"^##+ (.+)$", cell.source, re.MULTILINE)
+            section = next((title for title in titles if title in minutes), section)
+        if "slide" in cell.metadata.get("tags", []):
+            text = f"**{section}**: {minutes.pop(section)} minutes" if section in minutes else ""
+            found.append(MARKDOWN.render(text if found else f"## {page.partition('## ')[2]}"))
+    return found
+
+
 def main() -> int:
     """Write one page per lesson, and an index page."""
     links = []
     for source in build.sources([]):
         title, *_ = schedule.stated(source)
         notebook = nbformat.read(build.NOTEBOOKS / f"{source.stem}.ipynb", as_version=4)
-        page = PAGE.render(title=title, slides=slides_of(notebook))
+        notes = notes_of(notebook, (TEACHING / f"lesson-{title[:2]}.md").read_text("utf-8"))
+        both = zip(slides_of(notebook), notes, strict=True)
+        page = PAGE.render(title=title, slides=list(both))
         write_text(SLIDES / f"{source.stem}.html", page)
         links.append(f"- [{title}]({source.stem}.html)")
     contents = MARKDOWN.render("# Leukemic or healthy?\n\n" + "\n".join(links))
-    index = PAGE.render(title="The lessons", slides=[contents])
+    index = PAGE.render(title="The lessons", slides=[(contents, "")])
     write_text(SLIDES / "index.html", index)
     print(f"{len(links)} lessons are in slides/; open slides/index.html in a browser.")
     return 0

@@ -1,7 +1,8 @@
-"""``leuk doctor`` and ``leuk run``: the course itself."""
+"""``leuk doctor``, ``leuk run`` and ``leuk grade``: the course itself."""
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ import typer
 
 from leukhelpers import files
 from leukhelpers.commands import options, output
+from leukhelpers.errors import InputError
 
 app = typer.Typer()
 
@@ -95,3 +97,35 @@ def _new_folder(runs_folder: Path, dataset: str, profile: str, seed: int, resume
     while folders[-1].exists():
         folders.append(runs_folder / f"{base}-{len(folders) + 1}")
     return folders[-2] if resume and len(folders) > 1 else folders[-1]
+
+
+@app.command()
+def grade(
+    folder: Annotated[Path, typer.Argument(help="Notebooks that learners handed in.")],
+    out: Annotated[Path, typer.Option(help="New CSV file: learner by exercise.")] = Path(
+        "grades.csv"
+    ),
+    run: Annotated[
+        bool, typer.Option("--run", help="Execute each notebook first; without it, none is.")
+    ] = False,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds per notebook.")] = 600,
+    memory: Annotated[float, typer.Option(min=0.5, help="GB of memory per process.")] = 8,
+) -> None:
+    """Read which exercises of handed-in notebooks passed; status 1 if a file is broken."""
+    from leukhelpers.course import grade as grading
+
+    if os.path.lexists(out):
+        raise InputError(f"{out} is there already; name a new file with --out.")
+    if run and not grading.can_cut_network():
+        output.tell("This system cannot cut the network off: the notebooks run with it.")
+    entries = []
+    for entry in grading.grade(folder, run, timeout, memory):
+        entries.append(entry)
+        for note in entry["notes"]:
+            output.tell(f"{entry['file']}: {note}")
+    table = grading.to_table(entries)
+    grading.write_table(table, out)
+    output.console.print(table.drop(columns="notes").fillna("").to_string(), markup=False)
+    output.print_result({"table": str(out)}, False)
+    if any(entry["broken"] for entry in entries):
+        raise SystemExit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,14 +71,24 @@ def data_fetch(
     as_json: options.Json = False,
 ) -> None:
     """Download C-NMC 2019 from Kaggle, or take a copy that you have; then verify it."""
+    from leukhelpers.data.cnmc import find_root
     from leukhelpers.data.download import fetch_cnmc
 
     if name != "cnmc":
         raise InputError(f"{name!r} cannot be fetched; the data set to fetch is called cnmc.")
     with output.progress_bars() as advance:
         listen = functools.partial(advance, "unpacking")
-        root = fetch_cnmc(to or files.workspace() / "data" / "cnmc", source, output.tell, listen)
-    _verify(root, as_json)
+        place = files.workspace() / "data" / "cnmc"
+        already = to or find_root(place)  # what the user put somewhere stays there
+        root = fetch_cnmc(to or place, source, output.tell, listen)
+    try:
+        _verify(root, as_json)
+    except SystemExit:
+        if not already:
+            aside = Path(tempfile.mkdtemp(prefix="unverified-", dir=place.parent), root.name)
+            root.rename(aside)
+            output.tell(f"What was fetched is no whole copy, so it is not cnmc; it is in {aside}.")
+        raise
 
 
 @app.command("verify")
@@ -86,12 +97,12 @@ def data_verify(
     as_json: options.Json = False,
 ) -> None:
     """Compare a copy of C-NMC 2019 with the published files; status 1 if it is damaged."""
-    from leukhelpers.datasets import existing_place
+    from leukhelpers.datasets import existing_place, find_cnmc
 
     if dataset == "twin":
         raise InputError("The twin is synthetic; only a copy of C-NMC can be verified.")
-    root = files.workspace() / "data" / "cnmc" if dataset == "cnmc" else existing_place(dataset)
-    _verify(root, as_json)
+    place = find_cnmc(files.workspace() / "data") if dataset == "cnmc" else existing_place(dataset)
+    _verify(place, as_json)
 
 
 def _verify(root: Path, as_json: bool) -> None:

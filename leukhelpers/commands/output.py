@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,12 @@ def tell(message: str) -> None:
     errors.print(message, markup=False, soft_wrap=True)
 
 
+def as_json_text(value: Any, **options: Any) -> str:
+    """Write JSON with all letters as they are, if the output has them."""
+    plain = "utf" not in (sys.stdout.encoding or "").lower()
+    return json.dumps(value, ensure_ascii=plain, **options)
+
+
 # What is too much for a line each: tables, as on the model's card.
 _IN_DETAIL = (
     *("report", "by_class", "compared", "of_subjects", "worst_first"),
@@ -34,7 +41,7 @@ _IN_DETAIL = (
 def print_result(found: dict[str, Any], as_json: bool) -> None:
     """Print what was found, as JSON or as lines and tables."""
     if as_json:
-        print(json.dumps(found, indent=2, allow_nan=False))
+        print(as_json_text(found, indent=2, allow_nan=False))
         return
     for caution in found.get("cautions", []):
         console.print(f"Caution: {caution}", markup=False)
@@ -44,7 +51,7 @@ def print_result(found: dict[str, Any], as_json: bool) -> None:
         if key == "models":
             console.print(metrics_table(found))
         elif value not in ({}, []):
-            shown = json.dumps(value) if isinstance(value, dict | list) else value
+            shown = as_json_text(value) if isinstance(value, dict | list) else value
             console.print(f"{key.replace('_', ' ')}: {shown}", markup=False)
     if "models" in found:
         from leukhelpers.experiments import model_card
@@ -96,7 +103,7 @@ def folds_table(found: dict[str, Any]) -> Table:
 def print_lines(entries: list[dict[str, Any]]) -> None:
     """Print a line of JSON for each entry; status 1 if one tells of an error."""
     for entry in entries:
-        print(json.dumps(entry))
+        print(as_json_text(entry))
     if any("error" in entry for entry in entries):
         raise SystemExit(1)
 

@@ -51,6 +51,11 @@ class Lesson:
                 f"This data set has {len(dataset.classes)} classes; the lessons compare two. "
                 "leuk train, crossval and evaluate take any number; lesson 11 shows how."
             )
+        if (dataset.table.groupby("subject")["label"].nunique() > 1).any():
+            raise InputError(
+                "Some people have cells of both classes; the lessons need one class per person. "
+                "leuk train, crossval and evaluate take such cells, too."
+            )
         for caution in dataset.cautions:
             print(f"Caution: {caution}")
         return dataset
@@ -99,7 +104,7 @@ class Lesson:
     @cached_property
     def area(self) -> np.ndarray:
         """The area of each cell, in pixels of the originals; shape (n,)."""
-        return features.cell_area(self.images, self.profile.crop)
+        return features.cell_area(self.images, self.prepared.profile.crop)
 
     @cached_property
     def features(self) -> pd.DataFrame:

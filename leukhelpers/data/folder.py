@@ -80,7 +80,7 @@ def read_own(
         subject=listed["subject"].where(~alone, cell_ids.str.replace("+", "%2B", regex=False)),
         fold="",
     )
-    table, set_aside = readable_cells(root, listed, aside, cache)
+    table, set_aside = readable_cells(root, listed, aside, cache, meaning.classes)
     table.attrs["classes"] = list(meaning.classes)  # for sentences about them
     absent = sorted(set(range(len(meaning.classes))) - set(table["label"]))
     if absent and meaning.labels:

@@ -15,11 +15,11 @@ from joblib import Parallel, cpu_count, delayed
 from PIL import Image, UnidentifiedImageError
 
 from leukhelpers.data.base import Aside, set_aside_frame
-from leukhelpers.data.schema import validate
+from leukhelpers.data.schema import CLASS_NAMES, validate
 from leukhelpers.errors import InputError
 from leukhelpers.files import read_json, write_json
 
-IMAGE_SUFFIXES = (".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff")
+IMAGE_SUFFIXES = (".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 # What one picture of a cell may be at most; C-NMC's are 450 pixels wide, of 0.6 MB.
 MAX_BYTES = 20_000_000
 MAX_SIDE = 4096  # pixels
@@ -217,7 +217,11 @@ def not_a_picture(file: Path) -> str | None:
 
 
 def readable_cells(
-    root: Path, listed: pd.DataFrame, aside: Aside, cache: Path | None
+    root: Path,
+    listed: pd.DataFrame,
+    aside: Aside,
+    cache: Path | None,
+    classes: Sequence[str] = CLASS_NAMES,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read listed cells into a valid cell table.
 
@@ -231,6 +235,8 @@ def readable_cells(
         Path and reason of what is set aside already.
     cache : path or None
         See :func:`digest_images`.
+    classes : sequence of str
+        See :func:`leukhelpers.data.schema.validate`.
 
     Returns
     -------
@@ -252,7 +258,7 @@ def readable_cells(
     set_aside = set_aside_frame([*aside, *unread.itertuples(index=False, name=None)])
     if readable.empty:
         raise InputError(f"{root} holds no readable cell of those asked for{first_of(set_aside)}.")
-    return validate(frame[frame["reason"] == ""]), set_aside
+    return validate(frame[frame["reason"] == ""], classes), set_aside
 
 
 def first_of(set_aside: pd.DataFrame) -> str:

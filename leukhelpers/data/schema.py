@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -80,13 +80,16 @@ def looks_like(subject: str) -> str:
     return re.sub(r"\d+", lambda number: str(int(number.group())), plain)
 
 
-def validate(table: pd.DataFrame) -> pd.DataFrame:
+def validate(table: pd.DataFrame, classes: Sequence[str] = CLASS_NAMES) -> pd.DataFrame:
     """Refuse cells of which no honest split could be made.
 
     Parameters
     ----------
     table : pandas.DataFrame
         One row a cell, with at least the columns ``COLUMNS``; the label -1 stands for none.
+    classes : sequence of str
+        The name of each label. A person is HEM or ALL; of other classes, such as kinds of cells,
+        one person may have several.
 
     Returns
     -------
@@ -96,8 +99,8 @@ def validate(table: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If a labeled cell has no subject, or one whose name holds a ``+``; or if a subject or a
-        picture has two labels.
+        If a labeled cell has no subject, or one whose name holds a ``+``; or if a picture, or a
+        subject that may have one, has two labels.
     """
     labeled = table[table["label"] != UNLABELED]
     subjects = labeled["subject"].fillna("").astype(str).str.strip()
@@ -106,11 +109,12 @@ def validate(table: pd.DataFrame) -> pd.DataFrame:
     plus = subjects[subjects.str.contains("+", regex=False)].unique()
     _refuse("Subjects must not contain a +; use another character:", plus)
     n_labels = labeled.groupby("subject")["label"].nunique()
-    _refuse(
-        "All cells of one person must be of one class, and these have several; correct the labels, "
-        "or keep one kind of cell:",
-        n_labels.index[n_labels > 1],
-    )
+    if not set(CLASS_NAMES).isdisjoint(classes):
+        _refuse(
+            "All cells of one person must be of one class, and these have several; correct the "
+            "labels, or give kinds of cells other names than HEM and ALL:",
+            n_labels.index[n_labels > 1],
+        )
     # One of the two labels is wrong, and nothing in the files tells which.
     both = labeled.drop_duplicates(["sha256", "label"])
     both = both[both["sha256"].duplicated(keep=False)].sort_values("sha256", kind="stable")

@@ -13,6 +13,7 @@ from leukhelpers.data.base import Dataset
 from leukhelpers.errors import InputError
 from leukhelpers.experiments import storage
 from leukhelpers.experiments.predictions import columns_of_run, measure, predictions_of
+from leukhelpers.images.file_facts import file_cautions
 from leukhelpers.images.preprocessing import build_pixels
 from leukhelpers.models import prepare
 from leukhelpers.splits import groups
@@ -63,13 +64,14 @@ def evaluate_run(run_folder: Path | str, dataset: Dataset, data: Path) -> dict[s
     baselines = files.read_json(run.folder / "baselines.json")
     name = storage.model_of(run.about)
     predictions = predictions_of(run.model, baselines, prepared, rows, name)
+    cautions = [*run.about.get("cautions", []), *dataset.cautions, *file_cautions(dataset)]
     return {
         "run": run.folder.name,
         "dataset": dataset.name,
         "synthetic": dataset.synthetic,
         "classes": list(classes),
         # Of both: a network that learnt from such cells is judged by them, too.
-        "cautions": list(dict.fromkeys([*run.about.get("cautions", []), *dataset.cautions])),
+        "cautions": list(dict.fromkeys(cautions)),
         "notice": NOTICE,
         "left_out": len(table) - len(rows),
         "set_aside": len(aside),

@@ -15,6 +15,7 @@ import psutil
 
 from leukhelpers import files
 from leukhelpers.errors import InputError
+from leukhelpers.images.file_facts import file_cautions, file_facts
 from leukhelpers.models import prepare
 
 
@@ -76,7 +77,8 @@ def describe(prepared: prepare.Prepared) -> dict[str, Any]:
         "dataset": dataset.name,
         "synthetic": dataset.synthetic,
         "classes": list(dataset.classes),
-        "cautions": list(dataset.cautions),
+        "cautions": [*dataset.cautions, *file_cautions(dataset)],
+        "files": file_facts(dataset)["stored"].value_counts().index[:3].tolist(),
         "images": len(prepared.table),
         "subjects": int(prepared.table["subject"].nunique()),
         "groups": len(np.unique(prepared.split.groups)),

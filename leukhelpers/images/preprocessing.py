@@ -18,9 +18,11 @@ from filelock import FileLock
 from joblib import Parallel, cpu_count, delayed
 from PIL import Image
 
+from leukhelpers import files
 from leukhelpers.data.base import Aside, Dataset, set_aside_frame
 from leukhelpers.data.pictures import file_state, known_digests, load_image, pixel_digest
 from leukhelpers.errors import InputError
+from leukhelpers.images.background import black_background
 
 # So many pictures, spread over all, tell how an array was made.
 _SAMPLE = 256
@@ -38,7 +40,7 @@ _MARGIN = 0.02  # of the cell's length, on each side
 _TOGETHER = 32
 
 # The layout of the cache; a change of the code that fills it must change this number.
-_VERSION = 1
+_VERSION = 2
 
 
 class Pixels(NamedTuple):
@@ -84,7 +86,10 @@ def cell_box(image: np.ndarray) -> tuple[int, int, int, int]:
     >>> lk.cell_box(image)
     (49, -1, 91, 41)
     """
-    image = np.asarray(image)
+    return _cell_box(black_background(np.asarray(image)))
+
+
+def _cell_box(image: np.ndarray) -> tuple[int, int, int, int]:
     inside = image[..., 0] != 0
     for channel in range(1, image.shape[-1]):  # ten times as fast as any(axis=-1)
         inside |= image[..., channel] != 0
@@ -124,8 +129,13 @@ def crop_and_resize(image: np.ndarray | Image.Image, size: int, crop: int) -> np
     >>> lk.crop_and_resize(np.full((450, 450, 3), 90, np.uint8), size=96, crop=384).shape
     (96, 96, 3)
     """
-    picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
-    box = cell_box(np.asarray(image)) if crop == BOX else _center(*picture.size, crop)
+    pixels = np.asarray(image)
+    cleared = black_background(pixels)
+    if cleared is pixels and isinstance(image, Image.Image):
+        picture = image
+    else:
+        picture = Image.fromarray(cleared)
+    box = _cell_box(cleared) if crop == BOX else _center(*picture.size, crop)
     return _cut(picture, size, box)
 
 
@@ -171,10 +181,10 @@ def build_pixels(
     Raises
     ------
     InputError
-        If `size` or `crop` is not positive, or no cell can be read.
+        If `size` or `crop` is too small, or no cell can be read.
     """
-    if size < 8 or (crop < size and crop != BOX):
-        raise InputError("size must be at least 8 pixels, and crop at least size (or BOX).")
+    if size < 8 or crop < BOX:
+        raise InputError("size must be at least 8 pixels, and crop at least 1 (or BOX).")
     Path(cache).mkdir(parents=True, exist_ok=True)
     table = dataset.table
     aside: Aside = []
@@ -295,6 +305,7 @@ def _fill(file: Path, root: Path, table: pd.DataFrame, size: int, crop: int) -> 
     part = file.with_name(f".part-{file.name}")
     known = known_digests(root, file.parent)
     array = np.lib.format.open_memmap(part, "w+", np.uint8, (len(table), size, size, 3))
+    files.reserve(part)
     cells = list(zip(table["path"], table["sha256"], strict=True))
 
     def read_some(first: int) -> Aside:

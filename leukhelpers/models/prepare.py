@@ -17,6 +17,7 @@ from leukhelpers.data.base import Dataset
 from leukhelpers.datasets import load_dataset
 from leukhelpers.errors import InputError
 from leukhelpers.images import handmade
+from leukhelpers.images.file_facts import crop_of
 from leukhelpers.images.preprocessing import build_pixels
 from leukhelpers.models import profiles
 from leukhelpers.splits import groups
@@ -56,12 +57,13 @@ def prepare(dataset: Dataset, profile: profiles.Profile, seed: int, data: Path) 
     dataset : Dataset
         Labeled cells.
     profile : Profile
-        Size and crop of the pictures.
+        Size and crop of the pictures; of pictures smaller than the crop all is taken.
     seed : int
         Seed of the split.
     data : path
         Folder for the caches.
     """
+    profile = replace(profile, crop=crop_of(dataset, profile.crop))
     array, table, unread = build_pixels(dataset, data / "cache", profile.size, profile.crop)
     set_aside = pd.concat([dataset.set_aside, unread], ignore_index=True)
     split = groups.holdout_split(table, seed)

@@ -6,6 +6,7 @@ import base64
 import io
 import os
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from PIL import Image
 
 from leukhelpers.errors import InputError
 from leukhelpers.files import read_json, whole_file, write_json
+from leukhelpers.plots import lettering
 from leukhelpers.plots.style import DPI, styled
 
 HEAVY = 300_000  # bytes of a picture that a notebook holds as it is
@@ -23,9 +25,16 @@ HEAVY = 300_000  # bytes of a picture that a notebook holds as it is
 @styled  # ticks take their style when they are drawn
 def png(figure: Figure, **metadata: str) -> bytes:
     """Write a figure as a PNG picture."""
-    written = io.BytesIO()
     options: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.12, "metadata": metadata}
-    figure.savefig(written, format="png", dpi=DPI, **options)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", lettering.MISSING)
+        written = io.BytesIO()
+        try:
+            figure.savefig(written, format="png", dpi=DPI, **options)
+        except UserWarning:
+            lettering.make_readable(figure)
+            written = io.BytesIO()
+            figure.savefig(written, format="png", dpi=DPI, **options)
     return written.getvalue()
 
 

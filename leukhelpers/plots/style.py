@@ -11,6 +11,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from leukhelpers.evaluation.names import MODEL_NAMES
+from leukhelpers.plots.lettering import FONT
 
 # Blue, vermilion, green, brown, sky, purple and gray of seaborn's "colorblind" palette.
 CLASS_COLORS = ("#0173b2", "#d55e00")
@@ -36,7 +37,7 @@ FAINT = "#6b6b6b"
 
 SETTINGS: dict[Any, Any] = {
     **sns.axes_style("ticks"),
-    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so figures repeat
+    "font.sans-serif": [FONT],
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
     "axes.labelcolor": INK,
@@ -45,6 +46,7 @@ SETTINGS: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.labelpad": 7,
     "text.color": INK,
+    "text.parse_math": False,  # a $ in a name is a $
     "text.hinting": "no_hinting",  # hinted, small bold digits look like another font
     "xtick.color": FAINT,
     "ytick.color": FAINT,

@@ -23,6 +23,7 @@ from leukhelpers.errors import InputError
 from leukhelpers.evaluation import calibration, decisions
 from leukhelpers.experiments import storage
 from leukhelpers.experiments.predictions import columns_of_run
+from leukhelpers.images import file_facts
 from leukhelpers.images.preprocessing import crop_and_resize
 from leukhelpers.models import ensemble, ood, profiles, registry
 
@@ -311,7 +312,11 @@ def look_at_file(served: Served, path: Path) -> tuple[dict[str, Any], np.ndarray
     entry, picture = {"file": str(path)}, None
     try:
         with Path(path).open("rb") as file:  # no more is read than is needed to refuse it
-            result, picture = look(served, file.read(MAX_BYTES + 1))
+            content = file.read(MAX_BYTES + 1)
+        result, picture = look(served, content)
+        stored, known = file_facts.stored_as(content), served.run.about.get("files", [])
+        if result["why"] == STRANGE and known and stored not in known:
+            result["why"] += f"; the file is {stored}, those in training were {' or '.join(known)}"
         entry |= result
     except OSError as error:
         entry["error"] = error.strerror or str(error)

@@ -14,6 +14,7 @@ from leukhelpers.data.base import Dataset
 from leukhelpers.data.schema import CLASS_NAMES, UNLABELED
 from leukhelpers.datasets import load_dataset
 from leukhelpers.errors import InputError
+from leukhelpers.images.file_facts import crop_of, file_cautions
 from leukhelpers.images.preprocessing import build_pixels
 from leukhelpers.splits import groups, near_duplicates
 
@@ -78,9 +79,9 @@ def inspect(found: Dataset, data: Path, size: int, crop: int) -> dict[str, Any]:
     return {
         "dataset": found.name,
         "synthetic": found.synthetic,
-        "cautions": list(found.cautions),
+        "cautions": [*found.cautions, *file_cautions(found)],
         **_counts(found),
-        "near_duplicates": count_near_duplicates(found, data, size, crop),
+        "near_duplicates": count_near_duplicates(found, data, size, crop_of(found, crop)),
         "parts": _test_parts(found, data),
         "card": cards.card_of(found),
     }

@@ -142,7 +142,8 @@ def grouped_folds(table: pd.DataFrame, n_splits: int = 4, seed: int = 0) -> Iter
     ----------
     table : pandas.DataFrame
         A labeled cell table, of two classes or more. A group that holds several
-        classes, because they share a picture, counts for the one of most of its cells.
+        classes, because they share a picture, counts for the one of most of its cells. Where
+        subjects have several, groups are dealt by cells, if that gives each fold every class.
     n_splits : int
         Number of folds, at least 2.
     seed : int
@@ -198,17 +199,23 @@ def no_test_split(table: pd.DataFrame, seed: int = 0) -> Split:
 
 
 class _Labeled(NamedTuple):
-    """Labels and groups of a table's rows, and the one class of each group."""
+    """Labels and groups of a table's rows, and which classes each group has."""
 
     labels: np.ndarray
     groups: np.ndarray
     number: np.ndarray  # of each row's group, in the order of the names
-    class_of_group: np.ndarray
+    class_of_group: np.ndarray  # that of most of its cells
+    has: np.ndarray  # of each group and class, whether it counts for it
     classes: list[str]  # their names
 
     @property
     def n_classes(self) -> int:
         return len(self.classes)
+
+    @property
+    def mixed(self) -> bool:
+        """Whether some group counts for several classes, since a subject has several."""
+        return bool((self.has.sum(axis=1) > 1).any())
 
 
 def _labeled_groups(table: pd.DataFrame, n_splits: int) -> _Labeled:
@@ -228,14 +235,18 @@ def _labeled_groups(table: pd.DataFrame, n_splits: int) -> _Labeled:
     classes = _class_names(table, labels)
     n_classes = len(classes)
     cells_of = np.bincount(number * n_classes + labels, minlength=len(names) * n_classes)
-    class_of_group = cells_of.reshape(-1, n_classes).argmax(axis=1)
-    for label, count in enumerate(np.bincount(class_of_group, minlength=n_classes)):
+    cells_of = cells_of.reshape(-1, n_classes)
+    class_of_group = cells_of.argmax(axis=1)
+    several = (table.groupby("subject")["label"].nunique() > 1).any()
+    has = cells_of > 0 if several else np.eye(n_classes, dtype=bool)[class_of_group]
+    found = _Labeled(labels, groups, number, class_of_group, has, classes)
+    for label, count in enumerate(found.has.sum(axis=0)):
         if count < n_splits:
             raise InputError(
                 f"{n_splits} folds need at least {n_splits} groups of "
                 f"{classes[label]}; there are {count}."
             )
-    return _Labeled(labels, groups, number, class_of_group, classes)
+    return found
 
 
 def _class_names(table: pd.DataFrame, labels: np.ndarray) -> list[str]:
@@ -264,6 +275,14 @@ def _deal(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Deal the groups of some rows to folds, class by class; yield the others, the fold."""
     numbers = np.unique(cells.number[rows])
+    n_of_each = cells.has[numbers].sum(axis=0)
+    if cells.mixed and (n_dealt := min(n_splits, *n_of_each)) > 1:
+        by_cells = StratifiedGroupKFold(n_dealt, shuffle=True, random_state=seed)
+        labels = cells.labels[rows]
+        found = list(by_cells.split(rows, labels, cells.number[rows]))
+        if all(len(np.unique(labels[inside])) == cells.n_classes for _, inside in found):
+            yield from ((rows[others], rows[inside]) for others, inside in found)
+            return
     classes = cells.class_of_group[numbers]
     n_dealt = min(n_splits, *np.bincount(classes, minlength=cells.n_classes))
     if n_dealt < 2:

@@ -7,6 +7,7 @@ import functools
 import io
 import itertools
 import json
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,7 +27,7 @@ from leukhelpers.data.schema import ALL, HEM
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation import decisions, metrics
 from leukhelpers.plots import cells as pictures
-from leukhelpers.plots import charts, saving
+from leukhelpers.plots import charts, lettering, saving
 from leukhelpers.plots.style import CLASS_COLORS, MODEL_COLORS, SPARE_COLORS, WIDTH, model_color
 
 TITLE = "The finding"
@@ -392,3 +393,44 @@ def test_models_have_colors_that_no_spare_one_repeats_whether_named_or_titled() 
     assert len(set(own)) == len(own)
     assert model_color("SVM", 0) == model_color("svm", 5) == MODEL_COLORS["svm"]
     assert model_color("another model", 1) == SPARE_COLORS[1]
+
+
+# --- letters of other scripts -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "names", [("正常", "白血病"), ("स्वस्थ", "रोगी"), ("ปกติ", "มะเร็ง"), ("здоровый", "больной")]
+)
+def test_words_of_any_script_are_drawn_or_numbered_without_a_warning(
+    tmp_path: Path, names: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    figure = Figure(layout="constrained")
+    axes = figure.subplots()
+    axes.barh(list(names), [1, 2])
+    axes.set_title(f"More {names[1]} cells")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        saving.save(figure, tmp_path, "bars", "Two bars.")
+    shown = [label.get_text() for label in axes.get_yticklabels()]
+    key = capsys.readouterr().err
+    for name, label in zip(names, shown, strict=True):
+        assert label == name or f"{label} stands for {name}." in key
+    assert axes.get_title() == f"More {shown[1]} cells"
+
+
+def test_letters_of_an_installed_font_are_drawn_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lettering, "font_with", lambda letter: "STIXGeneral")
+    figure = Figure()
+    text = figure.text(0.5, 0.5, "正常")
+    lettering.make_readable(figure)
+    assert text.get_text() == "正常"
+    assert text.get_fontfamily() == ["DejaVu Sans", "STIXGeneral"]
+
+
+@pytest.mark.parametrize("name", ["run$1_$2", "a$b$", "x^2_{", "\\alpha$"])
+def test_signs_of_formulas_in_names_are_drawn_as_they_are(tmp_path: Path, name: str) -> None:
+    people = pd.DataFrame(
+        {"subject": [name, "H1"], "label": [1, 0], "cells": 3, "correct": [0.5, 1.0]}
+    )
+    figure = charts.by_subject_bars(people, f"Subject {name}", name)
+    assert saving.save(figure, tmp_path, "people", name).is_file()

@@ -357,6 +357,26 @@ def test_group_of_two_classes_counts_for_that_of_most_of_its_cells() -> None:
     assert len(list(random_folds(mostly_hem, 4))) == 4
 
 
+@pytest.mark.parametrize("cut", [grouped_folds, random_folds])
+@pytest.mark.parametrize(
+    ("people", "kinds", "folds"), [(8, 2, 4), (8, 3, 4), (6, 3, 2), (20, 2, 5)]
+)
+@pytest.mark.parametrize("rare", [False, True])
+def test_people_with_cells_of_several_classes_are_never_cut(
+    cut: Cut, people: int, kinds: int, folds: int, rare: bool
+) -> None:
+    cells = table([(str(n), f"{n}-{k}") for n in range(people) for k in range(4 * kinds)])
+    cells["label"] = [k % kinds for _ in range(people) for k in range(4 * kinds)]
+    if rare:  # one person in four lacks the last class
+        lacking = cells["subject"].astype(int) % 4 == 3
+        cells = cells[~lacking | (cells["label"] < kinds - 1)].reset_index(drop=True)
+    splits = list(cut(cells, folds, 0))
+    assert np.array_equal(np.sort(np.concatenate([s.test for s in splits])), np.arange(len(cells)))
+    for split in splits:
+        for part in (split.train, split.validation, split.test):
+            assert set(cells["label"].iloc[part]) == set(range(kinds))
+
+
 # --- the published folds ---------------------------------------------------------------------
 
 
