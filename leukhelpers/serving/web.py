@@ -126,8 +126,8 @@ def export_web(run_folder: Path | str, out: Path | str) -> dict[str, Any]:
         (folder / "settings.json").write_text(json.dumps(about), "utf-8")
         written = sorted(path for path in folder.rglob("*") if path.is_file())
         names = [path.relative_to(folder).as_posix() for path in written]
-        kept = [name for name in names if name not in ("sw.js", "index.html")]
-        files.write_json(folder / "files.json", ["./", *kept])
+        names.remove("sw.js")  # browsers keep it by themselves
+        files.write_json(folder / "files.json", ["./", *names])
         size = sum(path.stat().st_size for path in written)
     too_large = f"The page has {size / 1e6:.0f} MB, too much for a phone; export the model cnn."
     return {

@@ -50,7 +50,7 @@ def test_the_page_is_small_and_whole(page):
     absent = [name for name in listed if not (folder / name).exists()]
     assert absent == []
     names = {path.relative_to(folder).as_posix() for path in there}
-    assert names - set(listed) == {"index.html", "sw.js", "files.json"}
+    assert names - set(listed) == {"sw.js", "files.json"}
 
 
 def test_the_page_names_no_other_host(page):
