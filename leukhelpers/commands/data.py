@@ -21,7 +21,7 @@ app = typer.Typer(help="Draw, read and check data sets.", no_args_is_help=True)
 def data_twin(
     out: Annotated[Path, typer.Option(help="New folder to write into.")],
     images: Annotated[int, typer.Option(help="Number of images.")] = 1200,
-    subjects: Annotated[int, typer.Option(min=16, help="Number of subjects.")] = 28,
+    subjects: Annotated[int, typer.Option(min=12, help="Number of subjects.")] = 28,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Same seed, same bytes.")] = 0,
     as_json: options.Json = False,
 ) -> None:

@@ -77,7 +77,8 @@ def choose_files(names: pd.DataFrame, n_images: int, n_subjects: int) -> pd.Data
         )
     counts = names.groupby(["label", "subject"]).size()
     all_share = counts[ALL].size / counts.size
-    n_all = int(np.clip(round(n_subjects * all_share), 4, n_subjects - 4))
+    # Six healthy subjects, of whom two pairs share images, are four groups, one for each fold.
+    n_all = max(4, min(round(n_subjects * all_share), n_subjects - 6))
     available = {}
     for label, number in ((ALL, n_all), (HEM, n_subjects - n_all)):
         rest = counts[label].drop(_FIRST[label]).sort_values(ascending=False, kind="stable").index
