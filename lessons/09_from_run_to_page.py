@@ -765,7 +765,7 @@ figure, panels = plt.subplots(1, 3, figsize=(8, 3.4), layout="constrained")
 for panel, (name, path) in zip(panels, three.items(), strict=True):
     panel.imshow(lk.brighten(read_cell(path)), extent=(0, 1, 0, 1))
     panel.imshow(maps[name][..., 0], extent=(0, 1, 0, 1), alpha=0.4, interpolation="bilinear")
-    outcome = table.loc[name, "answer"] or table.loc[name, "why"]
+    outcome = (table.loc[name, "answer"] or table.loc[name, "why"]).partition(" (")[0]
     panel.set_title(textwrap.fill(f"{name}: {outcome}", 42), size=8)
     panel.axis("off")
 predicted = table.loc[list(three), "answer"].notna().sum()

@@ -28,7 +28,7 @@ from leukhelpers.images.preprocessing import crop_and_resize
 from leukhelpers.models import ensemble, ood, profiles, registry
 
 WORDS = {"HEM": "Healthy", "ALL": "Leukemic"}
-NEAR = "the probability is too close to the operating point"
+NEAR = "the probability is too close to the threshold"
 STRANGE = "not a cell like those in the training data (out-of-distribution)"
 _COPY = 1  # a change of the code that makes the quick copy must change this number
 
