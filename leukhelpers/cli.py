@@ -46,8 +46,10 @@ def main() -> None:
             raise
         what = error.strerror or f"a file could not be written ({error})"
         place = f": {error.filename}" if error.filename else ""
-        remedy = "make room, or name another folder (LEUK_HOME, or --out)"
-        status, message = 2, f"{what}{place}; {remedy}."
+        remedy = "; make room, or name another folder (LEUK_HOME, or --out)"
+        if isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
+            remedy = ""
+        status, message = 2, f"{what}{place}{remedy}."
     except Exception as error:
         # Typer's own errors about options know their sentence, and an interruption may
         # come as Abort; which classes these are depends on typer's release.

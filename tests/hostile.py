@@ -73,6 +73,8 @@ def allowed(cell: np.ndarray) -> dict[str, bytes]:
         "palette.png": encoded(picture.quantize(256)),
         "transparent.png": encoded(Image.fromarray(alpha)),
         "turned.jpg": encoded(picture, "JPEG", exif=exif),
+        # What a telephone adds: a second, smaller picture.
+        "two.jpg": encoded(picture, "MPO", save_all=True, append_images=[picture.resize((45, 45))]),
     }
 
 

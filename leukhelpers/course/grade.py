@@ -7,6 +7,7 @@ that is run can print a tick as well: the table helps to see who needs help, it 
 from __future__ import annotations
 
 import contextlib
+import csv
 import hashlib
 import os
 import re
@@ -30,7 +31,7 @@ from leukhelpers.experiments import run_notebook
 
 STATES = {"✓": "passed", "✗": "failed", "○": "unanswered"}
 RANK = ["missing", "not run", "unanswered", "failed", "passed"]
-NO_NETWORK = ["unshare", "--user", "--map-root-user", "--net"]
+NO_NETWORK = ["unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child"]
 _CALL = re.compile(r"""^[^#\n]*\bcheck\(\s*["'](\d\d\.\d+)["']""", re.MULTILINE)
 _LINE = re.compile(r"^([✓✗○]) Exercise (\d\d\.\d+):", re.MULTILINE)
 _LESSON = re.compile(r"[ _-]*\d\d_[a-z_]+([ _-]*(copy|\()[\w)]*)?$", re.IGNORECASE)
@@ -73,15 +74,20 @@ def grade(
     seen = {_digest(read_notebook(path)): "the solved lesson" for path in solved}
     for place in places:
         learner = place.parts[0] if len(place.parts) > 1 else _LESSON.sub("", place.stem)
-        entry: dict[str, Any] = {"file": str(place), "learner": learner or folder.resolve().name}
-        entry |= {"states": {}, "notes": [], "broken": False}
+        # A name that is not UTF-8 is shown with question marks.
+        learner, file = (
+            name.encode(errors="replace").decode()
+            for name in (learner or folder.resolve().name, str(place))
+        )
+        entry: dict[str, Any] = {"file": file, "learner": learner, "states": {}, "notes": []}
+        entry["broken"] = False
         try:
             notebook = read_notebook(folder / place)
         except InputError as error:
             yield {**entry, "notes": [str(error)], "broken": True}
             continue
-        same = seen.setdefault(_digest(notebook), str(place))
-        if same != str(place):
+        same = seen.setdefault(_digest(notebook), file)
+        if same != file:
             entry["notes"].append(f"Its code is the same as in {same}.")
         if run:
             notebook, problem = execute(notebook, timeout, memory)
@@ -109,6 +115,7 @@ def read_notebook(path: Path) -> nbformat.NotebookNode:
         with warnings.catch_warnings(action="ignore"):
             notebook = nbformat.reads(text, as_version=4)
         read_states(notebook)  # Colab and others leave out parts that do not matter here
+        _digest(notebook)
         return notebook
     except UnicodeDecodeError:
         raise InputError("The file is neither UTF-8 nor UTF-16; save it again.") from None
@@ -219,7 +226,7 @@ def write_table(table: pd.DataFrame, out: Path) -> None:
     def plain(text: Any) -> Any:
         return f"'{text}" if str(text).startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
-    text = table.rename(index=plain).map(plain).to_csv()
+    text = table.rename(index=plain).map(plain).to_csv(quoting=csv.QUOTE_ALL)
     files.write_text(out, f"\ufeff{text}")  # with its mark, Excel reads UTF-8
 
 

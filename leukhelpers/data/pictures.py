@@ -82,7 +82,8 @@ def _decoded(content: bytes) -> Image.Image:
             # Pillow would drop the lower byte of 16-bit RGB and all frames but the first.
             if re.search(r";16[BLN]", str(image.tile)):
                 raise InputError("the picture has 16 bits a channel, not 8")
-            if getattr(image, "n_frames", 1) > 1:
+            # A second picture that a telephone adds to a JPEG (MPO) is smaller or of another side.
+            if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
                 raise InputError("the image has several frames; save one of them as a file")
             if image.has_transparency_data:
                 black = Image.new("RGBA", image.size, (0, 0, 0, 255))

@@ -45,7 +45,9 @@ def make_readable(figure: Figure) -> None:
 
     for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
         labels = [_WORD.sub(readable, label.get_text()) for label in axis.get_ticklabels()]
+        low, high = axis.get_view_interval()
         axis.set_ticks(axis.get_ticklocs(), labels=labels)
+        axis.set_view_interval(low, high, ignore=True)
     texts: list[Any] = figure.findobj(Text)
     for text in texts:
         text.set_text(_WORD.sub(readable, text.get_text()))

@@ -2,7 +2,7 @@
 
 One way for ``leuk predict`` and lesson 09; the web page does the same in the browser. A picture is
 decoded within limits, cut as the model was trained on, compared with known cells, and only then
-answered; near the operating point the answer is left open.
+answered; near the threshold the answer is left open.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Rule(NamedTuple):
     temperature : float
         By which logits are divided, see :mod:`leukhelpers.evaluation.calibration`.
     threshold : float
-        The operating point: from this probability of the model on, a cell is called ALL.
+        The decision threshold: from this probability of the model on, a cell is called ALL.
     least : dict of str to float, or None
         How probable each class must be to be named, see
         :func:`leukhelpers.evaluation.decisions.prediction_sets`.

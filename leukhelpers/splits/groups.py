@@ -133,7 +133,7 @@ def grouped_folds(table: pd.DataFrame, n_splits: int = 4, seed: int = 0) -> Iter
     Scikit-learn's ``StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)``
     gives the test rows of each fold. It balances the folds by their cells, and so
     leaves little to chance: another seed often gives the same folds. For folds that
-    differ from seed to seed see :func:`random_folds`. More than 10,000 groups are dealt
+    differ from seed to seed see :func:`random_folds`. More than 10,000 groups are assigned
     as there, for so many even out by themselves, and the balancing would take minutes; and
     so are those of which a fold would lack a class, as happens where scikit-learn is older
     (1.6.1, as on Colab, loses the balance when it shuffles).
@@ -143,7 +143,7 @@ def grouped_folds(table: pd.DataFrame, n_splits: int = 4, seed: int = 0) -> Iter
     table : pandas.DataFrame
         A labeled cell table, of two classes or more. A group that holds several
         classes, because they share a picture, counts for the one of most of its cells. Where
-        subjects have several, groups are dealt by cells, if that gives each fold every class.
+        subjects have several, groups are assigned by cells, if that gives each fold every class.
     n_splits : int
         Number of folds, at least 2.
     seed : int

@@ -47,9 +47,8 @@ function row(result) {
   for (const [i, label] of (two ? classes.slice(1) : classes).entries())
     table[`probability of ${label}`] = each?.[i].toFixed(6);
   if (two) table.threshold = point.toFixed(6);
-  table.distance = distance?.toFixed(4);
-  table.milliseconds = milliseconds?.toFixed(1);
-  return { ...table, notice: settings.notice };
+  const numbers = { distance: distance?.toFixed(4), milliseconds: milliseconds?.toFixed(1) };
+  return { ...table, ...numbers, notice: settings.notice };
 }
 
 function drawn(label, result, isHeat) {
@@ -132,8 +131,7 @@ async function predictOne(file) {
 }
 
 async function predictAll(files) {
-  $("progress").hidden = files.length < 2;
-  $("progress").max = files.length;
+  Object.assign($("progress"), { hidden: files.length < 2, max: files.length });
   for (const [done, file] of files.entries()) {
     $("progress").value = done;
     if (done % 10 === 0) await new Promise((resolve) => setTimeout(resolve)); // lets the page draw
@@ -162,7 +160,7 @@ function moveThreshold() {
   point = unmoved ? calibrated(threshold) : moved;
   const { sensitivity, specificity, cells } = operatingPoint(settings.validation, threshold);
   const [first, second] = classes;
-  const text = `From ${percent(point)} on, a cell is predicted as ${second}. Of ${cells} validation cells: sensitivity ${percent(sensitivity)} (${second} cells predicted as ${second}), specificity ${percent(specificity)} (${first} cells predicted as ${first}).`;
+  const text = `From ${percent(point)} on, a cell is predicted as ${second}. Of ${cells} validation cells: sensitivity ${percent(sensitivity)} (${second} cells predicted as ${second}), specificity ${percent(specificity)} (${first} cells predicted as ${first}), if every cell got a prediction.`;
   $("point").textContent = text;
   $("threshold").ariaValueText = percent(moved);
   results.forEach(describeItem);
@@ -185,7 +183,7 @@ async function takeExamples() {
   take(await Promise.all(fetched));
 }
 
-const starting = Math.round(100 * calibrated(settings.threshold)) / 100;
+const starting = Math.min(99, Math.max(1, Math.round(100 * calibrated(threshold)))) / 100;
 $("about").textContent = `${settings.about} ${settings.notice}`;
 $("moving").hidden = !settings.validation;
 $("threshold").value = 100 * starting;

@@ -17,36 +17,39 @@ export function blackBackground(picture) {
   }
   const most = EXACT * Math.sqrt(counts[BRIGHT]);
   if (counts[SHADE] <= most || counts[BRIGHT] === 0) return picture;
-  const places = Array.from(kinds.keys());
   const things = kinds.slice();
   const sizes = [0, 0, 0, 0];
-  for (const i of places)
-    if (things[i] === BRIGHT)
-      sizes.push(flood(width, [i], sizes.length, (j) => things[j] === BRIGHT, things));
+  for (let i = 0; i < things.length; i++)
+    if (things[i] === BRIGHT) sizes.push(flood(width, i, sizes.length, [0, 0, 1], things));
   const least = SPECK * sizes.reduce((a, b) => Math.max(a, b));
-  const open = (i) => things[i] !== OUTSIDE && !(things[i] > OUTSIDE && sizes[things[i]] >= least);
-  const isEdge = (i) => i < width || i >= kinds.length - width || (i + 1) % width < 2;
-  flood(width, places.filter(isEdge), OUTSIDE, open, things);
-  const isOutside = (i) => things[i] === OUTSIDE;
-  const shades = places.filter((i) => isOutside(i) && kinds[i] === SHADE).length;
-  if (shades <= most) return picture;
-  return { width, height, data: data.map((value, k) => (isOutside((k / 3) | 0) ? 0 : value)) };
+  const open = sizes.map((size, kind) => kind !== OUTSIDE && size < least);
+  for (let i = 0; i < things.length; i++)
+    if (i < width || i >= things.length - width || (i + 1) % width < 2)
+      flood(width, i, OUTSIDE, open, things);
+  const cleared = data.slice();
+  let shades = 0;
+  for (let i = 0; i < kinds.length; i++)
+    if (things[i] === OUTSIDE) {
+      shades += kinds[i] === SHADE;
+      cleared.fill(0, 3 * i, 3 * i + 3);
+    }
+  return shades > most ? { width, height, data: cleared } : picture;
 }
 
-/** Mark what can be reached from some places, over open pixels side by side; return how many. */
-function flood(width, starts, mark, isOpen, marks) {
-  const waiting = [];
-  let count = 0;
+/** Mark what can be reached from a place, over open pixels side by side; return how many. */
+function flood(width, start, mark, isOpen, marks) {
+  const reached = [];
   const reach = (i) => {
-    if (i < 0 || i >= marks.length || !isOpen(i)) return;
+    if (i < 0 || i >= marks.length || !isOpen[marks[i]]) return;
     marks[i] = mark;
-    count += waiting.push(i) > 0;
+    reached.push(i);
   };
-  starts.forEach(reach);
-  while (waiting.length) {
-    const i = waiting.pop();
-    const beside = [i % width ? i - 1 : -1, (i + 1) % width ? i + 1 : -1];
-    for (const j of [...beside, i - width, i + width]) reach(j);
+  reach(start);
+  for (const i of reached) {
+    if (i % width) reach(i - 1);
+    if ((i + 1) % width) reach(i + 1);
+    reach(i - width);
+    reach(i + width);
   }
-  return count;
+  return reached.length;
 }

@@ -61,19 +61,16 @@ async function decodeBmp(bytes, native) {
   return { width, height, data };
 }
 
-const CHANNELS = { 0: 1, 2: 3 }; // of gray and of RGB
-
 async function decodePng(bytes, native) {
   const view = viewOf(bytes);
   const [width, height] = [view.getUint32(16), view.getUint32(20)];
   const [depth, color, , , interlaced] = bytes.subarray(24, 29);
   checkSize(width, height);
   if (depth === 16 && color !== 0) throw new InputError("the picture has 16 bits a channel, not 8");
-  if (color === 0 && depth === 16) refuseMode("I;16");
-  if (color === 0 && depth === 1) refuseMode(1);
+  if (color === 0 && [1, 16].includes(depth)) refuseMode(depth === 1 ? 1 : "I;16");
   if (color === 4) refuseMode("LA");
   const parts = [];
-  let other = interlaced || depth !== 8 || !(color in CHANNELS); // to the browser
+  let other = interlaced || depth !== 8 || ![0, 2].includes(color); // to the browser
   let ended = false;
   for (let at = 8; at + 12 <= bytes.length && !ended; ) {
     const length = view.getUint32(at);
@@ -86,7 +83,7 @@ async function decodePng(bytes, native) {
   }
   if (!ended) throw new InputError(CUT);
   if (other) return native(bytes, "image/png");
-  const channels = CHANNELS[color];
+  const channels = color + 1; // one of gray, three of RGB
   const raw = await inflate(parts, (width * channels + 1) * height);
   return { width, height, data: unfilter(raw, width, height, channels) };
 }

@@ -37,7 +37,7 @@ export function toCsv(rows) {
   const cell = (value) => {
     if (typeof value !== "string") return String(value ?? "");
     const safe = FORMULA.test(value) ? `'${value}` : value;
-    return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+    return /[",;\t\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
   };
   const lines = rows.map((row) => columns.map((column) => cell(row[column])).join(","));
   return [columns.map(cell).join(","), ...lines, ""].join("\r\n");

@@ -1,7 +1,8 @@
 // Keeps the page's files, so that it works without a network. With one, the server's files are
 // taken: another network may be served at the same address.
 
-const CACHE = `leuk-${self.location.search}`;
+const OWN = `leuk-${self.registration.scope}?`; // caches belong to all pages of a server
+const CACHE = OWN + self.location.search;
 
 self.addEventListener("install", (event) => {
   const keep = async () => {
@@ -14,7 +15,7 @@ self.addEventListener("install", (event) => {
 
 self.addEventListener("activate", (event) => {
   const drop = async () => {
-    const old = (await caches.keys()).filter((key) => key.startsWith("leuk-") && key !== CACHE);
+    const old = (await caches.keys()).filter((key) => key.startsWith(OWN) && key !== CACHE);
     await Promise.all(old.map((key) => caches.delete(key)));
     await self.clients.claim();
   };

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 import nbformat
 import pandas as pd
+import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
@@ -73,6 +75,15 @@ def test_the_learner_is_the_first_folder_or_stands_before_the_lessons_name(name,
     assert [entry["learner"] for entry in grade.grade(tmp_path / "room 1")] == [learner]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux allows such names")
+def test_a_name_that_is_not_utf_8_is_shown_with_a_question_mark(tmp_path):
+    hand_in(tmp_path, "ann.ipynb")
+    os.rename(os.fsencode(tmp_path / "ann.ipynb"), os.fsencode(tmp_path) + b"/m\xfcller.ipynb")
+    entries = list(grade.grade(tmp_path))
+    assert [entry["learner"] for entry in entries] == ["m?ller"]
+    grade.write_table(grade.to_table(entries), tmp_path / "grades.csv")
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_other_encodings_are_read(encoding, tmp_path):
     hand_in(tmp_path, "ann.ipynb", encoding=encoding)
@@ -98,6 +109,7 @@ def test_a_notebook_of_colab_is_read_though_parts_are_left_out(tmp_path):
         (b'{"cells": [{}], "nbformat": 4, "nbformat_minor": 5, "metadata": {}}', "damaged"),
         ("{'é'}".encode("latin-1"), "neither UTF-8 nor UTF-16"),
         (b"[" * 100_000, "damaged"),
+        (nbformat.writes(lesson(code="x = 1")).replace("x = 1", "\\ud800").encode(), "damaged"),
     ],
 )
 def test_a_broken_file_is_one_entry_with_one_sentence_and_the_others_are_read(
@@ -209,12 +221,12 @@ import leukhelpers as lk
 assert "SECRET" not in os.environ and not os.path.exists("ann.ipynb")
 def accuracy(y_true, y_pred):
     return (y_true == y_pred).mean()
-def online():
+def offline():
     try:
         socket.create_connection(("192.0.2.1", 80), timeout=0.5)
     except OSError as error:
         return "unreachable" in str(error)
-print("cut" if online() else "open")
+print("cut" if offline() else "open")
 lk.check("00.1", accuracy)
 1 / 0
 """
@@ -231,6 +243,17 @@ def test_a_run_takes_fresh_outputs_without_network_or_the_teachers_settings(tmp_
         assert printed.startswith("cut")
     states = grade.read_states(done)
     assert (states["00.1"], states["00.2"]) == ("passed", "unanswered")
+
+
+@pytest.mark.skipif(not grade.can_cut_network(), reason="unshare does not work here")
+def test_what_a_notebook_starts_ends_with_it(tmp_path):
+    mark = f"sleep-of-{tmp_path.name}"
+    code = "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', "
+    code += f"'import time; time.sleep(300)', {mark!r}], start_new_session=True)"
+    _, problem = grade.execute(lesson(code=code), timeout=600, memory=8)
+    assert problem == ""
+    alive = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    assert not [arguments for arguments in alive if mark in arguments]
 
 
 @pytest.mark.parametrize(

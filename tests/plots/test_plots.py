@@ -418,6 +418,18 @@ def test_words_of_any_script_are_drawn_or_numbered_without_a_warning(
     assert axes.get_title() == f"More {shown[1]} cells"
 
 
+def test_readable_letters_leave_the_limits_of_the_axes_alone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    figure = Figure()
+    axes = figure.subplots()
+    axes.plot([0.1, 0.95], [3, 300])
+    axes.set(xlim=(0.1, 0.95), yscale="log", ylim=(2.4, 378), title="\U0001f12f")
+    lettering.make_readable(figure)
+    assert axes.get_xlim() == (0.1, 0.95)
+    assert axes.get_ylim() == (2.4, 378)
+
+
 def test_letters_of_an_installed_font_are_drawn_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lettering, "font_with", lambda letter: "STIXGeneral")
     figure = Figure()
