@@ -407,7 +407,7 @@ def test_words_of_any_script_are_drawn_or_numbered_without_a_warning(
     figure = Figure(layout="constrained")
     axes = figure.subplots()
     axes.barh(list(names), [1, 2])
-    axes.set_title(f"More {names[1]} cells")
+    axes.set_title(f"More {names[1]} cells", loc="center")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         saving.save(figure, tmp_path, "bars", "Two bars.")
@@ -415,7 +415,7 @@ def test_words_of_any_script_are_drawn_or_numbered_without_a_warning(
     key = capsys.readouterr().err
     for name, label in zip(names, shown, strict=True):
         assert label == name or f"{label} stands for {name}." in key
-    assert axes.get_title() == f"More {shown[1]} cells"
+    assert axes.get_title(loc="center") == f"More {shown[1]} cells"
 
 
 def test_readable_letters_leave_the_limits_of_the_axes_alone(
