@@ -42,7 +42,7 @@ def main() -> None:
         for split in folds:
             rows = np.concatenate([split.train, split.validation])
             model = classical.build_svm().fit(measured.loc[rows, columns], labels[rows])
-            scores = classical.ranking(model, measured.loc[split.test, columns])
+            scores = model.decision_function(measured.loc[split.test, columns])
             aurocs.append(roc_auc_score(labels[split.test], scores))
         found[name] = np.round(aurocs, 4).tolist()
         print(f"{name}: {np.mean(aurocs):.3f}")

@@ -119,7 +119,7 @@ def decisions_of(
     named, strange, near = np.full(len(held), np.nan), 0, 0
     for row, cell_id in enumerate(held["cell_id"]):
         content = (prepared.dataset.root / by_id.at[cell_id, "path"]).read_bytes()
-        told = serve.answer(served, content)
+        told = serve.look(served, content)[0]
         strange += told["why"] == serve.STRANGE
         near += told["why"] == serve.NEAR
         if told["answer"] is not None:
@@ -157,7 +157,7 @@ def latencies(served: serve.Served, contents: list[bytes], copies: Path) -> dict
         for name, call in asks.items()
     }
     turn = iter(contents * 3)
-    found["file to prediction"] = median_ms(lambda: serve.answer(served, next(turn)), len(contents))
+    found["file to prediction"] = median_ms(lambda: serve.look(served, next(turn)), len(contents))
     return found
 
 

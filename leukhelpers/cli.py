@@ -28,16 +28,13 @@ for group in (course, experiments, serving):
     app.add_typer(group.app)
 
 
-def _at_home(path: re.Match[str]) -> str:
-    return os.path.expanduser(path[0])
-
-
 def main() -> None:
     """Run the command line; a wrong input becomes one sentence and status 2."""
     message = ""
     try:
         # One rule for every path of every command, also where the shell leaves --out=~/run.
-        given = [re.sub(r"(?<![^=])~[^=]*$", _at_home, argument) for argument in sys.argv[1:]]
+        home = re.compile(r"(?<![^=])~[^=]*$")
+        given = [home.sub(lambda path: os.path.expanduser(path[0]), one) for one in sys.argv[1:]]
         status = app(given, standalone_mode=False)
     except (InputError, LessonError) as error:
         status, message = 2 if isinstance(error, InputError) else 1, str(error)

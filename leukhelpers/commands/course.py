@@ -21,18 +21,12 @@ def doctor(as_json: options.Json = False) -> None:
     """Check whether this computer can run the course; status 1 if something is wrong."""
     from leukhelpers.course import doctor as setup
 
-    found = []
-    for finding in setup.look():
-        found.append(finding)
-        if not as_json:
-            output.console.print(str(finding), markup=False)
-    ok = all(finding.ok for finding in found)
     if as_json:
-        output.print_result(
-            {"ok": ok, "findings": [finding._asdict() for finding in found]}, as_json
-        )
+        found = [finding._asdict() for finding in setup.look()]
+        ok = all(finding["ok"] for finding in found)
+        output.print_result({"ok": ok, "findings": found}, as_json)
     else:
-        output.console.print(setup.verdict(found))
+        ok = not setup.main()
     if not ok:
         raise SystemExit(1)
 

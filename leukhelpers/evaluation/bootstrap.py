@@ -15,15 +15,7 @@ import numpy.typing as npt
 from sklearn import metrics as sk
 
 from leukhelpers.data.schema import CLASS_NAMES
-from leukhelpers.evaluation.metrics import (
-    BINS,
-    RANKING,
-    bins,
-    checked,
-    checked_groups,
-    checked_labels,
-    predicted,
-)
+from leukhelpers.evaluation import metrics
 from leukhelpers.evaluation.names import METRICS
 
 Interval = tuple[float | None, float | None]
@@ -76,8 +68,8 @@ def resample(
     InputError
         If an argument is not as described; the message names it.
     """
-    truth = checked_labels(labels, classes)
-    names, codes = np.unique(checked_groups(groups, len(truth)), return_inverse=True)
+    truth = metrics.checked_labels(labels, classes)
+    names, codes = np.unique(metrics.checked_groups(groups, len(truth)), return_inverse=True)
     weights = group_weights(len(names), N_RESAMPLES, seed)
     cells = np.zeros((len(names), len(classes)), int)
     np.add.at(cells, (codes, truth), 1)
@@ -141,14 +133,14 @@ def bootstrap(
     InputError
         If an argument is not as described; the message names it.
     """
-    truth, scores = checked(labels, classes, probabilities=probabilities)
+    truth, scores = metrics.checked(labels, classes, probabilities=probabilities)
     k = len(classes)
-    counts = _sums(drawn, truth * k + predicted(scores, threshold), k * k)
+    counts = _sums(drawn, truth * k + metrics.predicted(scores, threshold), k * k)
     found = _decisions(counts.reshape(-1, k, k))
     if k == 2:
         n = counts.sum(axis=1)
         squares = _sums(drawn, 0, 1, (scores - truth) ** 2)[:, 0]
-        gaps = np.abs(_sums(drawn, bins(scores), BINS, scores - truth)).sum(axis=1)
+        gaps = np.abs(_sums(drawn, metrics.bins(scores), metrics.BINS, scores - truth)).sum(axis=1)
         # In which order the floats were added up shall not show.
         found |= {"brier": np.round(squares / n, 12), "ece": np.round(gaps / n, 12)}
         found |= {"specificity": found["recall"][:, 0], "sensitivity": found["recall"][:, 1]}
@@ -244,7 +236,7 @@ def compare(
     >>> found["auroc_a"], found["difference"]
     (1.0, 0.25)
     """
-    truth, *scores = checked(labels, a=a, b=b)
+    truth, *scores = metrics.checked(labels, a=a, b=b)
     drawn = resample(truth, groups, seed=seed)
     if len(np.unique(truth)) == 1:
         undefined = ("auroc_a", "auroc_b", "difference", "low", "high")
@@ -274,7 +266,7 @@ def weighted_ranking(
     order = np.argsort(-scores, kind="stable")
     codes, truth, scores = drawn.codes[order], truth[order], scores[order]
     last_of_tie = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))
-    measured = {name: np.empty(len(drawn.weights)) for name in RANKING}
+    measured = {name: np.empty(len(drawn.weights)) for name in metrics.RANKING}
     rows_at_once = max(1, 1_000_000 // len(scores))  # keeps the work below about 50 MB
     for start in range(0, len(drawn.weights), rows_at_once):
         rows = slice(start, start + rows_at_once)

@@ -11,18 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from leukhelpers.data.schema import CLASS_NAMES
-from leukhelpers.evaluation import bootstrap
-from leukhelpers.evaluation.metrics import (
-    by_subject,
-    checked,
-    class_metrics,
-    confusion,
-    metrics,
-    probabilities_of,
-    probability_columns,
-    require_columns,
-    with_names,
-)
+from leukhelpers.evaluation import bootstrap, metrics
 from leukhelpers.evaluation.names import MODEL_COLUMNS, SUBJECT_METRICS
 
 
@@ -64,12 +53,16 @@ def summary(
     InputError
         If a column is missing or a value is not as described.
     """
-    needed = [name for column in columns.values() for name in probability_columns(column, classes)]
-    require_columns(predictions, ["subject", "group", "label", *needed])
-    predictions = with_names(predictions)
+    needed = [
+        name for column in columns.values() for name in metrics.probability_columns(column, classes)
+    ]
+    metrics.require_columns(predictions, ["subject", "group", "label", *needed])
+    predictions = metrics.with_names(predictions)
     labels, groups = predictions["label"], predictions["group"]
-    scores = {model: probabilities_of(predictions, columns[model], classes) for model in columns}
-    checked(labels, classes, **{columns[model]: own for model, own in scores.items()})
+    scores = {
+        model: metrics.probabilities_of(predictions, columns[model], classes) for model in columns
+    }
+    metrics.checked(labels, classes, **{columns[model]: own for model, own in scores.items()})
     drawn = bootstrap.resample(labels, groups, classes)
     resampled = {
         model: bootstrap.bootstrap(labels, own, drawn, classes=classes)
@@ -80,7 +73,7 @@ def summary(
         "subjects": int(predictions["subject"].nunique()),
         "groups": int(groups.nunique()),
         "models": {
-            model: with_bounds(metrics(labels, own, 0.5, classes), resampled[model], drawn)
+            model: with_bounds(metrics.metrics(labels, own, 0.5, classes), resampled[model], drawn)
             for model, own in scores.items()
         },
         "notes": [*drawn.notes],
@@ -117,7 +110,7 @@ def _by_class(
 ) -> dict[str, Any]:
     """Measure each of more than two classes against the rest."""
     found: dict[str, Any] = {}
-    for label, (name, values) in enumerate(class_metrics(labels, own, classes).items()):
+    for label, (name, values) in enumerate(metrics.class_metrics(labels, own, classes).items()):
         of_class = {metric: resampled[metric][:, label] for metric in values}
         cells = {"cells": int((labels == label).sum())}
         found[name] = {**cells, **with_bounds(values, of_class, drawn)}
@@ -126,9 +119,9 @@ def _by_class(
 
 def _report(labels: pd.Series, own: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
     """Measure each of two classes, and count what its cells were called."""
-    counts = confusion(labels, own, classes)
+    counts = metrics.confusion(labels, own, classes)
     found: dict[str, Any] = {}
-    for name, values in class_metrics(labels, own, classes).items():
+    for name, values in metrics.class_metrics(labels, own, classes).items():
         shares = {key: values[key] or 0.0 for key in ("precision", "recall", "f1")}
         called = counts.loc[name].to_dict()
         found[name] = {**shares, "support": sum(called.values()), "called": called}
@@ -150,7 +143,8 @@ def _of_subjects(
     }
     first = next(iter(columns.values()))
     own = predictions[["subject", "label"]].assign(probability=predictions[first])
-    return {"of_subjects": measured, "worst_first": by_subject(own).to_dict(orient="records")}
+    worst_first = metrics.by_subject(own).to_dict(orient="records")
+    return {"of_subjects": measured, "worst_first": worst_first}
 
 
 def subject_means(predictions: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
@@ -198,7 +192,7 @@ def with_intervals(
     dict
         Metric → ``value``, ``low``, ``high``, each float or None.
     """
-    values = metrics(labels, probabilities, threshold)
+    values = metrics.metrics(labels, probabilities, threshold)
     drawn = bootstrap.resample(labels, groups)
     resampled = bootstrap.bootstrap(labels, probabilities, drawn, threshold)
     return with_bounds({name: values[name] for name in names}, resampled, drawn)

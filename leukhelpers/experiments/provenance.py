@@ -6,7 +6,7 @@ import datetime
 import os
 import platform
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +21,10 @@ from leukhelpers.models import prepare
 
 def environment() -> dict[str, Any]:
     """Tell the versions and the machine size that stand beside every measured number."""
-    versions = {}
-    for package in ("leukhelpers", "tensorflow", "keras", "numpy", "scikit-learn", "shap"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "not installed"
+    told = ("leukhelpers", "tensorflow", "keras", "numpy", "scikit-learn", "shap")
     return {
         "python": platform.python_version(),
-        "versions": versions,
+        "versions": {package: version(package) for package in told},
         "machine": {
             "system": platform.system(),
             "cores": os.cpu_count(),

@@ -34,14 +34,7 @@ from leukhelpers import files
 from leukhelpers.data.base import Dataset
 from leukhelpers.data.schema import CLASS_NAMES
 from leukhelpers.errors import InputError
-from leukhelpers.experiments import provenance
-from leukhelpers.experiments.predictions import (
-    answers_beside,
-    columns_of_run,
-    fit_baselines,
-    measure,
-    predictions_of,
-)
+from leukhelpers.experiments import predictions, provenance
 from leukhelpers.models import cnn, ood, prepare, profiles, registry
 from leukhelpers.splits import groups
 
@@ -100,16 +93,18 @@ def save_run(
         (folder / old).unlink(missing_ok=True)
     split = prepared.split
     registry.save(registry.FittedModel(name, model), folder)
-    baselines = fit_baselines(prepared)
+    baselines = predictions.fit_baselines(prepared)
     files.write_json(folder / "baselines.json", baselines)
     with files.whole_file(folder / "background.npy") as part:
         np.save(part, background_cells(prepared, name))
     if len(split.train) and len(split.validation):
         files.write_json(folder / "familiar.json", fit_familiar(prepared, name))
     if validation_proba is not None:
-        answers = answers_beside(validation_proba, baselines, prepared, split.validation)
+        answers = predictions.answers_beside(
+            validation_proba, baselines, prepared, split.validation
+        )
         write_table(folder / "validation.csv", answers)
-    answers = predictions_of(model, baselines, prepared, split.test, name)
+    answers = predictions.predictions_of(model, baselines, prepared, split.test, name)
     write_table(folder / "cells.csv", _parts(prepared))
     write_table(folder / "history.csv", history)
     write_table(folder / "predictions.csv", answers)
@@ -118,11 +113,11 @@ def save_run(
     told_too = ("model", "dataset", "synthetic", "classes", "cautions", "seed", "date", "machine")
     extra = {key: about[key] for key in told_too} | {"profile": prepared.profile.name}
     # Metrics are made from the files, so that the files can always make them again.
-    predictions = read_answers(folder / "predictions.csv")
+    kept = read_answers(folder / "predictions.csv")
     measured: dict[str, Any] = {"on": "nothing: no subject was held out", "cells": 0}
-    if len(predictions):
-        columns, known = columns_of_run(name), read_validation(folder)
-        found = measure(predictions, about["classes"], columns, known)
+    if len(kept):
+        columns, known = predictions.columns_of_run(name), read_validation(folder)
+        found = predictions.measure(kept, about["classes"], columns, known)
         measured = {"on": "held-out subjects", **found}
     files.write_json(folder / "metrics.json", {**extra, **measured})
     files.write_json(folder / "run.json", about)
@@ -306,7 +301,12 @@ def unseen(run: Run, dataset: Dataset, table: pd.DataFrame) -> np.ndarray:
 
     Returns
     -------
-    numpy.ndarray of bool, shape (n_cells,)
+    numpy.ndarray of int
+
+    Raises
+    ------
+    InputError
+        If there is none.
     """
     parts = read_parts(run.folder)
     learnt = parts[parts["part"] != "test"]
@@ -314,7 +314,13 @@ def unseen(run: Run, dataset: Dataset, table: pd.DataFrame) -> np.ndarray:
     if run.about["synthetic"] == dataset.synthetic:
         known |= table["subject"].isin(learnt["subject"])
     group = groups.group_ids(table)
-    return ~np.isin(group, group[known.to_numpy()])
+    rows = np.flatnonzero(~np.isin(group, group[known.to_numpy()]))
+    if len(rows) == 0:
+        raise InputError(
+            f"The run {run.folder.name} was trained on every subject of {dataset.name}; "
+            "name other cells."
+        )
+    return rows
 
 
 def refuse_other_classes(run: Run, dataset: Dataset) -> None:

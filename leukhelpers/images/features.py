@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from leukhelpers.errors import InputError
-
 CHANNELS = ("red", "green", "blue")
 CHUNK = 1024  # cells held in memory at a time when `pixels` lies on disk
 
@@ -67,16 +65,7 @@ def cell_area(pixels: np.ndarray, crop: int) -> np.ndarray:
     -------
     float array of shape (n,)
         Areas in pixels of the original image.
-
-    Raises
-    ------
-    InputError
-        If `pixels` are not RGB images or `crop` is not positive.
     """
-    if np.ndim(pixels) != 4 or np.shape(pixels)[-1] != 3:
-        raise InputError(f"pixels must have shape (n, size, size, 3), not {np.shape(pixels)}.")
-    if crop <= 0:
-        raise InputError(f"crop must be a positive number of pixels, not {crop}.")
     starts = range(0, len(pixels), CHUNK)
     counts = [cell_mask(pixels[start : start + CHUNK]).sum(axis=(1, 2)) for start in starts]
     scale = (crop / pixels.shape[1]) ** 2

@@ -181,10 +181,8 @@ def build_pixels(
     Raises
     ------
     InputError
-        If `size` or `crop` is too small, or no cell can be read.
+        If no cell can be read.
     """
-    if size < 8 or crop < BOX:
-        raise InputError("size must be at least 8 pixels, and crop at least 1 (or BOX).")
     Path(cache).mkdir(parents=True, exist_ok=True)
     table = dataset.table
     aside: Aside = []

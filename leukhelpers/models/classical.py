@@ -6,7 +6,7 @@ Nothing here loads TensorFlow, so what trains no network starts in a second.
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,9 +24,7 @@ from leukhelpers.data.schema import ALL, CLASS_NAMES, HEM
 from leukhelpers.errors import InputError
 from leukhelpers.images.features import CHUNK, cell_area
 from leukhelpers.images.preprocessing import read_rows
-
-if TYPE_CHECKING:
-    from leukhelpers.splits.groups import Split
+from leukhelpers.splits.groups import Split
 
 
 def class_weights(labels: np.ndarray, n_classes: int = 2) -> dict[int, float]:
@@ -224,26 +222,6 @@ def fit_calibrated(
         warnings.filterwarnings("ignore", message=".*sample_weight.*")
         calibrated.fit(values, labels, sample_weight=compute_sample_weight("balanced", labels))
     return calibrated.set_params(cv=None)  # which rows were in which fold is nobody's business
-
-
-def ranking(model: Any, measured: pd.DataFrame) -> np.ndarray:
-    """Score rows for two classes: the higher, the more like ALL.
-
-    Parameters
-    ----------
-    model : estimator
-        A trained classical model.
-    measured : pandas.DataFrame
-        The features that it was trained on.
-
-    Returns
-    -------
-    float array of shape (n,)
-        The distance from a support vector machine's border, or P(ALL) of any other model.
-    """
-    if hasattr(model, "decision_function"):
-        return model.decision_function(measured)
-    return model.predict_proba(measured)[:, 1]
 
 
 def fit_linear(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,29 +15,11 @@ if TYPE_CHECKING:
     import keras
 
 
-class Trained(NamedTuple):
-    """A network, its history, and what is needed to choose a threshold for it honestly.
-
-    Attributes
-    ----------
-    model : keras.Model
-    history : pandas.DataFrame
-        One row per epoch of each ``network``: 0 was trained on the training rows, 1 on the
-        training and validation rows.
-    validation_proba : numpy.ndarray
-        Probabilities of the validation rows, by network 0, which was not trained on them.
-    """
-
-    model: keras.Model
-    history: pd.DataFrame
-    validation_proba: np.ndarray
-
-
 def train(
     prepared: prepare.Prepared,
     split: groups.Split | None = None,
     backup: Path | None = None,
-) -> Trained:
+) -> tuple[keras.Model, pd.DataFrame, np.ndarray]:
     """Train the network of the course, from a fixed seed.
 
     Validation patients are few, and to keep them apart is to lose them for training. So the
@@ -53,6 +35,15 @@ def train(
         That of `prepared` by default.
     backup : path, optional
         Folder for the state after each epoch, see :func:`leukhelpers.models.training.fit`.
+
+    Returns
+    -------
+    model : keras.Model
+    history : pandas.DataFrame
+        One row per epoch of each ``network``: 0 was trained on the training rows, 1 on the
+        training and validation rows.
+    validation_proba : numpy.ndarray
+        Probabilities of the validation rows, by network 0, which was not trained on them.
     """
     from leukhelpers.models import networks, training
 
@@ -70,4 +61,4 @@ def train(
             models.append(networks.average_rotations(network))
         histories.append(history.assign(network=number))
     validation_proba = training.predict(models[0], pixels, split.validation)
-    return Trained(models[1], pd.concat(histories, ignore_index=True), validation_proba)
+    return models[1], pd.concat(histories, ignore_index=True), validation_proba

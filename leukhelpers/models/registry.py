@@ -22,13 +22,10 @@ from leukhelpers.evaluation import calibration
 from leukhelpers.evaluation.names import MODEL_NAMES, PRETRAINED
 from leukhelpers.images import handmade
 from leukhelpers.models import classical, cnn, ensemble, prepare, profiles
+from leukhelpers.splits.groups import Split
 
 if TYPE_CHECKING:
     import keras
-
-    from leukhelpers.models.prepare import Prepared
-    from leukhelpers.models.profiles import Profile
-    from leukhelpers.splits.groups import Split
 
 TUNED = "-tuned"
 RANDOM = "-random"
@@ -148,7 +145,7 @@ def with_random_weights(names: Sequence[str]) -> list[str]:
 
 def fit(
     name: str,
-    prepared: Prepared,
+    prepared: prepare.Prepared,
     split: Split | None = None,
     backup: Path | None = None,
 ) -> FittedModel:
@@ -192,7 +189,9 @@ def fit(
     return FittedModel(name, model, history, time.perf_counter() - start, validation_proba)
 
 
-def _learn_classical(name: str, prepared: Prepared, split: Split) -> tuple[Any, np.ndarray | None]:
+def _learn_classical(
+    name: str, prepared: prepare.Prepared, split: Split
+) -> tuple[Any, np.ndarray | None]:
     labels, measured = prepared.table["label"].to_numpy(), prepare.features(prepared)
 
     def fitted(rows: np.ndarray) -> Any:
@@ -207,7 +206,7 @@ def _learn_classical(name: str, prepared: Prepared, split: Split) -> tuple[Any, 
 
 
 def _learn_ensemble(
-    prepared: Prepared, split: Split, backup: Path | None
+    prepared: prepare.Prepared, split: Split, backup: Path | None
 ) -> tuple[ensemble.Ensemble, pd.DataFrame, np.ndarray | None]:
     """Train network and SVM; the network's logits get a temperature, chosen on validation rows."""
     from leukhelpers.models import networks
@@ -226,7 +225,7 @@ def _learn_ensemble(
 
 
 def _learn_transfer(
-    name: str, prepared: Prepared, split: Split, backup: Path | None
+    name: str, prepared: prepare.Prepared, split: Split, backup: Path | None
 ) -> tuple[Any, pd.DataFrame, np.ndarray | None]:
     from leukhelpers.models import networks, training, transfer
 
@@ -259,7 +258,7 @@ def _learn_transfer(
     return model, _NO_EPOCHS, validation_proba
 
 
-def predict_proba(learnt: FittedModel, prepared: Prepared, rows: np.ndarray) -> np.ndarray:
+def predict_proba(learnt: FittedModel, prepared: prepare.Prepared, rows: np.ndarray) -> np.ndarray:
     """Let a model answer some rows.
 
     Returns
@@ -278,7 +277,7 @@ def predict_proba(learnt: FittedModel, prepared: Prepared, rows: np.ndarray) -> 
 
 
 def predict_proba_of_pictures(
-    learnt: FittedModel, array: np.ndarray, profile: Profile
+    learnt: FittedModel, array: np.ndarray, profile: profiles.Profile
 ) -> np.ndarray:
     """Let a model answer pictures of the size that :func:`picture_size` tells."""
     if is_network(learnt.name):
@@ -298,7 +297,7 @@ def _classical_answer(model: Any, measured: pd.DataFrame) -> np.ndarray:
     return answers[:, 1] if answers.shape[1] == 2 else answers
 
 
-def cost(learnt: FittedModel, prepared: Prepared, rows: np.ndarray) -> dict[str, Any]:
+def cost(learnt: FittedModel, prepared: prepare.Prepared, rows: np.ndarray) -> dict[str, Any]:
     """Count and time what a model costs.
 
     Returns

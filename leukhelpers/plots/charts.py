@@ -20,21 +20,12 @@ from sklearn import metrics as sk
 
 from leukhelpers.data.schema import CLASS_NAMES
 from leukhelpers.evaluation.names import MODEL_NAMES
-from leukhelpers.plots.style import (
-    CLASS_COLORS,
-    FAINT,
-    INK,
-    MODEL_COLORS,
-    SPARE_COLORS,
-    model_color,
-    new_figure,
-    styled,
-)
+from leukhelpers.plots import style
 
 _SHOWN = 12  # features with a bar of their own
 
 
-@styled
+@style.styled
 def learning_curves(history: pd.DataFrame, title: str, note: str = "") -> Figure:
     """Draw loss and accuracy of training and validation over the epochs.
 
@@ -45,21 +36,21 @@ def learning_curves(history: pd.DataFrame, title: str, note: str = "") -> Figure
     title, note : str
         The finding, and what else must be said.
     """
-    figure = new_figure(3.6, title, note)
+    figure = style.new_figure(3.6, title, note)
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        axes.plot(history["epoch"], history[name], color=FAINT, label="training")
+        axes.plot(history["epoch"], history[name], color=style.FAINT, label="training")
         validation = history[f"val_{name}"]
-        axes.plot(history["epoch"], validation, color=MODEL_COLORS["cnn"], label="validation")
+        axes.plot(history["epoch"], validation, color=style.MODEL_COLORS["cnn"], label="validation")
         axes.set(xlabel="epoch", ylabel=name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(frameon=False)
     return figure
 
 
-@styled
+@style.styled
 def confusion_matrix(table: pd.DataFrame, title: str, note: str = "") -> Figure:
     """Draw counts and row shares of a table of :func:`leukhelpers.evaluation.metrics.confusion`."""
-    figure = new_figure(4.2, title, note)
+    figure = style.new_figure(4.2, title, note)
     axes = figure.subplots()
     shares = table.div(table.sum(axis=1).clip(lower=1), axis=0)
     written = table.map("{:,}".format) + shares.map("\n({:.1%})".format)
@@ -69,7 +60,7 @@ def confusion_matrix(table: pd.DataFrame, title: str, note: str = "") -> Figure:
     return figure
 
 
-@styled
+@style.styled
 def roc_curves(
     labels: npt.ArrayLike, probabilities: Mapping[str, npt.ArrayLike], title: str, note: str = ""
 ) -> Figure:
@@ -84,12 +75,12 @@ def roc_curves(
     title, note : str
         The finding, and what else must be said.
     """
-    figure = new_figure(5.0, title, note)
+    figure = style.new_figure(5.0, title, note)
     axes = figure.subplots()
     for index, (name, scores) in enumerate(probabilities.items()):
         false_positive, true_positive, _ = sk.roc_curve(labels, scores)
         label = f"{MODEL_NAMES.get(name, name)}: AUROC {sk.roc_auc_score(labels, scores):.2f}"
-        axes.plot(false_positive, true_positive, color=model_color(name, index), label=label)
+        axes.plot(false_positive, true_positive, color=style.model_color(name, index), label=label)
     _diagonal(axes, "chance: AUROC 0.50")
     axes.set_xlabel("1 \N{MINUS SIGN} specificity (share of HEM cells predicted as ALL)")
     axes.set_ylabel("sensitivity (share of ALL cells predicted as ALL)")
@@ -98,12 +89,12 @@ def roc_curves(
 
 def _diagonal(axes: Axes, label: str) -> None:
     """Draw the diagonal, and the legend."""
-    axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle="--", label=label)
+    axes.plot([0, 1], [0, 1], color=style.INK, linewidth=1, linestyle="--", label=label)
     axes.set(xlim=(0, 1), ylim=(0, 1.01))
     axes.legend(frameon=False, loc="lower right")
 
 
-@styled
+@style.styled
 def repeated_scores(
     values: Mapping[str, npt.ArrayLike], title: str, metric: str, note: str = ""
 ) -> Figure:
@@ -121,9 +112,9 @@ def repeated_scores(
     note : str
         Small text in the lower right corner.
     """
-    figure = new_figure(1.5 + 0.5 * len(values), title, note)
+    figure = style.new_figure(1.5 + 0.5 * len(values), title, note)
     axes = figure.subplots()
-    colors = [model_color(name, index) for index, name in enumerate(values)]
+    colors = [style.model_color(name, index) for index, name in enumerate(values)]
     rows = {MODEL_NAMES.get(name, name): np.asarray(runs) for name, runs in values.items()}
     options: dict[str, Any] = {"orient": "h", "palette": colors, "ax": axes}
     sns.stripplot(rows, jitter=False, size=7, alpha=0.6, **options)
@@ -133,7 +124,7 @@ def repeated_scores(
     return figure
 
 
-@styled
+@style.styled
 def feature_bars(
     shares: pd.Series,
     measured: pd.Series,
@@ -166,11 +157,11 @@ def feature_bars(
     if len(others):
         names.append(f"{len(others)} other features")
         values.append(float(shares[others].sum()))
-    figure = new_figure(1.6 + 0.27 * len(values), title, note)
+    figure = style.new_figure(1.6 + 0.27 * len(values), title, note)
     axes = figure.subplots()
-    bars = axes.barh(names, values, color=[CLASS_COLORS[int(value > 0)] for value in values])
+    bars = axes.barh(names, values, color=[style.CLASS_COLORS[int(value > 0)] for value in values])
     axes.bar_label(bars, fmt="{:+.2f}", padding=4, size=9)
-    axes.axvline(0, color=INK, linewidth=0.8)
+    axes.axvline(0, color=style.INK, linewidth=0.8)
     axes.invert_yaxis()
     axes.margins(x=0.2)
     axes.set_xlabel(
@@ -180,7 +171,7 @@ def feature_bars(
     return figure
 
 
-@styled
+@style.styled
 def by_subject_bars(table: pd.DataFrame, title: str, note: str = "") -> Figure:
     """Draw the share of cells answered rightly, a bar a subject, in the table's order.
 
@@ -192,13 +183,13 @@ def by_subject_bars(table: pd.DataFrame, title: str, note: str = "") -> Figure:
     title, note : str
         The finding, and what else must be said.
     """
-    figure = new_figure(1.8 + 0.19 * len(table), title, note)
+    figure = style.new_figure(1.8 + 0.19 * len(table), title, note)
     axes = figure.subplots()
     for label in sorted(set(table["label"])):
         own = table[table["label"] == label]
-        name, color = CLASS_NAMES[label], CLASS_COLORS[label]
+        name, color = CLASS_NAMES[label], style.CLASS_COLORS[label]
         bars = axes.barh(own.index, own["correct"], color=color, label=name)
-        axes.bar_label(bars, [f"{n:,}" for n in own["cells"]], padding=4, size=8, color=FAINT)
+        axes.bar_label(bars, [f"{n:,}" for n in own["cells"]], padding=4, size=8, color=style.FAINT)
     axes.set_yticks(table.index, table["subject"])
     axes.set(xlim=(0, 1.1), xlabel="share of correct predictions (beside: number of cells)")
     axes.set(ylim=(len(table) - 0.4, -0.6), ylabel="subject")
@@ -206,7 +197,7 @@ def by_subject_bars(table: pd.DataFrame, title: str, note: str = "") -> Figure:
     return figure
 
 
-@styled
+@style.styled
 def reliability_diagram(
     decided: Mapping[str, Any], title: str, note: str = "", model: str = "cnn"
 ) -> Figure:
@@ -223,11 +214,11 @@ def reliability_diagram(
         it. The larger a point, the more cells.
     """
     own = decided["models"][model]
-    tables = {"as predicted": (own["reliability"], model_color(model, 0))}
+    tables = {"as predicted": (own["reliability"], style.model_color(model, 0))}
     if "calibrated" in own:
         name = f"temperature {own['temperature']:.1f}"
-        tables[name] = own["calibrated"]["reliability"], SPARE_COLORS[0]
-    figure = new_figure(5.0, title, note)
+        tables[name] = own["calibrated"]["reliability"], style.SPARE_COLORS[0]
+    figure = style.new_figure(5.0, title, note)
     axes = figure.subplots()
     for name, (table, color) in tables.items():
         places, cells = (table["mean_probability"], table["share_of_all"]), np.array(table["cells"])
@@ -239,7 +230,7 @@ def reliability_diagram(
     return figure
 
 
-@styled
+@style.styled
 def net_benefit_curves(decided: Mapping[str, Any], title: str, note: str = "") -> Figure:
     """Draw the net benefit of models over the threshold, beside calling all cells, or none, ALL.
 
@@ -249,16 +240,16 @@ def net_benefit_curves(decided: Mapping[str, Any], title: str, note: str = "") -
     models = {name: own for name, own in decided["models"].items() if name != "majority"}
     figure, axes = _curves(models, "net_benefit", ("threshold", "model"), title, note)
     table = next(iter(models.values()))["net_benefit"]
-    style: dict[str, Any] = {"color": FAINT, "linewidth": 1.2}
-    axes.plot(table["threshold"], table["call_all"], **style, linestyle="--", label="ALL for all")
-    axes.plot(table["threshold"], table["call_none"], **style, label="ALL for none")
+    line: dict[str, Any] = {"color": style.FAINT, "linewidth": 1.2}
+    axes.plot(table["threshold"], table["call_all"], **line, linestyle="--", label="ALL for all")
+    axes.plot(table["threshold"], table["call_none"], **line, label="ALL for none")
     axes.set(xlabel="decision threshold")
     axes.set(ylabel="net benefit per cell", ylim=(-0.12, None))
     axes.legend(frameon=False)
     return figure
 
 
-@styled
+@style.styled
 def risk_curves(decided: Mapping[str, Any], title: str, note: str = "") -> Figure:
     """Draw the share of wrong answers over the share of cells that a model answers.
 
@@ -277,9 +268,9 @@ def _curves(
     models: Mapping[str, Any], table: str, columns: tuple[str, str], title: str, note: str
 ) -> tuple[Figure, Axes]:
     """Draw two columns of a table of each model as a curve."""
-    figure = new_figure(4.0, title, note)
+    figure = style.new_figure(4.0, title, note)
     axes = figure.subplots()
     for index, (name, own) in enumerate(models.items()):
         places = (own[table][column] for column in columns)
-        axes.plot(*places, color=model_color(name, index), label=MODEL_NAMES[name])
+        axes.plot(*places, color=style.model_color(name, index), label=MODEL_NAMES[name])
     return figure, axes

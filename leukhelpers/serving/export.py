@@ -11,9 +11,10 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from leukhelpers import NOTICE, files
@@ -25,9 +26,6 @@ from leukhelpers.experiments import storage
 from leukhelpers.images.preprocessing import build_pixels
 from leukhelpers.models import prepare, profiles, registry, training
 from leukhelpers.splits import groups
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 FORMATS = ("litert", "onnx")
 TOLERANCE = 1e-4  # of a probability, of float32 copies
@@ -195,23 +193,13 @@ def export_run(
     """
     if form not in FORMATS:
         raise InputError(f"Format {form!r} is not known; choose {' or '.join(FORMATS)}.")
-    run = storage.read_run(run_folder)
+    run = read_network_run(run_folder)
     name = storage.model_of(run.about)
-    if not registry.is_network(name):
-        raise InputError(
-            f"{run.folder.name} holds {MODEL_NAMES[name]}, and only networks are exported; "
-            "use leuk predict."
-        )
     storage.refuse_other_classes(run, dataset)
     model = registry.load_model(run.folder)
     size, crop = profiles.picture_size(name, storage.profile_in(run.about))
     array, table, _ = build_pixels(dataset, data / "cache", size, crop)
-    rows = prepare.subsample(np.flatnonzero(storage.unseen(run, dataset, table)), _CHECKED_CELLS)
-    if len(rows) == 0:
-        raise InputError(
-            f"The run {run.folder.name} was trained on every subject of {dataset.name}; "
-            "name other cells to check the copies on."
-        )
+    rows = prepare.subsample(storage.unseen(run, dataset, table), _CHECKED_CELLS)
     wanted, labels = training.predict(model, array, rows), table["label"].to_numpy()[rows]
     if form == "onnx":
         copies = {"model.onnx": (to_onnx(model), onnx)}
@@ -245,6 +233,26 @@ def export_run(
         "files": written,
         "notice": NOTICE,
     }
+
+
+def read_network_run(run_folder: Path | str) -> storage.Run:
+    """Read a finished run, and refuse one that holds no network."""
+    run = storage.read_run(run_folder)
+    name = storage.model_of(run.about)
+    if not registry.is_network(name):
+        raise InputError(
+            f"{run.folder.name} holds {MODEL_NAMES[name]}, and only networks are exported; "
+            "use leuk predict."
+        )
+    return run
+
+
+def largest_difference(run: storage.Run, ask: Ask, wanted: np.ndarray, some: np.ndarray) -> float:
+    """Compare a LiteRT copy with what the network predicts of some cells; refuse another one."""
+    difference = float(np.abs(ask(some) - wanted).max())
+    if not difference <= TOLERANCE:  # nor if it is no number
+        raise InputError(f"The LiteRT copy of {run.folder.name} differs from the run.")
+    return difference
 
 
 def _calibration_cells(run: storage.Run, array: np.ndarray, table: pd.DataFrame) -> np.ndarray:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from leukhelpers import NOTICE, files
-from leukhelpers.data.pictures import MAX_BYTES, decode_image
+from leukhelpers.data.pictures import decode_image, read_content
 from leukhelpers.data.schema import CLASS_NAMES
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation import calibration, decisions
@@ -113,18 +113,17 @@ def load(
     """
     run = storage.read_run(run_folder)
     profile, name = storage.profile_in(run.about), storage.model_of(run.about)
-    views = profiles.views(name, profile)
     served = Served(
         run,
         name,
-        views,
+        profiles.views(name, profile),
         storage.classes_of(run.about),
         _rule(run, name),
         _known(run.folder),
         " ".join([NOTICE, *run.about.get("cautions", [])]),
         ask or _quick(run, name, profile, cache),
     )
-    gray = [np.full((1, size, size, 3), 128, np.uint8) for size, _ in views]
+    gray = [np.full((1, size, size, 3), 128, np.uint8) for size, _ in served.views]
     served.ask(*gray)  # the first answer is the slowest
     return served
 
@@ -141,21 +140,16 @@ def _known(folder: Path) -> dict[str, np.ndarray]:
     """Read how the training cells look, to recognize out-of-distribution images."""
     n = len(ood.describe(np.zeros((1, 8, 8, 3), np.uint8))[0])
     shapes = {"mean": (n,), "spread": (n,), "precision": (n, n), "limit": ()}
-    try:
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         kept = files.read_json(folder / "familiar.json")
         known = {key: np.array(kept[key], float) for key in shapes}
-        usable = known["limit"] > 0 and all(
-            known[key].shape == shape and np.isfinite(known[key]).all()
-            for key, shape in shapes.items()
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        usable = False
-    if not usable:
-        raise InputError(
-            f"The run in {folder} has no familiar.json, or one that is damaged or of another "
-            "version; train it again."
-        )
-    return known
+        fits = [known[key].shape == shape for key, shape in shapes.items()]
+        if all(fits) and known["limit"] > 0 and all(np.isfinite(v).all() for v in known.values()):
+            return known
+    raise InputError(
+        f"The run in {folder} has no familiar.json, or one that is damaged or of another "
+        "version; train it again."
+    )
 
 
 def _rule(run: storage.Run, name: str) -> Rule:
@@ -200,11 +194,9 @@ def _quick_network(run: storage.Run, cache: Path | None) -> Callable[[np.ndarray
         with contextlib.suppress(InputError):  # a damaged copy is made anew
             return export.litert(copy.read_bytes())
     model = registry.load_model(run.folder)
-    content = export.to_litert(model)
+    content, some = export.to_litert(model), background(run)
     ask = export.litert(content)
-    some = background(run)
-    if not np.abs(ask(some) - training.predict(model, some)).max() <= export.TOLERANCE:
-        raise InputError(f"The LiteRT copy of {run.folder.name} differs from the run.")
+    export.largest_difference(run, ask, training.predict(model, some), some)
     if copy is not None:
         with files.whole_file(copy) as part:
             part.write_bytes(content)
@@ -228,11 +220,6 @@ def cut(image: np.ndarray, size: int, crop: int) -> np.ndarray:
     if not picture.any():
         raise InputError("the image is black where the cell should be")
     return picture
-
-
-def answer(served: Served, content: bytes) -> dict[str, Any]:
-    """Answer one picture file; the first part of what :func:`look` returns."""
-    return look(served, content)[0]
 
 
 def look(served: Served, content: bytes) -> tuple[dict[str, Any], np.ndarray]:
@@ -311,8 +298,7 @@ def look_at_file(served: Served, path: Path) -> tuple[dict[str, Any], np.ndarray
     """Do for a file what :func:`look` does for its content; of a bad one tell the ``error``."""
     entry, picture = {"file": str(path)}, None
     try:
-        with Path(path).open("rb") as file:  # no more is read than is needed to refuse it
-            content = file.read(MAX_BYTES + 1)
+        content = read_content(path)
         result, picture = look(served, content)
         stored, known = file_facts.stored_as(content), served.run.about.get("files", [])
         if result["why"] == STRANGE and known and stored not in known:

@@ -27,7 +27,6 @@ from leukhelpers import NOTICE, files
 from leukhelpers.backend import keras
 from leukhelpers.data.schema import CLASS_NAMES
 from leukhelpers.errors import InputError
-from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.experiments import storage
 from leukhelpers.experiments.predictions import columns_of_run
 from leukhelpers.models import registry, training
@@ -96,21 +95,14 @@ def export_web(run_folder: Path | str, out: Path | str) -> dict[str, Any]:
     InputError
         If the run holds no network, `out` is used, or the copy predicts otherwise.
     """
-    run, out = storage.read_run(run_folder), Path(out)
-    name = storage.model_of(run.about)
-    if not registry.is_network(name):
-        raise InputError(
-            f"{run.folder.name} holds {MODEL_NAMES[name]}, and the page runs networks only; "
-            "use leuk predict."
-        )
+    run, out = export.read_network_run(run_folder), Path(out)
     files.refuse_used(out)
     model = registry.load_model(run.folder)
     content = export.to_litert(activation_map_model(model))
     served = predict.load(run_folder, ask=export.litert(content))
     some = predict.background(run)
-    difference = float(np.abs(served.ask(some) - training.predict(model, some)).max())
-    if not difference <= export.TOLERANCE:
-        raise InputError(f"The LiteRT copy of {run.folder.name} differs from the run.")
+    predicted = training.predict(model, some)
+    difference = export.largest_difference(run, served.ask, predicted, some)
     with files.new_folder(out) as folder:
         shutil.copytree(SOURCE, folder, dirs_exist_ok=True)
         digest = hashlib.sha256(content).hexdigest()[:12]

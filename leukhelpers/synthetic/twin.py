@@ -7,7 +7,7 @@ known for each of them, as numbers (:func:`read_causes`) and as places in the pi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -96,14 +96,7 @@ def draw_cell(row: Mapping[Any, Any] | pd.Series, seed: int) -> tuple[np.ndarray
     return drawing.draw(row if isinstance(row, Mapping) else row.to_dict(), seed)
 
 
-def write_twin(
-    out: str | Path,
-    n_images: int = 1200,
-    n_subjects: int = 28,
-    seed: int = 0,
-    n_jobs: int = 2,
-    progress: Callable[[int, int], None] | None = None,
-) -> Path:
+def write_twin(out: str | Path, n_images: int = 1200, n_subjects: int = 28, seed: int = 0) -> Path:
     """Draw a twin to disk, or find the one that is there.
 
     The files are drawn into a folder beside ``out`` that is renamed at the very end:
@@ -116,10 +109,6 @@ def write_twin(
         ``twin.csv`` (the plan, with the causes of each cell).
     n_images, n_subjects, seed : int
         See :func:`plan_twin`.
-    n_jobs : int
-        Processes; the bytes do not depend on it.
-    progress : callable, optional
-        Called with the number of files written so far and in all.
 
     Returns
     -------
@@ -132,12 +121,8 @@ def write_twin(
         If a number is out of bounds, or ``out`` holds another twin or anything else.
     """
     out = Path(out)
-    asked = {
-        "generator": GENERATOR,
-        "n_images": int(n_images),
-        "n_subjects": int(n_subjects),
-        "seed": int(seed),
-    }
+    asked = {"n_images": int(n_images), "n_subjects": int(n_subjects), "seed": int(seed)}
+    asked = {"generator": GENERATOR, **asked}
     plan = plan_twin(n_images, n_subjects, seed)
     if _is_there(out, asked):
         return out / ROOT
@@ -146,7 +131,7 @@ def write_twin(
         if _is_there(out, asked):  # another process was faster
             return out / ROOT
         with files.new_folder(out) as unfinished:
-            _write(unfinished, plan, asked, n_jobs, progress)
+            _write(unfinished, plan, asked)
     return out / ROOT
 
 
@@ -172,40 +157,25 @@ def _is_there(out: Path, asked: dict[str, int]) -> bool:
     return True
 
 
-def _write(
-    folder: Path,
-    plan: pd.DataFrame,
-    asked: dict[str, int],
-    n_jobs: int,
-    progress: Callable[[int, int], None] | None,
-) -> None:
+def _write(folder: Path, plan: pd.DataFrame, asked: dict[str, int]) -> None:
     """Write images, ``twin.csv`` and ``twin.json`` into a new folder."""
     for parent in sorted({str(Path(path).parent) for path in plan["path"]}):
         (folder / parent).mkdir(parents=True)
     pictures = [group.to_dict("records") for _, group in plan.groupby("drawn_as", sort=True)]
     batches = [pictures[start : start + _BATCH] for start in range(0, len(pictures), _BATCH)]
-    written = 0
-    results = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_write_batch)(folder, batch, asked["seed"]) for batch in batches
-    )
-    for count in results:
-        written += count
-        if progress is not None:
-            progress(written, len(plan))
+    # The bytes do not depend on the number of processes.
+    Parallel(n_jobs=2)(delayed(_write_batch)(folder, batch, asked["seed"]) for batch in batches)
     plan.to_csv(folder / "twin.csv", index=False)
     note = "Synthetic cells, drawn by leukhelpers in the layout of C-NMC 2019. No real pixel."
     files.write_json(folder / "twin.json", {"note": note, **asked})
 
 
-def _write_batch(folder: Path, pictures: Iterable[list[dict]], seed: int) -> int:
+def _write_batch(folder: Path, pictures: Iterable[list[dict]], seed: int) -> None:
     """Draw some pictures and write each under all of its names."""
-    written = 0
     for rows in pictures:
         image = Image.fromarray(drawing.draw(rows[0], seed)[0])
         for row in rows:
             image.save(folder / row["path"], format="BMP")
-            written += 1
-    return written
 
 
 def _home(root: str | Path) -> Path:

@@ -344,7 +344,7 @@ def test_missing_table_of_labels_is_damage_only_beside_its_pictures(copy: Path) 
 
 @pytest.mark.slow
 def test_twin_is_told_to_be_drawn(tmp_path: Path) -> None:
-    root = write_twin(tmp_path / "twin", n_images=16, n_subjects=8, n_jobs=1)
+    root = write_twin(tmp_path / "twin", n_images=16, n_subjects=8)
     found = verify(root)
     assert found["verdict"] == "These cells are synthetic, not C-NMC 2019."
     assert (found["state"], found["kind"]) == ("unknown", "unknown")

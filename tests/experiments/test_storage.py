@@ -63,7 +63,7 @@ def test_the_validation_rows_are_answered_by_the_network_that_learnt_without_the
     known = storage.read_validation(run.folder)
     rows = prepared.split.validation
     assert known["cell_id"].tolist() == prepared.table["cell_id"].iloc[rows].tolist()
-    np.testing.assert_allclose(known["probability"], trained.validation_proba, rtol=1e-6)
+    np.testing.assert_allclose(known["probability"], trained[2], rtol=1e-6)
     decided = run.metrics["decisions"]
     assert decided["chosen_on"]["cells"] == len(rows)
     assert set(decided["models"]) == {"cnn", "area", "majority"}
@@ -297,12 +297,13 @@ def test_cell_that_shares_a_picture_with_a_part_learnt_from_counts_as_seen(run, 
         }
     )
     dataset = prepared.dataset
-    assert storage.unseen(run, dataset, table).tolist() == [False, False, True]
+    assert storage.unseen(run, dataset, table).tolist() == [2]
     namesake = table.assign(subject=["900", "900", learnt["subject"].iloc[0]])
-    assert storage.unseen(run, dataset, namesake).tolist() == [False, False, False]
+    with pytest.raises(InputError, match="trained on every subject"):
+        storage.unseen(run, dataset, namesake)
     # Drawn cells under the names of real subjects are other subjects.
     drawn = dataclasses.replace(dataset, synthetic=True)
-    assert storage.unseen(run, drawn, namesake).tolist() == [False, False, True]
+    assert storage.unseen(run, drawn, namesake).tolist() == [2]
 
 
 def test_evaluation_asks_of_unseen_cells_alone_and_repeats_every_caution(

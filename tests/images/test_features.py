@@ -1,7 +1,5 @@
 import numpy as np
-import pytest
 
-from leukhelpers.errors import InputError
 from leukhelpers.images.features import CHUNK, cell_area, cell_mask, cell_of
 
 
@@ -49,14 +47,3 @@ def test_area_of_many_cells_is_the_area_of_each():
 
 def test_area_of_no_cell_is_empty():
     assert cell_area(np.zeros((0, 8, 8, 3), np.uint8), crop=8).shape == (0,)
-
-
-@pytest.mark.parametrize("pixels", [np.zeros((8, 8, 3)), np.zeros((1, 8, 8))])
-def test_area_refuses_what_is_no_batch_of_rgb_images(pixels):
-    with pytest.raises(InputError, match="shape"):
-        cell_area(pixels, crop=8)
-
-
-def test_area_refuses_a_crop_that_is_not_positive():
-    with pytest.raises(InputError, match="crop"):
-        cell_area(square(8, 2), crop=0)

@@ -254,14 +254,6 @@ def test_crash_while_reading_leaves_no_cache(
     assert_row_for_row(build(small_cnmc, tmp_path / "cache"), small_cnmc)
 
 
-@pytest.mark.parametrize(("size", "crop"), [(0, 128), (-1, 128), (7, 128), (16, -1)])
-def test_size_and_crop_out_of_bounds_are_refused(
-    small_cnmc: Path, tmp_path: Path, size: int, crop: int
-) -> None:
-    with pytest.raises(InputError, match="size must be"):
-        build_pixels(read_cnmc(small_cnmc), tmp_path / "cache", size, crop)
-
-
 # --- other processes -------------------------------------------------------------------------
 
 

@@ -34,10 +34,11 @@ def test_network_and_svm_are_those_that_are_trained_alone(tiny_prepared, tmp_pat
     prepared, name = tiny_prepared, profiles.ENSEMBLE
     split = next(iter(groups.grouped_folds(prepared.table, 4, 0)))
     learnt = registry.fit(name, prepared, split)
-    network, svm = cnn.train(prepared, split), registry.fit("svm", prepared, split)
+    network, _, validation_proba = cnn.train(prepared, split)
+    svm = registry.fit("svm", prepared, split)
     labels = prepared.table["label"].to_numpy()
-    temperature = calibration.fit_temperature(labels[split.validation], network.validation_proba)
-    alone = registry.FittedModel("cnn", network.model)
+    temperature = calibration.fit_temperature(labels[split.validation], validation_proba)
+    alone = registry.FittedModel("cnn", network)
     by_network = calibration.apply_temperature(
         registry.predict_proba(alone, prepared, split.test), temperature
     )
@@ -51,5 +52,5 @@ def test_network_and_svm_are_those_that_are_trained_alone(tiny_prepared, tmp_pat
     kept = registry.load(tmp_path, name)
     assert registry.predict_proba(kept, prepared, split.test) == pytest.approx(answers, abs=1e-6)
     cost = registry.cost(kept, prepared, split.test)
-    assert cost["parameters"] == network.model.count_params()
+    assert cost["parameters"] == network.count_params()
     assert prepare.pictures(name, prepared).shape[1] == prepared.profile.box_size

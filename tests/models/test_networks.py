@@ -17,7 +17,6 @@ from leukhelpers.models.classical import (
     fit_calibrated,
     fit_linear,
     predict_area,
-    ranking,
 )
 from leukhelpers.models.networks import average_rotations, build_cnn, logit_model, multiply_adds
 
@@ -178,14 +177,6 @@ def test_classical_models_need_two_groups_of_each_class(people):
     values, labels, _ = people
     with pytest.raises(InputError, match="at least 2 groups"):
         fit_calibrated(build_svm(), values, labels, labels)
-
-
-def test_ranking_puts_all_above_hem(people):
-    values, labels, _ = people
-    for build in (build_svm, build_forest, build_area):
-        model = build().fit(values, labels)
-        scores = ranking(model, values)
-        assert scores[labels == 1].mean() > scores[labels == 0].mean()
 
 
 def test_a_linear_head_gives_the_probabilities_of_the_regression_it_was_fitted_as(people):

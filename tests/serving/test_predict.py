@@ -107,14 +107,14 @@ def test_a_long_picture_is_refused_before_it_is_decoded(served, monkeypatch):
 
 
 def test_between_low_and_high_no_answer_is_given(served, cell):
-    raw = predict.answer(served, cell)["uncalibrated"]
+    raw = predict.look(served, cell)[0]["uncalibrated"]
     near = predict.Rule(1.0, raw, {"HEM": 1.1 - raw, "ALL": raw + 0.1}, 9)
-    told = predict.answer(served._replace(rule=near), cell)
+    told = predict.look(served._replace(rule=near), cell)[0]
     assert (told["answer"], told["why"]) == (None, predict.NEAR)
     assert told["probability_all"] == pytest.approx(raw, abs=1e-5)
     for threshold, wanted in ((raw - 0.05, "ALL"), (raw + 0.05, "HEM")):
         far = predict.Rule(2.0, threshold, {"HEM": 1 - threshold, "ALL": threshold}, 9)
-        told = predict.answer(served._replace(rule=far), cell)
+        told = predict.look(served._replace(rule=far), cell)[0]
         assert (told["answer"], told["why"]) == (wanted, None)
         # The calibrated probability stands on the same side of the calibrated point.
         assert (told["probability_all"] >= told["operating_point"]) == (wanted == "ALL")
@@ -136,7 +136,7 @@ def test_no_answer_is_given_where_the_sets_name_both_classes_or_none():
 
 def test_strangers_get_neither_answer_nor_probability(served):
     for picture in (Image.new("RGB", (90, 90), "white"), Image.effect_noise((200, 200), 60)):
-        told = predict.answer(served, hostile.encoded(picture.convert("RGB")))
+        told = predict.look(served, hostile.encoded(picture.convert("RGB")))[0]
         assert told["answer"] is None
         assert told["why"] == predict.STRANGE
         assert told["probability_all"] is None

@@ -261,7 +261,6 @@ def test_no_part_lacks_a_class_however_rare() -> None:
         (many(n_hem=3), 4, "4 groups of HEM; there are 3"),
         (many(n_all=3), 4, "4 groups of ALL; there are 3"),
         (many(n_all=0), 2, "groups of ALL; there are 0"),
-        (many(), 1, "At least 2 folds"),
         (many(n_all=2, n_hem=2), 2, "at least 2 groups outside the test part"),
         (many().assign(label=UNLABELED), 4, "without a label cannot be split"),
         (many().assign(label=lambda t: t["label"].where(t.index > 0, -1)), 4, "without a label"),
