@@ -27,7 +27,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
-    items.sort(key=lambda item: "test_smoke" not in item.nodeid)
+    lessons = ("tests/test_smoke.py", "tests/test_own_data.py")
+    items.sort(key=lambda item: not item.nodeid.startswith(lessons))
 
 
 def draw_disc(seed: int, radius: int = 60, side: int = 450) -> np.ndarray:
