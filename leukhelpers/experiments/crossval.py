@@ -64,10 +64,7 @@ def crossvalidate(
     # All folds before anything is written or learnt: the last may be impossible.
     splits = list(groups.grouped_folds(prepared.table, n_splits, prepared.seed))
     if out is not None:
-        note, asked = out / "crossval.json", {**provenance.identity(prepared), "folds": n_splits}
-        if not note.is_file():
-            files.refuse_used(out)
-        provenance.claim(note, asked, f"{out} holds predictions")
+        _open(out, prepared, n_splits)
     classes = prepared.dataset.classes
     columns = {name: f"{name}_probability" for name in names}
     columns |= {name: MODEL_COLUMNS[name] for name in BASELINES}
@@ -94,6 +91,15 @@ def crossvalidate(
         "cost": {name: _mean_cost(found) for name, found in costs.items()},
         "together": measure(pd.concat(tables, ignore_index=True), classes, columns),
     }
+
+
+def _open(out: Path, prepared: prepare.Prepared, n_splits: int) -> None:
+    """Note what a folder's answers are of, or refuse a folder with answers to something else."""
+    note = out / "crossval.json"
+    if not note.is_file():
+        files.refuse_used(out)
+    asked = {**provenance.identity(prepared), "folds": n_splits}
+    provenance.claim(note, asked, f"{out} holds predictions")
 
 
 def _answers(
