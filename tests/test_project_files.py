@@ -27,6 +27,10 @@ def fields(form: str) -> dict[str, dict]:
     return {field["id"]: field for field in read(FORMS / form)["body"]}
 
 
+def test_readme_is_read_in_two_minutes():
+    assert len((ROOT / "README.md").read_text("utf-8").split()) <= 900
+
+
 def test_citation_has_the_needed_keys_and_the_version_of_the_package():
     cited = read(ROOT / "CITATION.cff")
     assert {"cff-version", "message", "title", "authors"} <= set(cited)

@@ -21,10 +21,10 @@ from leukhelpers.models import prepare
 
 def environment() -> dict[str, Any]:
     """Tell the versions and the machine size that stand beside every measured number."""
-    told = ("leukhelpers", "tensorflow", "keras", "numpy", "scikit-learn", "shap")
+    packages = ("leukhelpers", "tensorflow", "keras", "numpy", "scikit-learn", "shap")
     return {
         "python": platform.python_version(),
-        "versions": {package: version(package) for package in told},
+        "versions": {package: version(package) for package in packages},
         "machine": {
             "system": platform.system(),
             "cores": os.cpu_count(),
