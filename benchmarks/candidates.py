@@ -35,6 +35,7 @@ from leukhelpers.models import classical
 from leukhelpers.splits import groups
 
 PARTITIONS, FOLDS, SEEDS = 3, 4, 3
+SCREENING = ("partition0", "unseen-seed0")
 PLAIN: dict[str, Any] = {
     "size": 64, "epochs": 10, "batch": 32, "rate": 2e-3, "color": 1.0, "norm": "batch",
     "optimizer": "adam", "schedule": "cosine", "auxiliary": 0.0, "mixup": 0.0,
@@ -228,13 +229,15 @@ def splits(cells: Cells) -> dict[str, tuple[np.ndarray, np.ndarray, int]]:
     return found
 
 
-def run(cells: Cells, cache: Path, only: list[str]) -> None:
+def run(cells: Cells, cache: Path, only: list[str], screening: bool) -> None:
     """Train every candidate on every split, as far as it has not been done."""
     for name, (split, (rows, test, seed)) in itertools.product(
         [*OTHERS, *CANDIDATES], splits(cells).items()
     ):
         kept = cache / f"{name}-{split}.npz"
         if kept.is_file() or (only and name not in only):
+            continue
+        if screening and not split.startswith(SCREENING):
             continue
         start = time.perf_counter()
         if name in OTHERS:
@@ -281,9 +284,10 @@ def main() -> None:
     parser.add_argument("fold_1", type=Path)
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--screening", action="store_true", help="one partition and one seed")
     options = parser.parse_args()
     cells = Cells([options.fold_0, options.fold_1], options.cache)
-    run(cells, options.cache, options.only)
+    run(cells, options.cache, options.only, options.screening)
 
 
 if __name__ == "__main__":
