@@ -553,8 +553,8 @@ def test_a_synthetic_set_too_small_to_learn_from_names_the_smallest(leuk, tmp_pa
 @pytest.mark.parametrize(
     ("form", "side", "named"),
     [
-        ("JPEG", 450, "the file is JPEG, 450 pixels wide, those in training were BMP, 450 pixels"),
-        ("WEBP", 200, "the file is WEBP, 200 pixels wide"),
+        ("JPEG", 450, "JPEG, longer side 450 pixels; those in training were BMP, longer side 450"),
+        ("WEBP", 200, "the file is WEBP, longer side 200 pixels"),
         ("BMP", 450, None),
     ],
 )

@@ -85,9 +85,9 @@ def _facts_of(root: Path, label: int, subject: str, path: str, _: str) -> tuple 
 
 
 def stored_as(content: bytes) -> str:
-    """Tell format and longer side of a picture file, such as ``PNG, 450 pixels wide``."""
+    """Tell format and longer side of a picture file, such as ``PNG, longer side 450 pixels``."""
     with Image.open(io.BytesIO(content)) as opened:
-        return f"{opened.format}, {max(opened.size)} pixels wide"
+        return f"{opened.format}, longer side {max(opened.size)} pixels"
 
 
 def crop_of(dataset: Dataset, crop: int) -> int:

@@ -302,7 +302,7 @@ def look_at_file(served: Served, path: Path) -> tuple[dict[str, Any], np.ndarray
         result, picture = look(served, content)
         stored, known = file_facts.stored_as(content), served.run.about.get("files", [])
         if result["why"] == STRANGE and known and stored not in known:
-            result["why"] += f"; the file is {stored}, those in training were {' or '.join(known)}"
+            result["why"] += f"; the file is {stored}; those in training were {' or '.join(known)}"
         entry |= result
     except OSError as error:
         entry["error"] = error.strerror or str(error)

@@ -141,6 +141,7 @@ def settings(served: predict.Served) -> dict[str, Any]:
 
     rule, (size, crop) = served.rule, served.views[0]
     validation, kept = None, served.run.validation
+    kinds = served.run.about.get("files", [])
     if rule.chosen_on and kept is not None:
         scores = kept[columns_of_run(served.name)[served.name]]
         validation = {"labels": kept["label"].tolist(), "scores": scores.tolist()}
@@ -160,6 +161,7 @@ def settings(served: predict.Served) -> dict[str, Any]:
         "known": {key: values.tolist() for key, values in served.known.items()},
         "colors": (255 * colors).astype(int).tolist(),
         "about": _about(served),
+        "strange": predict.STRANGE + (f"; those were {' or '.join(kinds)}" if kinds else ""),
         "notice": served.notice,
     }
 

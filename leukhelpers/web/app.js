@@ -2,7 +2,7 @@
 
 import { InputError, MAX_BYTES } from "./decode.js";
 import { at, loadModel, look } from "./model.js";
-import { applyTemperature, decide, NEAR, operatingPoint, STRANGE, toCsv } from "./rule.js";
+import { applyTemperature, decide, NEAR, operatingPoint, toCsv } from "./rule.js";
 
 const $ = (id) => document.getElementById(id);
 const GAMMA = 0.6; // brightens pictures for display
@@ -27,7 +27,7 @@ function words(result) {
   open.numbers.push(
     `${share} the allowed distance from known cells; ${Math.round(milliseconds)} ms`,
   );
-  if (!near) return { ...open, why: STRANGE };
+  if (!near) return { ...open, why: settings.strange };
   const each = probabilities.map((p, i) => `${classes[i]} ${percent(p)}`).join(", ");
   const second = two && `${classes[1]} ${percent(calibrated(probabilities[0]))}`;
   open.numbers.unshift(

@@ -2,7 +2,6 @@
 // leukhelpers/serving/predict.py decides; and the table of all predictions.
 
 export const NEAR = "the probability is too close to the threshold";
-export const STRANGE = "not a cell like those in the training data (out-of-distribution)";
 const CERTAIN = 1e-12;
 const FORMULA = /^[=+\-@\t\r]/; // with which a spreadsheet begins to calculate
 

@@ -70,6 +70,7 @@ def test_settings_are_those_that_predict_uses(page, tiny_served):
     assert len(settings["validation"]["scores"]) == rule.chosen_on
     assert settings["known"]["limit"] == tiny_served.known["limit"]
     assert (page[0] / settings["model"]).is_file()
+    assert settings["strange"].endswith("; those were BMP, longer side 450 pixels")
 
 
 def test_the_mean_of_the_activation_map_is_the_logit():

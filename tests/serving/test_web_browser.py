@@ -22,6 +22,8 @@ import pytest
 from PIL import Image
 
 from leukhelpers import NOTICE
+from leukhelpers.images.preprocessing import crop_and_resize
+from leukhelpers.models import networks, registry
 from leukhelpers.serving import predict, web
 from leukhelpers.synthetic.twin import draw_cell, plan_twin
 from tests import hostile
@@ -412,6 +414,81 @@ def test_the_threshold_moves_predictions_and_rates(tab, cell, tmp_path):
     after = predict_in(tab, [tmp_path / "cell.bmp"])[0]
     assert after["probability of ALL"] == before["probability of ALL"]
     assert float(after["threshold"]) == pytest.approx(0.99, abs=1e-3)
+
+
+def test_near_the_threshold_there_is_no_prediction_and_the_reason_is_named(
+    context, folder, tiny_served, disc, tmp_path
+):
+    """The least probability of each class is set so that no cell can have a prediction."""
+    Image.fromarray(disc(0)).save(tmp_path / "cell.png")
+    page = shutil.copytree(folder, tmp_path / "page")
+    settings = json.loads((page / "settings.json").read_text("utf-8"))
+    settings["conformal"] = [0.0, 0.0]
+    (page / "settings.json").write_text(json.dumps(settings), "utf-8")
+    server = web.serve(page, 0)
+    try:
+        tab = opened(context, f"http://127.0.0.1:{server.server_port}/")
+        (row,) = predict_in(tab, [tmp_path / "cell.png"])
+        shown = tab.locator("#results li").inner_text()
+    finally:
+        server.shutdown()
+        server.server_close()
+    unsure = tiny_served._replace(rule=tiny_served.rule._replace(least={"HEM": 0.0, "ALL": 0.0}))
+    (expected,) = predict.predict_files(unsure, [tmp_path / "cell.png"])
+    assert expected["answer"] is None
+    assert row["answer"] == ""
+    assert row["why"] == expected["why"] == "the probability is too close to the threshold"
+    assert row["probability of ALL"] != ""
+    assert "No prediction" in shown
+    assert row["why"] in shown.lower()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_heat_map_shows_evidence_for_all_where_there_is_some(
+    context, tiny_run, disc, tmp_path, monkeypatch, sign
+):
+    """With the other sign of the weights, evidence for ALL is where it was for HEM."""
+    network = registry.load_model(tiny_run.folder)
+    kernel, bias = network.get_layer("logit").get_weights()
+    networks.put_logit(network, sign * kernel, sign * bias)
+    monkeypatch.setattr(registry, "load_model", lambda _: network)
+    Image.fromarray(disc(0)).save(tmp_path / "cell.png")
+    web.export_web(tiny_run.folder, tmp_path / "page")
+    (view,) = predict.load(tiny_run.folder).views
+    cell = crop_and_resize(disc(0), *view)[None].astype(np.float32)
+    _, maps = web.activation_map_model(network).predict(cell, verbose=0)
+    server = web.serve(tmp_path / "page", 0)
+    try:
+        tab = opened(context, f"http://127.0.0.1:{server.server_port}/")
+        predict_in(tab, [tmp_path / "cell.png"])
+        share_with_heat = run_script(
+            tab,
+            """(() => {
+                const [cell, heat] = [...document.querySelectorAll("#results canvas")].map((c) =>
+                    c.getContext("2d").getImageData(0, 0, c.width, c.height).data);
+                return cell.filter((value, i) => value !== heat[i]).length / cell.length;
+            })()""",
+        )
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert (share_with_heat > 0.01) == (maps.max() > 0)
+
+
+def test_progress_is_shown_while_many_pictures_are_predicted(tab, two_hundred):
+    run_script(
+        tab,
+        """globalThis.seen = []; new MutationObserver(() => {
+            const { hidden, value, max } = document.getElementById("progress");
+            globalThis.seen.push([hidden, value, max]);
+        }).observe(document.getElementById("progress"), { attributes: true }); true""",
+    )
+    predict_in(tab, two_hundred[:60])
+    seen = run_script(tab, "globalThis.seen")
+    values = [value for hidden, value, most in seen if not hidden and most == 60]
+    assert len(set(values)) >= 5
+    assert values == sorted(values)
+    assert tab.locator("#progress").is_hidden()
 
 
 def test_pictures_are_dropped_and_pasted(tab, cell):
