@@ -1,6 +1,10 @@
 """Judge what `benchmarks/candidates.py` has trained, and write the result file.
 
     python -m benchmarks.judge_candidates FOLD_0 FOLD_1 --cache DIR
+    python -m benchmarks.judge_candidates FOLD_0 FOLD_1 --cache DIR --add-screening
+
+The second command adds candidates that were screened later, each beside a plain network that was
+trained again with them, to a result file that has the others.
 
 *Screening* compares all candidates on one partition and one seed, *candidates* those that were
 trained on all partitions and seeds. Differences are paired: both models see the same test sets and
@@ -190,6 +194,7 @@ def main() -> None:
     parser.add_argument("fold_0", type=Path)
     parser.add_argument("fold_1", type=Path)
     parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--add-screening", action="store_true", help="keep what is in the file")
     options = parser.parse_args()
     cells = Cells([options.fold_0, options.fold_1], options.cache)
     about = {
@@ -207,7 +212,15 @@ def main() -> None:
         "plain": PLAIN,
         "labels": {name: label for name, (label, _) in CANDIDATES.items()} | OTHERS | JOINED,
     }
-    files.write_json(RESULT, {**about, **summarize(cells, options.cache)})
+    found = summarize(cells, options.cache)
+    if options.add_screening:
+        kept = files.read_json(RESULT)
+        there = {row["candidate"] for row in kept["screening"]} - {BASE}
+        rows = [row for row in found["screening"] if row["candidate"] not in there]
+        later = {key: about[key] for key in ("date", "versions", "machine")} | {"rows": rows}
+        files.write_json(RESULT, {**kept, "labels": about["labels"], "screening_later": later})
+    else:
+        files.write_json(RESULT, {**about, **found})
 
 
 if __name__ == "__main__":
