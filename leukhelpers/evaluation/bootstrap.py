@@ -5,8 +5,6 @@ resampling single cells would give intervals that are too narrow. This is the no
 cluster bootstrap of Field and Welsh (2007), Journal of the Royal Statistical Society B 69(3).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 

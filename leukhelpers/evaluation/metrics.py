@@ -7,8 +7,6 @@ from :mod:`leukhelpers.evaluation.bootstrap`.
 A quantity that is not defined, such as the AUROC of cells of one class, is ``None``, never nan.
 """
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Names of metrics and models, as tables and figures show them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 METRIC_NAMES: dict[str, str] = {

@@ -1,7 +1,5 @@
 """Measurements of a cell that need no neural network."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy import ndimage
 

@@ -4,8 +4,6 @@ Every feature has a name that says what it measures, so that a model on them can
 asked which ones it used.
 """
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

@@ -4,8 +4,6 @@ The array lies in a file and is mapped into memory: many lessons and many worker
 share it, and it may be larger than memory.
 """
 
-from __future__ import annotations
-
 import hashlib
 import mmap
 import os

@@ -3,8 +3,6 @@
 Nothing here loads TensorFlow, so what trains no network starts in a second.
 """
 
-from __future__ import annotations
-
 import warnings
 from typing import Any
 

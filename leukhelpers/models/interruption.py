@@ -1,7 +1,5 @@
 """A training that was interrupted goes on after its last whole epoch."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 from typing import Any

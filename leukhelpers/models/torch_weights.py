@@ -4,8 +4,6 @@ A pickle is a program: it may call whatever it names. This reader knows four nam
 those of a table of numbers, and refuses a file that says any other.
 """
 
-from __future__ import annotations
-
 import pickle
 from collections import OrderedDict
 from pathlib import Path

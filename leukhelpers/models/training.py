@@ -1,7 +1,5 @@
 """Train a model on a split's training rows, and predict."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -5,8 +5,6 @@ their ImageNet weights the first time. EfficientNet-Lite0 comes with its weights
 small package, and works without network.
 """
 
-from __future__ import annotations
-
 import sys
 from contextlib import redirect_stdout
 from importlib.util import find_spec

@@ -1,7 +1,5 @@
 """Pictures of cells: brightened, and with what a method says the model looked at."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Mapping
 

@@ -4,8 +4,6 @@ Each function takes arrays or tables, the finding as its title, and a small note
 ``synthetic cells`` for the lower right corner.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

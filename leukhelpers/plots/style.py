@@ -1,7 +1,5 @@
 """What all figures share: colors, sizes, and where title and note stand."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Mapping
 from typing import Any

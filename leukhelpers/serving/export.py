@@ -4,8 +4,6 @@ A copy that answers otherwise is worse than none, so each is checked against the
 that it was made of, on cells that the network has not learnt from.
 """
 
-from __future__ import annotations
-
 import tempfile
 import threading
 import warnings

@@ -5,8 +5,6 @@ decoded within limits, cut as the model was trained on, compared with known cell
 answered; near the threshold the answer is left open.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import time

@@ -4,8 +4,6 @@ A model that has seen other cells of the same patient recognizes the patient, no
 the disease. Two subjects that share an image are, for this purpose, one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations

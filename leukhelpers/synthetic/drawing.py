@@ -6,8 +6,6 @@ pixels, the size and the shape. Outlines are given in polar coordinates about th
 of the cell, so that "how deep inside is this pixel" is one subtraction.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any

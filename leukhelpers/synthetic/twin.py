@@ -5,8 +5,6 @@ known for each of them, as numbers (:func:`read_causes`) and as places in the pi
 (:func:`cause_masks`). No real pixel is in them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any

@@ -10,8 +10,6 @@ Such a function uses :func:`call`, :func:`number`, :func:`hint` and :func:`compa
 the check at the first mistake it finds; a check that comes to its end has found none.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module, resources

@@ -1,7 +1,5 @@
 """Checks of the exercises of lesson 06 that ask for code."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any
 

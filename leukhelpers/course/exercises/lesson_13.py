@@ -1,9 +1,7 @@
 """Checks of the exercises of lesson 13, each a sentence on what looks odd and a repair."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -77,7 +75,7 @@ class _Scaler:
     def transform(self, table: Any) -> np.ndarray:
         return (np.asarray(table, float) - 10) / 2
 
-    def fit(self, table: Any) -> _Scaler:
+    def fit(self, table: Any) -> Self:
         self.fitted = True
         return self
 
