@@ -111,14 +111,14 @@ def read_state_dict(path: Path | str) -> dict[str, np.ndarray]:
     path = Path(path)
     try:
         with path.open("rb") as file:
-            if _plain(file) != _MAGIC or _plain(file) != _PROTOCOL:
+            if _Reader(file).load() != _MAGIC or _Reader(file).load() != _PROTOCOL:
                 raise pickle.UnpicklingError("it is no legacy PyTorch file")
-            _plain(file)  # byte order and widths of the writer; numbers are little-endian
+            _Reader(file).load()  # byte order and widths of the writer; numbers are little-endian
             reader = _Reader(file)
             loaded = reader.load()
             if not isinstance(loaded, OrderedDict):
                 raise pickle.UnpicklingError("it holds no state_dict")
-            for key in _plain(file):
+            for key in _Reader(file).load():
                 storage = reader.storages[key]
                 if int.from_bytes(file.read(8), "little") != storage.count:
                     raise pickle.UnpicklingError("a storage has another length than stated")
@@ -134,13 +134,3 @@ def read_state_dict(path: Path | str) -> dict[str, np.ndarray]:
         raise InputError(f"{path.name} is not a table of weights: {error}.") from None
     except (AttributeError, IndexError, ImportError, MemoryError, OverflowError) as error:
         raise InputError(f"{path.name} is damaged: {error}.") from None
-
-
-def _plain(file: IO[bytes]) -> Any:
-    """Read a pickle that may name nothing at all."""
-    return _Nothing(file).load()
-
-
-class _Nothing(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        raise pickle.UnpicklingError(f"it names {module}.{name}, which is no table of numbers")

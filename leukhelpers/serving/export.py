@@ -7,7 +7,7 @@ that it was made of, on cells that the network has not learnt from.
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from leukhelpers import NOTICE, files
 from leukhelpers.backend import keras, quiet_stderr, tf
 from leukhelpers.data.base import Dataset
 from leukhelpers.errors import InputError
+from leukhelpers.evaluation.metrics import predicted
 from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.experiments import storage
 from leukhelpers.images.preprocessing import build_pixels
@@ -51,27 +52,22 @@ def to_litert(model: keras.Model, calibration: np.ndarray | None = None) -> byte
     bytes
         Takes one picture, float32 of shape (1, size, size, 3), values 0 to 255.
     """
-    shape = (1, *model.input_shape[1:])
+    options: dict[str, Any] = {"target_spec": {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}}
+    if calibration is not None:
+        cells = np.asarray(calibration, np.float32)
+        options["optimizations"] = [tf.lite.Optimize.DEFAULT]
+        options["representative_dataset"] = lambda: ([cell[None]] for cell in cells)
+    one_picture = [tf.TensorSpec((1, *model.input_shape[1:]), tf.float32)]
+    return _exported(model, "litert", "model.tflite", input_signature=one_picture, **options)
+
+
+def _exported(model: keras.Model, form: str, name: str, **options: Any) -> bytes:
+    """Let Keras write a network in a format, and read the file."""
     with tempfile.TemporaryDirectory() as folder, quiet_stderr(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        archive = keras.export.ExportArchive()
-        archive.track(model)
-        archive.add_endpoint(
-            "serve",
-            lambda pictures: model(pictures, training=False),
-            input_signature=[tf.TensorSpec(shape, tf.float32)],
-        )
-        archive.write_out(folder, verbose=False)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        if calibration is not None:
-            cells = np.asarray(calibration, np.float32)
-
-            def shown() -> Iterator[list[np.ndarray]]:
-                return ([cell[None]] for cell in cells)
-
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.representative_dataset = shown
-        return converter.convert()
+        file = Path(folder) / name
+        model.export(file, format=form, verbose=False, **options)
+        return file.read_bytes()
 
 
 def litert(content: bytes) -> Ask:
@@ -134,10 +130,7 @@ def to_onnx(model: keras.Model) -> bytes:
         raise InputError(
             f"ONNX needs the package {error.name}: pip install 'leukhelpers[export]'."
         ) from None
-    with tempfile.TemporaryDirectory() as folder, quiet_stderr(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model.export(Path(folder) / "model.onnx", format="onnx", verbose=False)
-        return (Path(folder) / "model.onnx").read_bytes()
+    return _exported(model, "onnx", "model.onnx")
 
 
 def onnx(content: bytes) -> Ask:
@@ -265,17 +258,13 @@ def _calibration_cells(run: storage.Run, array: np.ndarray, table: pd.DataFrame)
 def _compared(found: np.ndarray, wanted: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     comparison: dict[str, Any] = {
         "largest_difference": float(np.abs(found - wanted).max()),
-        "same_answers": float(np.mean(_called(found) == _called(wanted))),
+        "same_answers": float(np.mean(predicted(found) == predicted(wanted))),
     }
     two_classes = wanted.ndim == 1 and len(np.unique(labels)) == 2
     if two_classes and np.isfinite(found).all():  # or it is refused anyway
         before, after = (roc_auc_score(labels, answers) for answers in (wanted, found))
         comparison |= {"auroc": float(after), "auroc_change": float(after - before)}
     return comparison
-
-
-def _called(answers: np.ndarray) -> np.ndarray:
-    return answers >= 0.5 if answers.ndim == 1 else answers.argmax(axis=1)
 
 
 def _fault(file: str, comparison: dict[str, Any], exact: bool) -> str:
