@@ -94,9 +94,8 @@ def class_metrics(
     found: dict[str, dict[str, float | None]] = {}
     for label, (name, values) in enumerate(zip(classes, np.transpose(report[:3]), strict=True)):
         own = truth == label
-        auroc = (
-            float(sk.roc_auc_score(own, columns[:, label])) if 0 < own.sum() < len(own) else None
-        )
+        both = 0 < own.sum() < len(own)
+        auroc = float(sk.roc_auc_score(own, columns[:, label])) if both else None
         rest = map(float, values) if own.any() else [None] * 3
         found[name] = dict(zip(CLASS_METRICS, [auroc, *rest], strict=True))
     return found

@@ -107,7 +107,8 @@ def measure_cell(cell: np.ndarray, scale: float) -> dict[str, float]:
     cell = _box(cell)
     inside = cell_mask(cell)
     gray = color.rgb2gray(cell)
-    found = {**_shape(inside, scale), **_color(cell, gray, inside), **_texture(gray, inside)}
+    whole = inside if inside.any() else np.ones_like(inside)
+    found = {**_shape(whole, scale), **_color(cell, gray, whole), **_texture(gray, inside)}
     values = np.nan_to_num(np.array(list(found.values()), float), posinf=0, neginf=0)
     return dict(zip(found, values.tolist(), strict=True))
 
@@ -124,8 +125,6 @@ def _box(cell: np.ndarray) -> np.ndarray:
 
 def _shape(inside: np.ndarray, scale: float) -> dict[str, float]:
     """Size and form of the outline."""
-    if not inside.any():
-        inside = np.ones_like(inside)
     whole = measure.regionprops(inside.astype(np.uint8))[0]
     perimeter = max(whole.perimeter, 1.0)
     return {
@@ -142,8 +141,6 @@ def _shape(inside: np.ndarray, scale: float) -> dict[str, float]:
 
 def _color(cell: np.ndarray, gray: np.ndarray, inside: np.ndarray) -> dict[str, float]:
     """Color of the cell, and of its dark part: the nucleus, as far as a threshold finds it."""
-    if not inside.any():
-        inside = np.ones_like(inside)
     shown = cell[inside] / 255
     # A row a channel, since sums along rows are quick.
     values = np.ascontiguousarray(np.concatenate([shown, color.rgb2lab(shown)], axis=1).T)

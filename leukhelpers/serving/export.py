@@ -4,10 +4,11 @@ A copy that answers otherwise is worse than none, so each is checked against the
 that it was made of, on cells that the network has not learnt from.
 """
 
+import contextlib
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,22 +53,23 @@ def to_litert(model: keras.Model, calibration: np.ndarray | None = None) -> byte
     bytes
         Takes one picture, float32 of shape (1, size, size, 3), values 0 to 255.
     """
-    options: dict[str, Any] = {"target_spec": {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}}
-    if calibration is not None:
-        cells = np.asarray(calibration, np.float32)
-        options["optimizations"] = [tf.lite.Optimize.DEFAULT]
-        options["representative_dataset"] = lambda: ([cell[None]] for cell in cells)
     one_picture = [tf.TensorSpec((1, *model.input_shape[1:]), tf.float32)]
-    return _exported(model, "litert", "model.tflite", input_signature=one_picture, **options)
+    with _quiet_folder() as folder:
+        model.export(folder, verbose=False, input_signature=one_picture)
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
+        if calibration is not None:
+            cells = np.asarray(calibration, np.float32)
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.representative_dataset = lambda: ([cell[None]] for cell in cells)
+        return converter.convert()
 
 
-def _exported(model: keras.Model, form: str, name: str, **options: Any) -> bytes:
-    """Let Keras write a network in a format, and read the file."""
+@contextlib.contextmanager
+def _quiet_folder() -> Iterator[Path]:
+    """Make a folder for a conversion, and keep what the converters print from the reader."""
     with tempfile.TemporaryDirectory() as folder, quiet_stderr(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        file = Path(folder) / name
-        model.export(file, format=form, verbose=False, **options)
-        return file.read_bytes()
+        yield Path(folder)
 
 
 def litert(content: bytes) -> Ask:
@@ -130,7 +132,9 @@ def to_onnx(model: keras.Model) -> bytes:
         raise InputError(
             f"ONNX needs the package {error.name}: pip install 'leukhelpers[export]'."
         ) from None
-    return _exported(model, "onnx", "model.onnx")
+    with _quiet_folder() as folder:
+        model.export(folder / "model.onnx", format="onnx", verbose=False)
+        return (folder / "model.onnx").read_bytes()
 
 
 def onnx(content: bytes) -> Ask:
