@@ -200,15 +200,9 @@ def by_subject(predictions: pd.DataFrame) -> pd.DataFrame:
     """
     require_columns(predictions, ["subject", "label", "probability"])
     truth, scores = checked(predictions["label"], probability=predictions["probability"])
-    cells = pd.DataFrame(
-        {
-            "subject": checked_groups(predictions["subject"], len(truth), "subject"),
-            "label": truth,
-            "correct": predicted(scores) == truth,
-            "probability": scores,
-        }
-    )
-    grouped = cells.groupby("subject")
+    correct = predicted(scores) == truth
+    cells = pd.DataFrame({"label": truth, "correct": correct, "probability": scores})
+    grouped = cells.groupby(checked_groups(predictions["subject"], len(truth), "subject"))
     both = grouped["label"].nunique()
     if (both > 1).any():
         raise InputError(
@@ -219,8 +213,8 @@ def by_subject(predictions: pd.DataFrame) -> pd.DataFrame:
         cells=("label", "size"),
         correct=("correct", "mean"),
         mean_probability=("probability", statistics.mean),
-    ).reset_index()
-    return table.sort_values(
+    )
+    return table.reset_index(names="subject").sort_values(
         ["correct", "cells", "subject"], ascending=[True, False, True], ignore_index=True
     )
 

@@ -152,9 +152,8 @@ def _color(cell: np.ndarray, gray: np.ndarray, inside: np.ndarray) -> dict[str, 
     skewness = cubed / np.where(spread > 1e-6, spread, np.inf) ** 3
     names = [*CHANNELS, "lightness", "green_to_red", "blue_to_yellow"]
     found: dict[str, float] = {}
-    for name, *moments in zip(names, mean, spread, skewness, strict=True):
-        named = zip(("mean", "spread", "skewness"), moments, strict=True)
-        found |= {f"{moment}_{name}": value for moment, value in named}
+    for name, *of_channel in zip(names, mean, spread, skewness, strict=True):
+        found[f"mean_{name}"], found[f"spread_{name}"], found[f"skewness_{name}"] = of_channel
     shades = gray[inside]
     dark = shades < (filters.threshold_otsu(shades) if np.ptp(shades) > 0 else 0.0)
     found["dark_share"] = share = dark.mean()

@@ -179,14 +179,13 @@ def fit(
     elif is_network(name):
         model, history, validation_proba = _learn_transfer(name, prepared, split, backup)
     else:
-        history = _NO_EPOCHS
-        model, validation_proba = _learn_classical(name, prepared, split)
+        model, history, validation_proba = _learn_classical(name, prepared, split)
     return FittedModel(name, model, history, time.perf_counter() - start, validation_proba)
 
 
 def _learn_classical(
     name: str, prepared: prepare.Prepared, split: Split
-) -> tuple[Any, np.ndarray | None]:
+) -> tuple[Any, pd.DataFrame, np.ndarray | None]:
     labels, measured = prepared.table["label"].to_numpy(), prepare.features(prepared)
 
     def fitted(rows: np.ndarray) -> Any:
@@ -197,7 +196,8 @@ def _learn_classical(
     validation_proba = None
     with suppress(InputError):  # the training rows alone may be too few to learn from
         validation_proba = _classical_answer(fitted(split.train), measured.iloc[split.validation])
-    return fitted(np.concatenate([split.train, split.validation])), validation_proba
+    model = fitted(np.concatenate([split.train, split.validation]))
+    return model, _NO_EPOCHS, validation_proba
 
 
 def _learn_ensemble(
@@ -207,7 +207,7 @@ def _learn_ensemble(
     from leukhelpers.models import networks
 
     network, history, by_network = cnn.train(prepared, split, backup)
-    svm, by_svm = _learn_classical("svm", prepared, split)
+    svm, _, by_svm = _learn_classical("svm", prepared, split)
     validation = prepared.table["label"].to_numpy()[split.validation]
     if len(prepared.dataset.classes) == 2 and len(np.unique(validation)) == 2:
         temperature = calibration.fit_temperature(validation, by_network)

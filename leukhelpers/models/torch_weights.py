@@ -47,13 +47,10 @@ class _View:
         numbers = (self.offset, *self.shape, *self.strides)
         if min(numbers) < 0 or self.offset + reach >= len(self.storage.values):
             raise pickle.UnpicklingError("a tensor reaches beyond its numbers")
-        width = self.storage.dtype.itemsize
-        return np.lib.stride_tricks.as_strided(
-            self.storage.values[self.offset :],
-            self.shape,
-            tuple(step * width for step in self.strides),
-            writeable=False,
-        ).copy()
+        values = self.storage.values[self.offset :]
+        steps = tuple(step * values.itemsize for step in self.strides)
+        window = np.lib.stride_tricks.as_strided(values, self.shape, steps, writeable=False)
+        return window.copy()
 
 
 def _rebuild_tensor(

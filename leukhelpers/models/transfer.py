@@ -18,8 +18,6 @@ from leukhelpers.evaluation.names import PRETRAINED
 from leukhelpers.models.networks import classify
 from leukhelpers.models.torch_weights import read_state_dict
 
-WEIGHTS = ("imagenet", "random")
-
 # EfficientNet-Lite0 (Tan and Le 2019; Google 2020): how many blocks follow each other,
 # how wide each is inside, the kernel, the step of the first, and the channels it gives.
 _LITE0 = (
@@ -74,7 +72,7 @@ def build_transfer(
     """
     if name not in PRETRAINED:
         raise InputError(f"Network {name!r} is not known; choose from {', '.join(PRETRAINED)}.")
-    if weights not in WEIGHTS:
+    if weights not in ("imagenet", "random"):
         raise InputError(f"weights must be imagenet or random, not {weights!r}.")
     if image_size < 32:
         raise InputError(f"image_size must be at least 32, not {image_size}.")

@@ -1,7 +1,6 @@
 """What all figures share: colors, sizes, and where title and note stand."""
 
 import textwrap
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from leukhelpers.evaluation.names import MODEL_NAMES
 
 # Blue, vermilion, green, brown, sky, purple and gray of seaborn's "colorblind" palette.
 CLASS_COLORS = ("#0173b2", "#d55e00")
-MODEL_COLORS: Mapping[str, str] = {
+MODEL_COLORS: dict[str, str] = {
     "cnn": "#029e73",
     "svm": "#ca9161",
     "cnn+svm": "#56400f",

@@ -200,15 +200,6 @@ class _Labeled(NamedTuple):
     has: np.ndarray  # of each group and class, whether it counts for it
     classes: list[str]  # their names
 
-    @property
-    def n_classes(self) -> int:
-        return len(self.classes)
-
-    @property
-    def mixed(self) -> bool:
-        """Whether some group counts for several classes, since a subject has several."""
-        return bool((self.has.sum(axis=1) > 1).any())
-
 
 def _labeled_groups(table: pd.DataFrame, n_splits: int) -> _Labeled:
     """Read labels and groups, and refuse more folds than a class has groups."""
@@ -251,7 +242,7 @@ def _with_validation(cells: _Labeled, rest: np.ndarray, test: np.ndarray, seed: 
     """Take a quarter of the remaining groups for validation."""
     train, validation = next(_deal(cells, rest, 4, seed))
     for part, rows in (("train", train), ("validation", validation), ("test", test)):
-        counts = np.bincount(cells.labels[rows], minlength=cells.n_classes)
+        counts = np.bincount(cells.labels[rows], minlength=len(cells.classes))
         if not counts.all():
             raise InputError(
                 f"The {part} part would lack {cells.classes[counts.argmin()]}; "
@@ -267,7 +258,7 @@ def _balanced(
     folds = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
     found = list(folds.split(rows, cells.labels[rows], cells.number[rows]))
     labels = [np.unique(cells.labels[rows[inside]]) for _, inside in found]
-    whole = all(len(held) == cells.n_classes for held in labels)
+    whole = all(len(held) == len(cells.classes) for held in labels)
     return [(rows[others], rows[inside]) for others, inside in found] if whole else []
 
 
@@ -277,13 +268,14 @@ def _deal(
     """Deal the groups of some rows to folds, class by class; yield the others, the fold."""
     numbers = np.unique(cells.number[rows])
     n_of_each = cells.has[numbers].sum(axis=0)
-    if cells.mixed and (n_dealt := min(n_splits, *n_of_each)) > 1:
+    mixed = (cells.has.sum(axis=1) > 1).any()  # a group counts for several classes
+    if mixed and (n_dealt := min(n_splits, *n_of_each)) > 1:
         balanced = _balanced(cells, rows, n_dealt, seed)
         yield from balanced
         if balanced:
             return
     classes = cells.class_of_group[numbers]
-    n_dealt = min(n_splits, *np.bincount(classes, minlength=cells.n_classes))
+    n_dealt = min(n_splits, *np.bincount(classes, minlength=len(cells.classes)))
     if n_dealt < 2:
         raise InputError("Each class needs at least 2 groups outside the test part; use more.")
     folds = StratifiedKFold(n_dealt, shuffle=True, random_state=seed)

@@ -135,16 +135,11 @@ def draw(row: Mapping[Any, Any], seed: int) -> tuple[_Array, dict[str, _Array]]:
     box = np.moveaxis(colors, 0, -1).astype(np.uint8)
     seen = box.max(axis=2) > 0
     top, start = _centered(seen, up, left, rng)
-    deep = nuclear_depth > 0
-    layers = {
-        "cell": seen,
-        "nucleus": deep & seen & ~foreign,
-        "nucleoli": spots & seen & ~foreign,
-        "outline": (np.abs(nuclear_depth) <= _BAND) & seen & ~foreign,
-        "neighbor": foreign & seen,
-    }
-    layers["chromatin"] = layers["nucleus"] & ~layers["nucleoli"]
-    masks = {name: _on_image(layers[name], top, start) for name in MASKS}
+    own = seen & ~foreign
+    nucleus_seen, nucleoli = (nuclear_depth > 0) & own, spots & own
+    outline = (np.abs(nuclear_depth) <= _BAND) & own
+    layers = (seen, nucleus_seen, nucleus_seen & ~nucleoli, nucleoli, outline, foreign & seen)
+    masks = {name: _on_image(layer, top, start) for name, layer in zip(MASKS, layers, strict=True)}
     return _on_image(box, top, start), masks
 
 

@@ -89,6 +89,14 @@ def test_odd_files_that_hold_a_cell_are_decoded(served, disc, name):
     assert picture.any()
 
 
+def test_a_picture_that_is_black_where_the_cell_should_be_is_refused(served):
+    picture = np.zeros((450, 450, 3), np.uint8)
+    picture[:20, :20] = 200  # beyond what is cut out
+    centered = served._replace(views=[(192, 384)])
+    with pytest.raises(InputError, match="black"):
+        predict.look(centered, hostile.encoded(Image.fromarray(picture)))
+
+
 def test_no_more_of_a_file_is_read_than_is_needed_to_refuse_it(served, tmp_path):
     with (tmp_path / "huge.bmp").open("wb") as file:
         file.truncate(5 * 10**9)
