@@ -5,8 +5,6 @@ written by its C++ code past Python's ``sys.stderr``. In a lesson they would sta
 red above the first result. Errors raise all the same.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys

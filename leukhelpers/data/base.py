@@ -1,7 +1,5 @@
 """What every source of cells gives: a cell table, and the list of what was set aside."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from csv import Error as CSVError
 from csv import reader as _reader

@@ -5,8 +5,6 @@ resampling single cells would give intervals that are too narrow. This is the no
 cluster bootstrap of Field and Welsh (2007), Journal of the Royal Statistical Society B 69(3).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -238,20 +236,13 @@ def compare(
     """
     truth, *scores = metrics.checked(labels, a=a, b=b)
     drawn = resample(truth, groups, seed=seed)
-    if len(np.unique(truth)) == 1:
-        undefined = ("auroc_a", "auroc_b", "difference", "low", "high")
-        return {**dict.fromkeys(undefined), "notes": drawn.notes}
-    auroc_a, auroc_b = (float(sk.roc_auc_score(truth, own)) for own in scores)
-    resampled_a, resampled_b = (weighted_ranking(drawn, truth, own)["auroc"] for own in scores)
-    low, high = interval(resampled_a - resampled_b, drawn)
-    return {
-        "auroc_a": auroc_a,
-        "auroc_b": auroc_b,
-        "difference": auroc_a - auroc_b,
-        "low": low,
-        "high": high,
-        "notes": drawn.notes,
-    }
+    found: dict[str, Any] = dict.fromkeys(("auroc_a", "auroc_b", "difference", "low", "high"))
+    if len(np.unique(truth)) == 2:
+        auroc_a, auroc_b = (float(sk.roc_auc_score(truth, own)) for own in scores)
+        found |= {"auroc_a": auroc_a, "auroc_b": auroc_b, "difference": auroc_a - auroc_b}
+        resampled_a, resampled_b = (weighted_ranking(drawn, truth, own)["auroc"] for own in scores)
+        found["low"], found["high"] = interval(resampled_a - resampled_b, drawn)
+    return {**found, "notes": drawn.notes}
 
 
 def weighted_ranking(

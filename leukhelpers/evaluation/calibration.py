@@ -4,8 +4,6 @@ Both are chosen on validation subjects, whom the model has not learnt from, and 
 subjects by whom it is judged.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd

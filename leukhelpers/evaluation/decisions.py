@@ -4,8 +4,6 @@ What has to be chosen for that is chosen on validation subjects; what comes of i
 on others.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -7,8 +7,6 @@ from :mod:`leukhelpers.evaluation.bootstrap`.
 A quantity that is not defined, such as the AUROC of cells of one class, is ``None``, never nan.
 """
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Sequence
 
@@ -96,9 +94,8 @@ def class_metrics(
     found: dict[str, dict[str, float | None]] = {}
     for label, (name, values) in enumerate(zip(classes, np.transpose(report[:3]), strict=True)):
         own = truth == label
-        auroc = (
-            float(sk.roc_auc_score(own, columns[:, label])) if 0 < own.sum() < len(own) else None
-        )
+        both = 0 < own.sum() < len(own)
+        auroc = float(sk.roc_auc_score(own, columns[:, label])) if both else None
         rest = map(float, values) if own.any() else [None] * 3
         found[name] = dict(zip(CLASS_METRICS, [auroc, *rest], strict=True))
     return found
@@ -203,15 +200,9 @@ def by_subject(predictions: pd.DataFrame) -> pd.DataFrame:
     """
     require_columns(predictions, ["subject", "label", "probability"])
     truth, scores = checked(predictions["label"], probability=predictions["probability"])
-    cells = pd.DataFrame(
-        {
-            "subject": checked_groups(predictions["subject"], len(truth), "subject"),
-            "label": truth,
-            "correct": predicted(scores) == truth,
-            "probability": scores,
-        }
-    )
-    grouped = cells.groupby("subject")
+    correct = predicted(scores) == truth
+    cells = pd.DataFrame({"label": truth, "correct": correct, "probability": scores})
+    grouped = cells.groupby(checked_groups(predictions["subject"], len(truth), "subject"))
     both = grouped["label"].nunique()
     if (both > 1).any():
         raise InputError(
@@ -222,8 +213,8 @@ def by_subject(predictions: pd.DataFrame) -> pd.DataFrame:
         cells=("label", "size"),
         correct=("correct", "mean"),
         mean_probability=("probability", statistics.mean),
-    ).reset_index()
-    return table.sort_values(
+    )
+    return table.reset_index(names="subject").sort_values(
         ["correct", "cells", "subject"], ascending=[True, False, True], ignore_index=True
     )
 

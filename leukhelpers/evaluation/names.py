@@ -1,9 +1,5 @@
 """Names of metrics and models, as tables and figures show them."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
-
 METRIC_NAMES: dict[str, str] = {
     "auroc": "AUROC",
     "average_precision": "average precision",
@@ -41,7 +37,7 @@ PRETRAINED = {
 }
 
 
-MODEL_NAMES: Mapping[str, str] = {
+MODEL_NAMES: dict[str, str] = {
     "cnn": "CNN",
     "svm": "SVM",
     "cnn+svm": "CNN + SVM",
@@ -61,7 +57,7 @@ MODEL_NAMES: Mapping[str, str] = {
 
 
 # In the predictions of a run, its own model has the first column, whatever its name.
-MODEL_COLUMNS: Mapping[str, str] = {
+MODEL_COLUMNS: dict[str, str] = {
     "cnn": "probability",
     "area": "area_probability",
     "majority": "majority_probability",

@@ -1,7 +1,5 @@
 """What an experiment reports of its predictions: metrics with intervals, for every model."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -3,8 +3,6 @@
 Networks are explained in logits: positive means towards ALL, negative towards HEM.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from leukhelpers.backend import keras

@@ -1,7 +1,5 @@
 """What every explanation of a network needs."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from leukhelpers.backend import keras

@@ -1,7 +1,5 @@
 """Wipe out what a map names first, and see what the network then says."""
 
-from __future__ import annotations
-
 import zlib
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Grad-CAM: which places of the last feature maps speak for the answer."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from leukhelpers.backend import keras, tf

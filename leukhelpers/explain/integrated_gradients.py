@@ -1,7 +1,5 @@
 """Integrated gradients, from the mean picture to the cell."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from leukhelpers.backend import keras, tf

@@ -1,7 +1,5 @@
 """SHAP values of pixels and of named features."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import warnings

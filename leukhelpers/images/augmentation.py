@@ -4,8 +4,6 @@ Augmentation belongs to the input pipeline and never into a saved model: a model
 that turns its input at random could be neither explained nor exported.
 """
 
-from __future__ import annotations
-
 import functools
 import itertools
 import math

@@ -1,7 +1,5 @@
 """The black around a cell, also where a lossy format or resizing has left it not quite black."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy import ndimage
 

@@ -1,9 +1,9 @@
 """Measurements of a cell that need no neural network."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy import ndimage
+
+from leukhelpers.images.preprocessing import read_rows
 
 CHANNELS = ("red", "green", "blue")
 CHUNK = 1024  # cells held in memory at a time when `pixels` lies on disk
@@ -46,7 +46,7 @@ def cell_of(images: np.ndarray) -> np.ndarray:
     return found
 
 
-def cell_area(pixels: np.ndarray, crop: int) -> np.ndarray:
+def cell_area(pixels: np.ndarray, crop: int, rows: np.ndarray | None = None) -> np.ndarray:
     """Count the pixels of each cell, in pixels of the original image.
 
     Cells resized to ``size`` are measured on the scale of their source, so that
@@ -60,13 +60,16 @@ def cell_area(pixels: np.ndarray, crop: int) -> np.ndarray:
         RGB cells on black; may be a memory map, which is read a part at a time.
     crop : int
         Edge of the square that was cut from the original image, in its pixels.
+    rows : int array of shape (m,), optional
+        The rows to measure; all by default.
 
     Returns
     -------
-    float array of shape (n,)
+    float array of shape (m,)
         Areas in pixels of the original image.
     """
-    starts = range(0, len(pixels), CHUNK)
-    counts = [cell_mask(pixels[start : start + CHUNK]).sum(axis=(1, 2)) for start in starts]
+    rows = np.arange(len(pixels)) if rows is None else rows
+    parts = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
+    counts = [cell_mask(read_rows(pixels, part)).sum(axis=(1, 2)) for part in parts]
     scale = (crop / pixels.shape[1]) ** 2
     return scale * np.concatenate(counts or [np.zeros(0)]).astype(float)

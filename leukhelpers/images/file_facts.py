@@ -4,8 +4,6 @@ A model can learn that one class was stored as JPEG, or in smaller pictures, and
 that. So such properties are compared between the people of each class.
 """
 
-from __future__ import annotations
-
 import functools
 import io
 from pathlib import Path

@@ -4,8 +4,6 @@ Every feature has a name that says what it measures, so that a model on them can
 asked which ones it used.
 """
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 
@@ -109,7 +107,8 @@ def measure_cell(cell: np.ndarray, scale: float) -> dict[str, float]:
     cell = _box(cell)
     inside = cell_mask(cell)
     gray = color.rgb2gray(cell)
-    found = {**_shape(inside, scale), **_color(cell, gray, inside), **_texture(gray, inside)}
+    whole = inside if inside.any() else np.ones_like(inside)
+    found = {**_shape(whole, scale), **_color(cell, gray, whole), **_texture(gray, inside)}
     values = np.nan_to_num(np.array(list(found.values()), float), posinf=0, neginf=0)
     return dict(zip(found, values.tolist(), strict=True))
 
@@ -126,8 +125,6 @@ def _box(cell: np.ndarray) -> np.ndarray:
 
 def _shape(inside: np.ndarray, scale: float) -> dict[str, float]:
     """Size and form of the outline."""
-    if not inside.any():
-        inside = np.ones_like(inside)
     whole = measure.regionprops(inside.astype(np.uint8))[0]
     perimeter = max(whole.perimeter, 1.0)
     return {
@@ -144,8 +141,6 @@ def _shape(inside: np.ndarray, scale: float) -> dict[str, float]:
 
 def _color(cell: np.ndarray, gray: np.ndarray, inside: np.ndarray) -> dict[str, float]:
     """Color of the cell, and of its dark part: the nucleus, as far as a threshold finds it."""
-    if not inside.any():
-        inside = np.ones_like(inside)
     shown = cell[inside] / 255
     # A row a channel, since sums along rows are quick.
     values = np.ascontiguousarray(np.concatenate([shown, color.rgb2lab(shown)], axis=1).T)
@@ -157,9 +152,8 @@ def _color(cell: np.ndarray, gray: np.ndarray, inside: np.ndarray) -> dict[str, 
     skewness = cubed / np.where(spread > 1e-6, spread, np.inf) ** 3
     names = [*CHANNELS, "lightness", "green_to_red", "blue_to_yellow"]
     found: dict[str, float] = {}
-    for name, *moments in zip(names, mean, spread, skewness, strict=True):
-        named = zip(("mean", "spread", "skewness"), moments, strict=True)
-        found |= {f"{moment}_{name}": value for moment, value in named}
+    for name, *of_channel in zip(names, mean, spread, skewness, strict=True):
+        found[f"mean_{name}"], found[f"spread_{name}"], found[f"skewness_{name}"] = of_channel
     shades = gray[inside]
     dark = shades < (filters.threshold_otsu(shades) if np.ptp(shades) > 0 else 0.0)
     found["dark_share"] = share = dark.mean()

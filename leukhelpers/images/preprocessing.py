@@ -4,8 +4,6 @@ The array lies in a file and is mapped into memory: many lessons and many worker
 share it, and it may be larger than memory.
 """
 
-from __future__ import annotations
-
 import hashlib
 import mmap
 import os
@@ -129,23 +127,10 @@ def crop_and_resize(image: np.ndarray | Image.Image, size: int, crop: int) -> np
     >>> lk.crop_and_resize(np.full((450, 450, 3), 90, np.uint8), size=96, crop=384).shape
     (96, 96, 3)
     """
-    pixels = np.asarray(image)
-    cleared = black_background(pixels)
-    if cleared is pixels and isinstance(image, Image.Image):
-        picture = image
-    else:
-        picture = Image.fromarray(cleared)
-    box = _cell_box(cleared) if crop == BOX else _center(*picture.size, crop)
-    return _cut(picture, size, box)
-
-
-def _center(width: int, height: int, crop: int) -> tuple[int, int, int, int]:
-    top, left = (height - crop) // 2, (width - crop) // 2
-    return left, top, left + crop, top + crop
-
-
-def _cut(picture: Image.Image, size: int, box: tuple[int, int, int, int]) -> np.ndarray:
-    """Cut a square out and resize it."""
+    pixels = black_background(np.asarray(image))
+    picture = Image.fromarray(pixels)
+    left, top = (picture.width - crop) // 2, (picture.height - crop) // 2
+    box = _cell_box(pixels) if crop == BOX else (left, top, left + crop, top + crop)
     # Pillow's crop fills with black where the box reaches beyond the picture.
     square = picture.crop(box)
     # A box smaller than the result has no pixels to average; repeated ones would be blocks.

@@ -3,8 +3,6 @@
 Nothing here loads TensorFlow, so what trains no network starts in a second.
 """
 
-from __future__ import annotations
-
 import warnings
 from typing import Any
 
@@ -22,12 +20,13 @@ from sklearn.utils.class_weight import compute_class_weight, compute_sample_weig
 
 from leukhelpers.data.schema import ALL, CLASS_NAMES, HEM
 from leukhelpers.errors import InputError
-from leukhelpers.images.features import CHUNK, cell_area
-from leukhelpers.images.preprocessing import read_rows
+from leukhelpers.images.features import cell_area
 from leukhelpers.splits.groups import Split
 
 
-def class_weights(labels: np.ndarray, n_classes: int = 2) -> dict[int, float]:
+def class_weights(
+    labels: np.ndarray, n_classes: int = 2, part: str = "training"
+) -> dict[int, float]:
     """Weigh the classes so that each counts alike in the loss.
 
     Parameters
@@ -36,6 +35,8 @@ def class_weights(labels: np.ndarray, n_classes: int = 2) -> dict[int, float]:
         0 for HEM, 1 for ALL; with more classes 0 to ``n_classes - 1``.
     n_classes : int, default 2
         Number of classes.
+    part : str
+        Which rows of a split these are, for the error to name.
 
     Returns
     -------
@@ -53,19 +54,12 @@ def class_weights(labels: np.ndarray, n_classes: int = 2) -> dict[int, float]:
         wanted = "Both classes, HEM and ALL," if two else f"All {n_classes} classes"
         names = [CLASS_NAMES[x] if two and x in (HEM, ALL) else f"class {x}" for x in found]
         raise InputError(
-            f"{wanted} are needed, but there is {', '.join(names) or 'none'}; "
+            f"The {part} rows cannot be used. {wanted} are needed, "
+            f"but there is {', '.join(names) or 'none'}; "
             f"choose a split with groups of {'both' if two else 'all'} classes."
         )
     weights = compute_class_weight("balanced", classes=found, y=np.asarray(labels))
     return dict(enumerate(map(float, weights)))
-
-
-def weights_of(labels: np.ndarray, part: str, n_classes: int) -> dict[int, float]:
-    """Give the class weights of one part of a split, or say which part lacks a class."""
-    try:
-        return class_weights(labels, n_classes)
-    except InputError as error:
-        raise InputError(f"The {part} rows cannot be used. {error}") from error
 
 
 def build_area() -> Pipeline:
@@ -111,8 +105,8 @@ def fit_area(
         If the training rows lack a class.
     """
     train_labels = np.asarray(labels)[split.train]
-    weights_of(train_labels, "training", n_classes)
-    fitted = build_area().fit(_areas(pixels, split.train, crop), train_labels)
+    class_weights(train_labels, n_classes)
+    fitted = build_area().fit(cell_area(pixels, crop, split.train)[:, None], train_labels)
     scaler, regression = (step for _, step in fitted.steps)
     return {
         "mean": float(scaler.mean_[0]),
@@ -144,15 +138,9 @@ def predict_area(
         P(ALL) of each row; of more than two classes the probability of each.
     """
     weight, bias = np.array(learnt["weight"]), np.array(learnt["bias"])
-    logits = weight * (_areas(pixels, rows, crop) - learnt["mean"]) / learnt["scale"] + bias
+    areas = cell_area(pixels, crop, rows)[:, None]
+    logits = weight * (areas - learnt["mean"]) / learnt["scale"] + bias
     return softmax(logits, axis=1) if weight.ndim else expit(logits[:, 0])
-
-
-def _areas(pixels: np.ndarray, rows: np.ndarray, crop: int) -> np.ndarray:
-    """Measure some rows, as the single column that scikit-learn expects."""
-    parts = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
-    areas = [cell_area(read_rows(pixels, part), crop) for part in parts]
-    return np.concatenate([np.zeros(0), *areas])[:, None]
 
 
 def build_svm() -> Pipeline:

@@ -1,9 +1,7 @@
 """Train the network of the course."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,15 +9,12 @@ import pandas as pd
 from leukhelpers.models import prepare
 from leukhelpers.splits import groups
 
-if TYPE_CHECKING:
-    import keras
-
 
 def train(
     prepared: prepare.Prepared,
     split: groups.Split | None = None,
     backup: Path | None = None,
-) -> tuple[keras.Model, pd.DataFrame, np.ndarray]:
+) -> tuple[Any, pd.DataFrame, np.ndarray]:
     """Train the network of the course, from a fixed seed.
 
     Validation patients are few, and to keep them apart is to lose them for training. So the

@@ -5,8 +5,6 @@ size, shape, color and texture. Their errors differ, so the mean of their logits
 either.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """A training that was interrupted goes on after its last whole epoch."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 from typing import Any
@@ -51,11 +49,10 @@ def epochs_done(backup: Path | None) -> list[dict[str, float]]:
     finish_saving(backup / "state")
     try:
         epochs = files.read_json(backup / "state" / "training_metadata.json")["epoch"]
-        done = files.read_json(backup / "history.json")[:epochs]
+        return files.read_json(backup / "history.json")[:epochs]
     except (OSError, ValueError, KeyError):  # broken off before the first epoch was kept
         shutil.rmtree(backup / "state", ignore_errors=True)
         return []
-    return done
 
 
 def finish_saving(state: Path) -> None:

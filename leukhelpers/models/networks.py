@@ -1,7 +1,5 @@
 """The network of the course, untrained, and what is done to networks."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -5,8 +5,6 @@ with a high probability. So a few plain numbers of each picture are compared wit
 known cells. How far a cell may be from them is read off known subjects, each of them left out once.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

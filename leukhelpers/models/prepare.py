@@ -1,7 +1,5 @@
 """Cells, made ready to learn from: profiles, pictures, and an honest split."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Profiles: how much work is done, and with which pictures."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from leukhelpers.errors import InputError

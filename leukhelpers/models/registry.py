@@ -4,14 +4,12 @@ A model has a name. The name tells which pictures it takes, how it learns from t
 training rows of a split, and in which file a run keeps it.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,9 +21,6 @@ from leukhelpers.evaluation.names import MODEL_NAMES, PRETRAINED
 from leukhelpers.images import handmade
 from leukhelpers.models import classical, cnn, ensemble, prepare, profiles
 from leukhelpers.splits.groups import Split
-
-if TYPE_CHECKING:
-    import keras
 
 TUNED = "-tuned"
 RANDOM = "-random"
@@ -184,14 +179,13 @@ def fit(
     elif is_network(name):
         model, history, validation_proba = _learn_transfer(name, prepared, split, backup)
     else:
-        history = _NO_EPOCHS
-        model, validation_proba = _learn_classical(name, prepared, split)
+        model, history, validation_proba = _learn_classical(name, prepared, split)
     return FittedModel(name, model, history, time.perf_counter() - start, validation_proba)
 
 
 def _learn_classical(
     name: str, prepared: prepare.Prepared, split: Split
-) -> tuple[Any, np.ndarray | None]:
+) -> tuple[Any, pd.DataFrame, np.ndarray | None]:
     labels, measured = prepared.table["label"].to_numpy(), prepare.features(prepared)
 
     def fitted(rows: np.ndarray) -> Any:
@@ -202,7 +196,8 @@ def _learn_classical(
     validation_proba = None
     with suppress(InputError):  # the training rows alone may be too few to learn from
         validation_proba = _classical_answer(fitted(split.train), measured.iloc[split.validation])
-    return fitted(np.concatenate([split.train, split.validation])), validation_proba
+    model = fitted(np.concatenate([split.train, split.validation]))
+    return model, _NO_EPOCHS, validation_proba
 
 
 def _learn_ensemble(
@@ -212,7 +207,7 @@ def _learn_ensemble(
     from leukhelpers.models import networks
 
     network, history, by_network = cnn.train(prepared, split, backup)
-    svm, by_svm = _learn_classical("svm", prepared, split)
+    svm, _, by_svm = _learn_classical("svm", prepared, split)
     validation = prepared.table["label"].to_numpy()[split.validation]
     if len(prepared.dataset.classes) == 2 and len(np.unique(validation)) == 2:
         temperature = calibration.fit_temperature(validation, by_network)
@@ -284,8 +279,6 @@ def predict_proba_of_pictures(
         from leukhelpers.models import training
 
         return training.predict(learnt.model, array)
-    if len(array) == 0:
-        return np.zeros(0)
     _, crop = profiles.picture_size(learnt.name, profile)
     return _classical_answer(learnt.model, handmade.measure_cells(array, crop))
 
@@ -332,18 +325,15 @@ def cost(learnt: FittedModel, prepared: prepare.Prepared, rows: np.ndarray) -> d
 
 def save(learnt: FittedModel, folder: Path) -> None:
     """Write ``model.keras``, or ``model.skops``, which like it brings no code along, or both."""
-    if learnt.name == profiles.ENSEMBLE:
-        for member in parts(learnt):
-            save(member, folder)
-        return
-    if is_network(learnt.name):
-        with files.whole_file(folder / "model.keras") as part:
-            learnt.model.save(part)
-        return
-    import skops.io
+    for member in parts(learnt):
+        if is_network(member.name):
+            with files.whole_file(folder / "model.keras") as part:
+                member.model.save(part)
+        else:
+            import skops.io
 
-    with files.whole_file(folder / "model.skops") as part:
-        part.write_bytes(skops.io.dumps(learnt.model))
+            with files.whole_file(folder / "model.skops") as part:
+                part.write_bytes(skops.io.dumps(member.model))
 
 
 def load(folder: Path | str, name: str) -> FittedModel:
@@ -373,7 +363,7 @@ def load(folder: Path | str, name: str) -> FittedModel:
     return FittedModel(name, model)
 
 
-def load_model(folder: Path | str) -> keras.Model:
+def load_model(folder: Path | str) -> Any:
     """Load a run's network in Keras' safe mode: a model file may not bring code."""
     from leukhelpers.backend import keras
 

@@ -4,8 +4,6 @@ A pickle is a program: it may call whatever it names. This reader knows four nam
 those of a table of numbers, and refuses a file that says any other.
 """
 
-from __future__ import annotations
-
 import pickle
 from collections import OrderedDict
 from pathlib import Path
@@ -49,13 +47,10 @@ class _View:
         numbers = (self.offset, *self.shape, *self.strides)
         if min(numbers) < 0 or self.offset + reach >= len(self.storage.values):
             raise pickle.UnpicklingError("a tensor reaches beyond its numbers")
-        width = self.storage.dtype.itemsize
-        return np.lib.stride_tricks.as_strided(
-            self.storage.values[self.offset :],
-            self.shape,
-            tuple(step * width for step in self.strides),
-            writeable=False,
-        ).copy()
+        values = self.storage.values[self.offset :]
+        steps = tuple(step * values.itemsize for step in self.strides)
+        window = np.lib.stride_tricks.as_strided(values, self.shape, steps, writeable=False)
+        return window.copy()
 
 
 def _rebuild_tensor(
@@ -113,14 +108,14 @@ def read_state_dict(path: Path | str) -> dict[str, np.ndarray]:
     path = Path(path)
     try:
         with path.open("rb") as file:
-            if _plain(file) != _MAGIC or _plain(file) != _PROTOCOL:
+            if _Reader(file).load() != _MAGIC or _Reader(file).load() != _PROTOCOL:
                 raise pickle.UnpicklingError("it is no legacy PyTorch file")
-            _plain(file)  # byte order and widths of the writer; numbers are little-endian
+            _Reader(file).load()  # byte order and widths of the writer; numbers are little-endian
             reader = _Reader(file)
             loaded = reader.load()
             if not isinstance(loaded, OrderedDict):
                 raise pickle.UnpicklingError("it holds no state_dict")
-            for key in _plain(file):
+            for key in _Reader(file).load():
                 storage = reader.storages[key]
                 if int.from_bytes(file.read(8), "little") != storage.count:
                     raise pickle.UnpicklingError("a storage has another length than stated")
@@ -136,13 +131,3 @@ def read_state_dict(path: Path | str) -> dict[str, np.ndarray]:
         raise InputError(f"{path.name} is not a table of weights: {error}.") from None
     except (AttributeError, IndexError, ImportError, MemoryError, OverflowError) as error:
         raise InputError(f"{path.name} is damaged: {error}.") from None
-
-
-def _plain(file: IO[bytes]) -> Any:
-    """Read a pickle that may name nothing at all."""
-    return _Nothing(file).load()
-
-
-class _Nothing(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        raise pickle.UnpicklingError(f"it names {module}.{name}, which is no table of numbers")

@@ -1,7 +1,5 @@
 """Train a model on a split's training rows, and predict."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import pandas as pd
 from leukhelpers.backend import keras, tf
 from leukhelpers.images.augmentation import ordered_batches, steps_per_epoch, training_batches
 from leukhelpers.images.preprocessing import check_pixels
-from leukhelpers.models.classical import weights_of
+from leukhelpers.models.classical import class_weights
 from leukhelpers.models.interruption import Progress, epochs_done
 from leukhelpers.models.profiles import Profile
 
@@ -82,7 +80,7 @@ def fit(
     n_classes = _n_classes(network)
     weighed = []
     for chosen, part in ((rows, "training"), (watched, "validation")):
-        weights = weights_of(labels[chosen], part, n_classes) if len(chosen) else {0: 0.0}
+        weights = class_weights(labels[chosen], n_classes, part) if len(chosen) else {0: 0.0}
         weighed.append(np.vectorize(weights.get, otypes=[float])(labels))
         check_pixels(pixels, chosen)
     steps = steps_per_epoch(len(rows), profile.batch_size)

@@ -5,8 +5,6 @@ their ImageNet weights the first time. EfficientNet-Lite0 comes with its weights
 small package, and works without network.
 """
 
-from __future__ import annotations
-
 import sys
 from contextlib import redirect_stdout
 from importlib.util import find_spec
@@ -19,8 +17,6 @@ from leukhelpers.errors import InputError
 from leukhelpers.evaluation.names import PRETRAINED
 from leukhelpers.models.networks import classify
 from leukhelpers.models.torch_weights import read_state_dict
-
-WEIGHTS = ("imagenet", "random")
 
 # EfficientNet-Lite0 (Tan and Le 2019; Google 2020): how many blocks follow each other,
 # how wide each is inside, the kernel, the step of the first, and the channels it gives.
@@ -76,7 +72,7 @@ def build_transfer(
     """
     if name not in PRETRAINED:
         raise InputError(f"Network {name!r} is not known; choose from {', '.join(PRETRAINED)}.")
-    if weights not in WEIGHTS:
+    if weights not in ("imagenet", "random"):
         raise InputError(f"weights must be imagenet or random, not {weights!r}.")
     if image_size < 32:
         raise InputError(f"image_size must be at least 32, not {image_size}.")

@@ -1,7 +1,5 @@
 """Pictures of cells: brightened, and with what a method says the model looked at."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Mapping
 
@@ -72,8 +70,7 @@ def plot_maps(
         Small text in the lower right corner.
     """
     side = WIDTH / (1 + len(maps))
-    figure = new_figure(side + 1.4, title, note)
-    panels = figure.subplots(1, 1 + len(maps))
+    figure, panels = new_figure(side + 1.4, title, note, columns=1 + len(maps))
     for axes, text in zip(panels, (caption, *maps), strict=True):
         axes.set_title(textwrap.fill(text, int(side * 12)), size=9)
         axes.set(xticks=[], yticks=[])

@@ -4,8 +4,6 @@ Each function takes arrays or tables, the finding as its title, and a small note
 ``synthetic cells`` for the lower right corner.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,8 +34,8 @@ def learning_curves(history: pd.DataFrame, title: str, note: str = "") -> Figure
     title, note : str
         The finding, and what else must be said.
     """
-    figure = style.new_figure(3.6, title, note)
-    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+    figure, both = style.new_figure(3.6, title, note, columns=2)
+    for axes, name in zip(both, ("loss", "accuracy"), strict=True):
         axes.plot(history["epoch"], history[name], color=style.FAINT, label="training")
         validation = history[f"val_{name}"]
         axes.plot(history["epoch"], validation, color=style.MODEL_COLORS["cnn"], label="validation")
@@ -50,8 +48,7 @@ def learning_curves(history: pd.DataFrame, title: str, note: str = "") -> Figure
 @style.styled
 def confusion_matrix(table: pd.DataFrame, title: str, note: str = "") -> Figure:
     """Draw counts and row shares of a table of :func:`leukhelpers.evaluation.metrics.confusion`."""
-    figure = style.new_figure(4.2, title, note)
-    axes = figure.subplots()
+    figure, axes = style.new_figure(4.2, title, note)
     shares = table.div(table.sum(axis=1).clip(lower=1), axis=0)
     written = table.map("{:,}".format) + shares.map("\n({:.1%})".format)
     options = {"annot_kws": {"size": 14}, "cmap": "Blues", "vmin": 0, "vmax": 1.2, "cbar": False}
@@ -75,8 +72,7 @@ def roc_curves(
     title, note : str
         The finding, and what else must be said.
     """
-    figure = style.new_figure(5.0, title, note)
-    axes = figure.subplots()
+    figure, axes = style.new_figure(5.0, title, note)
     for index, (name, scores) in enumerate(probabilities.items()):
         false_positive, true_positive, _ = sk.roc_curve(labels, scores)
         label = f"{MODEL_NAMES.get(name, name)}: AUROC {sk.roc_auc_score(labels, scores):.2f}"
@@ -112,8 +108,7 @@ def repeated_scores(
     note : str
         Small text in the lower right corner.
     """
-    figure = style.new_figure(1.5 + 0.5 * len(values), title, note)
-    axes = figure.subplots()
+    figure, axes = style.new_figure(1.5 + 0.5 * len(values), title, note)
     colors = [style.model_color(name, index) for index, name in enumerate(values)]
     rows = {MODEL_NAMES.get(name, name): np.asarray(runs) for name, runs in values.items()}
     options: dict[str, Any] = {"orient": "h", "palette": colors, "ax": axes}
@@ -157,8 +152,7 @@ def feature_bars(
     if len(others):
         names.append(f"{len(others)} other features")
         values.append(float(shares[others].sum()))
-    figure = style.new_figure(1.6 + 0.27 * len(values), title, note)
-    axes = figure.subplots()
+    figure, axes = style.new_figure(1.6 + 0.27 * len(values), title, note)
     bars = axes.barh(names, values, color=[style.CLASS_COLORS[int(value > 0)] for value in values])
     axes.bar_label(bars, fmt="{:+.2f}", padding=4, size=9)
     axes.axvline(0, color=style.INK, linewidth=0.8)
@@ -183,8 +177,7 @@ def by_subject_bars(table: pd.DataFrame, title: str, note: str = "") -> Figure:
     title, note : str
         The finding, and what else must be said.
     """
-    figure = style.new_figure(1.8 + 0.19 * len(table), title, note)
-    axes = figure.subplots()
+    figure, axes = style.new_figure(1.8 + 0.19 * len(table), title, note)
     for label in sorted(set(table["label"])):
         own = table[table["label"] == label]
         name, color = CLASS_NAMES[label], style.CLASS_COLORS[label]
@@ -218,8 +211,7 @@ def reliability_diagram(
     if "calibrated" in own:
         name = f"temperature {own['temperature']:.1f}"
         tables[name] = own["calibrated"]["reliability"], style.SPARE_COLORS[0]
-    figure = style.new_figure(5.0, title, note)
-    axes = figure.subplots()
+    figure, axes = style.new_figure(5.0, title, note)
     for name, (table, color) in tables.items():
         places, cells = (table["mean_probability"], table["share_of_all"]), np.array(table["cells"])
         axes.plot(*places, color=color, linewidth=1.6, label=name)
@@ -268,8 +260,7 @@ def _curves(
     models: Mapping[str, Any], table: str, columns: tuple[str, str], title: str, note: str
 ) -> tuple[Figure, Axes]:
     """Draw two columns of a table of each model as a curve."""
-    figure = style.new_figure(4.0, title, note)
-    axes = figure.subplots()
+    figure, axes = style.new_figure(4.0, title, note)
     for index, (name, own) in enumerate(models.items()):
         places = (own[table][column] for column in columns)
         axes.plot(*places, color=style.model_color(name, index), label=MODEL_NAMES[name])

@@ -1,7 +1,5 @@
 """Letters that the font of the figures lacks: another font has them, or a number is written."""
 
-from __future__ import annotations
-
 import functools
 import re
 import sys

@@ -1,7 +1,5 @@
 """Save figures with their alt text, and show them in notebooks."""
 
-from __future__ import annotations
-
 import base64
 import io
 import os

@@ -1,21 +1,18 @@
 """What all figures share: colors, sizes, and where title and note stand."""
 
-from __future__ import annotations
-
 import textwrap
-from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import seaborn as sns
-from matplotlib import rc_context
+from matplotlib import rc_context, rc_params_from_file
 from matplotlib.figure import Figure
 
 from leukhelpers.evaluation.names import MODEL_NAMES
-from leukhelpers.plots.lettering import FONT
 
 # Blue, vermilion, green, brown, sky, purple and gray of seaborn's "colorblind" palette.
 CLASS_COLORS = ("#0173b2", "#d55e00")
-MODEL_COLORS: Mapping[str, str] = {
+MODEL_COLORS: dict[str, str] = {
     "cnn": "#029e73",
     "svm": "#ca9161",
     "cnn+svm": "#56400f",
@@ -37,39 +34,26 @@ FAINT = "#6b6b6b"
 
 SETTINGS: dict[Any, Any] = {
     **sns.axes_style("ticks"),
-    "font.sans-serif": [FONT],
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "axes.labelcolor": INK,
-    "axes.edgecolor": FAINT,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.labelpad": 7,
-    "text.color": INK,
-    "text.parse_math": False,  # a $ in a name is a $
-    "text.hinting": "no_hinting",  # hinted, small bold digits look like another font
-    "xtick.color": FAINT,
-    "ytick.color": FAINT,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "xtick.labelsize": 9,
-    "ytick.labelsize": 9,
-    "xtick.major.size": 4,
-    "ytick.major.size": 4,
-    "grid.color": "#e6e6e6",
-    "lines.linewidth": 2,
+    **rc_params_from_file(Path(__file__).with_name("course.mplstyle"), use_default_template=False),
 }
 # Above a function that draws: its figure has the course's style, and no other has.
 styled = rc_context(SETTINGS)
 
 
-def new_figure(height: float, title: str, note: str) -> Figure:
-    """Start a figure of the usual width: title top left, note bottom right; height in inches."""
+def new_figure(height: float, title: str, note: str, columns: int = 1) -> tuple[Figure, Any]:
+    """Start a figure of the usual width: title top left, note bottom right; height in inches.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    axes : matplotlib.axes.Axes
+        Or an array of them, if there are several columns.
+    """
     figure = Figure((WIDTH, height), DPI, layout="constrained")
     heading = textwrap.fill(title, 68)
     figure.suptitle(heading, x=0.01, ha="left", weight="bold", size=12.5)
     figure.supxlabel(note, x=0.99, ha="right", size=8, color=FAINT)
-    return figure
+    return figure, figure.subplots(1, columns)
 
 
 def model_color(name: str, index: int) -> str:

@@ -1,7 +1,5 @@
 """Explain the answers of an experiment to single picture files."""
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Callable, Sequence

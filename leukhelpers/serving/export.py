@@ -4,8 +4,7 @@ A copy that answers otherwise is worse than none, so each is checked against the
 that it was made of, on cells that the network has not learnt from.
 """
 
-from __future__ import annotations
-
+import contextlib
 import tempfile
 import threading
 import warnings
@@ -21,6 +20,7 @@ from leukhelpers import NOTICE, files
 from leukhelpers.backend import keras, quiet_stderr, tf
 from leukhelpers.data.base import Dataset
 from leukhelpers.errors import InputError
+from leukhelpers.evaluation.metrics import predicted
 from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.experiments import storage
 from leukhelpers.images.preprocessing import build_pixels
@@ -53,27 +53,23 @@ def to_litert(model: keras.Model, calibration: np.ndarray | None = None) -> byte
     bytes
         Takes one picture, float32 of shape (1, size, size, 3), values 0 to 255.
     """
-    shape = (1, *model.input_shape[1:])
-    with tempfile.TemporaryDirectory() as folder, quiet_stderr(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        archive = keras.export.ExportArchive()
-        archive.track(model)
-        archive.add_endpoint(
-            "serve",
-            lambda pictures: model(pictures, training=False),
-            input_signature=[tf.TensorSpec(shape, tf.float32)],
-        )
-        archive.write_out(folder, verbose=False)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+    one_picture = [tf.TensorSpec((1, *model.input_shape[1:]), tf.float32)]
+    with _quiet_folder() as folder:
+        model.export(folder, verbose=False, input_signature=one_picture)
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
         if calibration is not None:
             cells = np.asarray(calibration, np.float32)
-
-            def shown() -> Iterator[list[np.ndarray]]:
-                return ([cell[None]] for cell in cells)
-
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.representative_dataset = shown
+            converter.representative_dataset = lambda: ([cell[None]] for cell in cells)
         return converter.convert()
+
+
+@contextlib.contextmanager
+def _quiet_folder() -> Iterator[Path]:
+    """Make a folder for a conversion, and keep what the converters print from the reader."""
+    with tempfile.TemporaryDirectory() as folder, quiet_stderr(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield Path(folder)
 
 
 def litert(content: bytes) -> Ask:
@@ -136,10 +132,9 @@ def to_onnx(model: keras.Model) -> bytes:
         raise InputError(
             f"ONNX needs the package {error.name}: pip install 'leukhelpers[export]'."
         ) from None
-    with tempfile.TemporaryDirectory() as folder, quiet_stderr(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model.export(Path(folder) / "model.onnx", format="onnx", verbose=False)
-        return (Path(folder) / "model.onnx").read_bytes()
+    with _quiet_folder() as folder:
+        model.export(folder / "model.onnx", format="onnx", verbose=False)
+        return (folder / "model.onnx").read_bytes()
 
 
 def onnx(content: bytes) -> Ask:
@@ -267,17 +262,13 @@ def _calibration_cells(run: storage.Run, array: np.ndarray, table: pd.DataFrame)
 def _compared(found: np.ndarray, wanted: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     comparison: dict[str, Any] = {
         "largest_difference": float(np.abs(found - wanted).max()),
-        "same_answers": float(np.mean(_called(found) == _called(wanted))),
+        "same_answers": float(np.mean(predicted(found) == predicted(wanted))),
     }
     two_classes = wanted.ndim == 1 and len(np.unique(labels)) == 2
     if two_classes and np.isfinite(found).all():  # or it is refused anyway
         before, after = (roc_auc_score(labels, answers) for answers in (wanted, found))
         comparison |= {"auroc": float(after), "auroc_change": float(after - before)}
     return comparison
-
-
-def _called(answers: np.ndarray) -> np.ndarray:
-    return answers >= 0.5 if answers.ndim == 1 else answers.argmax(axis=1)
 
 
 def _fault(file: str, comparison: dict[str, Any], exact: bool) -> str:

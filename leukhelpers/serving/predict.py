@@ -5,8 +5,6 @@ decoded within limits, cut as the model was trained on, compared with known cell
 answered; near the threshold the answer is left open.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import time
@@ -203,25 +201,6 @@ def _quick_network(run: storage.Run, cache: Path | None) -> Callable[[np.ndarray
     return ask
 
 
-def cut(image: np.ndarray, size: int, crop: int) -> np.ndarray:
-    """Cut a cell out of its picture as the model was trained on.
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8, shape (size, size, 3).
-
-    Raises
-    ------
-    InputError
-        If it is black.
-    """
-    picture = crop_and_resize(image, size, crop)
-    if not picture.any():
-        raise InputError("the image is black where the cell should be")
-    return picture
-
-
 def look(served: Served, content: bytes) -> tuple[dict[str, Any], np.ndarray]:
     """Answer one picture file, and return what the model saw of it.
 
@@ -245,12 +224,14 @@ def look(served: Served, content: bytes) -> tuple[dict[str, Any], np.ndarray]:
     Raises
     ------
     InputError
-        If there is no picture to answer, see :func:`leukhelpers.data.pictures.decode_image` and
-        :func:`cut`.
+        If there is no picture to answer, see :func:`leukhelpers.data.pictures.decode_image`, or
+        it is black where the cell should be.
     """
     start = time.perf_counter()
     image = decode_image(content)
-    pictures = [cut(image, size, crop) for size, crop in served.views]
+    pictures = [crop_and_resize(image, size, crop) for size, crop in served.views]
+    if not all(picture.any() for picture in pictures):
+        raise InputError("the image is black where the cell should be")
     result = _answer(served, pictures)
     milliseconds = round(1000 * (time.perf_counter() - start), 2)
     return {**result, "milliseconds": milliseconds, "notice": served.notice}, pictures[0]

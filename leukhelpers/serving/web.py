@@ -5,8 +5,6 @@ the class activation map as second output, and what was chosen on validation cel
 picture is uploaded: the server hands out files, and takes nothing.
 """
 
-from __future__ import annotations
-
 import base64
 import functools
 import hashlib

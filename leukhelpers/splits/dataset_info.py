@@ -1,7 +1,5 @@
 """What a data set holds: the counts that ``leuk data info`` and the lessons tell."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -4,8 +4,6 @@ A model that has seen other cells of the same patient recognizes the patient, no
 the disease. Two subjects that share an image are, for this purpose, one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
@@ -161,16 +159,10 @@ def grouped_folds(table: pd.DataFrame, n_splits: int = 4, seed: int = 0) -> Iter
         If a cell has no label or belongs to a published test set, or a class has too
         few groups for each part to hold every class.
     """
-    cells = _labeled_groups(table, n_splits)
-    everything = np.arange(len(table))
-    if len(cells.class_of_group) > _MANY_GROUPS:
-        folds = _deal(cells, everything, n_splits, seed)
-    else:
-        balanced = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
-        found = list(balanced.split(everything, cells.labels, cells.number))
-        whole = all(len(np.unique(cells.labels[test])) == cells.n_classes for _, test in found)
-        folds = iter(found) if whole else _deal(cells, everything, n_splits, seed)
-    for rest, test in folds:
+    cells, everything = _labeled_groups(table, n_splits), np.arange(len(table))
+    few = len(cells.class_of_group) <= _MANY_GROUPS
+    balanced = _balanced(cells, everything, n_splits, seed) if few else []
+    for rest, test in balanced or _deal(cells, everything, n_splits, seed):
         yield _with_validation(cells, rest, test, seed)
 
 
@@ -207,15 +199,6 @@ class _Labeled(NamedTuple):
     class_of_group: np.ndarray  # that of most of its cells
     has: np.ndarray  # of each group and class, whether it counts for it
     classes: list[str]  # their names
-
-    @property
-    def n_classes(self) -> int:
-        return len(self.classes)
-
-    @property
-    def mixed(self) -> bool:
-        """Whether some group counts for several classes, since a subject has several."""
-        return bool((self.has.sum(axis=1) > 1).any())
 
 
 def _labeled_groups(table: pd.DataFrame, n_splits: int) -> _Labeled:
@@ -259,7 +242,7 @@ def _with_validation(cells: _Labeled, rest: np.ndarray, test: np.ndarray, seed: 
     """Take a quarter of the remaining groups for validation."""
     train, validation = next(_deal(cells, rest, 4, seed))
     for part, rows in (("train", train), ("validation", validation), ("test", test)):
-        counts = np.bincount(cells.labels[rows], minlength=cells.n_classes)
+        counts = np.bincount(cells.labels[rows], minlength=len(cells.classes))
         if not counts.all():
             raise InputError(
                 f"The {part} part would lack {cells.classes[counts.argmin()]}; "
@@ -268,21 +251,31 @@ def _with_validation(cells: _Labeled, rest: np.ndarray, test: np.ndarray, seed: 
     return Split(cells.groups, train, validation, test)
 
 
+def _balanced(
+    cells: _Labeled, rows: np.ndarray, n_splits: int, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Cut some rows into folds by their cells; no fold at all if one would lack a class."""
+    folds = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
+    found = list(folds.split(rows, cells.labels[rows], cells.number[rows]))
+    labels = [np.unique(cells.labels[rows[inside]]) for _, inside in found]
+    whole = all(len(held) == len(cells.classes) for held in labels)
+    return [(rows[others], rows[inside]) for others, inside in found] if whole else []
+
+
 def _deal(
     cells: _Labeled, rows: np.ndarray, n_splits: int, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Deal the groups of some rows to folds, class by class; yield the others, the fold."""
     numbers = np.unique(cells.number[rows])
     n_of_each = cells.has[numbers].sum(axis=0)
-    if cells.mixed and (n_dealt := min(n_splits, *n_of_each)) > 1:
-        by_cells = StratifiedGroupKFold(n_dealt, shuffle=True, random_state=seed)
-        labels = cells.labels[rows]
-        found = list(by_cells.split(rows, labels, cells.number[rows]))
-        if all(len(np.unique(labels[inside])) == cells.n_classes for _, inside in found):
-            yield from ((rows[others], rows[inside]) for others, inside in found)
+    mixed = (cells.has.sum(axis=1) > 1).any()  # a group counts for several classes
+    if mixed and (n_dealt := min(n_splits, *n_of_each)) > 1:
+        balanced = _balanced(cells, rows, n_dealt, seed)
+        yield from balanced
+        if balanced:
             return
     classes = cells.class_of_group[numbers]
-    n_dealt = min(n_splits, *np.bincount(classes, minlength=cells.n_classes))
+    n_dealt = min(n_splits, *np.bincount(classes, minlength=len(cells.classes)))
     if n_dealt < 2:
         raise InputError("Each class needs at least 2 groups outside the test part; use more.")
     folds = StratifiedKFold(n_dealt, shuffle=True, random_state=seed)

@@ -4,8 +4,6 @@ They are reported beside the equal ones (:func:`leukhelpers.splits.groups.duplic
 and never joined: a checksum proves that two files are one picture, a likeness does not.
 """
 
-from __future__ import annotations
-
 import imagehash
 import numpy as np
 import pandas as pd

@@ -6,8 +6,6 @@ pixels, the size and the shape. Outlines are given in polar coordinates about th
 of the cell, so that "how deep inside is this pixel" is one subtraction.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -23,14 +21,16 @@ _REACH = 700  # half the side of the grid of polar coordinates, pixels
 _TILE = 768  # side of a noise texture, pixels
 _BAND = 4.0  # half the width of the band along the nuclear outline, pixels
 
-# RGB gray levels, and directions in RGB of unit length, read off the real cells.
-_NUCLEUS = (66.5, 26.0, 76.5)
-_CYTOPLASM = (27.5, 31.0, 26.0)  # more than the nucleus
-_DEBRIS = (92.0, 72.0, 96.0)
-_STAIN = (0.69, 0.41, 0.60)  # how cells differ: lighter or darker
-_HUE = (-0.50, 0.10, 0.70)  # how cells differ: bluer or redder
-_CHROMATIN = (0.83, 0.43, 0.36)  # how pixels within a nucleus differ: pink on indigo
-_NUCLEOLUS = (0.62, 0.52, 0.58)  # a nucleolus is paler than its chromatin
+# RGB gray levels, and directions in RGB of unit length, read off the real cells. Of shape
+# (3, 1, 1), to go with pictures of shape (3, height, width).
+_NUCLEUS = np.reshape([66.5, 26.0, 76.5], (3, 1, 1))
+_CYTOPLASM = np.reshape([27.5, 31.0, 26.0], (3, 1, 1))  # more than the nucleus
+_DEBRIS = np.reshape([92.0, 72.0, 96.0], (3, 1, 1))
+_STAIN = np.reshape([0.69, 0.41, 0.60], (3, 1, 1))  # how cells differ: lighter or darker
+_HUE = np.reshape([-0.50, 0.10, 0.70], (3, 1, 1))  # how cells differ: bluer or redder
+# How pixels within a nucleus differ: pink on indigo; a nucleolus is paler than its chromatin.
+_CHROMATIN = np.reshape([0.83, 0.43, 0.36], (3, 1, 1))
+_NUCLEOLUS = np.reshape([0.62, 0.52, 0.58], (3, 1, 1))
 
 _Array = np.ndarray
 
@@ -103,54 +103,43 @@ def draw(row: Mapping[Any, Any], seed: int) -> tuple[_Array, dict[str, _Array]]:
     """
     rng = np.random.default_rng([seed, int(row["number"])])
     nucleus, cell = _outlines(row, rng)
-    half = int(np.ceil(cell.max())) + 2
-    up = left = down = right = half
+    sides = np.full(4, int(np.ceil(cell.max())) + 2)  # from the middle up, down, left and right
     stranger = _place_neighbor(row, cell, rng) if row["neighbor"] else None
     if stranger is not None:
-        y, x, reach = stranger["y"], stranger["x"], stranger["radius"]
-        up, down = max(up, int(reach - y) + 2), max(down, int(reach + y) + 2)
-        left, right = max(left, int(reach - x) + 2), max(right, int(reach + x) + 2)
-        up, down, left, right = (min(side, 300) for side in (up, down, left, right))
-    radius, angle = _window(up, down, left, right)
+        y, x = stranger["y"], stranger["x"]
+        reach = (stranger["radius"] + np.array([-y, y, -x, x])).astype(int) + 2
+        sides = np.minimum(np.maximum(sides, reach), 300)
+    up, _, left, _ = sides
+    radius, angle = _window(sides)
     shape = radius.shape
     nuclear_depth = nucleus[angle] - radius
     depth = cell[angle] - radius
     texture = _texture(row, seed, shape, rng)
     spots, light = _nucleoli(row, nucleus, nuclear_depth, (up, left), rng)
     colors = _colors(row, nuclear_depth, texture, rng)
-    for channel, share in zip(colors, _NUCLEOLUS, strict=True):
-        channel += np.float32(share) * light
+    colors += np.float32(_NUCLEOLUS) * light
     if row["cut"]:
         depth = np.minimum(depth, _straight_cut(depth, rng))
     cover = np.clip(depth, 0.0, 1.0)
     foreign = np.zeros(shape, dtype=bool)
     if stranger is not None:
-        other, other_depth = _neighbor(stranger, row, seed, depth, (up, down, left, right), rng)
+        other, other_depth = _neighbor(stranger, row, seed, depth, sides, rng)
         foreign = (depth <= 0) & (other_depth > 0)
         # Where two cells meet there is no black line between them.
         cover = np.where(other_depth > 0, 1.0, cover)
         cover[foreign] = np.clip(other_depth[foreign], 0.0, 1.0)
-        for channel, value in zip(colors, other, strict=True):
-            channel[foreign] = value[foreign]
-    noise = _piece(noise_tiles(seed)["grain"], shape, rng)
-    box = np.empty((*shape, 3), dtype=np.uint8)
-    for index, channel in enumerate(colors):
-        channel += noise * np.float32(row["grain"])
-        np.clip(channel, 4.0, 255.0, out=channel)
-        channel *= cover
-        box[..., index] = channel
+        colors[:, foreign] = other[:, foreign]
+    colors += _piece(noise_tiles(seed)["grain"], shape, rng) * np.float32(row["grain"])
+    np.clip(colors, 4.0, 255.0, out=colors)
+    colors *= cover
+    box = np.moveaxis(colors, 0, -1).astype(np.uint8)
     seen = box.max(axis=2) > 0
     top, start = _centered(seen, up, left, rng)
-    deep = nuclear_depth > 0
-    layers = {
-        "cell": seen,
-        "nucleus": deep & seen & ~foreign,
-        "nucleoli": spots & seen & ~foreign,
-        "outline": (np.abs(nuclear_depth) <= _BAND) & seen & ~foreign,
-        "neighbor": foreign & seen,
-    }
-    layers["chromatin"] = layers["nucleus"] & ~layers["nucleoli"]
-    masks = {name: _on_image(layers[name], top, start) for name in MASKS}
+    own = seen & ~foreign
+    nucleus_seen, nucleoli = (nuclear_depth > 0) & own, spots & own
+    outline = (np.abs(nuclear_depth) <= _BAND) & own
+    layers = (seen, nucleus_seen, nucleus_seen & ~nucleoli, nucleoli, outline, foreign & seen)
+    masks = {name: _on_image(layer, top, start) for name, layer in zip(MASKS, layers, strict=True)}
     return _on_image(box, top, start), masks
 
 
@@ -160,8 +149,9 @@ def _step(values: _Array, low: float, high: float) -> _Array:
     return t * t * (3.0 - 2.0 * t)
 
 
-def _window(up: int, down: int, left: int, right: int, y: int = 0, x: int = 0) -> tuple:
+def _window(sides: _Array, y: int = 0, x: int = 0) -> tuple[_Array, _Array]:
     """Cut radius and angle about the point (y, x) out of the grid."""
+    up, down, left, right = sides
     radius, angle = _polar()
     rows = slice(_REACH - up - y, _REACH + down - y)
     columns = slice(_REACH - left - x, _REACH + right - x)
@@ -279,8 +269,8 @@ def _nucleoli(
 
 def _colors(
     row: Mapping[Any, Any], nuclear_depth: _Array, texture: _Array, rng: np.random.Generator
-) -> list[_Array]:
-    """Color nucleus and cytoplasm: three float32 arrays, red, green, blue."""
+) -> _Array:
+    """Color nucleus and cytoplasm: red, green and blue, float32, shape (3, height, width)."""
     focus = float(row["focus"])
     inside = _step(nuclear_depth, -2.5 - focus, 7.0 + 3.0 * focus)
     middle = _step(nuclear_depth, 8.0, 75.0) - np.float32(0.5)
@@ -288,16 +278,11 @@ def _colors(
     texture += np.float32(5.0) * middle
     # Under the rim the nucleus is bluer than in its middle.
     bluer = _step(nuclear_depth, 32.0, 3.0) * np.float32(rng.uniform(3.0, 7.0))
-    channels = []
-    for index in range(3):
-        base = _NUCLEUS[index] + row["brightness"] * _STAIN[index] + row["hue"] * _HUE[index]
-        rim = np.float32(_CYTOPLASM[index] * row["rim_brightness"])
-        channel = np.float32(base) + texture * np.float32(_CHROMATIN[index])
-        channel += rim * (1 - inside)
-        if index == 2:
-            channel += bluer
-        channels.append(channel)
-    return channels
+    base = _NUCLEUS + row["brightness"] * _STAIN + row["hue"] * _HUE
+    colors = np.float32(base) + texture * np.float32(_CHROMATIN)
+    colors += np.float32(_CYTOPLASM * row["rim_brightness"]) * (1 - inside)
+    colors[2] += bluer
+    return colors
 
 
 def _straight_cut(depth: _Array, rng: np.random.Generator) -> _Array:
@@ -335,25 +320,23 @@ def _neighbor(
     row: Mapping[Any, Any],
     seed: int,
     cell_depth: _Array,
-    sides: tuple[int, int, int, int],
+    sides: _Array,
     rng: np.random.Generator,
-) -> tuple[list[_Array], _Array]:
+) -> tuple[_Array, _Array]:
     """Draw what touches the cell: its colors, and the depth of each pixel in it."""
-    radius, angle = _window(*sides, stranger["y"], stranger["x"])
+    radius, angle = _window(sides, stranger["y"], stranger["x"])
     depth = stranger["outline"][angle] - radius
     broad = _piece(noise_tiles(seed)["broad"], depth.shape, rng)
     if stranger["is_cell"]:
         texture = _texture(row, seed, depth.shape, rng)
         colors = _colors(row, depth - np.float32(row["rim"]), texture, rng)
-        shift = np.float32(rng.normal(0, 6))
-        for channel in colors:
-            channel += shift
+        colors += np.float32(rng.normal(0, 6))
         return colors, np.minimum(depth, stranger["reach"] + cell_depth)
     # The segmentation let through a ragged piece of it.
     ragged = (stranger["reach"] + cell_depth + np.float32(11) * broad) * np.float32(0.7)
     shade = np.float32(4.5) * broad + np.float32(0.6 * row["brightness"])
     shade -= np.float32(16) * _step(cell_depth, -28.0, 0.0)
-    return [np.float32(value) + shade for value in _DEBRIS], np.minimum(depth, ragged)
+    return np.float32(_DEBRIS) + shade, np.minimum(depth, ragged)
 
 
 def _centered(seen: _Array, up: int, left: int, rng: np.random.Generator) -> tuple[int, int]:

@@ -5,8 +5,6 @@ list of names. What makes a cell leukemic is decided here, as numbers, before an
 is drawn; so the truth about every cell is known.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from scipy.stats import norm

@@ -5,8 +5,6 @@ known for each of them, as numbers (:func:`read_causes`) and as places in the pi
 (:func:`cause_masks`). No real pixel is in them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -162,20 +160,20 @@ def _write(folder: Path, plan: pd.DataFrame, asked: dict[str, int]) -> None:
     for parent in sorted({str(Path(path).parent) for path in plan["path"]}):
         (folder / parent).mkdir(parents=True)
     pictures = [group.to_dict("records") for _, group in plan.groupby("drawn_as", sort=True)]
-    batches = [pictures[start : start + _BATCH] for start in range(0, len(pictures), _BATCH)]
     # The bytes do not depend on the number of processes.
-    Parallel(n_jobs=2)(delayed(_write_batch)(folder, batch, asked["seed"]) for batch in batches)
+    Parallel(n_jobs=2, batch_size=_BATCH)(
+        delayed(_write_picture)(folder, rows, asked["seed"]) for rows in pictures
+    )
     plan.to_csv(folder / "twin.csv", index=False)
     note = "Synthetic cells, drawn by leukhelpers in the layout of C-NMC 2019. No real pixel."
     files.write_json(folder / "twin.json", {"note": note, **asked})
 
 
-def _write_batch(folder: Path, pictures: Iterable[list[dict]], seed: int) -> None:
-    """Draw some pictures and write each under all of its names."""
-    for rows in pictures:
-        image = Image.fromarray(drawing.draw(rows[0], seed)[0])
-        for row in rows:
-            image.save(folder / row["path"], format="BMP")
+def _write_picture(folder: Path, rows: list[dict], seed: int) -> None:
+    """Draw a picture and write it under all of its names."""
+    image = Image.fromarray(drawing.draw(rows[0], seed)[0])
+    for row in rows:
+        image.save(folder / row["path"], format="BMP")
 
 
 def _home(root: str | Path) -> Path:

@@ -468,14 +468,6 @@ def test_training_that_is_killed_leaves_no_run(tiny_tree, tmp_path):
         storage.read_run(tmp_path / "run")
 
 
-def test_a_picture_that_is_black_where_the_cell_should_be_is_refused(prepared):
-    picture = np.zeros((450, 450, 3), np.uint8)
-    picture[:20, :20] = 200  # beyond what is cut out
-    size, crop = profiles.picture_size("svm", prepared.profile)
-    with pytest.raises(InputError, match="black"):
-        predict.cut(picture, size, crop)
-
-
 def test_no_two_figures_have_one_name_even_where_letter_case_does_not_count():
     taken: set[str] = set()
     names = [

@@ -13,6 +13,7 @@ from leukhelpers.data.pictures import decode_image
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation import decisions
 from leukhelpers.experiments import storage
+from leukhelpers.images.preprocessing import crop_and_resize
 from leukhelpers.models import registry, training
 from leukhelpers.serving import export, predict
 from tests import hostile
@@ -83,9 +84,17 @@ def test_every_hostile_file_gets_its_sentence_and_the_next_cell_its_answer(
 
 @pytest.mark.parametrize("name", list(hostile.allowed(np.zeros((8, 8, 3), np.uint8))))
 def test_odd_files_that_hold_a_cell_are_decoded(served, disc, name):
-    picture = predict.cut(decode_image(hostile.allowed(disc(0))[name]), *served.views[0])
+    picture = crop_and_resize(decode_image(hostile.allowed(disc(0))[name]), *served.views[0])
     assert picture.shape == (32, 32, 3)
     assert picture.any()
+
+
+def test_a_picture_that_is_black_where_the_cell_should_be_is_refused(served):
+    picture = np.zeros((450, 450, 3), np.uint8)
+    picture[:20, :20] = 200  # beyond what is cut out
+    centered = served._replace(views=[(192, 384)])
+    with pytest.raises(InputError, match="black"):
+        predict.look(centered, hostile.encoded(Image.fromarray(picture)))
 
 
 def test_no_more_of_a_file_is_read_than_is_needed_to_refuse_it(served, tmp_path):

@@ -10,8 +10,6 @@ Such a function uses :func:`call`, :func:`number`, :func:`hint` and :func:`compa
 the check at the first mistake it finds; a check that comes to its end has found none.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module, resources
@@ -146,11 +144,9 @@ def texts(lesson: str) -> dict[str, Any]:
     return yaml.safe_load(file.read_text("utf-8"))
 
 
-def _entries() -> dict[str, dict[str, Any]]:
-    """Read the entries of all exercises, by number."""
-    names = sorted(file.name for file in resources.files(__name__).iterdir())
-    lessons = [name.removesuffix(".yaml") for name in names if name.endswith(".yaml")]
-    return {n: entry for lesson in lessons for n, entry in texts(lesson)["exercises"].items()}
-
-
-CHECKS = _entries()
+_FILES = sorted(file.name for file in resources.files(__name__).iterdir())
+_LESSONS = [name.removesuffix(".yaml") for name in _FILES if name.endswith(".yaml")]
+# The entries of all exercises, by number.
+CHECKS: dict[str, dict[str, Any]] = {
+    n: entry for lesson in _LESSONS for n, entry in texts(lesson)["exercises"].items()
+}

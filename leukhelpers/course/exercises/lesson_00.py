@@ -1,7 +1,5 @@
 """Checks of the exercises of lesson 00 that ask for code."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

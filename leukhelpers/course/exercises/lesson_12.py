@@ -1,7 +1,5 @@
 """Checks of the exercises of lesson 12."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -20,32 +18,22 @@ def draw_patients(answer: Any) -> None:
     drawn = set()
     for seed in range(6):
         rows = call(answer, _GROUPS, _LABELS, seed)
-        _check_rows(rows)
-        _check_patients(rows, seed)
+        hint("two_parts", isinstance(rows, tuple))
+        kind = np.asarray(rows).dtype.kind
+        hint("mask", kind == "b")
+        hint("names", kind not in "iu")
+        hint("no_rows", len(rows) == 0 or np.max(rows) >= len(_CELLS))
+        both = np.intersect1d(_GROUPS[rows], np.delete(_GROUPS, rows))
+        hint("both_sides", len(both), patient=min(both, default=None))
+        chosen = np.unique(_CELLS[rows])
+        hint("training_part", len(chosen) == 18)
+        hint("not_a_quarter", len(chosen) != 6, patients=len(chosen))
+        hem = (chosen < 12).sum()
+        hint("not_stratified", hem != 3, seed=seed, hem=hem, leukemic=6 - hem)
         again = answer(_GROUPS.copy(), _LABELS.copy(), seed)
         hint("not_repeated", set(again) != set(rows))
         drawn.add(frozenset(np.asarray(rows).tolist()))
     hint("same_patients", len(drawn) == 1)
-
-
-def _check_rows(rows: Any) -> None:
-    """Stop if these are no row numbers."""
-    hint("two_parts", isinstance(rows, tuple))
-    kind = np.asarray(rows).dtype.kind
-    hint("mask", kind == "b")
-    hint("names", kind not in "iu")
-    hint("no_rows", len(rows) == 0 or np.max(rows) >= len(_CELLS))
-
-
-def _check_patients(rows: Any, seed: int) -> None:
-    """Stop if these are not all cells of three patients of each class."""
-    both = np.intersect1d(_GROUPS[rows], np.delete(_GROUPS, rows))
-    hint("both_sides", len(both), patient=min(both, default=None))
-    chosen = np.unique(_CELLS[rows])
-    hint("training_part", len(chosen) == 18)
-    hint("not_a_quarter", len(chosen) != 6, patients=len(chosen))
-    hem = (chosen < 12).sum()
-    hint("not_stratified", hem != 3, seed=seed, hem=hem, leukemic=6 - hem)
 
 
 def paired(answer: Any) -> None:
