@@ -254,8 +254,8 @@ def text(found: dict[str, Any], page: dict[str, Any]) -> str:
         "are correct. On the same cells, at a threshold of 0.5, the area baseline is correct for "
         f"{right['area']:.1%} and the majority-class baseline for {right['majority']:.1%}. "
         f"{answers['near']:.1%} of the cells get no prediction because they are too close to the "
-        f"decision threshold. {answers['strange']:.1%} are refused as out-of-distribution. These are "
-        "few subjects of one fold; another fold may give other numbers.",
+        f"decision threshold. {answers['strange']:.1%} are refused as out-of-distribution. These "
+        "are few subjects of one fold; another fold may give other numbers.",
         "",
         "## Exported copies",
         "",
