@@ -25,7 +25,7 @@ from leukhelpers.errors import InputError
 
 
 def restructure(
-    dataset: Dataset, out: Path | str, progress: Progress = lambda *_: None
+    dataset: Dataset, out: Path, progress: Progress = lambda *_: None
 ) -> dict[str, Any]:
     """Sort the pictures of a data set into a folder a class.
 
@@ -57,7 +57,6 @@ def restructure(
         If `out` is in use or lies inside the source, a cell has no label, two files of a
         class have the same name, or the disk fails.
     """
-    out = Path(out)
     files.refuse_used(out)
     if out.resolve().is_relative_to(dataset.root.resolve()):
         raise InputError(f"{out} lies inside the data set {dataset.root}; name a folder outside.")

@@ -28,7 +28,7 @@ NO_COPY = (
 )
 
 
-def verify(folder: Path | str, progress: Progress = lambda *_: None) -> dict[str, Any]:
+def verify(folder: Path, progress: Progress = lambda *_: None) -> dict[str, Any]:
     """Compare a copy of C-NMC 2019 with the published files.
 
     Parameters
@@ -62,7 +62,6 @@ def verify(folder: Path | str, progress: Progress = lambda *_: None) -> dict[str
     An extra picture makes a copy damaged, for it would be read as one more cell. Extra files
     that are no pictures are only named.
     """
-    folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; name the one that holds C-NMC_Leukemia.")
     root = find_root(folder) or folder

@@ -16,6 +16,7 @@ here is refused. Without the file the labels are ``HEM`` and ``ALL``.
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -50,12 +51,15 @@ class Meaning(NamedTuple):
     alike : str
         Whether subjects whose names look alike are the ``same`` or ``different``; empty: not
         said, and such names are refused.
+    pattern : re.Pattern, optional
+        Finds the subject in the path of a picture, by its one group.
     """
 
     classes: tuple[str, ...] = CLASS_NAMES
     labels: dict[str, int] | None = None
     own_subjects: bool = False
     alike: str = ""
+    pattern: re.Pattern[str] | None = None
 
     @property
     def known(self) -> dict[str, int]:
@@ -122,13 +126,10 @@ def read_meaning(folder: Path) -> Meaning:
             f"{FILE} may say {OWN_SUBJECTS} = true or false, and below [labels] which class a "
             f"label is, as in blast = {_quoted('ALL')}."
         )
-    alike = content.get(ALIKE, "")
-    _check_alike(alike)
-    if "classes" not in content:
-        if labels:
-            raise InputError(f"{FILE} has [labels] without classes; list the classes in order.")
-        return Meaning(own_subjects=own_subjects, alike=alike)
-    classes: dict[str, list[str]] = {name: [] for name in _checked_classes(content["classes"])}
+    if labels and "classes" not in content:
+        raise InputError(f"{FILE} has [labels] without classes; list the classes in order.")
+    names = _checked_classes(content.get("classes", list(CLASS_NAMES)))
+    classes: dict[str, list[str]] = {name: [] for name in names}
     for written, name in labels.items():
         if name not in list(classes):
             raise InputError(
@@ -136,7 +137,8 @@ def read_meaning(folder: Path) -> Meaning:
                 f"the classes are {', '.join(classes)}."
             )
         classes[name].append(written)
-    return meaning_of(classes, own_subjects, alike)
+    meaning = meaning_of(classes, own_subjects, content.get(ALIKE, ""))
+    return meaning if "classes" in content else meaning._replace(labels=None)
 
 
 def meaning_of(
@@ -158,7 +160,8 @@ def meaning_of(
         If a class or label is no text, empty, a number in disguise or of two classes, if
         there are fewer than two classes, or if HEM and ALL stand the wrong way round.
     """
-    _check_alike(alike)
+    if alike and alike not in ALIKE_MEANS:
+        raise InputError(f"{ALIKE} is {' or '.join(map(_quoted, ALIKE_MEANS))}, not {alike!r}.")
     names = _checked_classes(list(classes))
     known = {name: number for number, name in enumerate(names)}
     for number, (name, labels) in enumerate(classes.items()):
@@ -169,11 +172,6 @@ def meaning_of(
                     f"The label {label!r} is of two classes, {names[known[label]]} and {name}."
                 )
     return Meaning(names, known, own_subjects, alike)
-
-
-def _check_alike(alike: Any) -> None:
-    if alike and alike not in ALIKE_MEANS:
-        raise InputError(f"{ALIKE} is {' or '.join(map(_quoted, ALIKE_MEANS))}, not {alike!r}.")
 
 
 def _checked_classes(classes: Any) -> tuple[str, ...]:
