@@ -22,14 +22,14 @@ from leukhelpers.serving import export
 TINY = profiles.Profile("fast", 60, 14, epochs=1, size=32, box_size=32, batch_size=16)
 METRICS = '{"auroc": {"value": 0.8, "low": 0.7, "high": 0.9}}'
 LESSON = f"""
-import json
+from pathlib import Path
 from leukhelpers import files
 entry = {METRICS}
 models = dict(cnn=entry, area=entry, majority=entry)
 for metric in ("weighted_f1", "balanced_accuracy", "accuracy"):
     entry[metric] = entry["auroc"]
 told = dict(cells=4, subjects=2, groups=2, synthetic=True, notes=[], models=models)
-files.write_json(run + "/metrics.json", told)
+files.write_json(Path(run, "metrics.json"), told)
 """
 
 

@@ -73,14 +73,12 @@ def run_course(
     }
     if (folder / "run.json").is_file():  # some lessons train no network
         model_card.write_card(folder)
-    metrics_file = folder / "metrics.json"
-    metrics = files.read_json(metrics_file) if metrics_file.is_file() else None
+    metrics = files.read_if_there(folder / "metrics.json")
     if as_json:
-        output.print_result(found | {"metrics": metrics}, as_json)
+        output.print_result(found | {"metrics": metrics or None}, as_json)
         return
-    cautions = metrics["cautions"] if metrics and "cautions" in metrics else []
-    output.print_result({"cautions": cautions, **found}, as_json)
-    if metrics is not None:
+    output.print_result({"cautions": metrics.get("cautions", []), **found}, as_json)
+    if metrics:
         output.console.print(output.metrics_table(metrics))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -73,8 +74,9 @@ def crossval(
     wanted = list(registry.CHOICES) if model == "all" else model.replace(" ", "").split(",")
     names = _known_models([*wanted, *profiles.CLASSICAL], random_weights)
     prepared = output.prepare_cells(dataset, profile, seed)
-    with _joblib_on(scheduler):
-        found = crossval.crossvalidate(prepared, folds, output.tell, names, out)
+    with _joblib_on(scheduler), tempfile.TemporaryDirectory() as unnamed:
+        place = out or Path(unnamed)
+        found = crossval.crossvalidate(prepared, folds, output.tell, names, place)
     if as_json:
         output.print_result(found, as_json)
         return

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from leukhelpers import files
@@ -27,10 +26,10 @@ BASELINES = ("area", "majority")
 
 def crossvalidate(
     prepared: prepare.Prepared,
-    n_splits: int = 4,
-    say: Callable[[str], None] = print,
-    names: Sequence[str] = ("cnn",),
-    out: Path | None = None,
+    n_splits: int,
+    say: Callable[[str], None],
+    names: Sequence[str],
+    out: Path,
 ) -> dict[str, Any]:
     """Train and measure models on the same grouped folds, the baselines beside them.
 
@@ -44,7 +43,7 @@ def crossvalidate(
         Told of each model and fold as it ends.
     names : sequence of str
         Names of models, see :mod:`leukhelpers.models.registry`.
-    out : path, optional
+    out : path
         Folder for the answers. What lies there from before is not learnt again.
 
     Returns
@@ -63,8 +62,7 @@ def crossvalidate(
     names = [registry.validate_model_name(name) for name in dict.fromkeys(names)]
     # All folds before anything is written or learnt: the last may be impossible.
     splits = list(groups.grouped_folds(prepared.table, n_splits, prepared.seed))
-    if out is not None:
-        _open(out, prepared, n_splits)
+    _open(out, prepared, n_splits)
     classes = prepared.dataset.classes
     columns = {name: f"{name}_probability" for name in names}
     columns |= {name: MODEL_COLUMNS[name] for name in BASELINES}
@@ -73,7 +71,7 @@ def crossvalidate(
     for number, split in enumerate(splits):
         table = None
         for name in names:
-            kept = None if out is None else out / f"fold{number}-{name}"
+            kept = out / f"fold{number}-{name}"
             answers, cost = _answers(prepared._replace(split=split), name, kept)
             costs[name].append(cost)
             own = [column for column in answers if column.startswith("probability")]
@@ -103,24 +101,20 @@ def _open(out: Path, prepared: prepare.Prepared, n_splits: int) -> None:
 
 
 def _answers(
-    prepared: prepare.Prepared, name: str, kept: Path | None
+    prepared: prepare.Prepared, name: str, kept: Path
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Let one model learn and answer one fold, or read what it answered before."""
-    if kept is not None and kept.with_suffix(".json").is_file():
-        answers = storage.read_answers(kept.with_suffix(".csv"))
-        return answers, files.read_json(kept.with_suffix(".json"))
-    from leukhelpers.backend import keras
+    table, costs = kept.with_suffix(".csv"), kept.with_suffix(".json")
+    if not costs.is_file():
+        from leukhelpers.backend import keras
 
-    keras.backend.clear_session()
-    learnt = registry.fit(name, prepared)
-    baselines = fit_baselines(prepared)
-    answers = predictions_of(learnt.model, baselines, prepared, prepared.split.test, name)
-    cost = registry.cost(learnt, prepared, prepared.split.test)
-    if kept is not None:
-        storage.write_table(kept.with_suffix(".csv"), answers)
-        files.write_json(kept.with_suffix(".json"), cost)
-        answers = storage.read_answers(kept.with_suffix(".csv"))
-    return answers, cost
+        keras.backend.clear_session()
+        learnt = registry.fit(name, prepared)
+        baselines, rows = fit_baselines(prepared), prepared.split.test
+        answers = predictions_of(learnt.model, baselines, prepared, rows, name)
+        storage.write_table(table, answers)
+        files.write_json(costs, registry.cost(learnt, prepared, rows))
+    return storage.read_answers(table), files.read_json(costs)
 
 
 def _headline(table: pd.DataFrame, classes: Sequence[str], column: str) -> str:
@@ -134,22 +128,12 @@ def _headline(table: pd.DataFrame, classes: Sequence[str], column: str) -> str:
 
 def _over_folds(folds: list[dict[str, Any]], name: str) -> dict[str, dict[str, float]]:
     """Mean and standard deviation over the folds of every metric that all folds have."""
-    values = {
-        metric: [fold["models"][name][metric]["value"] for fold in folds]
-        for metric in folds[0]["models"][name]
-    }
-    return {
-        metric: {"mean": float(np.mean(found)), "sd": float(np.std(found, ddof=1))}
-        for metric, found in values.items()
-        if None not in found
-    }
+    measured = [fold["models"][name] for fold in folds]
+    values = [{metric: one["value"] for metric, one in found.items()} for found in measured]
+    table = pd.DataFrame(values, dtype=float).dropna(axis="columns")
+    return table.agg(["mean", "std"]).rename(index={"std": "sd"}).to_dict()
 
 
 def _mean_cost(found: list[dict[str, Any]]) -> dict[str, Any]:
     """Average what was timed; what was counted is the same in each fold."""
-    return {
-        key: round(float(np.mean([cost[key] for cost in found])), 3)
-        if isinstance(value, float)
-        else value
-        for key, value in found[0].items()
-    }
+    return found[0] | pd.DataFrame(found).select_dtypes("float").mean().round(3).to_dict()

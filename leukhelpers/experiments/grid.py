@@ -66,7 +66,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_grid(path: Path | str) -> list[Entry]:
+def read_grid(path: Path) -> list[Entry]:
     """Read and check a grid: every entry, before the first one runs.
 
     Parameters
@@ -86,7 +86,6 @@ def read_grid(path: Path | str) -> list[Entry]:
     InputError
         If it is no such file, or an entry cannot run, or stands there twice.
     """
-    path = Path(path)
     asked = _read(path)
     if "what" in asked and "task" not in asked:  # the word of version 1
         print(f"{path.name}: 'what' is now called 'task'.", file=sys.stderr)

@@ -25,7 +25,7 @@ from leukhelpers.plots import charts, saving
 SHOWN = (*report.HEADLINE, "sensitivity_at_95_specificity", "brier", "ece")
 
 
-def write_card(folder: Path | str) -> None:
+def write_card(folder: Path) -> None:
     """Write the card of a run: ``card.md``, and with figures ``card.html``, one file.
 
     Parameters

@@ -43,7 +43,7 @@ def format_ci(entry: dict[str, float | None] | None) -> str:
     return f"{entry['value']:.3f} ({entry['low']:.3f} to {entry['high']:.3f})"
 
 
-def write_report(folder: Path | str) -> Path:
+def write_report(folder: Path) -> Path:
     """Write ``report.html``, one self-contained page, from what a run left.
 
     Parameters
@@ -56,16 +56,13 @@ def write_report(folder: Path | str) -> Path:
     pathlib.Path
         The page.
     """
-    folder = Path(folder)
-    about, metrics = _json(folder / "cells.json"), _json(folder / "metrics.json")
-    cautions = [
-        caution for found in (about, metrics) if found for caution in found.get("cautions", [])
-    ]
+    about, metrics = (files.read_if_there(folder / f"{name}.json") for name in ("cells", "metrics"))
+    cautions = about.get("cautions", []) + metrics.get("cautions", [])
     aside = folder / "set_aside.csv"
     page = filled(
         "report.html",
         title=f"{folder.name} · course report",
-        synthetic=bool(about and about["synthetic"]),
+        synthetic=about.get("synthetic", False),
         name=folder.name,
         about=about,
         cautions=list(dict.fromkeys(cautions)),
@@ -107,7 +104,7 @@ def embedded(png: bytes) -> str:
 
 def _lessons(folder: Path) -> list[dict[str, Any]]:
     """Bring together each lesson's time, measured facts and figures."""
-    figures = _json(folder / "figures" / "figures.json") or {}
+    figures = files.read_if_there(folder / "figures" / "figures.json")
     for name, about in figures.items():
         about["source"] = embedded((folder / "figures" / f"{name}.png").read_bytes())
     return [
@@ -116,7 +113,7 @@ def _lessons(folder: Path) -> list[dict[str, Any]]:
             "title": _title(folder / "notebooks" / f"{name}.ipynb"),
             "seconds": entry["seconds"],
             "notebook": f"notebooks/{name}.ipynb",
-            "facts": _json(folder / "facts" / f"{name[:2]}.json") or {},
+            "facts": files.read_if_there(folder / "facts" / f"{name[:2]}.json"),
             # In the order in which they were made.
             "figures": [figures[key] for key in figures if key.startswith(f"{name[:2]}-")],
         }
@@ -129,7 +126,3 @@ def _title(notebook: Path) -> str:
     # As plain JSON: nbformat's checks take seconds to import.
     source = "".join(files.read_json(notebook)["cells"][0]["source"])
     return source.splitlines()[0].split("·", 1)[-1].strip("# ")
-
-
-def _json(path: Path) -> Any:
-    return files.read_json(path) if path.is_file() else None

@@ -51,11 +51,6 @@ def locate(out: Path | str, key: str) -> Place:
     return Place(runs / key, runs / f".part-{key}", Path(out, "failed", key), lock)
 
 
-def read(file: Path) -> dict[str, Any]:
-    """Read what a run left, such as its ``result.json``; empty if it left none."""
-    return files.read_json(file) if file.is_file() else {}
-
-
 def run_entry(job: dict[str, Any]) -> None:
     """Run one entry, unless its result is there; the process of a worker runs one at a time.
 
@@ -75,10 +70,10 @@ def run_entry(job: dict[str, Any]) -> None:
     place = locate(job["out"], job["key"])
     with place.lock:
         job = {**job, "started": time.monotonic()}
-        past = read(place.failed / "failure.json")
+        past = files.read_if_there(place.failed / "failure.json")
         if past.get("ended_by") == job["sweep"]:  # Dask asks again, as its worker is gone
             raise LessonError(past["error"])
-        if read(place.done / "result.json"):
+        if files.read_if_there(place.done / "result.json"):
             return
         shutil.rmtree(place.done, ignore_errors=True)
         with files.new_folder(place.done):
@@ -174,7 +169,7 @@ def _lesson(job: dict[str, Any], part: Path) -> dict[str, Any]:
     given = {name: value for name, value in job["parameters"].items() if name != "lesson"}
     given |= {"run": str(part / "run")} if job["takes_run"] else {}
     run_notebook.run_notebook(notebook, part / notebook.name, given)
-    return read(part / "run" / "metrics.json")
+    return files.read_if_there(part / "run" / "metrics.json")
 
 
 def _prepared(asked: dict[str, Any]) -> prepare.Prepared:

@@ -12,7 +12,7 @@ from leukhelpers.splits import groups
 
 
 def train_run(
-    folder: Path | str, prepared: prepare.Prepared, fold: int | None = None, name: str = "cnn"
+    folder: Path, prepared: prepare.Prepared, fold: int | None = None, name: str = "cnn"
 ) -> storage.Run:
     """Train a model and save the run.
 
@@ -33,7 +33,6 @@ def train_run(
     InputError
         If the folder holds a finished run, or an interrupted training of something else.
     """
-    folder = Path(folder)
     if (folder / "run.json").is_file():
         raise InputError(f"{folder} holds a finished run; name a new folder.")
     if fold is None:

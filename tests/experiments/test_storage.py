@@ -431,9 +431,9 @@ def test_explain_of_no_readable_file_draws_nothing(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_crossvalidation_predicts_each_cell_once(prepared):
+def test_crossvalidation_predicts_each_cell_once(prepared, tmp_path):
     said: list[str] = []
-    found = crossval.crossvalidate(prepared, n_splits=3, say=said.append)
+    found = crossval.crossvalidate(prepared, 3, said.append, ["cnn"], tmp_path)
     assert found["together"]["cells"] == len(prepared.table)
     assert sum(fold["cells"] for fold in found["folds"]) == len(prepared.table)
     assert len(said) == 3
