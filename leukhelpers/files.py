@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,12 +22,9 @@ def whole_file(path: Path) -> Iterator[Path]:
     (``model.save``) do the right thing.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".part-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    part = Path(name)
+    part = path.with_name(f".part-{uuid.uuid4().hex}{path.suffix}")
     try:
         yield part
-        part.chmod(0o644)
         os.replace(part, path)
     except OSError as error:
         error.filename = error.filename or str(path)  # a write that fails names no file

@@ -7,13 +7,13 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option, Typer
 
 from leukhelpers import files
 from leukhelpers.commands import options, output
 from leukhelpers.errors import InputError
 
-app = typer.Typer()
+app = Typer()
 
 
 @app.command()
@@ -42,9 +42,9 @@ def check(as_json: options.Json = False) -> None:
 def run_course(
     dataset: options.Dataset = "twin",
     profile: options.Profile = "fast",
-    only: Annotated[str, typer.Option(help="Numbers of lessons, such as 05,06.")] = "",
+    only: Annotated[str, Option(help="Numbers of lessons, such as 05,06.")] = "",
     seed: options.Seed = 0,
-    out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
+    out: Annotated[Path | None, Option(help="Folder of the run.")] = None,
     resume: options.Resume = False,
     as_json: options.Json = False,
 ) -> None:
@@ -93,15 +93,13 @@ def _new_folder(runs_folder: Path, dataset: str, profile: str, seed: int, resume
 
 @app.command()
 def grade(
-    folder: Annotated[Path, typer.Argument(help="Notebooks that learners handed in.")],
-    out: Annotated[Path, typer.Option(help="New CSV file: learner by exercise.")] = Path(
-        "grades.csv"
-    ),
+    folder: Annotated[Path, Argument(help="Notebooks that learners handed in.")],
+    out: Annotated[Path, Option(help="New CSV file: learner by exercise.")] = Path("grades.csv"),
     run: Annotated[
-        bool, typer.Option("--run", help="Execute each notebook first; without it, none is.")
+        bool, Option("--run", help="Execute each notebook first; without it, none is.")
     ] = False,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds per notebook.")] = 600,
-    memory: Annotated[float, typer.Option(min=0.5, help="GB of memory per process.")] = 8,
+    timeout: Annotated[float, Option(min=1, help="Seconds per notebook.")] = 600,
+    memory: Annotated[float, Option(min=0.5, help="GB of memory per process.")] = 8,
 ) -> None:
     """Read which exercises of handed-in notebooks passed; status 1 if a file is broken."""
     from leukhelpers.course import grade as grading

@@ -46,11 +46,7 @@ def show_questions(number: str) -> None:
         print(words)
         return
     with capture_output() as shown:
-        display_quiz(
-            [_for_jupyterquiz(question) for question in questions],
-            colors=COLORS,
-            max_width=800,
-        )
+        display_quiz(list(map(_for_jupyterquiz, questions)), colors=COLORS, max_width=800)
     page, script = (output.data for output in shown.outputs)
     # Where a page has MathJax, jupyterquiz may load another one from the internet.
     code = (

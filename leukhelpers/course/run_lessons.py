@@ -8,7 +8,6 @@ well, so that a run which was killed is never taken for a finished one.
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -154,14 +153,12 @@ class _NotStartedError(Exception):
 def _open_course(folder: Path, parameters: dict[str, Any], resume: bool) -> dict[str, Any]:
     """Read or begin ``course.json``; a folder of another run is refused."""
     path = folder / "course.json"
-    # Through JSON, so that what was read compares equal with what was written.
-    asked = json.loads(json.dumps(parameters))
     if path.is_file():
         course: dict[str, Any] = files.read_json(path)
         if not resume:
             raise InputError(f"{folder} holds a run already; give --resume or another --out.")
         course.setdefault("seconds", 0.0)
-        if course["parameters"] != asked:
+        if course["parameters"] != parameters:
             raise InputError(
                 f"{folder} was begun with other parameters ({course['parameters']}); "
                 "give another --out."
@@ -171,7 +168,7 @@ def _open_course(folder: Path, parameters: dict[str, Any], resume: bool) -> dict
         left_over.unlink()
     if any(entry.name != ".lock" for entry in folder.iterdir()):
         raise InputError(f"{folder} is not empty and holds no run; give another --out.")
-    course = {"parameters": asked, "seconds": 0.0, "lessons": {}}
+    course = {"parameters": parameters, "seconds": 0.0, "lessons": {}}
     files.write_json(path, course)
     return course
 
