@@ -4,8 +4,6 @@ What a command reports goes to standard output, with ``--json`` as one JSON docu
 progress goes to standard error. A wrong input exits with status 2 and one line.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import sys

@@ -1,7 +1,5 @@
 """One door to every source of cells."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from dataclasses import replace

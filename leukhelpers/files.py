@@ -1,7 +1,5 @@
 """Writing files so that a crash leaves the old one or the new one, never half of one."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """``leuk doctor``, ``leuk run`` and ``leuk grade``: the course itself."""
 
-from __future__ import annotations
-
 import os
 import time
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``leuk data``: draw, read and check data sets."""
 
-from __future__ import annotations
-
 import functools
 import tempfile
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Train, cross-validate, sweep and evaluate."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext

@@ -1,7 +1,5 @@
 """What commands print: results as lines, tables or JSON; progress on standard error."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Answer for single pictures: predict, explain, export, and the page."""
 
-from __future__ import annotations
-
 import signal
 import tempfile
 from pathlib import Path

@@ -5,8 +5,6 @@
 imported before it is known to be there.
 """
 
-from __future__ import annotations
-
 import platform
 import shutil
 import signal

@@ -4,8 +4,6 @@ Nothing of a learner is executed unless it is asked for. Saved outputs can be ed
 that is run can print a tick as well: the table helps to see who needs help, it proves nothing.
 """
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import hashlib

@@ -1,7 +1,5 @@
 """What every lesson does first, and how it leaves figures and figures' numbers behind."""
 
-from __future__ import annotations
-
 from functools import cached_property
 from pathlib import Path
 from typing import Any

@@ -4,8 +4,6 @@ They stand in ``exercises/<lesson>.yaml`` and are shown by jupyterquiz, offline.
 :meth:`leukhelpers.course.lesson.Lesson.quiz` and holds nothing of them until it runs.
 """
 
-from __future__ import annotations
-
 import html
 from typing import Any
 

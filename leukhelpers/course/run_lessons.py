@@ -5,8 +5,6 @@ is rewritten whole after each lesson, and a notebook gets its name only when it 
 well, so that a run which was killed is never taken for a finished one.
 """
 
-from __future__ import annotations
-
 import contextlib
 import threading
 import time

@@ -1,7 +1,5 @@
 """What every source of cells gives: a cell table, and the list of what was set aside."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

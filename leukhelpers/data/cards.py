@@ -4,8 +4,6 @@ A card is a TOML file. Those of C-NMC and of the twin come with the course
 (``data/cards/``); cells of your own may bring one, ``card.toml`` beside them.
 """
 
-from __future__ import annotations
-
 import tomllib
 from pathlib import Path
 from typing import Any

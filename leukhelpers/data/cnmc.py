@@ -12,8 +12,6 @@ PNG copies are read alike. The label comes from the name
 (:func:`leukhelpers.data.schema.parse_name`); the folder, or the CSV's column, must agree.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Hashable, Sequence
 from pathlib import Path

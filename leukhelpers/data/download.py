@@ -1,7 +1,5 @@
 """C-NMC from Kaggle, or from a zip or a folder that the user has, into its place."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os

@@ -7,8 +7,6 @@ is a data set of its own (:func:`leukhelpers.data.folder.read_own`), and an hone
 it is still possible. The official folds are not kept: they leak, as lesson 02 shows.
 """
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path, PurePosixPath
 from typing import Any

@@ -10,8 +10,6 @@ labels than HEM and ALL, more classes and cells without subjects need a ``cells.
 beside them, see :mod:`leukhelpers.data.label_map`.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path, PurePath

@@ -5,8 +5,6 @@ the published bytes are made of its pixels again: so a copy as PNG, or with anot
 is still checked against the published checksums.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Iterator

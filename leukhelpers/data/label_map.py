@@ -13,8 +13,6 @@ Nothing is guessed from the order of letters: a label that is neither a class no
 here is refused. Without the file the labels are ``HEM`` and ``ALL``.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import tomllib

@@ -1,7 +1,5 @@
 """From files to RGB pixels, and to the checksum that tells equal pictures."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import os

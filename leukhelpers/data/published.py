@@ -5,8 +5,6 @@ same pixels can be checked against it too: a published BMP is a header that neve
 its part of the set, and then the pixels, so its bytes can be made again.
 """
 
-from __future__ import annotations
-
 import io
 import struct
 from pathlib import Path

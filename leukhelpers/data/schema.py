@@ -4,8 +4,6 @@ Every other source of labels (folder names, CSV columns) is checked against
 :func:`parse_name`; none replaces it.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence

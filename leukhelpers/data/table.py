@@ -4,8 +4,6 @@ What labels mean and whose cell a picture shows is said, never guessed: classes 
 their labels, and a rule that finds the subject.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -4,8 +4,6 @@ Every answer is kept as soon as it is there. Whoever names a folder can stop and
 or add a model to a table a day later.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Measure a trained model on other cells."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Read a grid of parameters: the entries of a sweep."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import json

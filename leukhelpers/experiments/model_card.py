@@ -5,8 +5,6 @@ Every number is read from the run's files. The words and tables are in ``templat
 FAT* 2019.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Predictions of a model, the area baseline and the majority answer, side by side."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """From what a run was made: cells, settings, machine and versions."""
 
-from __future__ import annotations
-
 import datetime
 import os
 import platform

@@ -1,7 +1,5 @@
 """One HTML page of a course run, made from the files in its folder."""
 
-from __future__ import annotations
-
 import base64
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Find the notebooks of the course, and run one through papermill."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -19,8 +19,6 @@
 A folder without ``run.json`` is not a run: the writing was interrupted.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path

@@ -5,8 +5,6 @@ Each entry of the grid is one Dask task with a folder of its own
 a sweep: whatever is killed, ``resume`` runs what they lack.
 """
 
-from __future__ import annotations
-
 import contextlib
 import math
 import os

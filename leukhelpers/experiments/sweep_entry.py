@@ -12,8 +12,6 @@ The worker at work holds the lock, so that an entry is never run twice at once, 
 for it. What it writes lies in a hidden folder that gets its name when all is there.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

@@ -5,8 +5,6 @@ side by side, and has more metrics than a table could have columns that one stil
 that failed has one row, without a metric, so that its absence is seen.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Train a model of any name into a folder."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 
