@@ -13,9 +13,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from PIL import Image
 
 from leukhelpers import cli
-from leukhelpers.commands import output
 from leukhelpers.course import doctor
-from leukhelpers.experiments import run_notebook
+from leukhelpers.experiments import run_notebook, train
 from leukhelpers.models import profiles
 from leukhelpers.serving import export
 
@@ -364,7 +363,7 @@ def test_interruption_is_told_in_one_line(leuk, monkeypatch):
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(output, "prepare_cells", interrupted)
+    monkeypatch.setattr(train, "prepare_cells", interrupted)
     status, _, error = leuk("crossval")
     assert status == 130
     assert one_sentence(error)

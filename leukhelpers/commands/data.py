@@ -115,8 +115,7 @@ def _verify(root: Path, as_json: bool) -> None:
         output.print_result({key: found[key] for key in ("verdict", "state", "kind")}, as_json)
         table = Table("Part", "State", "Kind", "Images", "Of", title="Parts")
         for name, part in found["parts"].items():
-            counts = str(part["found"]), str(part["expected"])
-            table.add_row(name.replace("_", " "), part["state"], part["kind"], *counts)
+            table.add_row(name.replace("_", " "), *map(str, part.values()))
         output.console.print(table)
         for kind in ("changed", "missing", "extra"):
             for row in found[kind][:5]:
@@ -179,14 +178,9 @@ def data_import(
     """Turn a folder of your own images into a verified table of cells."""
     from leukhelpers.data.table import import_folder, parse_classes
 
+    cache, meant = files.workspace() / "data" / "cache", parse_classes(classes)
     found = import_folder(
-        place,
-        out,
-        parse_classes(classes),
-        subject_pattern,
-        each_image_its_own_subject,
-        files.workspace() / "data" / "cache",
-        alike_subjects,
+        place, out, meant, subject_pattern, each_image_its_own_subject, cache, alike_subjects
     )
     output.print_result(found, as_json)
 

@@ -40,7 +40,7 @@ def train(
     (name,) = _known_models([model], random_weights)
     if not (resume and (out / "training" / "asked.json").is_file()):
         files.refuse_used(out)
-    prepared = output.prepare_cells(dataset, profile, seed)
+    prepared = train.prepare_cells(dataset, profile, seed)
     with _joblib_on(scheduler):
         run = train.train_run(out, prepared, fold, name)
     output.print_result({"run": str(run.folder), **run.metrics}, as_json)
@@ -66,15 +66,14 @@ def crossval(
     as_json: options.Json = False,
 ) -> None:
     """Cross-validate models on the same grouped folds: per fold and together."""
-    from leukhelpers.experiments import crossval
+    from leukhelpers.experiments import crossval, train
     from leukhelpers.models import profiles, registry
 
     wanted = list(registry.CHOICES) if model == "all" else model.replace(" ", "").split(",")
     names = _known_models([*wanted, *profiles.CLASSICAL], random_weights)
-    prepared = output.prepare_cells(dataset, profile, seed)
+    prepared = train.prepare_cells(dataset, profile, seed)
     with _joblib_on(scheduler), tempfile.TemporaryDirectory() as unnamed:
-        place = out or Path(unnamed)
-        found = crossval.crossvalidate(prepared, folds, output.tell, names, place)
+        found = crossval.crossvalidate(prepared, folds, output.tell, names, out or Path(unnamed))
     if as_json:
         output.print_result(found, as_json)
         return

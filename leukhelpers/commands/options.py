@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from typer import Option
+from typer import Argument, Option
 
 Dataset = Annotated[
     str, Option("--dataset", help="twin, cnmc, a copy of C-NMC, or your own folder or CSV.")
@@ -34,6 +34,8 @@ Cluster = Annotated[
     str | None,
     Option("--scheduler", help="Address of a Dask scheduler; else this machine."),
 ]
+
+Pictures = Annotated[list[Path], Argument(help="Picture files.")]
 
 Run = Annotated[Path, Option("--run", help="Folder of a finished run.")]
 

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option, Typer
+from typer import Option, Typer
 
 from leukhelpers import NOTICE, files
 from leukhelpers.commands import options, output
@@ -14,16 +14,13 @@ app = Typer()
 
 
 @app.command()
-def predict(
-    run: options.Run, files: Annotated[list[Path], Argument(help="Picture files.")]
-) -> None:
+def predict(run: options.Run, files: options.Pictures) -> None:
     """Predict image files: print one line of JSON per file; status 1 if one cannot be read."""
     from leukhelpers.files import workspace
     from leukhelpers.serving import predict
 
-    output.print_lines(
-        predict.predict_files(predict.load(run, workspace() / "data" / "cache"), files)
-    )
+    served = predict.load(run, workspace() / "data" / "cache")
+    output.print_lines(predict.predict_files(served, files))
 
 
 @app.command("export")
@@ -70,7 +67,7 @@ def web_page(
 @app.command()
 def explain(
     run: options.Run,
-    files: Annotated[list[Path], Argument(help="Picture files.")],
+    files: options.Pictures,
     out: Annotated[Path, Option(help="Folder for the figures.")],
     method: Annotated[
         str,

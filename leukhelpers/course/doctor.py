@@ -42,10 +42,6 @@ class Finding(NamedTuple):
     ok: bool
     message: str
 
-    def __str__(self) -> str:
-        """Write the finding as a line for the screen."""
-        return f"{'✓' if self.ok else '✗'} {self.name}: {self.message}"
-
 
 def look() -> Iterator[Finding]:
     """Look at all that the course needs, in a fixed order; each finding comes when it is there."""
@@ -154,7 +150,7 @@ def main() -> int:
     good, bad = "This computer can run the course.", "Something is wrong; see the lines with ✗."
     right = True
     for finding in look():
-        print(finding, flush=True)
+        print(f"{'✓' if finding.ok else '✗'} {finding.name}: {finding.message}", flush=True)
         right &= finding.ok
     print(good if right else bad)
     return int(not right)

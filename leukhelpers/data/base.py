@@ -105,8 +105,7 @@ def read_table(file: Path, columns: Sequence[str], optional: Sequence[str] = ())
         )
     wanted = {column.casefold(): column for column in (*columns, *optional)}
     table.columns = [wanted.get(name.strip().casefold(), name.strip()) for name in table.columns]
-    missing = [column for column in columns if column not in table]
-    if missing:
+    if missing := [column for column in columns if column not in table]:
         raise InputError(f"{file.name} lacks the column(s) {', '.join(missing)}.")
     if table.columns.duplicated().any():
         twice = table.columns[table.columns.duplicated()][0]
@@ -119,8 +118,7 @@ def read_table(file: Path, columns: Sequence[str], optional: Sequence[str] = ())
 
 def set_aside_frame(rows: Aside) -> pd.DataFrame:
     """Make the table of files set aside, in the order of their paths."""
+    table = pd.DataFrame(sorted(rows), columns=["path", "reason"], dtype=str)
     # A name that is not UTF-8 could be neither printed nor written into a report.
-    shown = [
-        (path.encode(errors="backslashreplace").decode(), reason) for path, reason in sorted(rows)
-    ]
-    return pd.DataFrame(shown, columns=["path", "reason"])
+    path = table["path"].str.encode("utf-8", "backslashreplace").str.decode("utf-8")
+    return table.assign(path=path)

@@ -18,9 +18,8 @@ from filelock import FileLock, Timeout
 from rich.filesize import decimal
 
 from leukhelpers import files
+from leukhelpers.data import cnmc, pictures
 from leukhelpers.data.base import Progress, is_drawn
-from leukhelpers.data.cnmc import find_root
-from leukhelpers.data.pictures import list_files
 from leukhelpers.errors import InputError
 
 HANDLE = "andrewmvd/leukemia-classification"
@@ -72,7 +71,7 @@ def fetch_cnmc(
     try:
         to.mkdir(parents=True, exist_ok=True)
         with FileLock(to / ".part-cnmc.lock", timeout=0):
-            if (there := find_root(to)) is not None:
+            if (there := cnmc.find_root(to)) is not None:
                 say(
                     f"{there} already exists; nothing was downloaded. To use another copy, "
                     "move it away, or name another folder with --to."
@@ -126,7 +125,7 @@ def _find_tree(place: Path) -> Path:
     """Find the one C-NMC tree in a folder, or somewhere below; follow no link."""
     found = []
     for folder, below, _ in os.walk(place):
-        if find_root(Path(folder)) == Path(folder):
+        if cnmc.find_root(Path(folder)) == Path(folder):
             found.append(Path(folder))
             below.clear()
         elif "__MACOSX" in below:  # a shadow of every folder, which macOS packs
@@ -210,7 +209,7 @@ def copy_folder(source: Path, folder: Path, progress: Progress) -> None:
     Parameters and errors are those of :func:`unpack`; a link or a device in the source is
     refused, not followed.
     """
-    found = list_files(source)
+    found = pictures.list_files(source)
     states = [os.lstat(file) for file in found]
     if not all(stat.S_ISREG(state.st_mode) for state in states):
         raise InputError(f"{source.name} holds links or devices; remove them.")

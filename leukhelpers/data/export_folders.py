@@ -17,7 +17,7 @@ from leukhelpers import files
 from leukhelpers.data.base import DRAWN, TWIN_NOTE, Dataset, Progress
 from leukhelpers.data.cards import OWN_CARD, card_file
 from leukhelpers.data.folder import CSV, own_table
-from leukhelpers.data.label_map import FILE, meaning_text
+from leukhelpers.data.label_map import FILE, Meaning, meaning_text
 from leukhelpers.data.schema import UNLABELED
 from leukhelpers.errors import InputError
 
@@ -107,10 +107,9 @@ def _plan(dataset: Dataset) -> pd.DataFrame:
 def _write_notes(dataset: Dataset, cells: pd.DataFrame, folder: Path) -> None:
     """Write what the pictures cannot say: subjects, classes, the card, and if they are drawn."""
     cells.to_csv(folder / CSV, index=False, encoding="utf-8", lineterminator="\n")
-    text = meaning_text({name: [] for name in dataset.classes}, bool(dataset.cautions))
+    text = meaning_text(Meaning(dataset.classes, own_subjects=bool(dataset.cautions)))
     (folder / FILE).write_text(text, "utf-8")
-    card = card_file(dataset)
-    if card is not None:  # C-NMC's license asks to be named with every copy
+    if card := card_file(dataset):  # C-NMC's license asks to be named with every copy
         shutil.copyfile(card, folder / OWN_CARD)
     if dataset.synthetic:
         (folder / TWIN_NOTE).write_text(DRAWN, "utf-8")

@@ -82,15 +82,8 @@ def read_own(place: Path, cache: Path | None = None, meaning: Meaning | None = N
     )
     name = place.stem if place.is_file() else place.resolve().name
     folders = {root, *((root / path).parent for path in table["path"])}
-    return Dataset(
-        name,
-        root,
-        table,
-        set_aside,
-        synthetic=any(map(is_drawn, folders)),
-        classes=meaning.classes,
-        cautions=(caution,) if n_alone else (),
-    )
+    drawn, cautions = any(map(is_drawn, folders)), (caution,) if n_alone else ()
+    return Dataset(name, root, table, set_aside, drawn, meaning.classes, cautions)
 
 
 def _one_name_each(subjects: pd.Series, meaning: Meaning) -> pd.Series:

@@ -115,8 +115,7 @@ def read_meaning(folder: Path) -> Meaning:
         content = tomllib.loads(file.read_text("utf-8-sig"))  # as Windows' editor writes it
     except (OSError, ValueError) as error:  # TOML's and Unicode's errors are ValueErrors
         raise InputError(f"{FILE} is no readable TOML ({error}).") from None
-    unknown = [key for key in content if key not in KEYS]
-    if unknown:
+    if unknown := [key for key in content if key not in KEYS]:
         raise InputError(f"{FILE} has {unknown[0]!r}, which is not one of {', '.join(KEYS)}.")
     own_subjects, labels = content.get(OWN_SUBJECTS, False), content.get("labels", {})
     if not isinstance(own_subjects, bool) or not isinstance(labels, dict):
@@ -198,27 +197,16 @@ def _checked_name(name: Any, kind: str) -> None:
         raise InputError(f"{kind.capitalize()} must be text without spaces around, not {name!r}.")
 
 
-def meaning_text(
-    classes: Mapping[str, Sequence[str]], own_subjects: bool = False, alike: str = ""
-) -> str:
-    """Write ``cells.toml``.
-
-    Parameters
-    ----------
-    classes : mapping of str to sequence of str
-        Class → its labels, in the order of the classes' numbers.
-    own_subjects, alike
-        See :class:`Meaning`.
-    """
+def meaning_text(meaning: Meaning) -> str:
+    """Write what labels mean as the text of ``cells.toml``."""
     meant = [
-        f"{_quoted(label)} = {_quoted(name)}"
-        for name, labels in classes.items()
-        for label in labels
-        if label != name
+        f"{_quoted(label)} = {_quoted(meaning.classes[number])}"
+        for label, number in meaning.known.items()
+        if label not in meaning.classes
     ]
-    listed = ", ".join(map(_quoted, classes))
-    own = f"{OWN_SUBJECTS} = {str(own_subjects).lower()}"
-    said = [own, f"{ALIKE} = {_quoted(alike)}"] if alike else [own]
+    listed = ", ".join(map(_quoted, meaning.classes))
+    said = [f"{OWN_SUBJECTS} = {str(meaning.own_subjects).lower()}"]
+    said += [f"{ALIKE} = {_quoted(meaning.alike)}"] if meaning.alike else []
     return "\n".join([f"classes = [{listed}]  # the first is 0", *said, "", "[labels]", *meant, ""])
 
 

@@ -88,7 +88,7 @@ def import_folder(
     found = read_own(place, cache, meaning)
     root, target = (Path(os.path.realpath(folder)) for folder in (found.root, out))
     cells = own_table(found, [_seen_from(target, root / path) for path in found.table["path"]])
-    write_text(out / FILE, meaning_text(classes, meaning.own_subjects, meaning.alike))
+    write_text(out / FILE, meaning_text(meaning))
     write_text(out / CSV, cells.to_csv(index=False))
     return {
         "out": str(out),

@@ -13,8 +13,7 @@ import pandas as pd
 from leukhelpers import files
 from leukhelpers.evaluation import metrics
 from leukhelpers.evaluation.names import METRIC_NAMES, MODEL_COLUMNS, MODEL_NAMES
-from leukhelpers.experiments import provenance, storage
-from leukhelpers.experiments.predictions import fit_baselines, measure, predictions_of
+from leukhelpers.experiments import predictions, provenance, storage
 from leukhelpers.models import prepare, registry
 from leukhelpers.splits import groups
 
@@ -73,19 +72,17 @@ def crossvalidate(
             answers, cost = _answers(prepared._replace(split=split), name, kept)
             costs[name].append(cost)
             own = [column for column in answers if column.startswith("probability")]
-            renamed = answers[own].rename(
-                columns=lambda c, to=columns[name]: c.replace("probability", to, 1)
-            )
+            renamed = answers[own].add_prefix(f"{name}_")
             table = (answers.drop(columns=own) if table is None else table).join(renamed)
             say(f"Fold {number}, {MODEL_NAMES[name]}: {_headline(table, classes, columns[name])}")
         tables.append(table)
-        folds.append(measure(table, classes, columns))
+        folds.append(predictions.measure(table, classes, columns))
     return {
         **provenance.describe(prepared),
         "folds": folds,
         "over_folds": {name: _over_folds(folds, name) for name in columns},
         "cost": {name: _mean_cost(found) for name, found in costs.items()},
-        "together": measure(pd.concat(tables, ignore_index=True), classes, columns),
+        "together": predictions.measure(pd.concat(tables, ignore_index=True), classes, columns),
     }
 
 
@@ -108,8 +105,11 @@ def _answers(
 
         keras.backend.clear_session()
         learnt = registry.fit(name, prepared)
-        baselines, rows = fit_baselines(prepared), prepared.split.test
-        answers = predictions_of(learnt.model, baselines, prepared, rows, name)
+        rows = prepared.split.test
+        answer = registry.predict_proba(learnt, prepared, rows)
+        answers = predictions.answers_beside(
+            answer, predictions.fit_baselines(prepared), prepared, rows
+        )
         storage.write_table(table, answers)
         files.write_json(costs, registry.cost(learnt, prepared, rows))
     return storage.read_answers(table), files.read_json(costs)

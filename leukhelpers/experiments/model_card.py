@@ -48,10 +48,7 @@ def write_card(folder: Path) -> None:
         synthetic=False,  # the card says it, and the cautions, itself
         cautions=[],
         text=Markup(body.replace("</table>", "</table></div>")),
-        figures=[
-            {"alt": alt, "source": report.embedded(saving.png(figure))}
-            for alt, figure in figures(run)
-        ],
+        figures={alt: report.embedded(saving.png(figure)) for alt, figure in figures(run)},
     )
     files.write_text(run.folder / "card.html", page)
 

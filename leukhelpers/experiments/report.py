@@ -16,13 +16,9 @@ HEADLINE = ("auroc", "macro_auroc", "weighted_f1", "balanced_accuracy", "accurac
 
 def headline(metrics: dict[str, Any]) -> pd.DataFrame:
     """Arrange the headline metrics as text: a row a model, ``value (low to high)``."""
-    return pd.DataFrame(
-        {
-            title: [format_ci(measured.get(metric)) for measured in metrics["models"].values()]
-            for metric, title in titles(metrics).items()
-        },
-        index=pd.Index([MODEL_NAMES[model] for model in metrics["models"]], name="model"),
-    )
+    shown = titles(metrics)
+    table = pd.DataFrame(metrics["models"], index=list(shown)).T.map(format_ci)
+    return table.rename(index=MODEL_NAMES, columns=shown).rename_axis("model")
 
 
 def titles(metrics: dict[str, Any]) -> dict[str, str]:
@@ -34,7 +30,7 @@ def titles(metrics: dict[str, Any]) -> dict[str, str]:
 
 def format_ci(entry: dict[str, float | None] | None) -> str:
     """Write a metric and its 95 % interval; a dash where it is not defined."""
-    if entry is None or entry["value"] is None:
+    if not isinstance(entry, dict) or entry["value"] is None:
         return "–"
     if entry.get("low") is None:
         return f"{entry['value']:.3f}"
@@ -87,12 +83,8 @@ def filled(template: str, **content: Any) -> str:
     )
     environment.globals |= {"names": MODEL_NAMES, "metric_names": METRIC_NAMES}
     environment.globals["class_names"] = CLASS_NAMES
-    environment.filters |= {"ci": format_ci, "percent": _percent}
+    environment.filters |= {"ci": format_ci, "percent": lambda p: "–" if p is None else f"{p:.0%}"}
     return environment.get_template(template).render(content)
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:.0%}"
 
 
 def embedded(png: bytes) -> str:

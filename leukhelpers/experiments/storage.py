@@ -89,22 +89,22 @@ def save_run(
     for old in ("run.json", "familiar.json", "validation.csv"):  # not all runs have them
         (folder / old).unlink(missing_ok=True)
     split = prepared.split
-    registry.save(registry.FittedModel(name, model), folder)
+    learnt = registry.FittedModel(name, model)
+    registry.save(learnt, folder)
     baselines = predictions.fit_baselines(prepared)
     files.write_json(folder / "baselines.json", baselines)
     with files.whole_file(folder / "background.npy") as part:
         np.save(part, background_cells(prepared, name))
     if len(split.train) and len(split.validation):
         files.write_json(folder / "familiar.json", fit_familiar(prepared, name))
+    answered = {"predictions": (registry.predict_proba(learnt, prepared, split.test), split.test)}
     if validation_proba is not None:
-        answers = predictions.answers_beside(
-            validation_proba, baselines, prepared, split.validation
-        )
-        write_table(folder / "validation.csv", answers)
-    answers = predictions.predictions_of(model, baselines, prepared, split.test, name)
+        answered["validation"] = validation_proba, split.validation
+    for file, (answer, rows) in answered.items():
+        answers = predictions.answers_beside(answer, baselines, prepared, rows)
+        write_table(folder / f"{file}.csv", answers)
     write_table(folder / "cells.csv", _parts(prepared))
     write_table(folder / "history.csv", history)
-    write_table(folder / "predictions.csv", answers)
     write_table(folder / "set_aside.csv", prepared.set_aside)
     about = {"model": name, **provenance.describe(prepared)}
     told_too = ("model", "dataset", "synthetic", "classes", "cautions", "seed", "date", "machine")

@@ -28,7 +28,7 @@ from filelock import FileLock
 from leukhelpers import files
 from leukhelpers.errors import InputError, LessonError
 from leukhelpers.experiments import crossval, run_notebook, train
-from leukhelpers.models import prepare, profiles, registry
+from leukhelpers.models import registry
 
 _LOOK = 0.5  # seconds between two looks at a run's time and memory
 DIED = "Its process died; the worker was killed, or the machine ran out of memory."
@@ -151,13 +151,14 @@ def sentence(error: BaseException | None) -> str:
 
 def _train(job: dict[str, Any], part: Path) -> dict[str, Any]:
     asked = job["parameters"]
-    return train.train_run(part / "run", _prepared(asked), asked["fold"], _model(asked)).metrics
+    cells = train.prepare_cells(asked["dataset"], asked["profile"], asked["seed"])
+    return train.train_run(part / "run", cells, asked["fold"], _model(asked)).metrics
 
 
 def _crossval(job: dict[str, Any], part: Path) -> dict[str, Any]:
     asked, out = job["parameters"], part / "answers"
-    cells, names, say = _prepared(asked), [_model(asked)], lambda _: None
-    found = crossval.crossvalidate(cells, asked["folds"], say, names, out)
+    cells = train.prepare_cells(asked["dataset"], asked["profile"], asked["seed"])
+    found = crossval.crossvalidate(cells, asked["folds"], lambda _: None, [_model(asked)], out)
     kept = {name: found[name] for name in ("over_folds", "cost", "synthetic")}
     return {**found["together"], **kept}
 
@@ -168,12 +169,6 @@ def _lesson(job: dict[str, Any], part: Path) -> dict[str, Any]:
     given |= {"run": str(part / "run")} if job["takes_run"] else {}
     run_notebook.run_notebook(notebook, part / notebook.name, given)
     return files.read_if_there(part / "run" / "metrics.json")
-
-
-def _prepared(asked: dict[str, Any]) -> prepare.Prepared:
-    profile, data = profiles.profile_of(asked["profile"]), files.workspace() / "data"
-    cells = prepare.load(asked["dataset"], profile, asked["seed"], data)
-    return prepare.prepare(cells, profile, asked["seed"], data)
 
 
 def _model(asked: dict[str, Any]) -> str:

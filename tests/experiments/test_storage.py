@@ -19,7 +19,7 @@ from PIL import Image
 from leukhelpers import NOTICE, files
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation import calibration, summary
-from leukhelpers.experiments import crossval, evaluate, storage
+from leukhelpers.experiments import crossval, evaluate, predictions, storage
 from leukhelpers.experiments.train import train_run
 from leukhelpers.models import classical, cnn, prepare, profiles, registry, training
 from leukhelpers.models import networks as models
@@ -314,8 +314,8 @@ def test_evaluation_asks_of_unseen_cells_alone_and_repeats_every_caution(
     files.write_json(folder / "run.json", about)
     dataset = dataclasses.replace(prepared.dataset, cautions=("Of both.", "Of the cells."))
     asked = []
-    monkeypatch.setattr(evaluate, "predictions_of", lambda *told: asked.extend(told[3].tolist()))
-    monkeypatch.setattr(evaluate, "measure", lambda *_: {})
+    monkeypatch.setattr(predictions, "answers_beside", lambda *told: asked.extend(told[3]))
+    monkeypatch.setattr(predictions, "measure", lambda *_: {})
     found = evaluate.evaluate_run(folder, dataset, prepared.data)
     assert found["cautions"] == ["Of the run.", "Of both.", "Of the cells."]
     assert asked == sorted(prepared.split.test.tolist())
