@@ -188,7 +188,6 @@ def _problem_of_labels(root: Path, listed: pd.DataFrame) -> str | None:
     cells = listed[listed["fold"] == "preliminary"]
     published_names = cells.set_index(cells["path"].map(lambda path: PurePosixPath(path).stem))
     found, expected = (set(n.str.lower().items()) for n in (names, published_names["name"]))
-    differ = {stem for stem, _ in found ^ expected}
-    if not differ:
-        return None
-    return f"{len(differ)} row(s) are not the published ones; the first is {min(differ)}.bmp"
+    if differ := {stem for stem, _ in found ^ expected}:
+        return f"{len(differ)} row(s) are not the published ones; the first is {min(differ)}.bmp"
+    return None

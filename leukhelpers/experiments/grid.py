@@ -170,8 +170,7 @@ def _entry(task: str, values: dict[str, Any], find: Any) -> Entry:
 def _lesson_entry(values: dict[str, Any], find: Any) -> Entry:
     lesson = str(values.pop("lesson", ""))
     _require(lesson, "Each entry needs a lesson: its number, or the path of a notebook.")
-    otherwise = "A grid must not set run: each run has a folder of its own."
-    _require("run" not in values, otherwise)
+    _require("run" not in values, "A grid must not set run: each run has a folder of its own.")
     notebook, takes, digest = find(lesson)
     defaults = {"lesson": lesson} if digest else {"lesson": notebook.name[:2], **_ALWAYS}
     parameters = _filled(notebook.stem, values, takes, defaults, ["seed"])

@@ -218,8 +218,7 @@ def latest_run(folder: Path) -> Path:
     InputError
         If there is none.
     """
-    found = folder.glob("*/run.json")
-    last = max(found, key=lambda file: file.stat().st_mtime, default=None)
+    last = max(folder.glob("*/run.json"), key=lambda file: file.stat().st_mtime, default=None)
     if last is None:
         raise InputError(f"{folder} holds no finished run; make one with 'make course'.")
     return last.parent
