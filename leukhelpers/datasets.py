@@ -82,11 +82,10 @@ def find_cnmc(data: Path) -> Path:
 def existing_place(dataset: str | Path) -> Path:
     """Find the file or folder that a user names; ``~`` stands for the home folder."""
     # os.path refuses nothing: not a user that is unknown, not a name that is too long.
-    place = Path(os.path.expanduser(str(dataset)))
-    if not str(dataset).strip() or not os.path.exists(place):
-        raise InputError(
-            f"Data set {str(dataset)!r} is neither twin nor cnmc, nor a place that exists."
-        )
+    name = str(dataset)
+    place = Path(os.path.expanduser(name))
+    if not name.strip() or not os.path.exists(place):
+        raise InputError(f"Data set {name!r} is neither twin nor cnmc, nor a place that exists.")
     return place
 
 

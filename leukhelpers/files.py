@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,20 +13,16 @@ from leukhelpers.errors import InputError
 
 
 @contextmanager
-def whole_file(path: Path | str) -> Iterator[Path]:
+def whole_file(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`, and rename it when the block succeeds.
 
     The temporary name keeps the extension, so that writers which look at it
     (``model.save``) do the right thing.
     """
-    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".part-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    part = Path(name)
+    part = path.with_name(f".part-{uuid.uuid4().hex}{path.suffix}")
     try:
         yield part
-        part.chmod(0o644)
         os.replace(part, path)
     except OSError as error:
         error.filename = error.filename or str(path)  # a write that fails names no file
@@ -115,20 +111,25 @@ def refuse_used(folder: Path) -> None:
         raise InputError(f"{folder} is not empty; name a new folder with --out.")
 
 
-def write_text(path: Path | str, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """Write a text file whole."""
     with whole_file(path) as part:
         part.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path | str, content: Any) -> None:
+def write_json(path: Path, content: Any) -> None:
     """Write a JSON file whole; not-a-number is refused, since JSON has none."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: Path | str) -> Any:
+def read_json(path: Path) -> Any:
     """Read a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_if_there(path: Path) -> dict[str, Any]:
+    """Read a JSON file, which somebody may not have written; empty if so."""
+    return read_json(path) if path.is_file() else {}
 
 
 def workspace() -> Path:

@@ -13,23 +13,22 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from PIL import Image
 
 from leukhelpers import cli
-from leukhelpers.commands import output
 from leukhelpers.course import doctor
-from leukhelpers.experiments import run_notebook
+from leukhelpers.experiments import run_notebook, train
 from leukhelpers.models import profiles
 from leukhelpers.serving import export
 
 TINY = profiles.Profile("fast", 60, 14, epochs=1, size=32, box_size=32, batch_size=16)
 METRICS = '{"auroc": {"value": 0.8, "low": 0.7, "high": 0.9}}'
 LESSON = f"""
-import json
+from pathlib import Path
 from leukhelpers import files
 entry = {METRICS}
 models = dict(cnn=entry, area=entry, majority=entry)
 for metric in ("weighted_f1", "balanced_accuracy", "accuracy"):
     entry[metric] = entry["auroc"]
 told = dict(cells=4, subjects=2, groups=2, synthetic=True, notes=[], models=models)
-files.write_json(run + "/metrics.json", told)
+files.write_json(Path(run, "metrics.json"), told)
 """
 
 
@@ -364,7 +363,7 @@ def test_interruption_is_told_in_one_line(leuk, monkeypatch):
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(output, "prepare_cells", interrupted)
+    monkeypatch.setattr(train, "prepare_cells", interrupted)
     status, _, error = leuk("crossval")
     assert status == 130
     assert one_sentence(error)

@@ -56,9 +56,9 @@ def test_killed_writing_leaves_the_old_file(tmp_path: Path) -> None:
     target = tmp_path / "a.json"
     files.write_json(target, {"old": True})
     code = f"""
-import time
+import pathlib, time
 from leukhelpers.files import whole_file
-with whole_file({str(target)!r}) as part:
+with whole_file(pathlib.Path({str(target)!r})) as part:
     part.write_text('{{"new": ')
     print("half", flush=True)
     time.sleep(60)

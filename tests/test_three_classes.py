@@ -178,11 +178,11 @@ def swapped(root: Path, folder: Path) -> Path:
 
 
 def test_crossvalidation_of_three_classes_predicts_each_cell_once(
-    prepared: prepare.Prepared, monkeypatch: pytest.MonkeyPatch
+    prepared: prepare.Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(cnn, "train", lambda *_: (build_cnn(32, n_classes=3), None, None))
     said: list[str] = []
-    found = crossval.crossvalidate(prepared, n_splits=2, say=said.append)
+    found = crossval.crossvalidate(prepared, 2, said.append, ["cnn"], tmp_path)
     assert found["together"]["cells"] == 36
     assert set(found["over_folds"]["cnn"]) == set(METRICS_OF_MANY)
     assert all("macro AUROC" in line for line in said)

@@ -5,13 +5,13 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option, Typer
 
 from leukhelpers import files
 from leukhelpers.commands import options, output
 from leukhelpers.errors import InputError
 
-app = typer.Typer()
+app = Typer()
 
 
 @app.command()
@@ -40,22 +40,22 @@ def check(as_json: options.Json = False) -> None:
 def run_course(
     dataset: options.Dataset = "twin",
     profile: options.Profile = "fast",
-    only: Annotated[str, typer.Option(help="Numbers of lessons, such as 05,06.")] = "",
+    only: Annotated[str, Option(help="Numbers of lessons, such as 05,06.")] = "",
     seed: options.Seed = 0,
-    out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
+    out: Annotated[Path | None, Option(help="Folder of the run.")] = None,
     resume: options.Resume = False,
     as_json: options.Json = False,
 ) -> None:
     """Run the lessons, headless and two at a time, and write one HTML report."""
     from leukhelpers.course import run_lessons
     from leukhelpers.datasets import absolute_dataset
-    from leukhelpers.experiments import model_card, report, run_notebook
+    from leukhelpers.experiments import model_card, report, run_notebook, train
 
     folder = out or _new_folder(files.workspace() / "runs", dataset, profile, seed, resume)
     numbers = [number.strip().zfill(2) for number in only.split(",") if number.strip()]
     parameters = {"dataset": absolute_dataset(dataset), "profile": profile, "seed": seed}
     names = [path.stem for path in run_notebook.find_lessons(numbers)]
-    output.prepare_cells(dataset, profile, seed)  # faults of the data show before a lesson runs
+    train.prepare_cells(dataset, profile, seed)  # faults of the data show before a lesson runs
     results = []
     started = time.monotonic()
     with output.progress_bars() as listen:
@@ -71,14 +71,12 @@ def run_course(
     }
     if (folder / "run.json").is_file():  # some lessons train no network
         model_card.write_card(folder)
-    metrics_file = folder / "metrics.json"
-    metrics = files.read_json(metrics_file) if metrics_file.is_file() else None
+    metrics = files.read_if_there(folder / "metrics.json")
     if as_json:
-        output.print_result(found | {"metrics": metrics}, as_json)
+        output.print_result(found | {"metrics": metrics or None}, as_json)
         return
-    cautions = metrics["cautions"] if metrics and "cautions" in metrics else []
-    output.print_result({"cautions": cautions, **found}, as_json)
-    if metrics is not None:
+    output.print_result({"cautions": metrics.get("cautions", []), **found}, as_json)
+    if metrics:
         output.console.print(output.metrics_table(metrics))
 
 
@@ -93,15 +91,13 @@ def _new_folder(runs_folder: Path, dataset: str, profile: str, seed: int, resume
 
 @app.command()
 def grade(
-    folder: Annotated[Path, typer.Argument(help="Notebooks that learners handed in.")],
-    out: Annotated[Path, typer.Option(help="New CSV file: learner by exercise.")] = Path(
-        "grades.csv"
-    ),
+    folder: Annotated[Path, Argument(help="Notebooks that learners handed in.")],
+    out: Annotated[Path, Option(help="New CSV file: learner by exercise.")] = Path("grades.csv"),
     run: Annotated[
-        bool, typer.Option("--run", help="Execute each notebook first; without it, none is.")
+        bool, Option("--run", help="Execute each notebook first; without it, none is.")
     ] = False,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds per notebook.")] = 600,
-    memory: Annotated[float, typer.Option(min=0.5, help="GB of memory per process.")] = 8,
+    timeout: Annotated[float, Option(min=1, help="Seconds per notebook.")] = 600,
+    memory: Annotated[float, Option(min=0.5, help="GB of memory per process.")] = 8,
 ) -> None:
     """Read which exercises of handed-in notebooks passed; status 1 if a file is broken."""
     from leukhelpers.course import grade as grading

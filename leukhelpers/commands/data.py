@@ -5,22 +5,22 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
 from rich.table import Table
+from typer import Argument, Option, Typer
 
 from leukhelpers import files
 from leukhelpers.commands import options, output
 from leukhelpers.errors import InputError
 
-app = typer.Typer(help="Draw, read and check data sets.", no_args_is_help=True)
+app = Typer(help="Draw, read and check data sets.", no_args_is_help=True)
 
 
 @app.command("twin")
 def data_twin(
-    out: Annotated[Path, typer.Option(help="New folder to write into.")],
-    images: Annotated[int, typer.Option(help="Number of images.")] = 1200,
-    subjects: Annotated[int, typer.Option(min=12, help="Number of subjects.")] = 28,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Same seed, same bytes.")] = 0,
+    out: Annotated[Path, Option(help="New folder to write into.")],
+    images: Annotated[int, Option(help="Number of images.")] = 1200,
+    subjects: Annotated[int, Option(min=12, help="Number of subjects.")] = 28,
+    seed: Annotated[int, Option(min=0, max=2**31 - 1, help="Same seed, same bytes.")] = 0,
     as_json: options.Json = False,
 ) -> None:
     """Draw synthetic cells in the layout of C-NMC."""
@@ -61,10 +61,10 @@ def data_info(
 
 @app.command("fetch")
 def data_fetch(
-    name: Annotated[str, typer.Argument(help="cnmc, the only data set that is fetched.")],
-    to: Annotated[Path | None, typer.Option(help="Folder; data/cnmc if not named.")] = None,
+    name: Annotated[str, Argument(help="cnmc, the only data set that is fetched.")],
+    to: Annotated[Path | None, Option(help="Folder; data/cnmc if not named.")] = None,
     source: Annotated[
-        Path | None, typer.Option("--from", help="A zip or folder of it that you have already.")
+        Path | None, Option("--from", help="A zip or folder of it that you have already.")
     ] = None,
     as_json: options.Json = False,
 ) -> None:
@@ -91,7 +91,7 @@ def data_fetch(
 
 @app.command("verify")
 def data_verify(
-    dataset: Annotated[str, typer.Option(help="cnmc, or the folder of a copy.")] = "cnmc",
+    dataset: Annotated[str, Option(help="cnmc, or the folder of a copy.")] = "cnmc",
     as_json: options.Json = False,
 ) -> None:
     """Compare a copy of C-NMC 2019 with the published files; status 1 if it is damaged."""
@@ -115,8 +115,7 @@ def _verify(root: Path, as_json: bool) -> None:
         output.print_result({key: found[key] for key in ("verdict", "state", "kind")}, as_json)
         table = Table("Part", "State", "Kind", "Images", "Of", title="Parts")
         for name, part in found["parts"].items():
-            counts = str(part["found"]), str(part["expected"])
-            table.add_row(name.replace("_", " "), part["state"], part["kind"], *counts)
+            table.add_row(name.replace("_", " "), *map(str, part.values()))
         output.console.print(table)
         for kind in ("changed", "missing", "extra"):
             for row in found[kind][:5]:
@@ -129,7 +128,7 @@ def _verify(root: Path, as_json: bool) -> None:
 
 @app.command("restructure")
 def data_restructure(
-    out: Annotated[Path, typer.Option(help="New folder, gets a folder for each class.")],
+    out: Annotated[Path, Option(help="New folder, gets a folder for each class.")],
     dataset: options.Dataset = "twin",
     profile: options.Profile = "fast",
     seed: options.Seed = 0,
@@ -147,11 +146,11 @@ def data_restructure(
 
 @app.command("import")
 def data_import(
-    place: Annotated[Path, typer.Argument(help="A folder of images, or a CSV path,label,subject.")],
-    out: Annotated[Path, typer.Option(help="Folder for cells.csv and cells.toml.")],
+    place: Annotated[Path, Argument(help="A folder of images, or a CSV path,label,subject.")],
+    out: Annotated[Path, Option(help="Folder for cells.csv and cells.toml.")],
     classes: Annotated[
         list[str],
-        typer.Option(
+        Option(
             "--class",
             help="NAME=label,label: a class and the labels or folders that belong to it. Once for "
             "each class, in the order of their numbers; the first is 0.",
@@ -159,18 +158,18 @@ def data_import(
     ],
     subject_pattern: Annotated[
         str | None,
-        typer.Option(help=r"Regular expression, one group: the subject in a path; patient(\d+)."),
+        Option(help=r"Regular expression, one group: the subject in a path; patient(\d+)."),
     ] = None,
     each_image_its_own_subject: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--each-image-its-own-subject",
             help="Only if no two images are of one person; every report will say so.",
         ),
     ] = False,
     alike_subjects: Annotated[
         str,
-        typer.Option(
+        Option(
             help="same or different: subjects whose names differ only in case, zeros or signs.",
         ),
     ] = "",
@@ -179,14 +178,9 @@ def data_import(
     """Turn a folder of your own images into a verified table of cells."""
     from leukhelpers.data.table import import_folder, parse_classes
 
+    cache, meant = files.workspace() / "data" / "cache", parse_classes(classes)
     found = import_folder(
-        place,
-        out,
-        parse_classes(classes),
-        subject_pattern,
-        each_image_its_own_subject,
-        files.workspace() / "data" / "cache",
-        alike_subjects,
+        place, out, meant, subject_pattern, each_image_its_own_subject, cache, alike_subjects
     )
     output.print_result(found, as_json)
 

@@ -1,32 +1,33 @@
 """Train, cross-validate, sweep and evaluate."""
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
 from rich.table import Table
 from rich.text import Text
+from typer import Argument, Option, Typer
 
 from leukhelpers import files
 from leukhelpers.commands import options, output
 from leukhelpers.errors import InputError
 
-app = typer.Typer()
+app = Typer()
 
 
 @app.command()
 def train(
-    out: Annotated[Path, typer.Option(help="New folder for the run.")],
+    out: Annotated[Path, Option(help="New folder for the run.")],
     dataset: options.Dataset = "twin",
     model: Annotated[
-        str, typer.Option(help="cnn, svm, rf, efficientnet-lite0, resnet50, vgg16, …")
+        str, Option(help="cnn, svm, rf, efficientnet-lite0, resnet50, vgg16, …")
     ] = "cnn",
     profile: options.TrainingProfile = None,
     seed: options.Seed = 0,
     fold: Annotated[
-        int | None, typer.Option(min=0, max=3, help="Which of four grouped folds to hold out.")
+        int | None, Option(min=0, max=3, help="Which of four grouped folds to hold out.")
     ] = None,
     random_weights: options.RandomWeights = False,
     resume: options.Resume = False,
@@ -39,7 +40,7 @@ def train(
     (name,) = _known_models([model], random_weights)
     if not (resume and (out / "training" / "asked.json").is_file()):
         files.refuse_used(out)
-    prepared = output.prepare_cells(dataset, profile, seed)
+    prepared = train.prepare_cells(dataset, profile, seed)
     with _joblib_on(scheduler):
         run = train.train_run(out, prepared, fold, name)
     output.print_result({"run": str(run.folder), **run.metrics}, as_json)
@@ -50,29 +51,29 @@ def crossval(
     dataset: options.Dataset = "twin",
     model: Annotated[
         str,
-        typer.Option(
+        Option(
             help="One model, several separated by commas, or all. SVM and random forest are added."
         ),
     ] = "cnn",
-    folds: Annotated[int, typer.Option(min=2, max=20, help="Number of grouped folds.")] = 4,
+    folds: Annotated[int, Option(min=2, max=20, help="Number of grouped folds.")] = 4,
     profile: options.TrainingProfile = None,
     seed: options.Seed = 0,
     random_weights: options.RandomWeights = False,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the predictions; an existing one is continued.")
+        Path | None, Option(help="Folder for the predictions; an existing one is continued.")
     ] = None,
     scheduler: options.Cluster = None,
     as_json: options.Json = False,
 ) -> None:
     """Cross-validate models on the same grouped folds: per fold and together."""
-    from leukhelpers.experiments import crossval
+    from leukhelpers.experiments import crossval, train
     from leukhelpers.models import profiles, registry
 
     wanted = list(registry.CHOICES) if model == "all" else model.replace(" ", "").split(",")
     names = _known_models([*wanted, *profiles.CLASSICAL], random_weights)
-    prepared = output.prepare_cells(dataset, profile, seed)
-    with _joblib_on(scheduler):
-        found = crossval.crossvalidate(prepared, folds, output.tell, names, out)
+    prepared = train.prepare_cells(dataset, profile, seed)
+    with _joblib_on(scheduler), tempfile.TemporaryDirectory() as unnamed:
+        found = crossval.crossvalidate(prepared, folds, output.tell, names, out or Path(unnamed))
     if as_json:
         output.print_result(found, as_json)
         return
@@ -83,22 +84,18 @@ def crossval(
 
 @app.command()
 def sweep(
-    grid: Annotated[Path, typer.Argument(help="YAML file: task, fixed, and grid or list.")],
+    grid: Annotated[Path, Argument(help="YAML file: task, fixed, and grid or list.")],
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the sweep; by default runs/<name of the grid>.")
+        Path | None, Option(help="Folder of the sweep; by default runs/<name of the grid>.")
     ] = None,
     scheduler: options.Cluster = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Parallel runs here; by default one per core.")
+        int | None, Option(min=1, help="Parallel runs here; by default one per core.")
     ] = None,
     resume: options.Resume = False,
-    retries: Annotated[int, typer.Option(min=0, help="How often a failed run is repeated.")] = 0,
-    timeout: Annotated[
-        float | None, typer.Option(min=1, help="Time limit per run, in seconds.")
-    ] = None,
-    memory: Annotated[
-        float | None, typer.Option(min=0.05, help="Memory limit per run, in GB.")
-    ] = None,
+    retries: Annotated[int, Option(min=0, help="How often a failed run is repeated.")] = 0,
+    timeout: Annotated[float | None, Option(min=1, help="Time limit per run, in seconds.")] = None,
+    memory: Annotated[float | None, Option(min=0.05, help="Memory limit per run, in GB.")] = None,
     as_json: options.Json = False,
 ) -> None:
     """Run a grid of lessons, trainings or cross-validations; status 1 if a run failed."""
@@ -174,9 +171,7 @@ def _sweep_table(entries: Any, state: Any) -> Table:
 def evaluate(
     run: options.Run,
     dataset: options.Dataset = "twin",
-    part: Annotated[
-        str, typer.Option(help="Of a C-NMC tree: training or preliminary.")
-    ] = "training",
+    part: Annotated[str, Option(help="Of a C-NMC tree: training or preliminary.")] = "training",
     as_json: options.Json = False,
 ) -> None:
     """Evaluate a trained run on cells that it was not trained on."""

@@ -30,10 +30,7 @@ def as_json_text(value: Any, **options: Any) -> str:
 
 
 # What is too much for a line each: tables, as on the model's card.
-_IN_DETAIL = (
-    *("report", "by_class", "compared", "of_subjects", "worst_first"),
-    *("decisions", "notes"),
-)
+_IN_DETAIL = ["report", "by_class", "compared", "of_subjects", "worst_first", "decisions", "notes"]
 
 
 def print_result(found: dict[str, Any], as_json: bool) -> None:
@@ -66,19 +63,13 @@ def metrics_table(metrics: dict[str, Any]) -> Table | str:
     if "models" not in metrics:
         return "No subject was held out, so there are no scores."
     shown = report.headline(metrics)
-    subjects = f"{metrics['cells']} cells of {metrics['subjects']} held-out subjects"
     synthetic = ", synthetic" if metrics.get("synthetic") else ""
-    table = Table(
-        "Model",
-        *shown.columns,
-        title=f"{subjects}{synthetic}",
-        caption="95 % interval below each value",
-    )
+    title = f"{metrics['cells']} cells of {metrics['subjects']} held-out subjects{synthetic}"
+    table = Table("Model", *shown.columns, title=title, caption="95 % interval below each value")
     for name, row in shown.iterrows():
         # The interval below its value: four of them side by side fill a terminal.
-        table.add_row(
-            str(name), *(cell.replace(" (", "\n").replace(" to ", "–").rstrip(")") for cell in row)
-        )
+        cells = [cell.replace(" (", "\n").replace(" to ", "–").rstrip(")") for cell in row]
+        table.add_row(str(name), *cells)
     return table
 
 
@@ -120,15 +111,6 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
                 shown.remove_task(tasks.pop(task))
 
         yield advance
-
-
-def prepare_cells(dataset: str, profile: str | None, seed: int) -> Any:
-    """Read cells and make them ready to learn from; the profile may depend on the data set."""
-    from leukhelpers.models import prepare, profiles
-
-    data = files.workspace() / "data"
-    chosen = profiles.profile_of(profile or profiles.default_profile(dataset))
-    return prepare.prepare(prepare.load(dataset, chosen, seed, data), chosen, seed, data)
 
 
 def cells_as_in(run: Path, dataset: str, part: str = "training") -> Any:

@@ -5,32 +5,29 @@ import tempfile
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option, Typer
 
 from leukhelpers import NOTICE, files
 from leukhelpers.commands import options, output
 
-app = typer.Typer()
+app = Typer()
 
 
 @app.command()
-def predict(
-    run: options.Run, files: Annotated[list[Path], typer.Argument(help="Picture files.")]
-) -> None:
+def predict(run: options.Run, files: options.Pictures) -> None:
     """Predict image files: print one line of JSON per file; status 1 if one cannot be read."""
     from leukhelpers.files import workspace
     from leukhelpers.serving import predict
 
-    output.print_lines(
-        predict.predict_files(predict.load(run, workspace() / "data" / "cache"), files)
-    )
+    served = predict.load(run, workspace() / "data" / "cache")
+    output.print_lines(predict.predict_files(served, files))
 
 
 @app.command("export")
 def export_model(
     run: options.Run,
-    out: Annotated[Path, typer.Option(help="Folder for the copies.")],
-    form: Annotated[str, typer.Option("--format", help="litert, onnx or web.")] = "litert",
+    out: Annotated[Path, Option(help="Folder for the copies.")],
+    form: Annotated[str, Option("--format", help="litert, onnx or web.")] = "litert",
     dataset: options.Dataset = "twin",
     as_json: options.Json = False,
 ) -> None:
@@ -50,10 +47,10 @@ def export_model(
 @app.command("app")
 def web_page(
     run: Annotated[
-        Path | None, typer.Option("--run", help="Folder of a finished run; by default the latest.")
+        Path | None, Option("--run", help="Folder of a finished run; by default the latest.")
     ] = None,
-    port: Annotated[int, typer.Option(min=1024, max=65535, help="Port on this machine.")] = 7860,
-    browser: Annotated[bool, typer.Option("--browser", help="Open it in a browser.")] = False,
+    port: Annotated[int, Option(min=1024, max=65535, help="Port on this machine.")] = 7860,
+    browser: Annotated[bool, Option("--browser", help="Open it in a browser.")] = False,
 ) -> None:
     """Open the web page of a run on this computer: drop images, see the predictions."""
     from leukhelpers.experiments import storage
@@ -70,11 +67,11 @@ def web_page(
 @app.command()
 def explain(
     run: options.Run,
-    files: Annotated[list[Path], typer.Argument(help="Picture files.")],
-    out: Annotated[Path, typer.Option(help="Folder for the figures.")],
+    files: options.Pictures,
+    out: Annotated[Path, Option(help="Folder for the figures.")],
     method: Annotated[
         str,
-        typer.Option(
+        Option(
             help="For networks: shap, integrated, gradcam; several separated by commas. "
             "By default all."
         ),

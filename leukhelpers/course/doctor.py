@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from importlib import metadata
 from typing import NamedTuple
 
+from leukhelpers.errors import InputError
 from leukhelpers.files import workspace
 
 # The whole course took 2.3 GB at most (benchmarks/course_cost.py); a browser wants some, too.
@@ -41,24 +42,15 @@ class Finding(NamedTuple):
     ok: bool
     message: str
 
-    def __str__(self) -> str:
-        """Write the finding as a line for the screen."""
-        return f"{'✓' if self.ok else '✗'} {self.name}: {self.message}"
-
-
-class SetupError(Exception):
-    """Something of this computer's set-up that is wrong, in one line."""
-
 
 def look() -> Iterator[Finding]:
     """Look at all that the course needs, in a fixed order; each finding comes when it is there."""
     for name, check in CHECKS.items():
         try:
-            finding = Finding(name, True, check())
+            yield Finding(name, True, check())
         except Exception as error:  # a broken installation may raise anything
-            kind = "" if isinstance(error, SetupError) else f"{type(error).__name__}: "
-            finding = Finding(name, False, " ".join(f"{kind}{error}".split()))
-        yield finding
+            kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+            yield Finding(name, False, " ".join(f"{kind}{error}".split()))
 
 
 def _python() -> str:
@@ -67,7 +59,7 @@ def _python() -> str:
     wanted = metadata.metadata("leukhelpers")["Requires-Python"]
     found = platform.python_version()
     if not SpecifierSet(wanted).contains(found, prereleases=True):
-        raise SetupError(f"Python {found} is not supported; the course needs {wanted}.")
+        raise InputError(f"Python {found} is not supported; the course needs {wanted}.")
     return f"Python {found}"
 
 
@@ -85,7 +77,7 @@ def _packages() -> str:
         except metadata.PackageNotFoundError:
             faults.append(f"{entry.name} is not installed")
     if faults:
-        raise SetupError(f"{'; '.join(faults)}.")
+        raise InputError(f"{'; '.join(faults)}.")
     return f"all {len(needed)} packages are installed in compatible versions"
 
 
@@ -95,13 +87,13 @@ def _tensorflow() -> str:
             [sys.executable, "-c", COMPUTE], capture_output=True, text=True, timeout=PATIENCE
         )
     except subprocess.TimeoutExpired:
-        raise SetupError(f"TensorFlow did not start within {PATIENCE} seconds.") from None
+        raise InputError(f"TensorFlow did not start within {PATIENCE} seconds.") from None
     if done.returncode < 0:  # killed by a signal
         name = signal.Signals(-done.returncode).name
-        raise SetupError(f"TensorFlow crashed ({name}); it may not support this processor.")
+        raise InputError(f"TensorFlow crashed ({name}); it may not support this processor.")
     if done.returncode:
         last = (done.stderr.strip() or "it says nothing").splitlines()[-1]
-        raise SetupError(f"TensorFlow does not work: {last}")
+        raise InputError(f"TensorFlow does not work: {last}")
     return done.stdout.strip()
 
 
@@ -120,14 +112,14 @@ def _disk() -> str:
         with tempfile.TemporaryFile(dir=there):
             free = shutil.disk_usage(there).free / 1e9
     except OSError:
-        raise SetupError(f"{place} is not writable; {remedy}.") from None
+        raise InputError(f"{place} is not writable; {remedy}.") from None
     return _enough(free, DISK_GB, f"are free at {place}", f"free some space, or {remedy}")
 
 
 def _enough(free: float, needed: float, where: str, remedy: str) -> str:
-    """Say how many GB are free; raise SetupError if these are too few."""
+    """Say how many GB are free; raise InputError if these are too few."""
     if free < needed:
-        raise SetupError(f"{free:.1f} GB {where}, the course needs {needed:.0f}; {remedy}.")
+        raise InputError(f"{free:.1f} GB {where}, the course needs {needed:.0f}; {remedy}.")
     return f"{free:.1f} GB {where}"
 
 
@@ -137,9 +129,9 @@ def _kernel() -> str:
     try:
         program = KernelSpecManager().get_kernel_spec("python3").argv[0]
     except NoSuchKernel:
-        raise SetupError("Jupyter has no kernel python3; install ipykernel.") from None
+        raise InputError("Jupyter has no kernel python3; install ipykernel.") from None
     if shutil.which(program) is None:
-        raise SetupError(f"Jupyter's kernel python3 starts {program}, which is not there.")
+        raise InputError(f"Jupyter's kernel python3 starts {program}, which is not there.")
     return "Jupyter has the kernel python3"
 
 
@@ -153,21 +145,15 @@ CHECKS: dict[str, Callable[[], str]] = {
 }
 
 
-def verdict(found: list[Finding]) -> str:
-    """Sum up in one sentence."""
-    if all(finding.ok for finding in found):
-        return "This computer can run the course."
-    return "Something is wrong; see the lines with ✗."
-
-
 def main() -> int:
     """Look, print, and give the status: 1 if something is wrong."""
-    found = []
+    good, bad = "This computer can run the course.", "Something is wrong; see the lines with ✗."
+    right = True
     for finding in look():
-        print(finding, flush=True)
-        found.append(finding)
-    print(verdict(found))
-    return int(not all(finding.ok for finding in found))
+        print(f"{'✓' if finding.ok else '✗'} {finding.name}: {finding.message}", flush=True)
+        right &= finding.ok
+    print(good if right else bad)
+    return int(not right)
 
 
 if __name__ == "__main__":

@@ -73,10 +73,8 @@ def grade(
     for place in places:
         learner = place.parts[0] if len(place.parts) > 1 else _LESSON.sub("", place.stem)
         # A name that is not UTF-8 is shown with question marks.
-        learner, file = (
-            name.encode(errors="replace").decode()
-            for name in (learner or folder.resolve().name, str(place))
-        )
+        learner = (learner or folder.resolve().name).encode(errors="replace").decode()
+        file = str(place).encode(errors="replace").decode()
         entry: dict[str, Any] = {"file": file, "learner": learner, "states": {}, "notes": []}
         entry["broken"] = False
         try:

@@ -255,8 +255,7 @@ def begin(
     name = Path(dataset).name or "cells"
     folder = Path(run) if run else home / "runs" / f"lessons-{name}-{profile}-seed{seed}"
     versions = provenance.environment()["versions"]
-    text = ", ".join(f"{package} {number_}" for package, number_ in versions.items())
-    print(f"Environment: {text}")
+    print("Environment:", ", ".join(f"{name} {version}" for name, version in versions.items()))
     kind = "synthetic cells, drawn by code" if dataset == "twin" else "cells read from disk"
     print(f"Dataset: {name} ({kind}); profile: {profile}; seed: {seed}")
     plt.rcParams.update(SETTINGS)

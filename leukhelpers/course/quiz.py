@@ -44,16 +44,11 @@ def show_questions(number: str) -> None:
         print(words)
         return
     with capture_output() as shown:
-        display_quiz(
-            [_for_jupyterquiz(question) for question in questions],
-            colors=COLORS,
-            max_width=800,
-        )
+        display_quiz(list(map(_for_jupyterquiz, questions)), colors=COLORS, max_width=800)
     page, script = (output.data for output in shown.outputs)
     # Where a page has MathJax, jupyterquiz may load another one from the internet.
-    code = (
-        f"(function () {{\nconst MathJax = undefined;\n{script['application/javascript']}\n}})();"
-    )
+    given = script["application/javascript"]
+    code = f"(function () {{\nconst MathJax = undefined;\n{given}\n}})();"
     display({"text/html": page["text/html"], "text/markdown": words, "text/plain": words}, raw=True)
     display({"application/javascript": code, "text/plain": ""}, raw=True)
 

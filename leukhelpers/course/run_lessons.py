@@ -6,7 +6,6 @@ well, so that a run which was killed is never taken for a finished one.
 """
 
 import contextlib
-import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -37,11 +36,11 @@ class LessonResult(NamedTuple):
 
 
 def run_lessons(
-    folder: Path | str,
+    folder: Path,
     parameters: dict[str, Any],
     only: Sequence[str] = (),
     resume: bool = False,
-    listen: run_notebook.Listener | None = None,
+    listen: run_notebook.Listener = lambda *_: None,
 ) -> Iterator[LessonResult]:
     """Run lessons, two at a time; a result comes as each ends.
 
@@ -65,13 +64,17 @@ def run_lessons(
     LessonError
         If a lesson fails. The lesson beside it is run to its end first; no other begins.
     """
-    folder = Path(folder).resolve()
+    folder = folder.resolve()
     lessons = run_notebook.find_lessons(only)
     given = {**parameters, "run": str(folder)}
     for lesson in lessons:
         run_notebook.check_parameters(lesson, given)
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone_in(folder):
+    try:
+        alone = FileLock(folder / ".lock").acquire(timeout=0)
+    except Timeout:
+        raise InputError(f"Another run is at work in {folder}.") from None
+    with alone:
         course = _open_course(folder, parameters, resume)
         waiting = [lesson for lesson in lessons if lesson.stem not in course["lessons"]]
         for name in [lesson.stem for lesson in lessons if lesson not in waiting]:
@@ -85,7 +88,7 @@ def run_lessons(
 
 
 def _run_some_at_once(
-    waiting: list[Path], folder: Path, given: dict[str, Any], listen: run_notebook.Listener | None
+    waiting: list[Path], folder: Path, given: dict[str, Any], listen: run_notebook.Listener
 ) -> Iterator[tuple[str, float]]:
     """Run lessons; yield the name and the seconds of each as it ends, then raise what failed."""
     sharing = [lesson for lesson in waiting if lesson.name[:2] in SHARE_NETWORK]
@@ -98,14 +101,16 @@ def _run_some_at_once(
     def run(lesson: Path) -> float:
         began: list[float] = []
 
-        def wait_for_turn() -> None:
-            turns.acquire()
-            began.append(time.monotonic())
-            if stopped.is_set():
-                raise _NotStartedError
+        def on_cell(*told: Any) -> None:
+            if not began:
+                turns.acquire()
+                began.append(time.monotonic())
+                if stopped.is_set():
+                    raise _NotStartedError
+            listen(*told)
 
         try:
-            run_notebook.run_notebook(lesson, folder / lesson.name, given, listen, wait_for_turn)
+            run_notebook.run_notebook(lesson, folder / lesson.name, given, on_cell)
             return round(time.monotonic() - began[0], 1)
         except LessonError:
             stopped.set()  # before the next one has its turn
@@ -152,14 +157,12 @@ class _NotStartedError(Exception):
 def _open_course(folder: Path, parameters: dict[str, Any], resume: bool) -> dict[str, Any]:
     """Read or begin ``course.json``; a folder of another run is refused."""
     path = folder / "course.json"
-    # Through JSON, so that what was read compares equal with what was written.
-    asked = json.loads(json.dumps(parameters))
     if path.is_file():
         course: dict[str, Any] = files.read_json(path)
         if not resume:
             raise InputError(f"{folder} holds a run already; give --resume or another --out.")
         course.setdefault("seconds", 0.0)
-        if course["parameters"] != asked:
+        if course["parameters"] != parameters:
             raise InputError(
                 f"{folder} was begun with other parameters ({course['parameters']}); "
                 "give another --out."
@@ -169,14 +172,6 @@ def _open_course(folder: Path, parameters: dict[str, Any], resume: bool) -> dict
         left_over.unlink()
     if any(entry.name != ".lock" for entry in folder.iterdir()):
         raise InputError(f"{folder} is not empty and holds no run; give another --out.")
-    course = {"parameters": asked, "seconds": 0.0, "lessons": {}}
+    course = {"parameters": parameters, "seconds": 0.0, "lessons": {}}
     files.write_json(path, course)
     return course
-
-
-def _alone_in(folder: Path) -> contextlib.AbstractContextManager[Any]:
-    """Refuse a second run in the same folder at the same time."""
-    try:
-        return FileLock(folder / ".lock").acquire(timeout=0)
-    except Timeout:
-        raise InputError(f"Another run is at work in {folder}.") from None

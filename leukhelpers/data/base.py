@@ -1,8 +1,7 @@
 """What every source of cells gives: a cell table, and the list of what was set aside."""
 
+import csv
 from collections.abc import Callable, Sequence
-from csv import Error as CSVError
-from csv import reader as _reader
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +73,7 @@ def stand_ins(classes: Sequence[str]) -> list[str]:
     return [", ".join(meant).replace(" for ", " stands for ", 1)]
 
 
-def read_table(csv: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
+def read_table(file: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
     """Read columns of a CSV as text without outer spaces; the index is the line number.
 
     Fields may be separated by commas, semicolons or tabs; the case of the columns' names does
@@ -87,31 +86,30 @@ def read_table(csv: Path, columns: Sequence[str], optional: Sequence[str] = ()) 
         fields than columns.
     """
     try:
-        with csv.open(encoding="utf-8-sig", newline="") as file:
-            separator = max(",;\t", key=file.readline().count)
-            file.seek(0)
-            rows = _reader(file, delimiter=separator)
+        with file.open(encoding="utf-8-sig", newline="") as opened:
+            separator = max(",;\t", key=opened.readline().count)
+            opened.seek(0)
+            rows = csv.reader(opened, delimiter=separator)
             n_columns = len(next(rows, []))
             long = next((rows.line_num for row in rows if any(row[n_columns:])), None)
         table = None if long else pd.read_csv(
-            csv, sep=separator, dtype=str, keep_default_na=False, index_col=False,
+            file, sep=separator, dtype=str, keep_default_na=False, index_col=False,
             skip_blank_lines=False, encoding="utf-8-sig",
         )  # fmt: skip
-    except (ValueError, OSError, CSVError) as error:  # pandas' own errors are ValueErrors
-        raise InputError(f"{csv.name} is no readable CSV ({error}).") from None
+    except (ValueError, OSError, csv.Error) as error:  # pandas' own errors are ValueErrors
+        raise InputError(f"{file.name} is no readable CSV ({error}).") from None
     if table is None:
         raise InputError(
-            f"{csv.name}, line {long}: more fields than the {n_columns} columns; put quotes around "
-            f"a value that holds the separator {separator!r}."
+            f"{file.name}, line {long}: more fields than the {n_columns} columns; put quotes "
+            f"around a value that holds the separator {separator!r}."
         )
     wanted = {column.casefold(): column for column in (*columns, *optional)}
     table.columns = [wanted.get(name.strip().casefold(), name.strip()) for name in table.columns]
-    missing = [column for column in columns if column not in table]
-    if missing:
-        raise InputError(f"{csv.name} lacks the column(s) {', '.join(missing)}.")
+    if missing := [column for column in columns if column not in table]:
+        raise InputError(f"{file.name} lacks the column(s) {', '.join(missing)}.")
     if table.columns.duplicated().any():
         twice = table.columns[table.columns.duplicated()][0]
-        raise InputError(f"{csv.name} has two columns {twice}; rename one.")
+        raise InputError(f"{file.name} has two columns {twice}; rename one.")
     table.index += 2  # people count from 1, and the names of the columns are line 1
     table = table.reindex(columns=[*columns, *optional], fill_value="")
     table = table.fillna("").apply(lambda column: column.str.strip())
@@ -120,8 +118,7 @@ def read_table(csv: Path, columns: Sequence[str], optional: Sequence[str] = ()) 
 
 def set_aside_frame(rows: Aside) -> pd.DataFrame:
     """Make the table of files set aside, in the order of their paths."""
+    table = pd.DataFrame(sorted(rows), columns=["path", "reason"], dtype=str)
     # A name that is not UTF-8 could be neither printed nor written into a report.
-    shown = [
-        (path.encode(errors="backslashreplace").decode(), reason) for path, reason in sorted(rows)
-    ]
-    return pd.DataFrame(shown, columns=["path", "reason"])
+    path = table["path"].str.encode("utf-8", "backslashreplace").str.decode("utf-8")
+    return table.assign(path=path)

@@ -1,12 +1,15 @@
 """Data cards: what there is to know of a data set before one uses it.
 
 A card is a TOML file. Those of C-NMC and of the twin come with the course
-(``data/cards/``); cells of your own may bring one, ``card.toml`` beside them.
+(``data/cards/``); cells of your own may bring one, ``card.toml`` beside them. A lesson shows it
+in the form of ``templates/data_card.md``.
 """
 
 import tomllib
 from pathlib import Path
 from typing import Any
+
+import jinja2
 
 from leukhelpers import files
 from leukhelpers.data.base import Dataset
@@ -109,17 +112,6 @@ def data_card(dataset: Dataset) -> str:
     card = card_of(dataset)
     if card is None:
         return "This dataset has no data card. Write one."
-    lines = [f"**{card['title']}**", "", card["what"], ""]
-    lines += [f"- *{name.capitalize()}:* {card[name]}" for name in ("source", "license")]
-    lines += [f"- *Cite as:* {card['citation']}", ""]
-    if card["counts"]:
-        columns = list(dict.fromkeys(name for part in card["counts"].values() for name in part))
-        titles = [name.replace("_", " ") for name in columns]
-        lines += [f"| part | {' | '.join(titles)} |", f"|---|{'---:|' * len(columns)}"]
-        for part, counts in card["counts"].items():
-            cells = [f"{counts[name]:,}" if name in counts else "–" for name in columns]
-            lines.append(f"| {part} | {' | '.join(cells)} |")
-        lines.append("")
-    for name, title in (("known_faults", "Known faults"), ("not_for", "Must not be used for")):
-        lines += [f"*{title}*", "", *(f"- {entry}" for entry in card[name]), ""]
-    return "\n".join(lines)
+    columns = list(dict.fromkeys(name for part in card["counts"].values() for name in part))
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("leukhelpers"), trim_blocks=True)
+    return environment.get_template("data_card.md").render(card=card, columns=columns)

@@ -46,7 +46,7 @@ def find_root(folder: Path) -> Path | None:
 
 
 def read_cnmc(
-    folder: Path | str, parts: Sequence[str] = ("training",), cache: Path | None = None
+    folder: Path, parts: Sequence[str] = ("training",), cache: Path | None = None
 ) -> Dataset:
     """Read a C-NMC tree into a cell table.
 
@@ -73,7 +73,7 @@ def read_cnmc(
         If the folder is no copy of C-NMC or holds no readable cell, or if one picture stands
         there with both labels.
     """
-    root = find_root(Path(folder))
+    root = find_root(folder)
     if root is None:
         raise InputError(
             f"{folder} is no copy of C-NMC: it has none of {', '.join(FOLDERS.values())}."

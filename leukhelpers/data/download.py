@@ -6,27 +6,25 @@ import os
 import shutil
 import stat
 import sys
-import tarfile
-import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
 from pathlib import Path
+from tarfile import TarError
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import requests
 from filelock import FileLock, Timeout
 from rich.filesize import decimal
 
 from leukhelpers import files
+from leukhelpers.data import cnmc, pictures
 from leukhelpers.data.base import Progress, is_drawn
-from leukhelpers.data.cnmc import find_root
-from leukhelpers.data.pictures import list_files
 from leukhelpers.errors import InputError
 
 HANDLE = "andrewmvd/leukemia-classification"
 PAGE = f"https://www.kaggle.com/datasets/{HANDLE}"
 BY_HAND = f"download the zip in a browser from {PAGE} and run: leuk data fetch cnmc --from FILE.zip"
-_DAMAGED = (zipfile.BadZipFile, tarfile.TarError)
 
 MAX_FILES = 50_000  # C-NMC has 15,114 files
 MAX_BYTES = 30 * 10**9  # of 10.4 GB together
@@ -37,8 +35,8 @@ _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES
 
 
 def fetch_cnmc(
-    to: Path | str,
-    source: Path | str | None = None,
+    to: Path,
+    source: Path | None = None,
     say: Callable[[str], None] = lambda _: None,
     progress: Progress = lambda *_: None,
 ) -> Path:
@@ -70,12 +68,10 @@ def fetch_cnmc(
     InputError
         In one sentence that says what to do. Then ``to/C-NMC_Leukemia`` does not exist.
     """
-    to = Path(to)
     try:
         to.mkdir(parents=True, exist_ok=True)
         with FileLock(to / ".part-cnmc.lock", timeout=0):
-            there = find_root(to)
-            if there is not None:
+            if (there := cnmc.find_root(to)) is not None:
                 say(
                     f"{there} already exists; nothing was downloaded. To use another copy, "
                     "move it away, or name another folder with --to."
@@ -87,7 +83,7 @@ def fetch_cnmc(
                     f"{target} exists and is no copy of C-NMC; "
                     "move it away, or name another folder with --to."
                 )
-            place = Path(source).expanduser() if source else _download()
+            place = source.expanduser() if source else _download()
             if not place.exists():
                 raise InputError(f"{place} does not exist; name a zip or a folder.")
             _take(place, target, progress)
@@ -129,7 +125,7 @@ def _find_tree(place: Path) -> Path:
     """Find the one C-NMC tree in a folder, or somewhere below; follow no link."""
     found = []
     for folder, below, _ in os.walk(place):
-        if find_root(Path(folder)) == Path(folder):
+        if cnmc.find_root(Path(folder)) == Path(folder):
             found.append(Path(folder))
             below.clear()
         elif "__MACOSX" in below:  # a shadow of every folder, which macOS packs
@@ -166,7 +162,7 @@ def _download() -> Path:
                     "https://www.kaggle.com/settings"
                 )
         # A wrong checksum, a kaggle.json that cannot be read, or an archive that is none.
-        except (DataCorruptionError, ValueError, EOFError, *_DAMAGED) as error:
+        except (DataCorruptionError, ValueError, EOFError, BadZipFile, TarError) as error:
             reason = " ".join(str(error).split())
             advice = "correct that and call the same command again"
         raise InputError(f"The download from Kaggle failed ({reason}); {advice}, or {BY_HAND}")
@@ -193,15 +189,13 @@ def unpack(archive: Path, folder: Path, progress: Progress) -> None:
         If the disk fails.
     """
     try:
-        with files.new_folder(folder) as part, zipfile.ZipFile(archive) as opened:
+        with files.new_folder(folder) as part, ZipFile(archive) as opened:
             infos = opened.infolist()
             sizes = [info.file_size for info in infos]
             _check_size(archive, sizes, folder.parent)
             opened.extractall(part, _counted(infos, sizes, progress))  # a link becomes a file
-    except InputError:
-        raise
     except Exception as error:  # zipfile raises BadZipFile, zlib.error, RuntimeError, ValueError, …
-        if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+        if isinstance(error, InputError) or getattr(error, "errno", None) in _OF_THE_DISK:
             raise
         raise InputError(
             f"{archive.name} is no zip archive that can be unpacked ({error}); download it again, "
@@ -215,7 +209,7 @@ def copy_folder(source: Path, folder: Path, progress: Progress) -> None:
     Parameters and errors are those of :func:`unpack`; a link or a device in the source is
     refused, not followed.
     """
-    found = list_files(source)
+    found = pictures.list_files(source)
     states = [os.lstat(file) for file in found]
     if not all(stat.S_ISREG(state.st_mode) for state in states):
         raise InputError(f"{source.name} holds links or devices; remove them.")

@@ -17,13 +17,13 @@ from leukhelpers import files
 from leukhelpers.data.base import DRAWN, TWIN_NOTE, Dataset, Progress
 from leukhelpers.data.cards import OWN_CARD, card_file
 from leukhelpers.data.folder import CSV, own_table
-from leukhelpers.data.label_map import FILE, meaning_text
+from leukhelpers.data.label_map import FILE, Meaning, meaning_text
 from leukhelpers.data.schema import UNLABELED
 from leukhelpers.errors import InputError
 
 
 def restructure(
-    dataset: Dataset, out: Path | str, progress: Progress = lambda *_: None
+    dataset: Dataset, out: Path, progress: Progress = lambda *_: None
 ) -> dict[str, Any]:
     """Sort the pictures of a data set into a folder a class.
 
@@ -55,7 +55,6 @@ def restructure(
         If `out` is in use or lies inside the source, a cell has no label, two files of a
         class have the same name, or the disk fails.
     """
-    out = Path(out)
     files.refuse_used(out)
     if out.resolve().is_relative_to(dataset.root.resolve()):
         raise InputError(f"{out} lies inside the data set {dataset.root}; name a folder outside.")
@@ -108,10 +107,9 @@ def _plan(dataset: Dataset) -> pd.DataFrame:
 def _write_notes(dataset: Dataset, cells: pd.DataFrame, folder: Path) -> None:
     """Write what the pictures cannot say: subjects, classes, the card, and if they are drawn."""
     cells.to_csv(folder / CSV, index=False, encoding="utf-8", lineterminator="\n")
-    text = meaning_text({name: [] for name in dataset.classes}, bool(dataset.cautions))
+    text = meaning_text(Meaning(dataset.classes, own_subjects=bool(dataset.cautions)))
     (folder / FILE).write_text(text, "utf-8")
-    card = card_file(dataset)
-    if card is not None:  # C-NMC's license asks to be named with every copy
+    if card := card_file(dataset):  # C-NMC's license asks to be named with every copy
         shutil.copyfile(card, folder / OWN_CARD)
     if dataset.synthetic:
         (folder / TWIN_NOTE).write_text(DRAWN, "utf-8")

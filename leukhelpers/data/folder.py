@@ -11,7 +11,6 @@ beside them, see :mod:`leukhelpers.data.label_map`.
 """
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
@@ -27,12 +26,7 @@ from leukhelpers.errors import InputError
 CSV = "cells.csv"
 
 
-def read_own(
-    place: Path | str,
-    cache: Path | None = None,
-    meaning: Meaning | None = None,
-    pattern: re.Pattern[str] | None = None,
-) -> Dataset:
+def read_own(place: Path, cache: Path | None = None, meaning: Meaning | None = None) -> Dataset:
     """Read cells of your own.
 
     Parameters
@@ -46,8 +40,6 @@ def read_own(
         Folder for the checksums of the pictures.
     meaning : Meaning, optional
         What the labels mean; by default as ``cells.toml`` beside the cells says.
-    pattern : re.Pattern, optional
-        Finds the subject in the path of a picture, by its one group.
 
     Returns
     -------
@@ -62,12 +54,10 @@ def read_own(
         If there is neither CSV nor class folder, a label or subject is missing, a class
         of ``cells.toml`` has no cell, or one picture is of two classes.
     """
-    place = Path(place)
     csv = place if place.is_file() else place / CSV
     root = csv.parent
     meaning = meaning or read_meaning(root)
-    read = _from_csv(csv, meaning, pattern) if csv.is_file() else _walk(root, meaning, pattern)
-    listed, aside = read
+    listed, aside = _from_csv(csv, meaning) if csv.is_file() else _walk(root, meaning)
     listed = listed.assign(subject=_one_name_each(listed["subject"], meaning))
     cell_ids = listed["path"].str.replace(r"\.[^./]+$", "", regex=True)
     alone = listed["subject"] == ""
@@ -92,15 +82,8 @@ def read_own(
     )
     name = place.stem if place.is_file() else place.resolve().name
     folders = {root, *((root / path).parent for path in table["path"])}
-    return Dataset(
-        name,
-        root,
-        table,
-        set_aside,
-        synthetic=any(map(is_drawn, folders)),
-        classes=meaning.classes,
-        cautions=(caution,) if n_alone else (),
-    )
+    drawn, cautions = any(map(is_drawn, folders)), (caution,) if n_alone else ()
+    return Dataset(name, root, table, set_aside, drawn, meaning.classes, cautions)
 
 
 def _one_name_each(subjects: pd.Series, meaning: Meaning) -> pd.Series:
@@ -120,9 +103,7 @@ def _one_name_each(subjects: pd.Series, meaning: Meaning) -> pd.Series:
     return subjects
 
 
-def _from_csv(
-    csv: Path, meaning: Meaning, pattern: re.Pattern[str] | None
-) -> tuple[pd.DataFrame, Aside]:
+def _from_csv(csv: Path, meaning: Meaning) -> tuple[pd.DataFrame, Aside]:
     """Read ``path,label,subject``; each problem is one sentence with its line."""
     table = read_table(csv, ("path", "label"), optional=("subject",))
     # One file can be written in many ways: a.png, ./a.png, or from the root.
@@ -134,7 +115,7 @@ def _from_csv(
     subjects = []
     for line, path, written, given in table.itertuples(name=None):
         try:
-            subjects.append(_subject_of(path, written, given, meaning, pattern))
+            subjects.append(_subject_of(path, written, given, meaning))
         except InputError as error:
             raise InputError(f"{csv.name}, line {line}: {error}") from None
     table = table.assign(subject=pd.Series(subjects, index=table.index, dtype=str))
@@ -144,26 +125,23 @@ def _from_csv(
     return table[present], aside
 
 
-def _walk(
-    place: Path, meaning: Meaning, pattern: re.Pattern[str] | None
-) -> tuple[pd.DataFrame, Aside]:
+def _walk(place: Path, meaning: Meaning) -> tuple[pd.DataFrame, Aside]:
     """Walk a folder in which each picture lies somewhere below the folder of its class."""
     rows: list[tuple[str, str, str]] = []
     aside: Aside = []
     for file in list_files(place):
         if file.name in (FILE, OWN_CARD):
             continue
-        path = file.relative_to(place)
-        reason = not_a_picture(file)
-        if reason is None:
-            try:
-                rows.append((path.as_posix(), *_label_and_subject(path, meaning, pattern)))
-                continue
-            except InputError as error:
-                reason = str(error)
-                if meaning.labels:  # a folder that was forgotten there would be missed
-                    raise InputError(f"{path.as_posix()}: {reason}") from None
-        aside.append((path.as_posix(), reason))
+        path = file.relative_to(place).as_posix()
+        if reason := not_a_picture(file):
+            aside.append((path, reason))
+            continue
+        try:
+            rows.append((path, *_label_and_subject(path, meaning)))
+        except InputError as error:
+            if meaning.labels:  # a folder that was forgotten there would be missed
+                raise InputError(f"{path}: {error}") from None
+            aside.append((path, str(error)))
     if not rows:
         first, second, *_ = meaning.classes
         raise InputError(
@@ -174,11 +152,9 @@ def _walk(
     return pd.DataFrame(rows, columns=["path", "label", "subject"]), aside
 
 
-def _label_and_subject(
-    path: PurePath, meaning: Meaning, pattern: re.Pattern[str] | None
-) -> tuple[str, str]:
+def _label_and_subject(path: str, meaning: Meaning) -> tuple[str, str]:
     """Find a picture's label and subject in the folders on the way to it."""
-    folders = path.parts[:-1]
+    *folders, _ = path.split("/")
     at = [place for place, folder in enumerate(folders) if meaning.find(folder) is not None]
     if not at:
         raise InputError(
@@ -188,18 +164,16 @@ def _label_and_subject(
     if len({meaning.find(folders[place]) for place in at}) > 1:
         raise InputError("it is in folders of two classes; move it to one.")
     between = folders[at[-1] + 1 :]
-    if len(between) > 1 and pattern is None:
+    if len(between) > 1 and meaning.pattern is None:
         raise InputError(
             f"the folders {'/'.join(between)} do not show which one is the subject; "
             "say it with --subject-pattern."
         )
     label = folders[at[-1]]
-    return label, _subject_of(path.as_posix(), label, "".join(between), meaning, pattern)
+    return label, _subject_of(path, label, "".join(between), meaning)
 
 
-def _subject_of(
-    path: str, label: str, given: str, meaning: Meaning, pattern: re.Pattern[str] | None
-) -> str:
+def _subject_of(path: str, label: str, given: str, meaning: Meaning) -> str:
     """Find a picture's subject: by the pattern, as given, or in a name by C-NMC's rule.
 
     A name by that rule must also agree with the label.
@@ -207,8 +181,8 @@ def _subject_of(
     stem = PurePath(path).stem
     if contradiction := meaning.contradiction(meaning.label_of(label), stem):
         raise InputError(f"its name says {contradiction}, its label {label}; correct one.")
-    if pattern is not None:
-        match = pattern.search(path)
+    if meaning.pattern is not None:
+        match = meaning.pattern.search(path)
         if match is None or not (match.group(1) or "").strip():
             raise InputError(f"the subject pattern finds nothing in {path!r}; correct the pattern.")
         return match.group(1).strip()

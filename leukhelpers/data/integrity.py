@@ -14,9 +14,8 @@ from typing import Any
 import pandas as pd
 from joblib import Parallel, delayed
 
-from leukhelpers.data import pictures, published
+from leukhelpers.data import cnmc, pictures, published
 from leukhelpers.data.base import Progress, is_drawn
-from leukhelpers.data.cnmc import LABELS, find_root, read_labels
 from leukhelpers.errors import InputError
 
 BYTES, CONVERTED = "published bytes", "converted"
@@ -26,7 +25,7 @@ NO_COPY = (
 )
 
 
-def verify(folder: Path | str, progress: Progress = lambda *_: None) -> dict[str, Any]:
+def verify(folder: Path, progress: Progress = lambda *_: None) -> dict[str, Any]:
     """Compare a copy of C-NMC 2019 with the published files.
 
     Parameters
@@ -60,10 +59,9 @@ def verify(folder: Path | str, progress: Progress = lambda *_: None) -> dict[str
     An extra picture makes a copy damaged, for it would be read as one more cell. Extra files
     that are no pictures are only named.
     """
-    folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; name the one that holds C-NMC_Leukemia.")
-    root = find_root(folder) or folder
+    root = cnmc.find_root(folder) or folder
     listed = published.read_published()
     files = _read(root, listed, progress)
     cells = _match(listed, files)
@@ -73,7 +71,7 @@ def verify(folder: Path | str, progress: Progress = lambda *_: None) -> dict[str
     lost = missing[~missing["part"].isin(absent)]
     changed = _faults(cells[cells["file"].notna() & ~cells["right"]])
     if "preliminary" not in absent and (problem := _problem_of_labels(root, listed)):
-        changed.append({"path": LABELS.as_posix(), "reason": problem})
+        changed.append({"path": cnmc.LABELS.as_posix(), "reason": problem})
     extra = files[~files["file"].isin(cells["file"])]
     n_more = int(extra["file"].str.lower().str.endswith(pictures.IMAGE_SUFFIXES).sum())
     kind = _kind(cells)
@@ -103,7 +101,7 @@ def verify(folder: Path | str, progress: Progress = lambda *_: None) -> dict[str
 
 def _read(root: Path, listed: pd.DataFrame, progress: Progress) -> pd.DataFrame:
     """Look at every file; columns ``file`` (its path), ``checksum``, ``kind`` and ``reason``."""
-    paths = [file for file in pictures.list_files(root) if file != root / LABELS]
+    paths = [file for file in pictures.list_files(root) if file != root / cnmc.LABELS]
     known = listed.drop_duplicates("checksum").set_index("checksum")["path"].to_dict()
     # Threads are enough: reading, hashing and decoding all run outside Python's lock.
     looks = Parallel(n_jobs=os.cpu_count(), prefer="threads", return_as="generator")(
@@ -184,13 +182,12 @@ def _faults(files: pd.DataFrame) -> list[dict[str, str]]:
 def _problem_of_labels(root: Path, listed: pd.DataFrame) -> str | None:
     """Compare the preliminary set's table of labels with the published names."""
     try:
-        names = read_labels(root / LABELS)["name"]
+        names = cnmc.read_labels(root / cnmc.LABELS)["name"]
     except InputError as error:
         return str(error)
     cells = listed[listed["fold"] == "preliminary"]
     published_names = cells.set_index(cells["path"].map(lambda path: PurePosixPath(path).stem))
     found, expected = (set(n.str.lower().items()) for n in (names, published_names["name"]))
-    differ = {stem for stem, _ in found ^ expected}
-    if not differ:
-        return None
-    return f"{len(differ)} row(s) are not the published ones; the first is {min(differ)}.bmp"
+    if differ := {stem for stem, _ in found ^ expected}:
+        return f"{len(differ)} row(s) are not the published ones; the first is {min(differ)}.bmp"
+    return None

@@ -14,6 +14,7 @@ here is refused. Without the file the labels are ``HEM`` and ``ALL``.
 """
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -48,12 +49,15 @@ class Meaning(NamedTuple):
     alike : str
         Whether subjects whose names look alike are the ``same`` or ``different``; empty: not
         said, and such names are refused.
+    pattern : re.Pattern, optional
+        Finds the subject in the path of a picture, by its one group.
     """
 
     classes: tuple[str, ...] = CLASS_NAMES
     labels: dict[str, int] | None = None
     own_subjects: bool = False
     alike: str = ""
+    pattern: re.Pattern[str] | None = None
 
     @property
     def known(self) -> dict[str, int]:
@@ -111,8 +115,7 @@ def read_meaning(folder: Path) -> Meaning:
         content = tomllib.loads(file.read_text("utf-8-sig"))  # as Windows' editor writes it
     except (OSError, ValueError) as error:  # TOML's and Unicode's errors are ValueErrors
         raise InputError(f"{FILE} is no readable TOML ({error}).") from None
-    unknown = [key for key in content if key not in KEYS]
-    if unknown:
+    if unknown := [key for key in content if key not in KEYS]:
         raise InputError(f"{FILE} has {unknown[0]!r}, which is not one of {', '.join(KEYS)}.")
     own_subjects, labels = content.get(OWN_SUBJECTS, False), content.get("labels", {})
     if not isinstance(own_subjects, bool) or not isinstance(labels, dict):
@@ -120,13 +123,10 @@ def read_meaning(folder: Path) -> Meaning:
             f"{FILE} may say {OWN_SUBJECTS} = true or false, and below [labels] which class a "
             f"label is, as in blast = {_quoted('ALL')}."
         )
-    alike = content.get(ALIKE, "")
-    _check_alike(alike)
-    if "classes" not in content:
-        if labels:
-            raise InputError(f"{FILE} has [labels] without classes; list the classes in order.")
-        return Meaning(own_subjects=own_subjects, alike=alike)
-    classes: dict[str, list[str]] = {name: [] for name in _checked_classes(content["classes"])}
+    if labels and "classes" not in content:
+        raise InputError(f"{FILE} has [labels] without classes; list the classes in order.")
+    names = _checked_classes(content.get("classes", list(CLASS_NAMES)))
+    classes: dict[str, list[str]] = {name: [] for name in names}
     for written, name in labels.items():
         if name not in list(classes):
             raise InputError(
@@ -134,7 +134,8 @@ def read_meaning(folder: Path) -> Meaning:
                 f"the classes are {', '.join(classes)}."
             )
         classes[name].append(written)
-    return meaning_of(classes, own_subjects, alike)
+    meaning = meaning_of(classes, own_subjects, content.get(ALIKE, ""))
+    return meaning if "classes" in content else meaning._replace(labels=None)
 
 
 def meaning_of(
@@ -156,7 +157,8 @@ def meaning_of(
         If a class or label is no text, empty, a number in disguise or of two classes, if
         there are fewer than two classes, or if HEM and ALL stand the wrong way round.
     """
-    _check_alike(alike)
+    if alike and alike not in ALIKE_MEANS:
+        raise InputError(f"{ALIKE} is {' or '.join(map(_quoted, ALIKE_MEANS))}, not {alike!r}.")
     names = _checked_classes(list(classes))
     known = {name: number for number, name in enumerate(names)}
     for number, (name, labels) in enumerate(classes.items()):
@@ -167,11 +169,6 @@ def meaning_of(
                     f"The label {label!r} is of two classes, {names[known[label]]} and {name}."
                 )
     return Meaning(names, known, own_subjects, alike)
-
-
-def _check_alike(alike: Any) -> None:
-    if alike and alike not in ALIKE_MEANS:
-        raise InputError(f"{ALIKE} is {' or '.join(map(_quoted, ALIKE_MEANS))}, not {alike!r}.")
 
 
 def _checked_classes(classes: Any) -> tuple[str, ...]:
@@ -200,27 +197,16 @@ def _checked_name(name: Any, kind: str) -> None:
         raise InputError(f"{kind.capitalize()} must be text without spaces around, not {name!r}.")
 
 
-def meaning_text(
-    classes: Mapping[str, Sequence[str]], own_subjects: bool = False, alike: str = ""
-) -> str:
-    """Write ``cells.toml``.
-
-    Parameters
-    ----------
-    classes : mapping of str to sequence of str
-        Class → its labels, in the order of the classes' numbers.
-    own_subjects, alike
-        See :class:`Meaning`.
-    """
+def meaning_text(meaning: Meaning) -> str:
+    """Write what labels mean as the text of ``cells.toml``."""
     meant = [
-        f"{_quoted(label)} = {_quoted(name)}"
-        for name, labels in classes.items()
-        for label in labels
-        if label != name
+        f"{_quoted(label)} = {_quoted(meaning.classes[number])}"
+        for label, number in meaning.known.items()
+        if label not in meaning.classes
     ]
-    listed = ", ".join(map(_quoted, classes))
-    own = f"{OWN_SUBJECTS} = {str(own_subjects).lower()}"
-    said = [own, f"{ALIKE} = {_quoted(alike)}"] if alike else [own]
+    listed = ", ".join(map(_quoted, meaning.classes))
+    said = [f"{OWN_SUBJECTS} = {str(meaning.own_subjects).lower()}"]
+    said += [f"{ALIKE} = {_quoted(meaning.alike)}"] if meaning.alike else []
     return "\n".join([f"classes = [{listed}]  # the first is 0", *said, "", "[labels]", *meant, ""])
 
 

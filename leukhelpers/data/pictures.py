@@ -193,12 +193,9 @@ def list_files(folder: Path) -> list[Path]:
     as are folders that must not be opened, so that :func:`not_a_picture` names them.
     """
     found: list[Path] = []
-
-    def closed(error: OSError) -> None:
-        found.append(Path(error.filename))
-
     if folder.is_dir():
-        for place, folders, names in os.walk(folder, onerror=closed):
+        walk = os.walk(folder, onerror=lambda error: found.append(Path(error.filename)))
+        for place, folders, names in walk:
             links = [name for name in folders if os.path.islink(os.path.join(place, name))]
             found += [Path(place, name) for name in names + links]
     return sorted(found)

@@ -122,7 +122,6 @@ def validate(table: pd.DataFrame, classes: Sequence[str] = CLASS_NAMES) -> pd.Da
 
 def _refuse(fault: str, culprits: Iterable[object], at_most: int = 5) -> None:
     """Raise an error that names the first culprits, if there are any."""
-    names = [str(culprit) for culprit in culprits]
-    if names:
+    if names := [str(culprit) for culprit in culprits]:
         more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
         raise InputError(f"{fault} {', '.join(names[:at_most])}{more}.")

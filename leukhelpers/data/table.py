@@ -79,14 +79,16 @@ def import_folder(
     """
     place, out = Path(os.path.expanduser(place)), Path(out)
     meaning = meaning_of(classes, each_image_its_own_subject, alike_subjects)
-    pattern = _compiled(subject_pattern, each_image_its_own_subject)
+    meaning = meaning._replace(pattern=_compiled(subject_pattern, each_image_its_own_subject))
     if not os.path.exists(place):
         raise InputError(f"{place} does not exist; name a folder of images or a CSV.")
-    _free(out)
-    found = read_own(place, cache, meaning, pattern)
+    for path in (out / CSV, out / FILE, out):  # nothing is overwritten
+        if os.path.lexists(path) and not (path == out and out.is_dir()):
+            raise InputError(f"{path} is there already; name another folder with --out.")
+    found = read_own(place, cache, meaning)
     root, target = (Path(os.path.realpath(folder)) for folder in (found.root, out))
     cells = own_table(found, [_seen_from(target, root / path) for path in found.table["path"]])
-    write_text(out / FILE, meaning_text(classes, meaning.own_subjects, meaning.alike))
+    write_text(out / FILE, meaning_text(meaning))
     write_text(out / CSV, cells.to_csv(index=False))
     return {
         "out": str(out),
@@ -127,13 +129,6 @@ def _compiled(pattern: str | None, own_subjects: bool) -> re.Pattern[str] | None
         f"The subject pattern {pattern!r} is no regular expression with one group in brackets, "
         r"as patient(\d+) is."
     )
-
-
-def _free(out: Path) -> None:
-    """Refuse to overwrite."""
-    for path in (out / CSV, out / FILE, out):
-        if os.path.lexists(path) and not (path == out and out.is_dir()):
-            raise InputError(f"{path} is there already; name another folder with --out.")
 
 
 def _seen_from(folder: Path, file: Path) -> str:

@@ -8,14 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from leukhelpers import files
 from leukhelpers.evaluation import metrics
 from leukhelpers.evaluation.names import METRIC_NAMES, MODEL_COLUMNS, MODEL_NAMES
-from leukhelpers.experiments import provenance, storage
-from leukhelpers.experiments.predictions import fit_baselines, measure, predictions_of
+from leukhelpers.experiments import predictions, provenance, storage
 from leukhelpers.models import prepare, registry
 from leukhelpers.splits import groups
 
@@ -25,10 +23,10 @@ BASELINES = ("area", "majority")
 
 def crossvalidate(
     prepared: prepare.Prepared,
-    n_splits: int = 4,
-    say: Callable[[str], None] = print,
-    names: Sequence[str] = ("cnn",),
-    out: Path | None = None,
+    n_splits: int,
+    say: Callable[[str], None],
+    names: Sequence[str],
+    out: Path,
 ) -> dict[str, Any]:
     """Train and measure models on the same grouped folds, the baselines beside them.
 
@@ -42,7 +40,7 @@ def crossvalidate(
         Told of each model and fold as it ends.
     names : sequence of str
         Names of models, see :mod:`leukhelpers.models.registry`.
-    out : path, optional
+    out : path
         Folder for the answers. What lies there from before is not learnt again.
 
     Returns
@@ -61,8 +59,7 @@ def crossvalidate(
     names = [registry.validate_model_name(name) for name in dict.fromkeys(names)]
     # All folds before anything is written or learnt: the last may be impossible.
     splits = list(groups.grouped_folds(prepared.table, n_splits, prepared.seed))
-    if out is not None:
-        _open(out, prepared, n_splits)
+    _open(out, prepared, n_splits)
     classes = prepared.dataset.classes
     columns = {name: f"{name}_probability" for name in names}
     columns |= {name: MODEL_COLUMNS[name] for name in BASELINES}
@@ -71,23 +68,21 @@ def crossvalidate(
     for number, split in enumerate(splits):
         table = None
         for name in names:
-            kept = None if out is None else out / f"fold{number}-{name}"
+            kept = out / f"fold{number}-{name}"
             answers, cost = _answers(prepared._replace(split=split), name, kept)
             costs[name].append(cost)
             own = [column for column in answers if column.startswith("probability")]
-            renamed = answers[own].rename(
-                columns=lambda c, to=columns[name]: c.replace("probability", to, 1)
-            )
+            renamed = answers[own].add_prefix(f"{name}_")
             table = (answers.drop(columns=own) if table is None else table).join(renamed)
             say(f"Fold {number}, {MODEL_NAMES[name]}: {_headline(table, classes, columns[name])}")
         tables.append(table)
-        folds.append(measure(table, classes, columns))
+        folds.append(predictions.measure(table, classes, columns))
     return {
         **provenance.describe(prepared),
         "folds": folds,
         "over_folds": {name: _over_folds(folds, name) for name in columns},
         "cost": {name: _mean_cost(found) for name, found in costs.items()},
-        "together": measure(pd.concat(tables, ignore_index=True), classes, columns),
+        "together": predictions.measure(pd.concat(tables, ignore_index=True), classes, columns),
     }
 
 
@@ -101,24 +96,23 @@ def _open(out: Path, prepared: prepare.Prepared, n_splits: int) -> None:
 
 
 def _answers(
-    prepared: prepare.Prepared, name: str, kept: Path | None
+    prepared: prepare.Prepared, name: str, kept: Path
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Let one model learn and answer one fold, or read what it answered before."""
-    if kept is not None and kept.with_suffix(".json").is_file():
-        answers = storage.read_answers(kept.with_suffix(".csv"))
-        return answers, files.read_json(kept.with_suffix(".json"))
-    from leukhelpers.backend import keras
+    table, costs = kept.with_suffix(".csv"), kept.with_suffix(".json")
+    if not costs.is_file():
+        from leukhelpers.backend import keras
 
-    keras.backend.clear_session()
-    learnt = registry.fit(name, prepared)
-    baselines = fit_baselines(prepared)
-    answers = predictions_of(learnt.model, baselines, prepared, prepared.split.test, name)
-    cost = registry.cost(learnt, prepared, prepared.split.test)
-    if kept is not None:
-        storage.write_table(kept.with_suffix(".csv"), answers)
-        files.write_json(kept.with_suffix(".json"), cost)
-        answers = storage.read_answers(kept.with_suffix(".csv"))
-    return answers, cost
+        keras.backend.clear_session()
+        learnt = registry.fit(name, prepared)
+        rows = prepared.split.test
+        answer = registry.predict_proba(learnt, prepared, rows)
+        answers = predictions.answers_beside(
+            answer, predictions.fit_baselines(prepared), prepared, rows
+        )
+        storage.write_table(table, answers)
+        files.write_json(costs, registry.cost(learnt, prepared, rows))
+    return storage.read_answers(table), files.read_json(costs)
 
 
 def _headline(table: pd.DataFrame, classes: Sequence[str], column: str) -> str:
@@ -132,22 +126,12 @@ def _headline(table: pd.DataFrame, classes: Sequence[str], column: str) -> str:
 
 def _over_folds(folds: list[dict[str, Any]], name: str) -> dict[str, dict[str, float]]:
     """Mean and standard deviation over the folds of every metric that all folds have."""
-    values = {
-        metric: [fold["models"][name][metric]["value"] for fold in folds]
-        for metric in folds[0]["models"][name]
-    }
-    return {
-        metric: {"mean": float(np.mean(found)), "sd": float(np.std(found, ddof=1))}
-        for metric, found in values.items()
-        if None not in found
-    }
+    measured = [fold["models"][name] for fold in folds]
+    values = [{metric: one["value"] for metric, one in found.items()} for found in measured]
+    table = pd.DataFrame(values, dtype=float).dropna(axis="columns")
+    return table.agg(["mean", "std"]).rename(index={"std": "sd"}).to_dict()
 
 
 def _mean_cost(found: list[dict[str, Any]]) -> dict[str, Any]:
     """Average what was timed; what was counted is the same in each fold."""
-    return {
-        key: round(float(np.mean([cost[key] for cost in found])), 3)
-        if isinstance(value, float)
-        else value
-        for key, value in found[0].items()
-    }
+    return found[0] | pd.DataFrame(found).select_dtypes("float").mean().round(3).to_dict()

@@ -8,11 +8,10 @@ import pandas as pd
 
 from leukhelpers import NOTICE, files
 from leukhelpers.data.base import Dataset
-from leukhelpers.experiments import storage
-from leukhelpers.experiments.predictions import columns_of_run, measure, predictions_of
+from leukhelpers.experiments import predictions, storage
 from leukhelpers.images.file_facts import file_cautions
 from leukhelpers.images.preprocessing import build_pixels
-from leukhelpers.models import prepare
+from leukhelpers.models import prepare, registry
 from leukhelpers.splits import groups
 
 
@@ -55,7 +54,8 @@ def evaluate_run(run_folder: Path | str, dataset: Dataset, data: Path) -> dict[s
     )
     baselines = files.read_json(run.folder / "baselines.json")
     name = storage.model_of(run.about)
-    predictions = predictions_of(run.model, baselines, prepared, rows, name)
+    answer = registry.predict_proba(registry.load(run.folder, name), prepared, rows)
+    answers = predictions.answers_beside(answer, baselines, prepared, rows)
     cautions = [*run.about.get("cautions", []), *dataset.cautions, *file_cautions(dataset)]
     return {
         "run": run.folder.name,
@@ -67,5 +67,5 @@ def evaluate_run(run_folder: Path | str, dataset: Dataset, data: Path) -> dict[s
         "notice": NOTICE,
         "left_out": len(table) - len(rows),
         "set_aside": len(aside),
-        **measure(predictions, classes, columns_of_run(name), run.validation),
+        **predictions.measure(answers, classes, predictions.columns_of_run(name), run.validation),
     }

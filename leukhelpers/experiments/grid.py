@@ -64,7 +64,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_grid(path: Path | str) -> list[Entry]:
+def read_grid(path: Path) -> list[Entry]:
     """Read and check a grid: every entry, before the first one runs.
 
     Parameters
@@ -84,7 +84,6 @@ def read_grid(path: Path | str) -> list[Entry]:
     InputError
         If it is no such file, or an entry cannot run, or stands there twice.
     """
-    path = Path(path)
     asked = _read(path)
     if "what" in asked and "task" not in asked:  # the word of version 1
         print(f"{path.name}: 'what' is now called 'task'.", file=sys.stderr)
@@ -171,8 +170,7 @@ def _entry(task: str, values: dict[str, Any], find: Any) -> Entry:
 def _lesson_entry(values: dict[str, Any], find: Any) -> Entry:
     lesson = str(values.pop("lesson", ""))
     _require(lesson, "Each entry needs a lesson: its number, or the path of a notebook.")
-    otherwise = "A grid must not set run: each run has a folder of its own."
-    _require("run" not in values, otherwise)
+    _require("run" not in values, "A grid must not set run: each run has a folder of its own.")
     notebook, takes, digest = find(lesson)
     defaults = {"lesson": lesson} if digest else {"lesson": notebook.name[:2], **_ALWAYS}
     parameters = _filled(notebook.stem, values, takes, defaults, ["seed"])

@@ -23,7 +23,7 @@ from leukhelpers.plots import charts, saving
 SHOWN = (*report.HEADLINE, "sensitivity_at_95_specificity", "brier", "ece")
 
 
-def write_card(folder: Path | str) -> None:
+def write_card(folder: Path) -> None:
     """Write the card of a run: ``card.md``, and with figures ``card.html``, one file.
 
     Parameters
@@ -48,10 +48,7 @@ def write_card(folder: Path | str) -> None:
         synthetic=False,  # the card says it, and the cautions, itself
         cautions=[],
         text=Markup(body.replace("</table>", "</table></div>")),
-        figures=[
-            {"alt": alt, "source": report.embedded(saving.png(figure))}
-            for alt, figure in figures(run)
-        ],
+        figures={alt: report.embedded(saving.png(figure)) for alt, figure in figures(run)},
     )
     files.write_text(run.folder / "card.html", page)
 

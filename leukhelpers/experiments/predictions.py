@@ -8,7 +8,7 @@ import pandas as pd
 
 from leukhelpers.evaluation import decisions, metrics, summary
 from leukhelpers.evaluation.names import MODEL_COLUMNS
-from leukhelpers.models import classical, prepare, registry
+from leukhelpers.models import classical, prepare
 
 
 def fit_baselines(prepared: prepare.Prepared) -> dict[str, Any]:
@@ -29,26 +29,21 @@ def fit_baselines(prepared: prepare.Prepared) -> dict[str, Any]:
     return {"area": area, "shares": shares.tolist()}
 
 
-def predictions_of(
-    model: Any,
-    baselines: dict[str, Any],
-    prepared: prepare.Prepared,
-    rows: np.ndarray,
-    name: str = "cnn",
+def answers_beside(
+    answer: np.ndarray, baselines: dict[str, Any], prepared: prepare.Prepared, rows: np.ndarray
 ) -> pd.DataFrame:
-    """Let a model, the area model and the majority answer the same cells.
+    """Let the area model and the majority answer the same cells as a model.
 
     Parameters
     ----------
-    model : keras.Model or sklearn estimator
+    answer : float array of shape (m,) or (m, n_classes)
+        The model's probabilities of `rows`.
     baselines : dict
         From :func:`fit_baselines`.
     prepared : Prepared
         The cells.
     rows : numpy.ndarray of int
-        The rows to answer.
-    name : str
-        The model's name, see :mod:`leukhelpers.models.registry`.
+        The rows that were answered.
 
     Returns
     -------
@@ -56,22 +51,6 @@ def predictions_of(
         A row a cell: ``cell_id, subject, group, fold, label, probability,
         area_probability, majority_probability``; probabilities are of ALL. Of more than
         two classes each has its own three, such as ``area_probability_<class>``.
-    """
-    answer = registry.predict_proba(registry.FittedModel(name, model), prepared, rows)
-    return answers_beside(answer, baselines, prepared, rows)
-
-
-def answers_beside(
-    answer: np.ndarray, baselines: dict[str, Any], prepared: prepare.Prepared, rows: np.ndarray
-) -> pd.DataFrame:
-    """Put the area model and the majority beside a model's answers, see :func:`predictions_of`.
-
-    Parameters
-    ----------
-    answer : float array of shape (m,) or (m, n_classes)
-        The model's probabilities of `rows`.
-    baselines, prepared, rows
-        As in :func:`predictions_of`.
     """
     cells, classes = prepared.table.iloc[rows], prepared.dataset.classes
     shares = baselines["share_of_all"] if len(classes) == 2 else baselines["shares"]

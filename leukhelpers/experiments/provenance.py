@@ -66,6 +66,7 @@ def claim(note: Path, asked: dict[str, Any], otherwise: str) -> None:
 def describe(prepared: prepare.Prepared) -> dict[str, Any]:
     """Tell of which cells, how and where a run was made."""
     labels, dataset = prepared.table["label"], prepared.dataset
+    counts = np.bincount(labels, minlength=len(dataset.classes)).tolist()
     return {
         "dataset": dataset.name,
         "synthetic": dataset.synthetic,
@@ -75,9 +76,7 @@ def describe(prepared: prepare.Prepared) -> dict[str, Any]:
         "images": len(prepared.table),
         "subjects": int(prepared.table["subject"].nunique()),
         "groups": len(np.unique(prepared.split.groups)),
-        "class_counts": {
-            name: int((labels == label).sum()) for label, name in enumerate(dataset.classes)
-        },
+        "class_counts": dict(zip(dataset.classes, counts, strict=True)),
         "set_aside": len(prepared.set_aside),
         **identity(prepared),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),

@@ -16,13 +16,9 @@ HEADLINE = ("auroc", "macro_auroc", "weighted_f1", "balanced_accuracy", "accurac
 
 def headline(metrics: dict[str, Any]) -> pd.DataFrame:
     """Arrange the headline metrics as text: a row a model, ``value (low to high)``."""
-    return pd.DataFrame(
-        {
-            title: [format_ci(measured.get(metric)) for measured in metrics["models"].values()]
-            for metric, title in titles(metrics).items()
-        },
-        index=pd.Index([MODEL_NAMES[model] for model in metrics["models"]], name="model"),
-    )
+    shown = titles(metrics)
+    table = pd.DataFrame(metrics["models"], index=list(shown)).T.map(format_ci)
+    return table.rename(index=MODEL_NAMES, columns=shown).rename_axis("model")
 
 
 def titles(metrics: dict[str, Any]) -> dict[str, str]:
@@ -34,14 +30,14 @@ def titles(metrics: dict[str, Any]) -> dict[str, str]:
 
 def format_ci(entry: dict[str, float | None] | None) -> str:
     """Write a metric and its 95 % interval; a dash where it is not defined."""
-    if entry is None or entry["value"] is None:
+    if not isinstance(entry, dict) or entry["value"] is None:
         return "–"
     if entry.get("low") is None:
         return f"{entry['value']:.3f}"
     return f"{entry['value']:.3f} ({entry['low']:.3f} to {entry['high']:.3f})"
 
 
-def write_report(folder: Path | str) -> Path:
+def write_report(folder: Path) -> Path:
     """Write ``report.html``, one self-contained page, from what a run left.
 
     Parameters
@@ -54,16 +50,13 @@ def write_report(folder: Path | str) -> Path:
     pathlib.Path
         The page.
     """
-    folder = Path(folder)
-    about, metrics = _json(folder / "cells.json"), _json(folder / "metrics.json")
-    cautions = [
-        caution for found in (about, metrics) if found for caution in found.get("cautions", [])
-    ]
+    about, metrics = (files.read_if_there(folder / f"{name}.json") for name in ("cells", "metrics"))
+    cautions = about.get("cautions", []) + metrics.get("cautions", [])
     aside = folder / "set_aside.csv"
     page = filled(
         "report.html",
         title=f"{folder.name} · course report",
-        synthetic=bool(about and about["synthetic"]),
+        synthetic=about.get("synthetic", False),
         name=folder.name,
         about=about,
         cautions=list(dict.fromkeys(cautions)),
@@ -90,12 +83,8 @@ def filled(template: str, **content: Any) -> str:
     )
     environment.globals |= {"names": MODEL_NAMES, "metric_names": METRIC_NAMES}
     environment.globals["class_names"] = CLASS_NAMES
-    environment.filters |= {"ci": format_ci, "percent": _percent}
+    environment.filters |= {"ci": format_ci, "percent": lambda p: "–" if p is None else f"{p:.0%}"}
     return environment.get_template(template).render(content)
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:.0%}"
 
 
 def embedded(png: bytes) -> str:
@@ -105,7 +94,7 @@ def embedded(png: bytes) -> str:
 
 def _lessons(folder: Path) -> list[dict[str, Any]]:
     """Bring together each lesson's time, measured facts and figures."""
-    figures = _json(folder / "figures" / "figures.json") or {}
+    figures = files.read_if_there(folder / "figures" / "figures.json")
     for name, about in figures.items():
         about["source"] = embedded((folder / "figures" / f"{name}.png").read_bytes())
     return [
@@ -114,7 +103,7 @@ def _lessons(folder: Path) -> list[dict[str, Any]]:
             "title": _title(folder / "notebooks" / f"{name}.ipynb"),
             "seconds": entry["seconds"],
             "notebook": f"notebooks/{name}.ipynb",
-            "facts": _json(folder / "facts" / f"{name[:2]}.json") or {},
+            "facts": files.read_if_there(folder / "facts" / f"{name[:2]}.json"),
             # In the order in which they were made.
             "figures": [figures[key] for key in figures if key.startswith(f"{name[:2]}-")],
         }
@@ -127,7 +116,3 @@ def _title(notebook: Path) -> str:
     # As plain JSON: nbformat's checks take seconds to import.
     source = "".join(files.read_json(notebook)["cells"][0]["source"])
     return source.splitlines()[0].split("·", 1)[-1].strip("# ")
-
-
-def _json(path: Path) -> Any:
-    return files.read_json(path) if path.is_file() else None

@@ -33,8 +33,7 @@ def find_lessons(only: Sequence[str] = ()) -> list[Path]:
         If a number has no lesson.
     """
     found = {path.name[:2]: path for path in sorted(lesson_folder().glob("[0-9][0-9]_*.ipynb"))}
-    unknown = [number for number in only if number not in found]
-    if unknown:
+    if unknown := [number for number in only if number not in found]:
         raise InputError(f"There is no lesson {', '.join(unknown)}; there are {', '.join(found)}.")
     return [path for number, path in found.items() if not only or number in only]
 
@@ -42,8 +41,7 @@ def find_lessons(only: Sequence[str] = ()) -> list[Path]:
 def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
     """Refuse a parameter that the lesson does not have; papermill would only warn."""
     known = papermill.inspect_notebook(str(notebook))
-    unknown = sorted(set(parameters) - set(known))
-    if unknown:
+    if unknown := sorted(set(parameters) - set(known)):
         raise InputError(
             f"{notebook.stem} has no parameter {', '.join(unknown)}; "
             f"it has {', '.join(sorted(known))}."
@@ -70,14 +68,13 @@ def run_notebook(
     notebook: Path,
     output: Path,
     parameters: dict[str, Any],
-    listen: Listener | None = None,
-    wait_for_turn: Callable[[], None] | None = None,
+    listen: Listener = lambda *_: None,
 ) -> None:
     """Run one notebook through papermill.
 
     The executed notebook is written to `output` whole. If a cell fails, what ran so
-    far is written beside it as ``<name>.failed.ipynb``. `wait_for_turn` is called once, when
-    the kernel is up and before its first cell.
+    far is written beside it as ``<name>.failed.ipynb``. When `listen` is first called the kernel
+    is up, and it may let the first cell wait.
 
     Raises
     ------
@@ -90,16 +87,12 @@ def run_notebook(
     started = 0
 
     def on_cell_start(cell: Any, **_: Any) -> None:
-        nonlocal started, wait_for_turn
-        if wait_for_turn is not None:
-            wait_for_turn()
-            wait_for_turn = None
+        nonlocal started
         # Papermill adds a cell of its own; counted are those of the lesson.
         added = "injected-parameters" in cell.metadata.get("tags", [])
         if cell.cell_type == "code" and not added:
             started += 1
-            if listen is not None:
-                listen(name, started, n_code)
+            listen(name, started, n_code)
 
     output.parent.mkdir(parents=True, exist_ok=True)
     failed = output.with_name(f"{name}.failed.ipynb")

@@ -60,7 +60,7 @@ class Run(NamedTuple):
 
 
 def save_run(
-    folder: Path | str,
+    folder: Path,
     prepared: prepare.Prepared,
     model: Any,
     history: pd.DataFrame,
@@ -85,27 +85,26 @@ def save_run(
     Run
         What was written, read back.
     """
-    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for old in ("run.json", "familiar.json", "validation.csv"):  # not all runs have them
         (folder / old).unlink(missing_ok=True)
     split = prepared.split
-    registry.save(registry.FittedModel(name, model), folder)
+    learnt = registry.FittedModel(name, model)
+    registry.save(learnt, folder)
     baselines = predictions.fit_baselines(prepared)
     files.write_json(folder / "baselines.json", baselines)
     with files.whole_file(folder / "background.npy") as part:
         np.save(part, background_cells(prepared, name))
     if len(split.train) and len(split.validation):
         files.write_json(folder / "familiar.json", fit_familiar(prepared, name))
+    answered = {"predictions": (registry.predict_proba(learnt, prepared, split.test), split.test)}
     if validation_proba is not None:
-        answers = predictions.answers_beside(
-            validation_proba, baselines, prepared, split.validation
-        )
-        write_table(folder / "validation.csv", answers)
-    answers = predictions.predictions_of(model, baselines, prepared, split.test, name)
+        answered["validation"] = validation_proba, split.validation
+    for file, (answer, rows) in answered.items():
+        answers = predictions.answers_beside(answer, baselines, prepared, rows)
+        write_table(folder / f"{file}.csv", answers)
     write_table(folder / "cells.csv", _parts(prepared))
     write_table(folder / "history.csv", history)
-    write_table(folder / "predictions.csv", answers)
     write_table(folder / "set_aside.csv", prepared.set_aside)
     about = {"model": name, **provenance.describe(prepared)}
     told_too = ("model", "dataset", "synthetic", "classes", "cautions", "seed", "date", "machine")
@@ -168,15 +167,15 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
         table.to_csv(part, index=False)
 
 
-def read_validation(folder: Path | str) -> pd.DataFrame | None:
+def read_validation(folder: Path) -> pd.DataFrame | None:
     """Read ``validation.csv``; None of a run that has none."""
-    file = Path(folder) / "validation.csv"
+    file = folder / "validation.csv"
     return read_answers(file) if file.is_file() else None
 
 
-def read_parts(folder: Path | str) -> pd.DataFrame:
+def read_parts(folder: Path) -> pd.DataFrame:
     """Read ``cells.csv``: which cell was in which part of the split."""
-    return read_answers(Path(folder) / "cells.csv")
+    return read_answers(folder / "cells.csv")
 
 
 def read_answers(path: Path) -> pd.DataFrame:
@@ -219,8 +218,7 @@ def latest_run(folder: Path) -> Path:
     InputError
         If there is none.
     """
-    found = folder.glob("*/run.json")
-    last = max(found, key=lambda file: file.stat().st_mtime, default=None)
+    last = max(folder.glob("*/run.json"), key=lambda file: file.stat().st_mtime, default=None)
     if last is None:
         raise InputError(f"{folder} holds no finished run; make one with 'make course'.")
     return last.parent
@@ -228,8 +226,7 @@ def latest_run(folder: Path) -> Path:
 
 def classes_of(about: dict[str, Any]) -> tuple[str, ...]:
     """Tell which classes a run knows, from its ``run.json``; older runs knew HEM and ALL."""
-    classes = about.get("classes")
-    return tuple(classes) if isinstance(classes, list) else CLASS_NAMES
+    return tuple(about.get("classes", CLASS_NAMES))
 
 
 def profile_in(about: dict[str, Any]) -> profiles.Profile:
@@ -254,12 +251,11 @@ def model_of(about: dict[str, Any]) -> str:
 def refuse_other_run(run: Run, prepared: prepare.Prepared) -> None:
     """Refuse a run that was not made from these cells, settings and split."""
     asked = provenance.identity(prepared)
-    wanted = _parts(prepared)["part"].tolist()
     same = (
         model_of(run.about) == "cnn"
         and classes_of(run.about) == prepared.dataset.classes
         and {key: run.about[key] for key in asked} == asked
-        and read_parts(run.folder)["part"].tolist() == wanted
+        and read_parts(run.folder)["part"].tolist() == _parts(prepared)["part"].tolist()
     )
     if not same:
         raise InputError(
@@ -267,9 +263,7 @@ def refuse_other_run(run: Run, prepared: prepare.Prepared) -> None:
         )
 
 
-def ensure_run(
-    folder: Path | str, prepared: prepare.Prepared, say: Callable[[str], None] = print
-) -> Run:
+def ensure_run(folder: Path, prepared: prepare.Prepared, say: Callable[[str], None] = print) -> Run:
     """Read a run, or make it if it is not there yet, and say which.
 
     Raises
@@ -277,7 +271,6 @@ def ensure_run(
     InputError
         If the folder holds a run of other cells, another profile, seed or split.
     """
-    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".training.lock"):  # whoever comes second waits, and reads it
         if (folder / "run.json").is_file():
@@ -285,8 +278,8 @@ def ensure_run(
             refuse_other_run(run, prepared)
             say(f"Reading the trained network of {folder.name}.")
             return run
-        how = f"{prepared.profile.name} profile"
-        say(f"No trained network in {folder.name} yet: training one ({how}).")
+        name = prepared.profile.name
+        say(f"No trained network in {folder.name} yet: training one ({name} profile).")
         return save_run(folder, prepared, *cnn.train(prepared))
 
 

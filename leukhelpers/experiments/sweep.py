@@ -122,7 +122,7 @@ def run_sweep(
     open_folder(out, entries, resume)
     state = State({entry.key: "waiting" for entry in entries}, {})
     for entry in entries:
-        kept = sweep_entry.read(sweep_entry.locate(out, entry.key).done / "result.json")
+        kept = files.read_if_there(sweep_entry.locate(out, entry.key).done / "result.json")
         if kept:
             state.note(entry.key, kept, again=False)
     about = {"out": str(out), "home": str(files.workspace()), "sweep": uuid.uuid4().hex}
@@ -211,4 +211,4 @@ def _take_down(state: State, job: dict[str, Any], error: BaseException | None) -
             sweep_entry.record_failure(job, place, sweep_entry.DIED)
     kept = place.failed / "failure.json" if error else place.done / "result.json"
     reason = sweep_entry.sentence(error) if error else ""
-    state.note(job["key"], sweep_entry.read(kept), reason)
+    state.note(job["key"], files.read_if_there(kept), reason)

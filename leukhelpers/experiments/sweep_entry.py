@@ -28,7 +28,7 @@ from filelock import FileLock
 from leukhelpers import files
 from leukhelpers.errors import InputError, LessonError
 from leukhelpers.experiments import crossval, run_notebook, train
-from leukhelpers.models import prepare, profiles, registry
+from leukhelpers.models import registry
 
 _LOOK = 0.5  # seconds between two looks at a run's time and memory
 DIED = "Its process died; the worker was killed, or the machine ran out of memory."
@@ -47,11 +47,6 @@ def locate(out: Path | str, key: str) -> Place:
     """Find the places of a run in the folder of a sweep."""
     runs, lock = Path(out, "runs"), FileLock(Path(out, "locks", f"{key}.lock"))
     return Place(runs / key, runs / f".part-{key}", Path(out, "failed", key), lock)
-
-
-def read(file: Path) -> dict[str, Any]:
-    """Read what a run left, such as its ``result.json``; empty if it left none."""
-    return files.read_json(file) if file.is_file() else {}
 
 
 def run_entry(job: dict[str, Any]) -> None:
@@ -73,10 +68,10 @@ def run_entry(job: dict[str, Any]) -> None:
     place = locate(job["out"], job["key"])
     with place.lock:
         job = {**job, "started": time.monotonic()}
-        past = read(place.failed / "failure.json")
+        past = files.read_if_there(place.failed / "failure.json")
         if past.get("ended_by") == job["sweep"]:  # Dask asks again, as its worker is gone
             raise LessonError(past["error"])
-        if read(place.done / "result.json"):
+        if files.read_if_there(place.done / "result.json"):
             return
         shutil.rmtree(place.done, ignore_errors=True)
         with files.new_folder(place.done):
@@ -156,13 +151,14 @@ def sentence(error: BaseException | None) -> str:
 
 def _train(job: dict[str, Any], part: Path) -> dict[str, Any]:
     asked = job["parameters"]
-    return train.train_run(part / "run", _prepared(asked), asked["fold"], _model(asked)).metrics
+    cells = train.prepare_cells(asked["dataset"], asked["profile"], asked["seed"])
+    return train.train_run(part / "run", cells, asked["fold"], _model(asked)).metrics
 
 
 def _crossval(job: dict[str, Any], part: Path) -> dict[str, Any]:
     asked, out = job["parameters"], part / "answers"
-    cells, names, say = _prepared(asked), [_model(asked)], lambda _: None
-    found = crossval.crossvalidate(cells, asked["folds"], say, names, out)
+    cells = train.prepare_cells(asked["dataset"], asked["profile"], asked["seed"])
+    found = crossval.crossvalidate(cells, asked["folds"], lambda _: None, [_model(asked)], out)
     kept = {name: found[name] for name in ("over_folds", "cost", "synthetic")}
     return {**found["together"], **kept}
 
@@ -172,13 +168,7 @@ def _lesson(job: dict[str, Any], part: Path) -> dict[str, Any]:
     given = {name: value for name, value in job["parameters"].items() if name != "lesson"}
     given |= {"run": str(part / "run")} if job["takes_run"] else {}
     run_notebook.run_notebook(notebook, part / notebook.name, given)
-    return read(part / "run" / "metrics.json")
-
-
-def _prepared(asked: dict[str, Any]) -> prepare.Prepared:
-    profile, data = profiles.profile_of(asked["profile"]), files.workspace() / "data"
-    cells = prepare.load(asked["dataset"], profile, asked["seed"], data)
-    return prepare.prepare(cells, profile, asked["seed"], data)
+    return files.read_if_there(part / "run" / "metrics.json")
 
 
 def _model(asked: dict[str, Any]) -> str:

@@ -14,13 +14,13 @@ import pandas as pd
 
 from leukhelpers import files
 from leukhelpers.evaluation.names import METRIC_NAMES, MODEL_NAMES
-from leukhelpers.experiments import sweep_entry
+from leukhelpers.experiments import storage, sweep_entry
 from leukhelpers.experiments.grid import Entry, varying
 from leukhelpers.experiments.sweep import State
 from leukhelpers.plots import charts, saving
 
 
-def collect(out: Path | str, entries: Sequence[Entry], state: State) -> pd.DataFrame:
+def collect(out: Path, entries: Sequence[Entry], state: State) -> pd.DataFrame:
     """Gather the results of a sweep.
 
     Parameters
@@ -42,7 +42,7 @@ def collect(out: Path | str, entries: Sequence[Entry], state: State) -> pd.DataF
     """
     rows: list[dict[str, Any]] = []
     for entry in entries:
-        result = sweep_entry.read(sweep_entry.locate(out, entry.key).done / "result.json")
+        result = files.read_if_there(sweep_entry.locate(out, entry.key).done / "result.json")
         measured = result.get("measured", {})
         drawn = entry.parameters.get("dataset") == "twin" or None
         ended = {"seconds": None, "error": "", **state.results.get(entry.key, {})}
@@ -106,11 +106,9 @@ def spread(rows: pd.DataFrame, by: Sequence[str]) -> tuple[float, float]:
     return within, float(np.ptp(means)) if len(means) > 1 else float("nan")
 
 
-def write(out: Path | str, table: pd.DataFrame, entries: Sequence[Entry]) -> None:
+def write(out: Path, table: pd.DataFrame, entries: Sequence[Entry]) -> None:
     """Write ``results.csv``, ``results.parquet`` and the figure over the grid, each whole."""
-    out = Path(out)
-    with files.whole_file(out / "results.csv") as part:
-        table.to_csv(part, index=False)
+    storage.write_table(out / "results.csv", table)
     # A column of a grid may hold a number here and a name there; Parquet wants one kind.
     texts = dict.fromkeys(table.select_dtypes("object"), "string")
     with files.whole_file(out / "results.parquet") as part:

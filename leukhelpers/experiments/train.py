@@ -3,14 +3,22 @@
 import shutil
 from pathlib import Path
 
+from leukhelpers import files
 from leukhelpers.errors import InputError
 from leukhelpers.experiments import model_card, provenance, storage
-from leukhelpers.models import prepare, registry
+from leukhelpers.models import prepare, profiles, registry
 from leukhelpers.splits import groups
 
 
+def prepare_cells(dataset: str, profile: str | None, seed: int) -> prepare.Prepared:
+    """Read cells and make them ready to learn from; the profile may depend on the data set."""
+    data = files.workspace() / "data"
+    chosen = profiles.profile_of(profile or profiles.default_profile(dataset))
+    return prepare.prepare(prepare.load(dataset, chosen, seed, data), chosen, seed, data)
+
+
 def train_run(
-    folder: Path | str, prepared: prepare.Prepared, fold: int | None = None, name: str = "cnn"
+    folder: Path, prepared: prepare.Prepared, fold: int | None = None, name: str = "cnn"
 ) -> storage.Run:
     """Train a model and save the run.
 
@@ -31,7 +39,6 @@ def train_run(
     InputError
         If the folder holds a finished run, or an interrupted training of something else.
     """
-    folder = Path(folder)
     if (folder / "run.json").is_file():
         raise InputError(f"{folder} holds a finished run; name a new folder.")
     if fold is None:
@@ -39,7 +46,6 @@ def train_run(
     else:
         split = list(groups.grouped_folds(prepared.table, 4, prepared.seed))[fold]
     prepared = prepared._replace(split=split)
-    registry.validate_model_name(name)
     backup = folder / "training"
     asked = {"model": name, "fold": fold, **provenance.identity(prepared)}
     provenance.claim(backup / "asked.json", asked, f"{folder} holds an interrupted training")

@@ -272,7 +272,7 @@ def test_folder_of_the_user_is_taken_and_stays(tmp_path: Path, below: str) -> No
     mine = tmp_path / "mine"
     write_tree(mine / below)
     seen: list[tuple[int, int]] = []
-    fetched = fetch_cnmc(str(tmp_path / "to"), str(mine), progress=lambda *done: seen.append(done))
+    fetched = fetch_cnmc(tmp_path / "to", mine, progress=lambda *done: seen.append(done))
     assert read_tree(fetched) == read_tree(mine / below) == FILES
     assert seen[-1] == (sum(map(len, FILES.values())),) * 2
 
@@ -283,7 +283,7 @@ def test_folder_may_be_named_from_home_or_by_a_link(
     monkeypatch.setenv("HOME", str(tmp_path))
     write_tree(tmp_path / "mine")
     (tmp_path / "link").symlink_to("mine")
-    assert read_tree(fetch_cnmc(tmp_path / "to", "~/link")) == FILES
+    assert read_tree(fetch_cnmc(tmp_path / "to", Path("~/link"))) == FILES
 
 
 def test_shadow_that_macos_packs_is_passed_over(tmp_path: Path) -> None:

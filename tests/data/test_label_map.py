@@ -107,7 +107,7 @@ def test_written_file_means_the_same_when_read(listed: list[str], own_subjects: 
     first, second, third, *labels = listed
     classes = {first: labels[:2], second: labels[2:], third: []}
     with tempfile.TemporaryDirectory() as folder:
-        meaning = read(Path(folder), meaning_text(classes, own_subjects))
+        meaning = read(Path(folder), meaning_text(meaning_of(classes, own_subjects)))
     assert meaning.own_subjects is own_subjects
     assert meaning.classes == (first, second, third)
     for number, (name, written) in enumerate(classes.items()):

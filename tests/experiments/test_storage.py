@@ -19,7 +19,7 @@ from PIL import Image
 from leukhelpers import NOTICE, files
 from leukhelpers.errors import InputError
 from leukhelpers.evaluation import calibration, summary
-from leukhelpers.experiments import crossval, evaluate, storage
+from leukhelpers.experiments import crossval, evaluate, predictions, storage
 from leukhelpers.experiments.train import train_run
 from leukhelpers.models import classical, cnn, prepare, profiles, registry, training
 from leukhelpers.models import networks as models
@@ -314,8 +314,8 @@ def test_evaluation_asks_of_unseen_cells_alone_and_repeats_every_caution(
     files.write_json(folder / "run.json", about)
     dataset = dataclasses.replace(prepared.dataset, cautions=("Of both.", "Of the cells."))
     asked = []
-    monkeypatch.setattr(evaluate, "predictions_of", lambda *told: asked.extend(told[3].tolist()))
-    monkeypatch.setattr(evaluate, "measure", lambda *_: {})
+    monkeypatch.setattr(predictions, "answers_beside", lambda *told: asked.extend(told[3]))
+    monkeypatch.setattr(predictions, "measure", lambda *_: {})
     found = evaluate.evaluate_run(folder, dataset, prepared.data)
     assert found["cautions"] == ["Of the run.", "Of both.", "Of the cells."]
     assert asked == sorted(prepared.split.test.tolist())
@@ -431,9 +431,9 @@ def test_explain_of_no_readable_file_draws_nothing(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_crossvalidation_predicts_each_cell_once(prepared):
+def test_crossvalidation_predicts_each_cell_once(prepared, tmp_path):
     said: list[str] = []
-    found = crossval.crossvalidate(prepared, n_splits=3, say=said.append)
+    found = crossval.crossvalidate(prepared, 3, said.append, ["cnn"], tmp_path)
     assert found["together"]["cells"] == len(prepared.table)
     assert sum(fold["cells"] for fold in found["folds"]) == len(prepared.table)
     assert len(said) == 3

@@ -24,7 +24,7 @@ import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_notebook
 
-from leukhelpers import cli
+from leukhelpers import cli, files
 from leukhelpers.errors import InputError, LessonError
 from leukhelpers.experiments import storage, sweep, sweep_entry, sweep_table
 from leukhelpers.experiments.grid import Entry, read_grid, varying
@@ -635,7 +635,7 @@ def test_a_training_of_a_sweep_is_that_of_the_command_line(
     asked = {"dataset": str(tiny_tree), "profile": "tiny", "seed": 0, "fold": 0}
     entry = Entry("k", "train", {**asked, "model": "svm", "random_weights": False})
     sweep_entry.run_entry(job(entry, tmp_path))
-    result = sweep_entry.read(sweep_entry.locate(tmp_path, "k").done / "result.json")
+    result = files.read_if_there(sweep_entry.locate(tmp_path, "k").done / "result.json")
     assert result["measured"]["models"] == tiny_svm_run.metrics["models"]
 
 
