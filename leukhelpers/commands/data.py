@@ -169,9 +169,7 @@ def data_import(
     ] = False,
     alike_subjects: Annotated[
         str,
-        Option(
-            help="same or different: subjects whose names differ only in case, zeros or signs.",
-        ),
+        Option(help="same or different: subjects whose names differ only in case, zeros or signs."),
     ] = "",
     as_json: options.Json = False,
 ) -> None:

@@ -31,8 +31,7 @@ RandomWeights = Annotated[
 ]
 
 Cluster = Annotated[
-    str | None,
-    Option("--scheduler", help="Address of a Dask scheduler; else this machine."),
+    str | None, Option("--scheduler", help="Address of a Dask scheduler; else this machine.")
 ]
 
 Pictures = Annotated[list[Path], Argument(help="Picture files.")]

@@ -197,11 +197,7 @@ def interval(values: np.ndarray, drawn: Resamples) -> Interval:
 
 
 def compare(
-    labels: npt.ArrayLike,
-    a: npt.ArrayLike,
-    b: npt.ArrayLike,
-    groups: npt.ArrayLike,
-    seed: int = 0,
+    labels: npt.ArrayLike, a: npt.ArrayLike, b: npt.ArrayLike, groups: npt.ArrayLike, seed: int = 0
 ) -> dict[str, Any]:
     """Compare the AUROC of two models on the same cells, pairwise.
 

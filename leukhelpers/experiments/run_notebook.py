@@ -65,10 +65,7 @@ logging.getLogger("papermill").setLevel(logging.ERROR)  # the terminal is for ou
 
 
 def run_notebook(
-    notebook: Path,
-    output: Path,
-    parameters: dict[str, Any],
-    listen: Listener = lambda *_: None,
+    notebook: Path, output: Path, parameters: dict[str, Any], listen: Listener = lambda *_: None
 ) -> None:
     """Run one notebook through papermill.
 

@@ -12,19 +12,11 @@ from leukhelpers.explain.integrated_gradients import integrated_gradients
 from leukhelpers.explain.shap_values import shap_gradient
 
 # What each method is called in figures and tables.
-METHODS = {
-    "shap": "SHAP",
-    "integrated": "integrated gradients",
-    "gradcam": "Grad-CAM",
-}
+METHODS = {"shap": "SHAP", "integrated": "integrated gradients", "gradcam": "Grad-CAM"}
 
 
 def explain_pixels(
-    method: str,
-    model: keras.Model,
-    images: np.ndarray,
-    background: np.ndarray,
-    seed: int = 0,
+    method: str, model: keras.Model, images: np.ndarray, background: np.ndarray, seed: int = 0
 ) -> np.ndarray:
     """Map the evidence in pictures, by the method of a name.
 

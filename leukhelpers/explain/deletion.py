@@ -34,11 +34,7 @@ def smooth_cells(images: np.ndarray) -> np.ndarray:
 
 
 def deletion_scores(
-    model: keras.Model,
-    images: np.ndarray,
-    maps: np.ndarray,
-    background: np.ndarray,
-    seed: int = 0,
+    model: keras.Model, images: np.ndarray, maps: np.ndarray, background: np.ndarray, seed: int = 0
 ) -> np.ndarray:
     """Take away what a map says is important, and see whether the network misses it.
 

@@ -258,11 +258,7 @@ def training_batches(
         images = augment_batch(look_up(chosen), pair)
         return tf.ensure_shape(images, (None, *pixels.shape[1:])), *beside
 
-    signature = (
-        tf.TensorSpec((None,), tf.int64),
-        tf.TensorSpec((2,), tf.int64),
-        *_specs(columns),
-    )
+    signature = (tf.TensorSpec((None,), tf.int64), tf.TensorSpec((2,), tf.int64), *_specs(columns))
     batches = tf.data.Dataset.from_generator(epochs, output_signature=signature)
     # Batches are prepared side by side, yet served in the order of the generator.
     batches = batches.map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

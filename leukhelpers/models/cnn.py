@@ -11,9 +11,7 @@ from leukhelpers.splits import groups
 
 
 def train(
-    prepared: prepare.Prepared,
-    split: groups.Split | None = None,
-    backup: Path | None = None,
+    prepared: prepare.Prepared, split: groups.Split | None = None, backup: Path | None = None
 ) -> tuple[Any, pd.DataFrame, np.ndarray]:
     """Train the network of the course, from a fixed seed.
 

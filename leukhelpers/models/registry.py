@@ -139,10 +139,7 @@ def with_random_weights(names: Sequence[str]) -> list[str]:
 
 
 def fit(
-    name: str,
-    prepared: prepare.Prepared,
-    split: Split | None = None,
-    backup: Path | None = None,
+    name: str, prepared: prepare.Prepared, split: Split | None = None, backup: Path | None = None
 ) -> FittedModel:
     """Let a model learn from the training rows of a split, from the seed of `prepared`.
 

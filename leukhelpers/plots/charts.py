@@ -121,12 +121,7 @@ def repeated_scores(
 
 @style.styled
 def feature_bars(
-    shares: pd.Series,
-    measured: pd.Series,
-    base: float,
-    unit: str,
-    title: str,
-    note: str = "",
+    shares: pd.Series, measured: pd.Series, base: float, unit: str, title: str, note: str = ""
 ) -> Figure:
     """Draw what each named feature added to a classical model's answer to one cell.
 

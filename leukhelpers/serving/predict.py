@@ -84,9 +84,7 @@ class Served(NamedTuple):
 
 
 def load(
-    run_folder: Path | str,
-    cache: Path | None = None,
-    ask: Callable[..., np.ndarray] | None = None,
+    run_folder: Path | str, cache: Path | None = None, ask: Callable[..., np.ndarray] | None = None
 ) -> Served:
     """Make a run ready to answer.
 

@@ -110,10 +110,7 @@ def count_near_duplicates(found: Dataset, data: Path, size: int, crop: int) -> d
 
 def _counts(found: Dataset) -> dict[str, Any]:
     """Tell the counts of one part."""
-    return {
-        **count(found.table, found.classes),
-        "set_aside": found.set_aside.to_dict("records"),
-    }
+    return {**count(found.table, found.classes), "set_aside": found.set_aside.to_dict("records")}
 
 
 def _test_parts(found: Dataset, data: Path) -> dict[str, dict[str, Any]]:

@@ -123,9 +123,6 @@ def _hash(picture: np.ndarray) -> np.ndarray:
     down, right = light.sum(axis=1) @ places / total, light.sum(axis=0) @ places / total
     # Two cuts of one cell differ by a pixel or two, and that alone turns a tenth of the bits.
     centered = Image.fromarray(picture).transform(
-        (size, size),
-        Image.Transform.AFFINE,
-        (1, 0, right, 0, 1, down),
-        Image.Resampling.BILINEAR,
+        (size, size), Image.Transform.AFFINE, (1, 0, right, 0, 1, down), Image.Resampling.BILINEAR
     )
     return imagehash.phash(centered, hash_size=HASH_SIZE).hash.ravel()
