@@ -69,7 +69,7 @@ print("subjects in more than one fold:", (folds_of_subject > 1).sum())
 # have equal codes, and it is practically impossible that different data share a code. Comparing
 # 64 characters is much faster than comparing all pixels of all pairs of images.
 
-# %% tags=["nbval-check-output"]
+# %%
 import hashlib
 
 
