@@ -35,6 +35,7 @@ LOADS = 5
 CELLS = 200
 SEED = 2
 ROUNDS = 10
+JPEG_QUALITY = 92
 
 
 @contextmanager
@@ -109,6 +110,10 @@ def measure(run: Path, synthetic: Path, real: Path, raw: Path) -> dict[str, Any]
         every = sorted(real.rglob("*.png"))
         cells = every[:: len(every) // CELLS][:CELLS]
         published = sorted(raw.rglob("*.bmp"))
+        lossy = []
+        for path in cells:
+            lossy.append(folder / f"{path.stem}.jpg")
+            Image.open(path).convert("RGB").save(lossy[-1], quality=JPEG_QUALITY)
         program = shutil.which("chromium")
         browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
         ready = []
@@ -120,6 +125,9 @@ def measure(run: Path, synthetic: Path, real: Path, raw: Path) -> dict[str, Any]
             compared = {"synthetic cells": parity(tab, served["synthetic"], drawn)}
         with opened(browser, pages["real"]) as tab:
             compared["real cells (PNG)"] = parity(tab, served["real"], cells)
+            compared[f"the same as JPEG, quality {JPEG_QUALITY}"] = parity(
+                tab, served["real"], lossy
+            )
             compared["real cells as published (BMP)"] = parity(tab, served["real"], published)
             small = [path for path in published if Image.open(path).size == (450, 450)]
             taken = [float(row["milliseconds"]) for row in predict_in(tab, small)]
@@ -130,6 +138,7 @@ def measure(run: Path, synthetic: Path, real: Path, raw: Path) -> dict[str, Any]
             start = time.perf_counter()
             predict_in(tab, bmps)
             at_once = time.perf_counter() - start
+            tab.click("#clear")
             before = memory_mb(tab)
             for _ in range(ROUNDS):
                 predict_in(tab, bmps)
