@@ -70,9 +70,8 @@ Measured {found["date"]} by `benchmarks/candidates.py` and `judge_candidates.py`
 
 
 def _screening(found: dict[str, Any]) -> str:
-    later = found["screening_later"]
-    again = next(row for row in later["rows"] if row["candidate"] == BASE)
-    added = [row | {"added": True} for row in later["rows"] if row is not again]
+    later = found.get("screening_later", {"rows": []})
+    added = [row | {"added": True} for row in later["rows"] if row["candidate"] != BASE]
     rows = _ranked([*found["screening"], *added], "within")
     table = [
         [
@@ -91,11 +90,20 @@ def _screening(found: dict[str, Any]) -> str:
     titles += ["AUROC, fold 1", "difference", "same size", "seconds"]
     return (
         "## Screening: all candidates on the first partition, and on fold 1 with one seed\n\n"
-        f"{markdown(titles, table)}\n\n"
-        f"† Measured {later['date']}. The difference is to the plain network, trained again with "
+        f"{markdown(titles, table)}\n{_later(later)}"
+    )
+
+
+def _later(later: dict[str, Any]) -> str:
+    """Say of what was screened later when that was, and what the plain network had then."""
+    again = next((row for row in later["rows"] if row["candidate"] == BASE), None)
+    if again is None:
+        return ""
+    return (
+        f"\n† Measured {later['date']}. The difference is to the plain network, trained again with "
         f"these: it had {again['within']['auroc']:.3f} on the four folds and "
-        f"{again['unseen']['auroc']:.3f} on fold 1. On another machine and with other versions of "
-        "the libraries the same seed gives another network.\n"
+        f"{again['unseen']['auroc']:.3f} on fold 1. On another processor the same seed gives "
+        "another network.\n"
     )
 
 
