@@ -118,7 +118,6 @@ def read_table(file: Path, columns: Sequence[str], optional: Sequence[str] = ())
 
 def set_aside_frame(rows: Aside) -> pd.DataFrame:
     """Make the table of files set aside, in the order of their paths."""
-    table = pd.DataFrame(sorted(rows), columns=["path", "reason"], dtype=str)
     # A name that is not UTF-8 could be neither printed nor written into a report.
-    path = table["path"].str.encode("utf-8", "backslashreplace").str.decode("utf-8")
-    return table.assign(path=path)
+    shown = [(path.encode(errors="backslashreplace").decode(), why) for path, why in sorted(rows)]
+    return pd.DataFrame(shown, columns=["path", "reason"])
