@@ -100,11 +100,11 @@ def disc() -> Callable[..., np.ndarray]:
 def slow_reader() -> str:
     """Return code for a process that fills a cache slowly and tells each picture it reads."""
     return """
-import sys, time
+import pathlib, sys, time
 from leukhelpers.images import preprocessing
 from leukhelpers.data.cnmc import read_cnmc
 
-dataset = read_cnmc(sys.argv[1])
+dataset = read_cnmc(pathlib.Path(sys.argv[1]))
 read = preprocessing.load_image
 
 def slow(path):

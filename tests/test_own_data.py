@@ -1,4 +1,4 @@
-"""The whole course on cells of one's own, unlike C-NMC in all that may differ."""
+"""The course on cells of one's own, unlike C-NMC in all that may differ."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from leukhelpers.course import run_lessons
 from leukhelpers.experiments import run_notebook
 
 pytestmark = pytest.mark.slow
+# Those that read the cells in ways of their own; 03, 08, 10, 12 and 13 use the same attributes.
+LESSONS = ["00", "01", "02", "04", "05", "06", "07", "09", "11"]
 
 
 @pytest.fixture
@@ -32,13 +34,12 @@ def own_csv(tmp_path):
     return csv
 
 
-def test_every_lesson_runs_on_own_cells(own_csv, tmp_path, monkeypatch):
+def test_lessons_run_on_own_cells(own_csv, tmp_path, monkeypatch):
     monkeypatch.setenv("LEUK_HOME", str(tmp_path / "home"))
     parameters = {"dataset": str(own_csv), "profile": "smoke", "seed": 3}
-    results = list(run_lessons.run_lessons(tmp_path / "run", parameters))
-    assert sorted(result.name for result in results) == [
-        p.stem for p in run_notebook.find_lessons()
-    ]
+    results = list(run_lessons.run_lessons(tmp_path / "run", parameters, LESSONS))
+    wanted = [path.stem for path in run_notebook.find_lessons(LESSONS)]
+    assert sorted(result.name for result in results) == wanted
     set_aside = (tmp_path / "run" / "set_aside.csv").read_text("utf-8")
     assert "empty.png,the file is empty" in set_aside
     assert files.read_json(tmp_path / "run" / "metrics.json")["synthetic"] is False

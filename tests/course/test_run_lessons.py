@@ -176,7 +176,7 @@ def test_killed_run_is_not_taken_for_whole_and_resumes(lessons, tmp_path):
         "import sys, pathlib; from leukhelpers.course import run_lessons; "
         "from leukhelpers.experiments import run_notebook; "
         "run_notebook.lesson_folder = lambda: pathlib.Path(sys.argv[1]); "
-        f"list(run_lessons.run_lessons(sys.argv[2], {GIVEN!r}))"
+        f"list(run_lessons.run_lessons(pathlib.Path(sys.argv[2]), {GIVEN!r}))"
     )
 
     def done(name: str) -> bool:

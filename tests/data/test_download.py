@@ -374,8 +374,9 @@ def test_killed_process_leaves_no_tree(tmp_path: Path) -> None:
     to, mine = tmp_path / "to", tmp_path / "mine.zip"
     mine.write_bytes(zipped())
     code = (
-        "import os, sys; from leukhelpers.data.download import fetch_cnmc\n"
-        "fetch_cnmc(sys.argv[1], sys.argv[2], progress=lambda *done: os._exit(9))"
+        "import os, sys; from pathlib import Path\n"
+        "from leukhelpers.data.download import fetch_cnmc\n"
+        "fetch_cnmc(*map(Path, sys.argv[1:]), progress=lambda *done: os._exit(9))"
     )
     done = subprocess.run([sys.executable, "-c", code, to, mine], check=False)
     assert done.returncode == 9

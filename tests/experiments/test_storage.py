@@ -449,7 +449,8 @@ def test_training_that_is_killed_leaves_no_run(tiny_tree, tmp_path):
         "from leukhelpers.models import prepare, profiles; "
         "from leukhelpers.data.cnmc import read_cnmc; "
         "p = profiles.Profile('tiny', 1, 1, epochs=500, size=32, box_size=32); "
-        "d = Path(sys.argv[2]); q = prepare.prepare(read_cnmc(sys.argv[1]), p, 0, d / 'data'); "
+        "tree, d = map(Path, sys.argv[1:]); "
+        "q = prepare.prepare(read_cnmc(tree), p, 0, d / 'data'); "
         "print('ready', flush=True); train.train_run(d / 'run', q)"
     )
     with subprocess.Popen(
