@@ -226,7 +226,8 @@ def latest_run(folder: Path) -> Path:
 
 def classes_of(about: dict[str, Any]) -> tuple[str, ...]:
     """Tell which classes a run knows, from its ``run.json``; older runs knew HEM and ALL."""
-    return tuple(about.get("classes", CLASS_NAMES))
+    classes = about.get("classes")  # version 1 kept counts here
+    return tuple(classes) if isinstance(classes, list) else CLASS_NAMES
 
 
 def profile_in(about: dict[str, Any]) -> profiles.Profile:
