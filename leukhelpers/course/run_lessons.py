@@ -101,13 +101,13 @@ def _run_some_at_once(
     def run(lesson: Path) -> float:
         began: list[float] = []
 
-        def on_cell(*told: Any) -> None:
+        def on_cell(*progress: Any) -> None:
             if not began:
                 turns.acquire()
                 began.append(time.monotonic())
                 if stopped.is_set():
                     raise _NotStartedError
-            listen(*told)
+            listen(*progress)
 
         try:
             run_notebook.run_notebook(lesson, folder / lesson.name, given, on_cell)

@@ -107,8 +107,8 @@ def save_run(
     write_table(folder / "history.csv", history)
     write_table(folder / "set_aside.csv", prepared.set_aside)
     about = {"model": name, **provenance.describe(prepared)}
-    told_too = ("model", "dataset", "synthetic", "classes", "cautions", "seed", "date", "machine")
-    extra = {key: about[key] for key in told_too} | {"profile": prepared.profile.name}
+    shared = ("model", "dataset", "synthetic", "classes", "cautions", "seed", "date", "machine")
+    extra = {key: about[key] for key in shared} | {"profile": prepared.profile.name}
     # Metrics are made from the files, so that the files can always make them again.
     kept = read_answers(folder / "predictions.csv")
     measured: dict[str, Any] = {"on": "nothing: no subject was held out", "cells": 0}
