@@ -70,12 +70,15 @@ Measured {found["date"]} by `benchmarks/candidates.py` and `judge_candidates.py`
 
 
 def _screening(found: dict[str, Any]) -> str:
-    later = found.get("screening_later", {"rows": []})
-    added = [row | {"added": True} for row in later["rows"] if row["candidate"] != BASE]
+    marks = "†‡§"  # one for each time that candidates were added
+    added, notes = [], ""
+    for mark, later in zip(marks, found["screening_later"], strict=False):
+        added += [row | {"mark": f" {mark}"} for row in later["rows"] if row["candidate"] != BASE]
+        notes += _later(later, mark)
     rows = _ranked([*found["screening"], *added], "within")
     table = [
         [
-            f"{row['candidate']}{' †' if 'added' in row else ''}",
+            f"{row['candidate']}{row.get('mark', '')}",
             found["labels"][row["candidate"]],
             f"{row['within']['auroc']:.3f}",
             _difference(row, "within"),
@@ -90,18 +93,16 @@ def _screening(found: dict[str, Any]) -> str:
     titles += ["AUROC, fold 1", "difference", "same size", "seconds"]
     return (
         "## Screening: all candidates on the first partition, and on fold 1 with one seed\n\n"
-        f"{markdown(titles, table)}\n{_later(later)}"
+        f"{markdown(titles, table)}\n{notes}"
     )
 
 
-def _later(later: dict[str, Any]) -> str:
+def _later(later: dict[str, Any], mark: str) -> str:
     """Say of what was screened later when that was, and what the plain network had then."""
-    again = next((row for row in later["rows"] if row["candidate"] == BASE), None)
-    if again is None:
-        return ""
+    again = next(row for row in later["rows"] if row["candidate"] == BASE)
     return (
-        f"\n† Measured {later['date']}. The difference is to the plain network, trained again with "
-        f"these: it had {again['within']['auroc']:.3f} on the four folds and "
+        f"\n{mark} Measured {later['date']}. The difference is to the plain network, trained again "
+        f"with these: it had {again['within']['auroc']:.3f} on the four folds and "
         f"{again['unseen']['auroc']:.3f} on fold 1. On another processor the same seed gives "
         "another network.\n"
     )

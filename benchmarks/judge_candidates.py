@@ -218,7 +218,8 @@ def main() -> None:
         there = {row["candidate"] for row in kept["screening"]} - {BASE}
         rows = [row for row in found["screening"] if row["candidate"] not in there]
         later = {key: about[key] for key in ("date", "versions", "machine")} | {"rows": rows}
-        files.write_json(RESULT, {**kept, "labels": about["labels"], "screening_later": later})
+        sessions = [*kept.get("screening_later", []), later]
+        files.write_json(RESULT, {**kept, "labels": about["labels"], "screening_later": sessions})
     else:
         files.write_json(RESULT, {**about, **found})
 
