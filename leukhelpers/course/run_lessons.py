@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from leukhelpers import files
 from leukhelpers.errors import InputError, LessonError
 from leukhelpers.experiments import run_notebook
+from leukhelpers.experiments.sweep import share_cores
 
 # These lessons read one trained network. The first of them trains it, the others wait for that.
 SHARE_NETWORK = ("05", "06", "07", "08", "09")
@@ -121,7 +122,8 @@ def _run_some_at_once(
 
     failed: list[LessonError] = []
     running: dict[Future[float], Path] = {}
-    with ThreadPoolExecutor(AT_ONCE + 1) as pool:
+    share = share_cores(min(AT_ONCE, len(waiting) or 1))  # kernels inherit it
+    with share, ThreadPoolExecutor(AT_ONCE + 1) as pool:
         try:
             while waiting or running:
                 ready = [lesson for lesson in waiting if lesson not in held_up]

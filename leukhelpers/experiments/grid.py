@@ -9,13 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import papermill
 import yaml
 from sklearn.model_selection import ParameterGrid
 
 from leukhelpers.datasets import absolute_dataset
 from leukhelpers.errors import InputError
-from leukhelpers.experiments import run_notebook, sweep_entry
+from leukhelpers.experiments import sweep_entry
 from leukhelpers.models import profiles, registry
 
 _ALWAYS = {"dataset": "twin", "profile": "fast", "seed": 0}
@@ -143,6 +142,10 @@ def _combinations(asked: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _find_notebook(beside: Path, name: str) -> tuple[Path, set[str], str]:
     """Find the notebook of a lesson, the names of its parameters, and of one's own the checksum."""
+    import papermill  # it takes a second, and only lessons need it
+
+    from leukhelpers.experiments import run_notebook
+
     own = name.endswith(".ipynb")
     notebook = (beside / name).resolve() if own else run_notebook.find_lessons([name.zfill(2)])[0]
     _require(notebook.is_file(), f"There is no notebook {notebook}.")

@@ -8,7 +8,6 @@ from typing import Any
 import nbformat
 import papermill
 from nbclient.exceptions import DeadKernelError
-from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from rich.text import Text
 
@@ -48,19 +47,6 @@ def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
         )
 
 
-class _SavingOnce(NBClientEngine):
-    """Papermill's engine, which writes the notebook at its end and not twice a cell."""
-
-    @classmethod
-    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> Any:
-        nb_man.save, save = (lambda **_: None), nb_man.save
-        try:
-            return super().execute_managed_notebook(nb_man, kernel_name, **options)
-        finally:
-            nb_man.save = save
-
-
-papermill_engines.register("once", _SavingOnce)
 logging.getLogger("papermill").setLevel(logging.ERROR)  # the terminal is for our progress bar
 
 
@@ -99,7 +85,7 @@ def run_notebook(
             str(notebook),
             str(part),
             parameters=parameters,
-            engine_name="once",
+            request_save_on_cell_execute=False,  # twice a cell; it is saved once, at the end
             progress_bar=False,
             on_cell_start=on_cell_start,
             extra_arguments=["--log-level=CRITICAL"],  # its own errors come with the cell

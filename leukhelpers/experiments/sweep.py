@@ -154,18 +154,19 @@ def _local(workers: int) -> Iterator[LocalCluster]:
     options = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": "127.0.0.1:0"}
     # An entry that waits at a worker would die with it; so it waits at the scheduler.
     settings = {"distributed.scheduler.worker-saturation": 1.0}
-    # Workers inherit the environment; Dask's own way would leave it changed for good.
-    share, config = mock.patch.dict(os.environ, bounds(workers)), dask.config.set(settings)
+    share, config = share_cores(workers), dask.config.set(settings)
     with share, config, LocalCluster(workers, silence_logs="CRITICAL", **options) as cluster:
         yield cluster
 
 
-def bounds(runs_here: int) -> dict[str, str]:
-    """Give each of some runs on this machine its share of the cores, as environment variables.
+def share_cores(runs_here: int) -> Any:
+    """Give each of some runs on this machine its share of the cores, while the context lasts.
 
-    Without them each run would start a thread a core, and n runs on n cores would fight.
+    Without it each run would start a thread a core, and n runs on n cores would fight.
+    Processes inherit the environment; Dask's own way would leave it changed for good.
     """
-    return dict.fromkeys(_THREADS, str(max(1, (os.cpu_count() or 1) // runs_here)))
+    share = str(max(1, (os.cpu_count() or 1) // runs_here))
+    return mock.patch.dict(os.environ, dict.fromkeys(_THREADS, share))
 
 
 @contextlib.contextmanager

@@ -27,7 +27,7 @@ from filelock import FileLock
 
 from leukhelpers import files
 from leukhelpers.errors import InputError, LessonError
-from leukhelpers.experiments import crossval, run_notebook, train
+from leukhelpers.experiments import crossval, train
 from leukhelpers.models import registry
 
 _LOOK = 0.5  # seconds between two looks at a run's time and memory
@@ -167,6 +167,8 @@ def _lesson(job: dict[str, Any], part: Path) -> dict[str, Any]:
     notebook = Path(job["notebook"])
     given = {name: value for name, value in job["parameters"].items() if name != "lesson"}
     given |= {"run": str(part / "run")} if job["takes_run"] else {}
+    from leukhelpers.experiments import run_notebook  # it takes a second
+
     run_notebook.run_notebook(notebook, part / notebook.name, given)
     return files.read_if_there(part / "run" / "metrics.json")
 

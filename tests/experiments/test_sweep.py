@@ -518,11 +518,13 @@ def test_features_and_forests_use_the_same_cluster(tiny_prepared, tmp_path, clus
     np.testing.assert_allclose(there, here)
 
 
-def test_runs_share_the_cores(monkeypatch):
+@pytest.mark.parametrize(("runs", "share"), [(1, "8"), (2, "4"), (16, "1")])
+def test_runs_share_the_cores(monkeypatch, runs, share):
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    assert set(sweep.bounds(2).values()) == {"4"}
-    assert set(sweep.bounds(16).values()) == {"1"}
-    assert "TF_NUM_INTRAOP_THREADS" in sweep.bounds(1)
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    with sweep.share_cores(runs):
+        assert os.environ["OMP_NUM_THREADS"] == os.environ["TF_NUM_INTRAOP_THREADS"] == share
+    assert os.environ["OMP_NUM_THREADS"] == "7"
 
 
 def test_drawn_cells_are_called_synthetic_wherever_they_lie(tmp_path):
