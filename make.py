@@ -47,6 +47,8 @@ LINT = [
 ]
 # A file's tests share what they prepare; the lessons, one test and the longest, come first.
 TWO = ["--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder"]
+HALF = str(max(1, (os.cpu_count() or 1) // 2))  # of the cores, for each of two processes
+THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 UNIT = ["pytest", *TWO, "-p", "no:nbval", "-p", "tests.preload"]
 COVERAGE = ["--cov", "--cov-report=term-missing:skip-covered", "--cov-fail-under=90"]
 NBVAL = ["pytest", "--nbval-lax", "--nbval-cell-timeout=600", "-q"]
@@ -103,7 +105,8 @@ def main(task: str = "", *arguments: str) -> int:
     install()
     # A network that an older version left must not make a test pass.
     with tempfile.TemporaryDirectory() as fresh:
-        elsewhere = {"LEUK_HOME": fresh} if task.startswith("test") else {}
+        alone = {**dict.fromkeys(THREADS, HALF), "LEUK_HOME": fresh}
+        elsewhere = alone if task.startswith("test") else {}
         for command in TASKS[task]:
             started = time.monotonic()
             status = subprocess.call(

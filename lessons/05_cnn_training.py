@@ -214,15 +214,15 @@ model.compile(
 )
 history = model.fit(
     crops[few], y[few], validation_data=(crops[validation], y[validation]),
-    batch_size=32, epochs=20, verbose=0,
+    batch_size=32, epochs=15, verbose=0,
 )  # fmt: skip
 first = pd.DataFrame(history.history)
 first.index = pd.RangeIndex(1, len(first) + 1, name="epoch")
-first[["loss", "accuracy"]].iloc[[0, 4, 9, 14, 19]].round(2)
+first[["loss", "accuracy"]].iloc[[0, 4, 9, 14]].round(2)
 
 # %% [markdown]
 # These are the training cells. `fit` has also measured the validation patients after each epoch.
-# **Before you go on:** sketch the accuracy over 20 epochs, one curve for training and one for
+# **Before you go on:** sketch the accuracy over 15 epochs, one curve for training and one for
 # validation. Where does the second one end?
 #
 # The gray line in the next figure is the **majority-class baseline**: it predicts the more frequent
@@ -257,7 +257,7 @@ figure.suptitle(
     f"Training accuracy reaches {first['accuracy'].max():.0%}, "
     f"validation accuracy ends at {first['val_accuracy'].iloc[-1]:.0%}"
 )
-lesson.save_figure(figure, "overfitting", "Loss and accuracy over 20 epochs without augmentation.")
+lesson.save_figure(figure, "overfitting", "Loss and accuracy over 15 epochs without augmentation.")
 
 # %% [markdown] tags=["slide"]
 # ## Overfitting
@@ -321,7 +321,7 @@ for epoch in range(len(val_loss)):
     elif epoch - best == 3:
         break
 print(f"early stopping ends after epoch {epoch + 1} and keeps epoch {best + 1}")
-print(f"of all 20 epochs the validation loss is lowest in epoch {np.argmin(val_loss) + 1}")
+print(f"of all 15 epochs the validation loss is lowest in epoch {np.argmin(val_loss) + 1}")
 
 # %% [markdown]
 # The rule sees only the past. With few validation patients the loss jumps, and a rise over three
@@ -336,12 +336,12 @@ print(f"of all 20 epochs the validation loss is lowest in epoch {np.argmin(val_l
 # both cases?
 
 # %%
-losses = {0.001: first["loss"].tolist()[:8]}
+losses = {0.001: first["loss"].tolist()[:5]}
 for rate in (0.00001, 1.0):
     keras.utils.set_random_seed(seed)
     network = build_cnn(crops.shape[1])
     network.compile(optimizer=keras.optimizers.Adam(rate), loss="binary_crossentropy")
-    found = network.fit(crops[few], y[few], batch_size=32, epochs=8, verbose=0)
+    found = network.fit(crops[few], y[few], batch_size=32, epochs=5, verbose=0)
     losses[rate] = found.history["loss"]
 
 # %% tags=["nbval-check-output", "slide"]
@@ -349,14 +349,14 @@ from sklearn.metrics import log_loss
 
 constant = log_loss(y[few], np.full(len(few), y[few].mean()))
 figure, panel = plt.subplots(figsize=(7, 3.2), layout="constrained")
-panel.plot(range(1, 9), losses[0.00001], ":", color="black", label="0.00001: too low")
-panel.plot(range(1, 9), losses[0.001], "-", color="black", label="0.001: suitable")
-panel.plot(range(1, 9), losses[1.0], "--", color="black", label="1: too high")
+panel.plot(range(1, 6), losses[0.00001], ":", color="black", label="0.00001: too low")
+panel.plot(range(1, 6), losses[0.001], "-", color="black", label="0.001: suitable")
+panel.plot(range(1, 6), losses[1.0], "--", color="black", label="1: too high")
 panel.axhline(constant, color=model_colors["majority"], label="one probability for all cells")
 panel.set(xlabel="epoch", ylabel="training loss", ylim=(0, 2))
 panel.legend(ncols=2)
 figure.suptitle("Only the middle learning rate brings the loss well below the gray line")
-lesson.save_figure(figure, "learning-rate", "Training loss over 8 epochs, three learning rates.")
+lesson.save_figure(figure, "learning-rate", "Training loss over 5 epochs, three learning rates.")
 
 # %% [markdown]
 # - **Too low:** every step helps, but so little that the loss hardly moves. Longer training would

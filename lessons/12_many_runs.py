@@ -103,6 +103,7 @@ def network_auroc(images, y, train, test, seed):
     keras.utils.set_random_seed(seed)
     network = build_network(images.shape[1])
     network.compile(optimizer=keras.optimizers.Adam(2e-3), loss="binary_crossentropy")
+    network.optimizer.build(network.trainable_variables)  # else TensorFlow prepares `fit` twice
     network.fit(images[train], y[train], epochs=5, batch_size=32, verbose=0)
     probability = network(images[test], training=False).numpy().ravel()
     return float(roc_auc_score(y[test], probability))
