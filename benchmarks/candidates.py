@@ -45,7 +45,7 @@ CANDIDATES: dict[str, tuple[str, dict[str, Any]]] = {
     "plain": ("nothing: the plain network", {}),
     "96 pixels": ("96 pixels", {"size": 96}),
     "auxiliary": ("auxiliary task: hand-crafted features", {"auxiliary": 1.0}),
-    "mixup": ("mixup of 80 % of the images", {"mixup": 0.8}),
+    "mixup": ("mixup of 80% of the images", {"mixup": 0.8}),
     "strong color": ("color augmentation three times as strong", {"color": 3.0}),
     "EMA": ("averaged weights", {"ema": True}),
     "group norm": ("group normalization", {"norm": "group"}),

@@ -59,8 +59,8 @@ more. All candidates see the same splits:
   {SEEDS} seeds.
 
 A *difference* is the candidate minus the plain network, on the same test sets. In brackets stands
-its 95 % interval, by bootstrap over patients. *Same size* is the AUROC over pairs of an ALL and a
-HEM cell whose areas differ by at most 8 %, so that size cannot help. The majority-class baseline
+its 95% interval, by bootstrap over patients. *Same size* is the AUROC over pairs of an ALL and a
+HEM cell whose areas differ by at most 8%, so that size cannot help. The majority-class baseline
 has an AUROC of 0.5 everywhere. *Seconds* is one training on fold 0, while the machine did other
 work, too.
 

@@ -30,7 +30,7 @@ Facts = dict[str, dict[str, Any]]
 
 def numbers(text: str) -> list[float]:
     """Read the numbers of a fact: its value, and the ends of its interval."""
-    return [float(one) for one in re.findall(r"[-+]?\d+\.\d+", text.replace("95 %", ""))]
+    return [float(one) for one in re.findall(r"[-+]?\d+\.\d+", text.replace("95%", ""))]
 
 
 # Statement of the lesson → the numbers it rests on, and whether it holds for them.
@@ -146,7 +146,7 @@ def render(kept: dict[str, Any]) -> str:
         "have not been run on three seeds yet.",
         "",
         f"Dataset: {kept['dataset']}. Each seed draws other cells of other subjects; seed "
-        f"{seeds[0]} is the one of `make course`. Numbers in parentheses are 95 % intervals, where "
+        f"{seeds[0]} is the one of `make course`. Numbers in parentheses are 95% intervals, where "
         f"the lesson reports one. Measured {kept['date']} on {kept['machine']['cores']} cores by "
         "`python benchmarks/findings.py`. Not for clinical use.",
         "",

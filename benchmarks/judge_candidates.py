@@ -169,7 +169,7 @@ def compare(auroc_of: np.ndarray, base: np.ndarray, per_repeat: int) -> dict[str
 
 
 def same_size(cells: Cells, test: np.ndarray, scores: np.ndarray) -> float:
-    """AUROC over the pairs of an ALL and a HEM cell whose areas differ by at most 8 %."""
+    """AUROC over the pairs of an ALL and a HEM cell whose areas differ by at most 8%."""
     sick, well = test[cells.y[test] == 1], test[cells.y[test] == 0]
     score = pd.Series(scores, index=test)
     close = np.abs(np.log(cells.area[sick, None] / cells.area[None, well])) < np.log(1.08)

@@ -90,7 +90,7 @@ def _table(title: str, command: str, kept: dict[str, Any]) -> str:
         f"{kept['cells']} cells of {kept['subjects']} held-out subjects. `{command}`, "
         f"{recipe(kept['profile'], kept['date'])}, seed {kept['seed']}, {kept['date'][:10]}, "
         f"{machine['cores']} cores, {machine['memory_gb']} GB; all lessons took "
-        f"{seconds / 60:.1f} minutes. In brackets 95 % intervals, by bootstrap over groups of "
+        f"{seconds / 60:.1f} minutes. In brackets 95% intervals, by bootstrap over groups of "
         "subjects.\n\n"
     )
     shown = titles(kept)
@@ -136,7 +136,7 @@ class Statistic(NamedTuple):
 def statistics(found: dict[str, Any]) -> list[Statistic]:
     """List what is compared, each with its tolerance.
 
-    The tolerances were set before the networks were measured: 5 % of an area; 3 gray
+    The tolerances were set before the networks were measured: 5% of an area; 3 gray
     levels of a mean color, 2 of a spread; 2 of 100 cells; of an AUROC one standard
     deviation over the folds of the real cells, but not less than 0.02.
     """
@@ -186,7 +186,7 @@ cells of the same kind.
 
 - AUROC: mean ± standard deviation over four folds. The majority-class baseline has 0.5. The
   standard deviation here divides by four; that in the [results](results.md) divides by three.
-- Tolerance: how far the synthetic cells may be from the real ones. It is 5 % of an area, 3 gray
+- Tolerance: how far the synthetic cells may be from the real ones. It is 5% of an area, 3 gray
   levels of a mean color, 2 of a standard deviation, and 2 of 100 cells. Of an AUROC it is one
   standard deviation over the real folds (at least 0.02). {fact}
 - The SVM uses a few quick features, not those of lesson 04, so its scores differ from the results.

@@ -226,7 +226,7 @@ def headline(found: dict[str, Any], unseen: dict[str, Any]) -> str:
         f"Real cells of C-NMC 2019. *Fold 0*: {found['images']:,} cells of {found['subjects']} "
         "patients, four grouped folds. *Fold 1*: trained on all of fold 0, tested on "
         f"{unseen['cells']:,} cells of {unseen['subjects']} other patients; the threshold comes "
-        "from validation patients. In brackets: 95 % intervals over patients. Full profile, seed "
+        "from validation patients. In brackets: 95% intervals over patients. Full profile, seed "
         f"{found['seed']}, {found['date'][:10]}, {machine['cores']} cores.\n\n"
         f"{markdown(titles, rows)}\n"
     )
@@ -260,7 +260,7 @@ def render(found: dict[str, Any], unseen: dict[str, Any]) -> str:
         "patients are healthy.",
         _by_fold(found, ranked),
         *_earlier(found),
-        "All folds together, with 95 % intervals by bootstrap over groups of patients. The "
+        "All folds together, with 95% intervals by bootstrap over groups of patients. The "
         "majority-class baseline predicts another number in each fold, so its pooled AUROC is not "
         "exactly 0.5.",
     ]
@@ -281,7 +281,7 @@ def render(found: dict[str, Any], unseen: dict[str, Any]) -> str:
     ]
     parts += [
         "### CNN + SVM beside others, on the same cells",
-        markdown(["CNN + SVM minus", "difference of AUROC", "95 % interval"], differences),
+        markdown(["CNN + SVM minus", "difference of AUROC", "95% interval"], differences),
         "Where an interval contains 0, these patients do not show which model is better.",
         "### Patient by patient",
         table(together["of_subjects"], ("auroc", "balanced_accuracy")),

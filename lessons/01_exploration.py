@@ -451,7 +451,7 @@ for name in ("area", "red", "sharpness"):
         means = values.groupby(table["subject"].map(label)).transform("mean")
         shuffled.append(r2_score(values, means))
     limit = np.quantile(shuffled, 0.95)
-    print(f"{name:9}  class: {shares.loc[name, 'class']:.2f}  95 % of shuffles below {limit:.2f}")
+    print(f"{name:9}  class: {shares.loc[name, 'class']:.2f}  95% of shuffles below {limit:.2f}")
 
 # %% [markdown]
 # The share of the class for area is far above the limit: chance does not explain it. For red it is

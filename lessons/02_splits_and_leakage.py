@@ -17,7 +17,7 @@
 #
 # 1. Compare images by a checksum of their pixels.
 # 2. Join subjects into groups, and split by group with `StratifiedGroupKFold`.
-# 3. Measure the difference between two ways of splitting, with a 95 % interval.
+# 3. Measure the difference between two ways of splitting, with a 95% interval.
 
 # %% tags=["setup"]
 
@@ -467,7 +467,7 @@ for way, pairs in folds.items():
 # %% [markdown]
 # A difference between two scores needs an **interval**: other patients would give another number.
 # The **bootstrap** imitates other patients. It draws as many groups as there are, with replacement,
-# and computes the difference again. The middle 95 % of many such differences form the interval.
+# and computes the difference again. The middle 95% of many such differences form the interval.
 # Both scores use the same drawn groups, so the comparison is **paired**: what makes a patient
 # difficult for both cancels out. Lesson 06 treats the bootstrap in detail.
 
@@ -478,7 +478,7 @@ rows_of_group = [np.flatnonzero(group == number) for number in np.unique(group)]
 
 
 def compare(a, b, n_resamples=400):
-    """Return AUROC of a minus AUROC of b, with a 95 % interval over groups."""
+    """Return AUROC of a minus AUROC of b, with a 95% interval over groups."""
     rng = np.random.default_rng(seed)
     differences = []
     for _ in range(n_resamples):
@@ -520,12 +520,12 @@ for place, (name, row) in enumerate(leak.iterrows()):
 left.set(xlabel="AUROC (circle: by group, square: by image)", ylim=(2.5, -0.5))
 left.set_yticks(range(3), [titles[name] for name in leak.index])
 right.axvline(0, color="gray", linewidth=1)
-right.set(xlabel="difference, with 95 % interval")
+right.set(xlabel="difference, with 95% interval")
 right.locator_params(axis="x", nbins=6)
 svm_row = leak.loc["svm"]
 figure.suptitle(
     f"Splitting by image changes the AUROC of the SVM by {svm_row['difference']:+.2f} "
-    f"(95 % interval {svm_row['low']:+.2f} to {svm_row['high']:+.2f})"
+    f"(95% interval {svm_row['low']:+.2f} to {svm_row['high']:+.2f})"
 )
 lesson.save_figure(figure, "leak", "AUROC of three models by image and by group, with intervals.")
 

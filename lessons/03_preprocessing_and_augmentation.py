@@ -126,7 +126,7 @@ lesson.save_figure(figure, "crop", "The picture that reaches farthest, in four c
 # %% [markdown]
 # ### Exercise 03.1 (4 minutes)
 #
-# What is the smallest crop, in steps of 10 pixels from 200 to 450, that cuts at most 2 % of the
+# What is the smallest crop, in steps of 10 pixels from 200 to 450, that cuts at most 2% of the
 # cells? Compute it from `reaches`.
 
 # %% tags=["nbval-check-output"]
@@ -138,7 +138,7 @@ lk.check("03.1", answer, reaches=reaches)
 # <details><summary>Solution</summary>
 #
 # `(reaches > side).mean()` is the share of cells that a crop cuts. It falls as the crop grows, so
-# the first side with at most 2 % is the smallest. The usual mistake is to look at one typical cell:
+# the first side with at most 2% is the smallest. The usual mistake is to look at one typical cell:
 # the typical cell fits into almost any crop, and the large ones are lost.
 #
 # </details>
@@ -492,7 +492,7 @@ lk.check("03.3", check_pixels)
 # - `RandomFlip` mirrors, by default in both directions.
 # - `RandomRotation(0.5)` turns by up to half a *full circle* in either direction. (The number is
 #   not in degrees.)
-# - `RandomZoom((0.0, 0.3))` makes the cell smaller by up to 30 %. Negative numbers enlarge, and
+# - `RandomZoom((0.0, 0.3))` makes the cell smaller by up to 30%. Negative numbers enlarge, and
 #   would cut a cell that fills the picture.
 # - `RandomContrast((0.5, 0.5))` lowers or raises the distance of each pixel from the mean, by up to
 #   one half. (Give it two numbers: with a single one, current versions of Keras only raise it.)

@@ -150,7 +150,7 @@ lk.check("05.1", add_block)
 #
 # - `GlobalAveragePooling2D` averages each map. The network then knows *how much* of a pattern there
 #   is, not where.
-# - `Dropout` sets 30 % of these averages to zero during training, at random. So the network cannot
+# - `Dropout` sets 30% of these averages to zero during training, at random. So the network cannot
 #   rely on any single one.
 # - `Dense` adds up the evidence into one number, the **logit**. A positive logit stands for ALL.
 # - The **sigmoid** turns the logit into a probability of ALL.
@@ -654,7 +654,7 @@ for name, network in (("one view", weighted), ("four views averaged", averaged))
 # | area, svm | no network: the area baseline and the SVM of lesson 04 |
 #
 # *Difference* is the AUROC minus that of the plain recipe. *Low* and *high* are the ends of its
-# 95 % interval: would other patients show the same difference? (Lesson 06 explains how.) **Guess
+# 95% interval: would other patients show the same difference? (Lesson 06 explains how.) **Guess
 # first:** which row helps most? Which one hurts?
 
 # %% tags=["nbval-check-output"]
@@ -676,7 +676,7 @@ for name in ("area", "svm"):
     panel.plot(row["difference"], name, "o", color=model_colors[name])
 panel.axvline(0, color="black", linewidth=1)
 panel.invert_yaxis()
-panel.set(xlabel="AUROC minus that of the plain recipe, with 95 % interval over patients")
+panel.set(xlabel="AUROC minus that of the plain recipe, with 95% interval over patients")
 above, below = int((real["low"] > 0).sum()), int((real["high"] < 0).sum())
 figure.suptitle(f"Clearly better than plain: {above} of {len(real)} rows; clearly worse: {below}")
 figure.text(0.99, -0.01, f"measured on real cells; the rest of the lesson: {lesson.note}",

@@ -17,7 +17,7 @@
 # **Objectives**
 #
 # 1. Compute and read a confusion matrix, a classification report and an AUROC with scikit-learn.
-# 2. Compute a 95 % interval over patients in a few lines of numpy, also for a difference.
+# 2. Compute a 95% interval over patients in a few lines of numpy, also for a difference.
 # 3. List the patients, worst first, and choose a threshold without using the test patients.
 
 # %% tags=["setup"]
@@ -223,8 +223,8 @@ lesson.save_figure(figure, "roc", "Histogram of the probabilities by class; ROC 
 # The test set is small. With other patients the AUROC would be different. But how different?
 #
 # The **bootstrap** imitates other test sets. It draws from the test set with replacement, as many
-# as there are, and computes the score again. After a thousand draws, the middle 95 % of the scores
-# are the **95 % interval**.
+# as there are, and computes the score again. After a thousand draws, the middle 95% of the scores
+# are the **95% interval**.
 #
 # **What should we draw: cells or patients?** Guess which interval is wider.
 
@@ -266,7 +266,7 @@ for name, color, height in (("cells", "gray", -1), ("patients", model_colors["cn
     panel.hist(draws[name], edges, density=True, histtype="step", color=color, label=drawn)
     panel.plot([low, high], [height, height], color=color, linewidth=5)
 panel.axvline(auroc, color="black", linestyle=":", label="all test cells")
-panel.set(xlabel="AUROC of the network; bars: 95 % intervals", ylabel="resamples", yticks=[])
+panel.set(xlabel="AUROC of the network; bars: 95% intervals", ylabel="resamples", yticks=[])
 panel.legend(loc="upper left")
 figure.suptitle(
     f"The interval is {widths['cells']:.2f} wide over cells, {widths['patients']:.2f} over patients"
@@ -297,7 +297,7 @@ lesson.save_figure(figure, "interval", "Bootstrap distributions of the AUROC, ce
 
 # %% tags=["nbval-check-output"]
 def difference_interval(y, a, b, groups, n_resamples=1000):
-    """Return the low and high end of the 95 % interval of AUROC(a) - AUROC(b)."""
+    """Return the low and high end of the 95% interval of AUROC(a) - AUROC(b)."""
     rng = np.random.default_rng(0)
     unique = np.unique(groups)
     differences = []
@@ -349,7 +349,7 @@ right.axvline(0, color="black", linestyle=":")
 right.set(xlabel="AUROC, network minus area baseline", yticks=[])
 right.locator_params(axis="x", nbins=6)
 zero = "excludes" if low > 0 or high < 0 else "contains"
-figure.suptitle(f"The 95 % interval of the difference, {low:+.2f} to {high:+.2f}, {zero} zero")
+figure.suptitle(f"The 95% interval of the difference, {low:+.2f} to {high:+.2f}, {zero} zero")
 lesson.save_figure(figure, "difference", "AUROC of the models and the paired difference.")
 
 # %% [markdown]
@@ -607,7 +607,7 @@ lesson.quiz()
 #
 # ### Calibration
 #
-# Take all cells with a probability near 0.8. If about 80 % of them are ALL, the network is
+# Take all cells with a probability near 0.8. If about 80% of them are ALL, the network is
 # **calibrated** there. `calibration_curve` sorts the cells into bins by their probability and
 # computes the share of ALL in each bin.
 #
@@ -789,8 +789,8 @@ lesson.save_figure(figure, "abstain", "Share of errors over the share of cells w
 #
 # Can we *promise* a share of errors? **Conformal prediction** (Vovk, 2012) returns a *set* of
 # classes for each cell: HEM, ALL, both or none. A class is in the set if its probability reaches a
-# limit. The limit of a class is chosen such that about 90 % of the validation cells of this class
-# have it in their set. For new cells of the same patients this share would be about 90 %, too. But
+# limit. The limit of a class is chosen such that about 90% of the validation cells of this class
+# have it in their set. For new cells of the same patients this share would be about 90%, too. But
 # the test cells come from *other* patients.
 
 # %%
@@ -805,7 +805,7 @@ covered["cells with exactly one class"] = (in_set["HEM"] != in_set["ALL"]).mean(
 pd.Series(covered).round(2).to_frame("share")
 
 # %% [markdown]
-# Compare the first two rows with the promised 90 %. With the default settings, the row of HEM is
+# Compare the first two rows with the promised 90%. With the default settings, the row of HEM is
 # below it. So we cannot promise a share of errors for other patients. The method is not wrong. Its
 # condition is broken: cells of other patients are not drawn from the same distribution. The last
 # row shows the cost: a set with both classes, or with none, is no prediction.
@@ -825,7 +825,7 @@ if my_file:
     scores = bootstrap(labels, probability, table["patient"].to_numpy())
     low, high = np.percentile(scores, [2.5, 97.5])
     print(f"AUROC {roc_auc_score(labels, probability):.2f}")
-    print(f"95 % interval over patients: {low:.2f} to {high:.2f}")
+    print(f"95% interval over patients: {low:.2f} to {high:.2f}")
     print(f"majority-class baseline: accuracy {max(labels.mean(), 1 - labels.mean()):.2f}")
     print(classification_report(labels, probability >= 0.5))
 

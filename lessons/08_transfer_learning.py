@@ -373,7 +373,7 @@ figure, panel = plt.subplots(figsize=(7, 3), layout="constrained")
 for rate, line in {1e-4: "-", 1e-2: "--"}.items():
     losses = [frozen_loss, *histories[rate].history["val_loss"]]
     panel.plot(range(3), losses, f"o{line}", color=lite0, label=f"learning rate {rate:.0e}")
-panel.axhline(np.log(2), color=model_colors["majority"], label="always 50 %")
+panel.axhline(np.log(2), color=model_colors["majority"], label="always 50%")
 panel.set(xlabel="epochs of fine-tuning (0: frozen)", ylabel="validation loss")
 panel.set_xticks(range(3))
 panel.legend(loc="center left", bbox_to_anchor=(1, 0.5), handlelength=4)
@@ -466,7 +466,7 @@ for height, color in enumerate(colors[::-1]):
     panel.plot(row["AUROC"], height, "o", color=color, markerfacecolor=face)
     panel.text(1.02, height, f"{row['AUROC']:.3f}", va="center")
 panel.set_yticks(range(len(table)), table.index[::-1])
-panel.set(xlabel="AUROC and 95 % interval over the validation patients", xlim=(None, 1))
+panel.set(xlabel="AUROC and 95% interval over the validation patients", xlim=(None, 1))
 others = table.drop(table["AUROC"].idxmax())
 overlapping = int((others["high"] >= table["low"][table["AUROC"].idxmax()]).sum())
 figure.suptitle(f"{overlapping} of {len(others)} intervals overlap that of the best model")

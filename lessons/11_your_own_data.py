@@ -613,7 +613,7 @@ def bootstrap_recalls(y_true, y_pred, subjects, n_draws=300):
 draws = {name: bootstrap_recalls(y, p, subjects) for name, p in predictions.items()}
 for name, drawn in draws.items():
     low, high = np.quantile(drawn.mean(axis=1), [0.025, 0.975])
-    print(f"{name:9s} macro recall {recalls[name].mean():.2f} (95 % {low:.2f} to {high:.2f})")
+    print(f"{name:9s} macro recall {recalls[name].mean():.2f} (95% {low:.2f} to {high:.2f})")
 
 # %% [markdown]
 # With the default seed the whole interval of the SVM lies above that of the area baseline. The next
@@ -634,7 +634,7 @@ for shift, (name, drawn) in zip((-0.2, 0, 0.2), draws.items(), strict=True):
     x, height = np.arange(3) + shift, recalls[name]
     right.vlines(x, low, high, color=model_colors[name])
     right.plot(x, height, "o", color=model_colors[name], label=name)
-right.set(title="recall, 95 % intervals over patients", ylim=(-0.05, 1.05))
+right.set(title="recall, 95% intervals over patients", ylim=(-0.05, 1.05))
 right.set_xticks(range(3), classes, rotation=20)
 right.legend(loc="center")
 figure.suptitle("Drawn cells: area alone misses the myeloblasts, the SVM finds all three classes")

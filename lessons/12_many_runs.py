@@ -459,7 +459,7 @@ pairs.round(3)
 # Eight draws are few, and they overlap: the same patients come back in other draws. The usual
 # standard error of their mean, SD × √(1 / draws), is therefore too small. Nadeau and Bengio (2003)
 # add the ratio of the test part to the training part: SD × √(1 / draws + 1 / 3) with four folds. A
-# 95 % interval is the mean plus and minus this error, times a factor of the t distribution.
+# 95% interval is the mean plus and minus this error, times a factor of the t distribution.
 
 # %% tags=["slide"]
 from scipy import stats
@@ -526,7 +526,7 @@ auroc.set_index("answered_by")[["value", "low", "high"]].rename_axis("model").ro
 
 # %% [markdown]
 # Each run comes with the area baseline and the majority-class baseline on the same patients. The
-# column `answered_by` names the model of a row. `low` and `high` are the ends of the 95 % interval
+# column `answered_by` names the model of a row. `low` and `high` are the ends of the 95% interval
 # over these patients (lesson 06). They are empty if one of the classes has only one test patient.
 #
 # ### Exercise 12.3 (3 minutes)

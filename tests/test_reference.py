@@ -25,7 +25,7 @@ def test_readme_states_exactly_what_the_kept_results_say():
     readme = (reference.ROOT / "README.md").read_text("utf-8")
     shown = readme.split(results_page.BEGIN)[1].split(results_page.END)[0]
     assert shown == results_page.headline(*kept_results())
-    for name in ("majority", "area", "SVM", "CNN", "95 % intervals"):
+    for name in ("majority", "area", "SVM", "CNN", "95% intervals"):
         assert name in shown
 
 

@@ -151,7 +151,7 @@ def bootstrap(
 def intervals(
     labels: npt.ArrayLike, probabilities: npt.ArrayLike, groups: npt.ArrayLike, seed: int = 0
 ) -> dict[str, Interval]:
-    """Give each metric its 95 % percentile interval over groups.
+    """Give each metric its 95% percentile interval over groups.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def intervals(
 
 
 def interval(values: np.ndarray, drawn: Resamples) -> Interval:
-    """Take the 95 % percentile interval, or (None, None) where it would mislead."""
+    """Take the 95% percentile interval, or (None, None) where it would mislead."""
     if not drawn.enough:
         return None, None
     low, high = np.quantile(values, [0.025, 0.975])
@@ -215,7 +215,7 @@ def compare(
     -------
     dict
         ``auroc_a``, ``auroc_b``, ``difference`` (a - b), ``low`` and ``high`` (its
-        95 % interval), each float or None, and ``notes``, a list of sentences.
+        95% interval), each float or None, and ``notes``, a list of sentences.
 
     Raises
     ------

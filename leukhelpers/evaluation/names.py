@@ -9,8 +9,8 @@ METRIC_NAMES: dict[str, str] = {
     "sensitivity": "sensitivity",
     "specificity": "specificity",
     "mcc": "MCC",
-    "sensitivity_at_95_specificity": "sensitivity at 95 % specificity",
-    "specificity_at_95_sensitivity": "specificity at 95 % sensitivity",
+    "sensitivity_at_95_specificity": "sensitivity at 95% specificity",
+    "specificity_at_95_sensitivity": "specificity at 95% sensitivity",
     "brier": "Brier score",
     "ece": "calibration error",
 }

@@ -201,7 +201,7 @@ def with_bounds(
     resampled: Mapping[str, np.ndarray],
     drawn: bootstrap.Resamples,
 ) -> dict[str, dict[str, float | None]]:
-    """Put each value beside its 95 % interval."""
+    """Put each value beside its 95% interval."""
     bounded = {}
     for metric, value in values.items():
         low, high = bootstrap.interval(resampled[metric], drawn)

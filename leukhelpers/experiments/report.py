@@ -29,7 +29,7 @@ def titles(metrics: dict[str, Any]) -> dict[str, str]:
 
 
 def format_ci(entry: dict[str, float | None] | None) -> str:
-    """Write a metric and its 95 % interval; a dash where it is not defined."""
+    """Write a metric and its 95% interval; a dash where it is not defined."""
     if not isinstance(entry, dict) or entry["value"] is None:
         return "–"
     if entry.get("low") is None:

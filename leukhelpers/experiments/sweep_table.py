@@ -37,7 +37,7 @@ def collect(out: Path, entries: Sequence[Entry], state: State) -> pd.DataFrame:
     pandas.DataFrame
         ``run`` (the key), ``task``, a column a parameter, ``state``, ``seconds``, ``error``,
         ``synthetic`` (whether the cells are drawn, where that is known), ``answered_by``,
-        ``metric``, ``value``, and ``low`` and ``high``, the ends of its 95 % interval where it
+        ``metric``, ``value``, and ``low`` and ``high``, the ends of its 95% interval where it
         has one.
     """
     rows: list[dict[str, Any]] = []

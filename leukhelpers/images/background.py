@@ -31,8 +31,8 @@ def black_background(image: np.ndarray) -> np.ndarray:
 
     Measured: of 6,052 cells of C-NMC stored without loss none has more than 4.3 √(bright pixels)
     of them, and so none changes; JPEG of quality 75 to 100 with subsampled colors leaves at least
-    6.8, lossy WebP 13. Cleared, those cells have their area within 1 % (half of them within
-    0.4 %), where it was 12 to 16 % too large before.
+    6.8, lossy WebP 13. Cleared, those cells have their area within 1% (half of them within
+    0.4%), where it was 12 to 16% too large before.
     """
     red, green, blue = np.moveaxis(image, -1, 0)
     strongest = np.maximum(np.maximum(red, green), blue)  # ten times as fast as max(axis=-1)

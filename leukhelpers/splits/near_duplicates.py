@@ -54,8 +54,8 @@ def near_duplicates(
     -----
     Measured on fold 0 of C-NMC 2019 (3,527 cells, 6.2 million pairs), size 96, crop 384.
     Of 400 cells, altered copies lay at most 20 bits from the original: JPEG of quality
-    85 (12), 5 % brighter or darker (12), noise of one level (18), moved by 1 to 3 pixels
-    (20). Moved by 8 pixels, the furthest lay at 40. A copy made 5 % smaller lay at 70,
+    85 (12), 5% brighter or darker (12), noise of one level (18), moved by 1 to 3 pixels
+    (20). Moved by 8 pixels, the furthest lay at 40. A copy made 5% smaller lay at 70,
     one turned or mirrored at 200: those are not found. Of the pairs of fold 0, 413 lie
     within 40 bits, each one cell in two photographs; the first two cells that only
     resemble one another lie at 46. With a coarse hash (64 bits) unlike cells are equal.

@@ -10,7 +10,7 @@ from leukhelpers.course.exercises import call, hint
 
 
 def crop(answer: Any, reaches: np.ndarray) -> None:
-    """Check the smallest crop that cuts at most 2 % of the cells."""
+    """Check the smallest crop that cuts at most 2% of the cells."""
     side = int(answer)
     hint("steps", side % 10 or not 200 <= side <= 450)
     hint("too_small", side < 450 and (reaches > side).mean() > 0.02)
