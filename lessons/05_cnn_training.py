@@ -354,6 +354,7 @@ panel.plot(range(1, 6), losses[0.001], "-", color="black", label="0.001: suitabl
 panel.plot(range(1, 6), losses[1.0], "--", color="black", label="1: too high")
 panel.axhline(constant, color=model_colors["majority"], label="one probability for all cells")
 panel.set(xlabel="epoch", ylabel="training loss", ylim=(0, 2))
+panel.set_xticks(range(1, 6))
 panel.legend(ncols=2)
 figure.suptitle("Only the middle learning rate brings the loss well below the gray line")
 lesson.save_figure(figure, "learning-rate", "Training loss over 5 epochs, three learning rates.")

@@ -1,0 +1,163 @@
+"""Fine-tune EfficientNet-Lite0 with discriminative learning rates: fold 0, tested on fold 1.
+
+    python -m benchmarks.finetune FOLD_0 FOLD_1 --cache DIR [--only NAME …]
+
+Beside it the frozen network with a logistic regression. Each attempt starts from
+ImageNet weights, sees cells cropped to their bounding box, and averages four rotations when it
+predicts. An attempt that the result file has is not trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import leukhelpers as lk
+from benchmarks.candidates import Cells, predict
+from leukhelpers import files
+from leukhelpers.experiments import provenance
+from leukhelpers.images import augmentation
+
+RESULT = Path(__file__).resolve().parent / "results" / "finetune.json"
+BATCH = 32
+# Learning rates of the stem, of the blocks and of the head; each is divided by ten after a third
+# and after two thirds of the epochs.
+DEFAULTS: dict[str, Any] = {
+    "size": 96, "rates": (1e-6, 1e-4, 1e-2), "epochs": 6, "learn_norm": True, "color": 1.0,
+}  # fmt: skip
+ATTEMPTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "one rate": ("0.0001 for all layers", {"rates": (1e-4, 1e-4, 1e-4)}),
+    "discriminative": ("0.000001 for the stem, 0.0001, 0.01 for the head", {}),
+    "norm frozen": ("the same, batch normalization frozen", {"learn_norm": False}),
+    "higher rates": ("0.00001, 0.0005, 0.01", {"rates": (1e-5, 5e-4, 1e-2)}),
+    "higher rates, longer": (
+        "0.00001, 0.0005, 0.01, 12 epochs", {"rates": (1e-5, 5e-4, 1e-2), "epochs": 12}),
+    "small head rate": ("0.00001, 0.0005, 0.001", {"rates": (1e-5, 5e-4, 1e-3)}),
+    "128 pixels": ("0.00001, 0.0005, 0.01, 128 pixels", {"rates": (1e-5, 5e-4, 1e-2), "size": 128}),
+}  # fmt: skip
+
+
+def tune(attempt: dict[str, Any], cells: Cells, rows: np.ndarray, seed: int) -> keras.Model:
+    """Fine-tune the network on some rows; return it with the logit as its output."""
+    keras.utils.set_random_seed(seed)
+    size = attempt["size"]
+    whole = lk.build_transfer("efficientnet-lite0", size, "imagenet", seed)
+    model = keras.Model(whole.input, whole.get_layer("logit").output)
+    groups = by_depth(model)
+    steps = len(rows) // BATCH
+    thirds = [steps * attempt["epochs"] * part // 3 for part in (1, 2)]
+    optimizers = []
+    for rate, variables in zip(attempt["rates"], groups, strict=True):
+        schedule = keras.optimizers.schedules.PiecewiseConstantDecay(
+            thirds, [rate, rate / 10, rate / 100]
+        )
+        optimizers.append(keras.optimizers.Adam(schedule))
+        optimizers[-1].build(variables)
+    sick = cells.y[rows].mean()
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+
+    @tf.function(reduce_retracing=True)
+    def step(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        weights = tf.where(labels == 1, 0.5 / sick, 0.5 / (1 - sick))
+        with tf.GradientTape() as tape:
+            logits = model(images, training=attempt["learn_norm"])
+            value = loss(labels[:, None], logits, sample_weight=weights[:, None])
+        every = tape.gradient(value, [v.value for group in groups for v in group])
+        for optimizer, group in zip(optimizers, groups, strict=True):
+            optimizer.apply(every[: len(group)], group)
+            every = every[len(group) :]
+        return value
+
+    images = cells.images[size]
+    generator = np.random.default_rng(seed)
+    for number in range(attempt["epochs"]):
+        order = generator.permutation(rows)[: steps * BATCH].reshape(steps, BATCH)
+        for batch in order:
+            draw = generator.uniform(-1, 1, (BATCH, 8)).astype("float32")
+            draw[:, 3:] *= attempt["color"]
+            shown = augmentation.recolor(tf.constant(images[batch]), tf.constant(draw[:, 3:]))
+            shown = augmentation.move(shown, tf.constant(draw[:, :3]))
+            value = step(shown, tf.constant(cells.y[batch], tf.float32))
+        print(f"  epoch {number + 1}, last loss {float(value):.3f}", flush=True)
+    return model
+
+
+def by_depth(model: keras.Model) -> list[list[Any]]:
+    """Divide the trainable weights: stem, blocks, head."""
+    found: list[list[Any]] = [[], [], []]
+    for layer in model.layers:
+        depth = 0 if layer.name.startswith("stem") else 2 if layer.name == "logit" else 1
+        found[depth] += layer.trainable_variables
+    return found
+
+
+def frozen(cells: Cells, rows: np.ndarray, test: np.ndarray, size: int) -> np.ndarray:
+    """Return logits of a logistic regression on the frozen network's features."""
+    whole = lk.build_transfer("efficientnet-lite0", size, "imagenet", 0)
+    backbone = keras.Model(whole.input, whole.get_layer("mean").output)
+    images = cells.images[size]
+    head = LogisticRegression(C=0.001, class_weight="balanced", max_iter=1000)
+    model = make_pipeline(StandardScaler(), head)
+    model.fit(backbone.predict(images[rows], verbose=0), cells.y[rows])
+    return model.decision_function(backbone.predict(images[test], verbose=0))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("fold_0", type=Path)
+    parser.add_argument("fold_1", type=Path)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--only", nargs="*", default=[])
+    options = parser.parse_args()
+    cells = Cells([options.fold_0, options.fold_1], options.cache)
+    rows, test = np.flatnonzero(cells.fold == 0), np.flatnonzero(cells.fold == 1)
+    found = files.read_if_there(RESULT) or {"attempts": []}
+    names = {"frozen": "frozen, logistic regression on its features"}
+    names |= {name: label for name, (label, _) in ATTEMPTS.items()}
+    for name, label in names.items():
+        done = {row["attempt"] for row in found["attempts"]}
+        if name in done or (options.only and name not in options.only):
+            continue
+        start = time.perf_counter()
+        attempt = {**DEFAULTS, **(ATTEMPTS[name][1] if name in ATTEMPTS else {})}
+        if name == "frozen":
+            logits = frozen(cells, rows, test, attempt["size"])
+        else:
+            network = tune(attempt, cells, rows, seed=0)
+            logits = predict(network, cells.images[attempt["size"]][test]).mean(1)
+        interval = lk.intervals(cells.y[test], expit(logits), cells.group[test], seed=0)["auroc"]
+        row = {
+            "attempt": name,
+            "label": label,
+            "auroc": float(roc_auc_score(cells.y[test], logits)),
+            "interval": list(interval),
+            "seconds": round(time.perf_counter() - start),
+        }
+        print(row, flush=True)
+        found["attempts"].append(row)
+        about = {
+            "date": datetime.date.today().isoformat(),
+            **provenance.environment(),
+            "seed": 0,
+            "synthetic": False,
+            "dataset": "trained on fold 0 (28 subjects) of the training set of C-NMC 2019, tested "
+            "on fold 1 (12 of 14 subjects)",
+            "defaults": DEFAULTS,
+        }
+        files.write_json(RESULT, {**about, "attempts": found["attempts"]})
+
+
+if __name__ == "__main__":
+    main()
