@@ -275,7 +275,7 @@ lk.check("10.3", names_are_swapped)
 #
 # We now repeat the study as the paper describes it. The images are resized and scaled to 0 … 1. The
 # network has convolutions, ReLU, batch normalization, max pooling, dropout, dense layers and a
-# sigmoid. To save time we use a quarter of the width and height of each image, and no augmentation
+# sigmoid. To save time we keep every fourth pixel in both directions, and leave out augmentation
 # (lesson 03 shows it).
 #
 # The labels are numbered by the alphabet, and 20% of the *images* are drawn at random for the test:
@@ -314,8 +314,8 @@ def build_network(learning_rate):
 
 # %% [markdown]
 # Why did the paper's network predict one class only? The paper does not say, and its table cannot
-# show it: every such network prints the same table. We plant one possible cause, a **learning rate
-# of 1** where one thousandth would do. (Lesson 05 trained with a learning rate that was too high.)
+# show it: every such network prints the same table. We build in one possible cause: a **learning
+# rate of 1** instead of 0.001. (Lesson 05 trained with a learning rate that was too high.)
 #
 # As in many public notebooks, the test cells also serve as validation data. `EarlyStopping` keeps
 # the weights of the epoch with the best validation accuracy:
@@ -327,16 +327,17 @@ epochs = 6
 
 def train_network(network, labels, train_rows, validation_rows):
     """Train, keep the epoch with the best validation accuracy, return the learning curves."""
-    best_epoch = keras.callbacks.EarlyStopping(
-        monitor="val_accuracy", mode="max", patience=epochs, restore_best_weights=True
-    )
+    keep_best = keras.callbacks.EarlyStopping(
+        monitor="val_accuracy", mode="max", restore_best_weights=True,
+        patience=epochs,  # so long that it never stops; it only restores the best weights
+    )  # fmt: skip
     history = network.fit(
         small[train_rows],
         labels[train_rows],
         validation_data=(small[validation_rows], labels[validation_rows]),
         epochs=epochs,
         batch_size=32,
-        callbacks=[best_epoch],
+        callbacks=[keep_best],
         verbose=0,
     )
     return history.history
@@ -359,9 +360,8 @@ print(f"smallest and largest probability: {proba_hem.min():.3f} and {proba_hem.m
 
 # %% [markdown]
 # The paper's pattern is back: a recall of 1.00 in the row HEM and of 0.00 in the row ALL. No cell
-# gets a probability of HEM of one half or more, so every cell is predicted to be ALL. The network
-# may still rank cells a little better than chance. But at a threshold of 0.5 it always predicts one
-# class. No error message appeared.
+# gets a probability of HEM of one half or more, so every cell is predicted to be ALL. The last line
+# shows how far the probabilities differ at all. No error message appeared.
 #
 # Would the learning curves have warned the authors?
 
@@ -403,7 +403,8 @@ lesson.save_figure(
 #
 # \* as far as the paper describes it
 #
-# **Before you go on:** write down five arrows. Will the scores rise, fall or stay with each repair?
+# **Before you go on:** write down five arrows for the accuracy, and five for the AUROC. Will they
+# rise, fall or stay with each repair?
 #
 # ## Repair 1: the class names
 #
@@ -412,15 +413,15 @@ lesson.save_figure(
 
 
 # %%
-def scores(y_true, proba_all):
+def scores(y_true, p_leukemic):
     """Return five scores; 1 stands for ALL."""
-    y_pred = (proba_all >= 0.5).astype(int)
+    y_pred = (p_leukemic >= 0.5).astype(int)
     return {
         "accuracy": accuracy_score(y_true, y_pred),
         "recall HEM": recall_score(y_true, y_pred, pos_label=0),
         "recall ALL": recall_score(y_true, y_pred, pos_label=1),
         "balanced accuracy": balanced_accuracy_score(y_true, y_pred),
-        "AUROC": roc_auc_score(y_true, proba_all),
+        "AUROC": roc_auc_score(y_true, p_leukemic),
     }
 
 
@@ -444,7 +445,7 @@ def make_folds(groups):
     folds = []
     for rest, test in StratifiedGroupKFold(3).split(small, y, groups):
         inner = StratifiedGroupKFold(4).split(rest, y[rest], groups[rest])
-        train, validation = next(inner)
+        train, validation = next(inner)  # three quarters and one quarter; row numbers of rest
         folds.append((rest[train], rest[validation], test))
     return folds
 
@@ -459,42 +460,46 @@ for name, folds in {"by image": image_folds, "by patient": patient_folds}.items(
 # %% [markdown]
 # All three repairs use about the same number of training cells, the same network and the same first
 # weights. From repair 2 to 3 only the split changes, and from 3 to 4 only the cells that choose the
-# epoch. (From repair 1 to 2 the test cells change together with the learning rate.)
+# epoch. (From repair 1 to 2 the training and test cells change together
+# with the learning rate.)
 #
-# So repairs 3 and 4 can share their trainings. The network of a fold is trained once, and we keep
-# its predictions after each epoch. Then we choose the epoch in two ways.
+# So repairs 3 and 4 use the same trained networks. We train one network per fold and keep its
+# predictions after each epoch. Then we choose the best epoch: by the test cells (repair 3) or by
+# the validation patients (repair 4). This replaces `EarlyStopping`, which can choose in one way
+# only.
 
 
 # %%
 def predictions_by_epoch(train):
-    """Train a network; return the probability of ALL of each cell after each epoch."""
+    """Train a network; return one array per epoch: the probability of ALL of every cell."""
     network = build_network(learning_rate=1e-3)  # repair 2
     kept = []
     for _ in range(epochs):
-        network.fit(small[train], y[train], batch_size=32, verbose=0)  # one epoch more
+        # In Keras, `fit` goes on from the present weights. So this is one more epoch.
+        network.fit(small[train], y[train], batch_size=32, verbose=0)
         kept.append(network.predict(small, verbose=0).ravel())
     return kept
 
 
 def best_epoch(kept, chosen_by):
     """Return the predictions of the epoch with the best accuracy on some cells."""
-    accuracy = [accuracy_score(y[chosen_by], proba_all[chosen_by] >= 0.5) for proba_all in kept]
+    accuracy = [accuracy_score(y[chosen_by], p_leukemic[chosen_by] >= 0.5) for p_leukemic in kept]
     return kept[int(np.argmax(accuracy))]
 
 
 # %%
 found = []
 for train, _, test in image_folds:
-    proba_all = best_epoch(predictions_by_epoch(train), chosen_by=test)
-    found.append(scores(y[test], proba_all[test]))
+    p_leukemic = best_epoch(predictions_by_epoch(train), chosen_by=test)
+    found.append(scores(y[test], p_leukemic[test]))
 steps["2 learning rate"] = pd.DataFrame(found)
 
-by_test, by_validation, network_proba = [], [], np.zeros(len(y))
+by_test, by_validation, network_p = [], [], np.zeros(len(y))
 for train, validation, test in patient_folds:
     kept = predictions_by_epoch(train)
     by_test.append(scores(y[test], best_epoch(kept, chosen_by=test)[test]))
-    network_proba[test] = best_epoch(kept, chosen_by=validation)[test]
-    by_validation.append(scores(y[test], network_proba[test]))
+    network_p[test] = best_epoch(kept, chosen_by=validation)[test]
+    by_validation.append(scores(y[test], network_p[test]))
 steps["3 split by patient"] = pd.DataFrame(by_test)
 steps["4 validation patients"] = pd.DataFrame(by_validation)
 
@@ -508,17 +513,17 @@ steps["4 validation patients"] = pd.DataFrame(by_validation)
 # %%
 def cross_validate_baseline(model, x):
     """Return the scores of each fold of patients, and the probability of ALL of each cell."""
-    found, proba_all = [], np.zeros(len(y))
+    found, p_leukemic = [], np.zeros(len(y))
     for train, _, test in patient_folds:
         model.fit(x[train], y[train])
-        proba_all[test] = model.predict_proba(x[test])[:, 1]
-        found.append(scores(y[test], proba_all[test]))
-    return pd.DataFrame(found), proba_all
+        p_leukemic[test] = model.predict_proba(x[test])[:, 1]
+        found.append(scores(y[test], p_leukemic[test]))
+    return pd.DataFrame(found), p_leukemic
 
 
 area = lesson.area.reshape(-1, 1)  # one column
 area_model = make_pipeline(StandardScaler(), LogisticRegression())
-steps["5 area baseline"], area_proba = cross_validate_baseline(area_model, area)
+steps["5 area baseline"], area_p = cross_validate_baseline(area_model, area)
 majority = DummyClassifier(strategy="most_frequent")
 steps["5 majority-class baseline"], _ = cross_validate_baseline(majority, area)
 
@@ -539,7 +544,8 @@ for panel, column in zip(panels, columns, strict=True):
     panel.grid(axis="x")
 panels[0].set_yticks(range(len(steps)), list(steps))
 panels[0].invert_yaxis()
-printed, repaired, by_area = means["balanced accuracy"].iloc[[0, 4, 5]]
+shown = ["as printed", "4 validation patients", "5 area baseline"]
+printed, repaired, by_area = means.loc[shown, "balanced accuracy"]
 title = f"Balanced accuracy: {printed:.2f} as printed, {repaired:.2f} after four repairs"
 figure.suptitle(f"{title}, {by_area:.2f} with the area baseline")
 alt = "Four scores after each repair, with the folds, and of the area and the majority baseline."
@@ -547,14 +553,14 @@ lesson.save_figure(figure, "repairs", alt)
 
 # %% [markdown]
 # Each diamond is a mean, each pale dot one fold. The rows "as printed" and "1" come from the single
-# test set of the paper's design. Compare with your five arrows:
+# test set of the paper's design. Compare with your arrows:
 #
 # | repair | what happened | why |
 # | --- | --- | --- |
 # | 1 names | accuracy stays, the two recalls change places | the predictions are the same |
-# | 2 learning rate | balanced accuracy and AUROC rise | now the network predicts both classes |
+# | 2 learning rate | balanced accuracy and AUROC rise | now the network tells cells apart |
 # | 3 split by patient | the mean AUROC falls\* | no test patient is in training any more |
-# | 4 validation patients | the accuracy cannot rise | before, the test cells chose the best epoch |
+# | 4 validation patients | the accuracy cannot rise | before, the best *test* accuracy chose |
 # | 5 baselines | no score of the network changes | a score means something only beside a baseline |
 #
 # \* with the default seed
@@ -569,7 +575,7 @@ lesson.save_figure(figure, "repairs", alt)
 # put together here, so the AUROC differs a little from the mean above.
 
 # %%
-result = lk.compare(y, network_proba, area_proba, patients, seed=seed)
+result = lk.compare(y, network_p, area_p, patients, seed=seed)
 print(f"network AUROC {result['auroc_a']:.2f}, area baseline AUROC {result['auroc_b']:.2f}")
 print(f"difference {result['difference']:+.2f}, {result['low']:+.2f} to {result['high']:+.2f}")
 distinguishable = result["low"] > 0 or result["high"] < 0
@@ -682,8 +688,9 @@ lesson.quiz()
 # - Recalls of 1.00 and 0.00 in a report of two classes: every cell got the same prediction.
 # - Supports reveal swapped class names if the class counts of the dataset are known.
 # - `target_names` only prints names. Take them from the encoder that numbered the classes.
-# - Some repairs raise a score, some lower it, some leave it. Each one changes what the score means.
-# - Repaired, our network was not distinguishable from the area baseline.
+# - Some repairs raise a score, some lower it, some do not change it. Each one changes what the
+#   score means.
+# - After all repairs our network could not be distinguished from the area baseline.
 #
 # **Read next:** lesson 11, your own cells. On leakage in published studies: Kapoor and Narayanan,
 # "Leakage and the reproducibility crisis in machine-learning-based science", *Patterns* 4 (2023).

@@ -103,7 +103,7 @@ def network_auroc(images, y, train, test, seed):
     keras.utils.set_random_seed(seed)
     network = build_network(images.shape[1])
     network.compile(optimizer=keras.optimizers.Adam(2e-3), loss="binary_crossentropy")
-    network.optimizer.build(network.trainable_variables)  # else TensorFlow prepares `fit` twice
+    network.optimizer.build(network.trainable_variables)  # saves time: else `fit` starts twice
     network.fit(images[train], y[train], epochs=5, batch_size=32, verbose=0)
     probability = network(images[test], training=False).numpy().ravel()
     return float(roc_auc_score(y[test], probability))
@@ -124,7 +124,8 @@ same_patients.round(3)
 # needs one cell with the tag `parameters`.
 #
 # Usually you have such a notebook already. Here we write a short one with three cells: settings,
-# imports and training. It trains the random forest of lesson 04.
+# imports and training. It trains a random forest, as in lesson 04 but with fewer trees. Each text
+# below is the code of one cell; it is not run yet.
 
 # %%
 settings = """seed = 0
@@ -170,7 +171,7 @@ print("parameters:", ", ".join(papermill.inspect_notebook(str(folder / "training
 # seed 0.
 #
 # Now the loop. Each round starts a new Python process, so the runs cannot influence each other. Red
-# lines below the cell are start-up messages of these processes, not errors.
+# lines below the cell, if there are any, are start-up messages of these processes, not errors.
 
 # %% tags=["nbval-check-output", "slide"]
 for number in seeds:
@@ -224,9 +225,9 @@ for name, model, inputs in (
 same_patients.round(3)
 
 # %% [markdown] tags=["slide"]
-# `cnn` is the small network, `rf` the random forest. Compare the network with `area`, the area
-# baseline: a network this small, trained this briefly, is a weak model. It is here because its
-# score depends on the seed.
+# `cnn` is the small network, `rf` the random forest. Their scores depend on the seed. Compare the
+# network with `area`, the area baseline: a network this small, trained this briefly, is a weak
+# model.
 #
 # The usual summary of such a column is mean ± standard deviation (**SD**). Many papers end here:
 # "three seeds, mean and standard deviation".
@@ -235,8 +236,8 @@ same_patients.round(3)
 same_patients.agg(["mean", "std"]).round(3)
 
 # %% [markdown]
-# The SVM has an SD of zero. That does not make it a reliable model. It only means that it uses no
-# random numbers.
+# The SVM and the two baselines have an SD of zero. That does not make them reliable models. It only
+# means that they use no random numbers.
 #
 # ## The surprise: the test patients were always the same
 #
@@ -260,6 +261,8 @@ for _, chosen in folds.split(patients.index, patients):
 
 # %% [markdown]
 # Each model meets the same eight draws. The seed of the network and of the forest stays the same.
+# (With `seed = 0`, draw 1 has the same test patients as above. The score of the network still
+# differs a little, because its training cells come in another order.)
 
 # %% tags=["slide"]
 forest = RandomForestClassifier(100, class_weight="balanced", random_state=seed)
@@ -381,7 +384,7 @@ print("With more draws the reported score never falls:", bool(rises.all().all())
 # ## The repair: compare in pairs
 #
 # Both models met the same patients in each draw. Patients who are hard for one model are often hard
-# for the other. So draw one line per draw before you compare the means.
+# for the other. So join the scores of each draw by a line before you compare the means.
 
 # %% tags=["slide"]
 compared = ["cnn", "svm", "rf"]
@@ -528,6 +531,7 @@ auroc.set_index("answered_by")[["value", "low", "high"]].rename_axis("model").ro
 # Each run comes with the area baseline and the majority-class baseline on the same patients. The
 # column `answered_by` names the model of a row. `low` and `high` are the ends of the 95% interval
 # over these patients (lesson 06). They are empty if one of the classes has only one test patient.
+# The test patients of fold 0 are others than in the tables above, so the scores differ.
 #
 # ### Exercise 12.3 (3 minutes)
 #
