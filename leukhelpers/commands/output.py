@@ -65,7 +65,8 @@ def metrics_table(metrics: dict[str, Any]) -> Table | str:
     shown = report.headline(metrics)
     synthetic = ", synthetic" if metrics.get("synthetic") else ""
     title = f"{metrics['cells']} cells of {metrics['subjects']} held-out subjects{synthetic}"
-    table = Table("Model", *shown.columns, title=title, caption="95% interval below each value")
+    caption = "95% interval below each value" if "(" in shown.to_string() else None
+    table = Table("Model", *shown.columns, title=title, caption=caption)
     for name, row in shown.iterrows():
         # The interval below its value: four of them side by side fill a terminal.
         cells = [cell.replace(" (", "\n").replace(" to ", "–").rstrip(")") for cell in row]

@@ -47,7 +47,8 @@ def export_model(
 @app.command("app")
 def web_page(
     run: Annotated[
-        Path | None, Option("--run", help="Folder of a finished run; by default the latest.")
+        Path | None,
+        Option("--run", help="Folder of a finished run; by default the latest network."),
     ] = None,
     port: Annotated[int, Option(min=1024, max=65535, help="Port on this machine.")] = 7860,
     browser: Annotated[bool, Option("--browser", help="Open it in a browser.")] = False,

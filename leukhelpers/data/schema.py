@@ -110,7 +110,7 @@ def validate(table: pd.DataFrame, classes: Sequence[str] = CLASS_NAMES) -> pd.Da
     if not set(CLASS_NAMES).isdisjoint(classes):
         _refuse(
             "All cells of one person must be of one class, and these have several; correct the "
-            "labels, or give kinds of cells other names than HEM and ALL:",
+            "labels, give two people two names, or kinds of cells other names than HEM and ALL:",
             n_labels.index[n_labels > 1],
         )
     # One of the two labels is wrong, and nothing in the files tells which.

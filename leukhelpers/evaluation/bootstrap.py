@@ -81,7 +81,7 @@ def resample(
         start = f"No cell is {' or '.join(absent)}, so a score that compares the classes"
         notes = [f"{start} is undefined and no interval can be given."]
     elif alone:
-        start = f"All {' and all '.join(alone)} cells are of one group"
+        start = f"There is only one group of {' and only one of '.join(alone)}"
         notes = [f"{start}, so no interval can be given."]
     elif not enough:
         notes = [f"{left_out}, too many to give an interval; more groups are needed."]

@@ -211,16 +211,18 @@ def read_run(folder: Path | str) -> Run:
 
 
 def latest_run(folder: Path) -> Path:
-    """Find the run below a folder that was finished last.
+    """Find the run of a network below a folder that was finished last.
 
     Raises
     ------
     InputError
         If there is none.
     """
-    last = max(folder.glob("*/run.json"), key=lambda file: file.stat().st_mtime, default=None)
+    every = folder.glob("*/run.json")
+    runs = [run for run in every if registry.is_network(model_of(files.read_if_there(run)))]
+    last = max(runs, key=lambda file: file.stat().st_mtime, default=None)
     if last is None:
-        raise InputError(f"{folder} holds no finished run; make one with 'make course'.")
+        raise InputError(f"{folder} holds no network; train one with 'make course'.")
     return last.parent
 
 

@@ -283,6 +283,8 @@ def look_at_file(served: Served, path: Path) -> tuple[dict[str, Any], np.ndarray
         if result["why"] == STRANGE and known and stored not in known:
             result["why"] += f"; the file is {stored}; those in training were {' or '.join(known)}"
         entry |= result
+    except IsADirectoryError:
+        entry["error"] = f"this is a folder; name its pictures, such as {path / '*'}"
     except OSError as error:
         entry["error"] = error.strerror or str(error)
     except InputError as error:

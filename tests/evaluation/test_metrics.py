@@ -203,7 +203,7 @@ def test_interval_is_refused_for_a_single_group_and_the_note_says_so() -> None:
     labels, scores, groups = [0, 1, 1], [0.1, 0.9, 0.4], ["20+21"] * 3
     bounds = bootstrap.intervals(labels, scores, groups)
     assert set(bounds.values()) == {(None, None)}
-    assert "of one group" in bootstrap.resample(labels, groups).notes[0]
+    assert "only one group" in bootstrap.resample(labels, groups).notes[0]
     assert metrics.metrics(labels, scores)["auroc"] == 1.0
 
 
@@ -242,7 +242,7 @@ def test_no_interval_where_one_group_holds_all_cells_of_a_class() -> None:
     found = summary.summary(table, columns={"cnn": "probability", "area": "area_probability"})
     assert found["models"]["cnn"]["specificity"] == {"value": 0.75, "low": None, "high": None}
     assert found["compared"]["area"]["low"] is None
-    assert found["notes"] == ["All HEM cells are of one group, so no interval can be given."]
+    assert found["notes"] == ["There is only one group of HEM, so no interval can be given."]
 
 
 def test_one_class_leaves_undefined_what_compares_two() -> None:

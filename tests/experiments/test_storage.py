@@ -164,6 +164,16 @@ def test_folder_without_run_json_is_no_run(run, tmp_path):
         storage.read_run(tmp_path)
 
 
+def test_the_page_takes_the_latest_network_and_no_other_model(tmp_path):
+    with pytest.raises(InputError, match="holds no network"):
+        storage.latest_run(tmp_path)
+    for number, model in enumerate(["cnn", "efficientnet-lite0", "svm", "cnn+svm"]):
+        note = tmp_path / model / "run.json"
+        files.write_json(note, {"model": model})
+        os.utime(note, (number, number))
+    assert storage.latest_run(tmp_path).name == "efficientnet-lite0"
+
+
 def test_damaged_run_is_named_in_one_sentence(run, tmp_path):
     broken = tmp_path / "broken"
     shutil.copytree(run.folder, broken)

@@ -261,3 +261,9 @@ def test_an_int8_copy_that_ranks_better_or_worse_is_another_network(change):
     told = {"largest_difference": 0.2, "same_answers": 1.0, "auroc_change": change}
     assert "ranks cells differently" in export._fault("a", told, False)
     assert not export._fault("a", {**told, "auroc_change": change / 100}, False)
+
+
+def test_a_folder_is_told_to_be_one(served, tmp_path):
+    told, picture = predict.look_at_file(served, tmp_path)
+    assert picture is None
+    assert "name its pictures" in told["error"]
