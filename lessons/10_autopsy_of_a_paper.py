@@ -361,7 +361,8 @@ print(f"smallest and largest probability: {proba_hem.min():.3f} and {proba_hem.m
 # %% [markdown]
 # The paper's pattern is back: a recall of 1.00 in the row HEM and of 0.00 in the row ALL. No cell
 # gets a probability of HEM of one half or more, so every cell is predicted to be ALL. The last line
-# shows how far the probabilities differ at all. No error message appeared.
+# shows how far the probabilities differ at all. No error message appeared. (With another seed, or
+# on another kind of processor, a few cells may get the other class.)
 #
 # Would the learning curves have warned the authors?
 

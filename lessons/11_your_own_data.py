@@ -730,6 +730,9 @@ shutil.rmtree(home)
 # lk.import_folder(folder, "my_table", {"HEM": ["healthy"], "ALL": ["leukemic"]}, pattern)
 # ```
 #
+# Each class needs at least four patients, and each patient a name of their own. In a lesson of
+# another folder, write the full path of `my_table`.
+#
 # A data card belongs beside it: who took the images, where, of whom, and with whose consent.
 
 # %% [markdown] tags=["slide"]
