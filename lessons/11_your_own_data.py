@@ -696,7 +696,7 @@ print(f"macro AUROC of a logistic regression: {macro_auroc:.2f}")
 # **Several classes in one patient.** In a blood smear each patient has several kinds of cells. Then
 # the label belongs to the cell, not to the patient. Split by patient all the same, with
 # `StratifiedGroupKFold`: the cells of a patient share stain and focus. The import of this course
-# refuses such a table, since it expects one diagnosis per patient.
+# accepts such a table if the classes have other names than HEM and ALL.
 
 # %%
 shutil.rmtree(home)
