@@ -157,10 +157,15 @@ def render(kept: dict[str, Any]) -> str:
         "| --- | --- |" + " --- |" * len(seeds),
     ]
     for sentence, one in kept["findings"].items():
-        shown = [", ".join(map(str, one["values"][seed])) for seed in seeds]
+        shown = [", ".join(map(short, one["values"][seed])) for seed in seeds]
         held = f"{sum(one['holds'].values())} of {len(seeds)}"
         lines.append(f"| {sentence} | {held} | {' | '.join(shown)} |")
     return "\n".join(lines) + "\n"
+
+
+def short(fact: float | str) -> str:
+    """Write a number with at most three digits after the point; text as it is."""
+    return fact if isinstance(fact, str) else f"{round(fact, 3)}"
 
 
 def course(seed: int, folder: Path) -> Path:
