@@ -2,9 +2,9 @@
 
     python -m benchmarks.finetune FOLD_0 FOLD_1 --cache DIR [--only NAME …]
 
-Beside it the frozen network with a logistic regression. Each attempt starts from
-ImageNet weights, sees cells cropped to their bounding box, and averages four rotations when it
-predicts. An attempt that the result file has is not trained again.
+Beside it the frozen network with a logistic regression. Each attempt but the last starts from
+ImageNet weights. All see cells cropped to their bounding box, and average four rotations when they
+predict. An attempt that the result file has is not trained again.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ RESULT = Path(__file__).resolve().parent / "results" / "finetune.json"
 BATCH = 32
 # Learning rates of the stem, of the blocks and of the head; each is divided by ten after a third
 # and after two thirds of the epochs.
-DEFAULTS: dict[str, Any] = {"size": 64, "rates": (1e-6, 1e-4, 1e-2), "epochs": 4, "norm": True}
+DEFAULTS: dict[str, Any] = {
+    "weights": "imagenet", "size": 64, "rates": (1e-6, 1e-4, 1e-2), "epochs": 4, "norm": True,
+}  # fmt: skip
 HIGHER = (1e-5, 5e-4, 1e-2)
 ATTEMPTS: dict[str, tuple[str, dict[str, Any]]] = {
     "one rate": ("0.0001 in all layers", {"rates": (1e-4, 1e-4, 1e-4)}),
@@ -44,6 +46,10 @@ ATTEMPTS: dict[str, tuple[str, dict[str, Any]]] = {
     "lower head rate": ("0.00001, 0.0005, 0.001", {"rates": (1e-5, 5e-4, 1e-3)}),
     "longer": ("0.00001, 0.0005, 0.01, 8 epochs", {"rates": HIGHER, "epochs": 8}),
     "96 pixels": ("0.00001, 0.0005, 0.01, 96 pixels", {"rates": HIGHER, "size": 96}),
+    "random weights": (
+        "0.0005 in all layers, from random weights",
+        {"rates": (5e-4, 5e-4, 5e-4), "weights": "random"},
+    ),
 }
 
 
@@ -51,7 +57,7 @@ def tune(attempt: dict[str, Any], cells: Cells, rows: np.ndarray, seed: int) -> 
     """Fine-tune the network on some rows; return it with the logit as its output."""
     keras.utils.set_random_seed(seed)
     size = attempt["size"]
-    whole = lk.build_transfer("efficientnet-lite0", size, "imagenet", seed)
+    whole = lk.build_transfer("efficientnet-lite0", size, attempt["weights"], seed)
     model = keras.Model(whole.input, whole.get_layer("logit").output)
     groups = by_depth(model)
     steps = len(rows) // BATCH
