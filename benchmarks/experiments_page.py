@@ -221,8 +221,8 @@ def _finetuned() -> str:
     size, epochs = found["defaults"]["size"], found["defaults"]["epochs"]
     return f"""## Fine-tuning EfficientNet-Lite0
 
-ImageNet weights, cells cropped to their bounding box, {size} pixels and {epochs} epochs unless the
-row says otherwise, mild augmentation, four rotations averaged. *Discriminative* learning rates
+ImageNet weights, cells cropped to their bounding box, {size} pixels and {epochs} epochs, unless the
+row says otherwise; mild augmentation, four rotations averaged. *Discriminative* learning rates
 differ between the stem, the blocks and the head. They are divided by ten after a third and after
 two thirds of the epochs. Trained on fold 0, tested on fold 1, one seed. Measured {found["date"]} by
 `benchmarks/finetune.py`. All attempts are shown, and none was chosen: the best of them is partly

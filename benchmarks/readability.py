@@ -20,6 +20,9 @@ from typing import Any
 import jupytext
 import textstat
 
+from leukhelpers import files
+from leukhelpers.experiments import provenance
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "readability.json"
 PAGE = ROOT / "docs" / "lessons.md"
@@ -75,8 +78,6 @@ def table(lessons: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measure all lessons and write the result and the page."""
-    from leukhelpers import files
-
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("revision")
     options = parser.parse_args()
@@ -86,6 +87,8 @@ def main() -> None:
         lessons[path.name[:2]] = {"version 1": measure(before), "now": measure(now)}
     found = {
         "date": datetime.date.today().isoformat(),
+        **provenance.environment(),
+        "seed": None,  # nothing here is random
         "textstat": version("textstat"),
         "version 1": git("rev-parse", "--short", options.revision).strip(),
         "lessons": lessons,
