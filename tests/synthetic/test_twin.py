@@ -324,7 +324,7 @@ def test_an_error_on_the_way_leaves_no_folder(
     # A process of its own would draw with a function that is not replaced.
     with joblib.parallel_config("threading"), pytest.raises(OSError, match="no space"):
         twin.write_twin(tmp_path / "twin", n_images=8, n_subjects=8)
-    assert len(calls) == 5
+    assert 5 <= len(calls) <= 6  # the second thread may have begun one more
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
 
 
