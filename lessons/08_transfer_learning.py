@@ -651,10 +651,11 @@ real.sort_values("mean AUROC", ascending=False).round(3)
 # ### More patience with fine-tuning
 #
 # The fine-tuned row above changed little: low learning rates, few epochs, and the whole picture
-# with its size. The next trainings had more patience. All layers learned for four epochs, on cells
-# cropped to their bounding box, with mild augmentation. Most of them used **discriminative learning
-# rates**: a low rate for the first layers, which know edges and colors, and a higher one for later
-# layers. All learned from the patients of fold 0 and were tested on those of fold 1.
+# with its size. The next trainings had more patience. All layers learned, for four epochs or more,
+# on cells cropped to their bounding box, with mild augmentation. Most of them used **discriminative
+# learning rates**: a low rate for the first layers, which know edges and colors, and a higher one
+# for later layers. Lite1 and Lite2 are larger relatives of Lite0. All learned from the patients of
+# fold 0 and were tested on those of fold 1.
 #
 # **Guess first:** does fine-tuning now beat the frozen network? Does it beat the small network of
 # lesson 05, which started from random weights?
@@ -680,8 +681,9 @@ print(unseen[list(shown)].rename(shown).round(3).to_string())
 #
 # **What may we conclude?** A frozen backbone brought no gain over the area baseline on these cells.
 # Fine-tuned with patience, it learned much more. The small network of lesson 05 ranked the cells of
-# fold 1 about as well, with a twentieth of the weights and without ImageNet. This is *one* small
-# backbone and a few dozen patients. It is no statement about transfer learning in general.
+# fold 1 about as well, with a twentieth of the weights and without ImageNet. These are small
+# backbones of *one* family, and a few dozen patients. It is no statement about transfer learning
+# in general.
 # Prellberg and Kramer (2019) fine-tuned a much larger pretrained network on all 73 patients of this
 # dataset, and tested it on other patients. Raghu and others (2019) found little gain from
 # pretraining on two large medical datasets. Which is true for your images? Run the controls.
@@ -758,7 +760,7 @@ pickle.loads(harmless_looking)
 # - Fine-tune after the head is trained, with a low learning rate and frozen batch normalization.
 # - Frozen features may bring nothing where patient fine-tuning helps. Try both.
 # - Train and test all models on the same patients, and put the cost beside the score.
-# - One backbone on one dataset does not judge transfer learning in general.
+# - One kind of backbone on one dataset does not judge transfer learning in general.
 #
 # **Read next:** lesson 09. On EfficientNet: Tan and Le, ICML 2019. On pretraining for medical
 # images: Raghu et al., "Transfusion", NeurIPS 2019. On fine-tuning for these cells: Prellberg and
