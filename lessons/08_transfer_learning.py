@@ -681,7 +681,7 @@ print(unseen[list(shown)].rename(shown).round(3).to_string())
 #
 # **What may we conclude?** A frozen backbone brought no gain over the area baseline on these cells.
 # Fine-tuned with patience, it learned much more. The small network of lesson 05 ranked the cells of
-# fold 1 about as well, with a twentieth of the weights and without ImageNet. These are small
+# fold 1 nearly as well, with a twentieth of the weights and without ImageNet. These are small
 # backbones of *one* family, and a few dozen patients. It is no statement about transfer learning
 # in general.
 # Prellberg and Kramer (2019) fine-tuned a much larger pretrained network on all 73 patients of this
