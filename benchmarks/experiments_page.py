@@ -226,7 +226,8 @@ row says otherwise; mild augmentation, four rotations averaged. *Discriminative*
 differ between the stem, the blocks and the head. They are divided by ten after a third and after
 two thirds of the epochs. Trained on fold 0, tested on fold 1, one seed. Measured {found["date"]} by
 `benchmarks/finetune.py`. All attempts are shown, and none was chosen: the best of them is partly
-luck.
+luck, because all were tested on the same patients. *Seconds* were measured while the machine did
+other work, too. The row *random weights* has other learning rates than the rest.
 
 {markdown(["attempt", "learning rates", "AUROC, fold 1", "seconds"], rows)}
 """
