@@ -664,7 +664,7 @@ real.sort_values("mean AUROC", ascending=False).round(3)
 careful = pd.DataFrame(lk.measured("finetune")["attempts"]).set_index("attempt")
 careful = careful.rename(columns={"label": "learning rates", "auroc": "AUROC"})
 careful[["low", "high"]] = careful["interval"].tolist()  # of the 95% interval over patients
-print(careful[["learning rates", "AUROC", "low", "high"]].round(3).to_string())
+print(careful[["AUROC", "low", "high", "learning rates"]].round(3).to_string())
 
 # %% tags=["nbval-check-output"]
 unseen = pd.DataFrame(lk.measured("candidates")["auroc_unseen"]).mean()
