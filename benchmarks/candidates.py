@@ -56,6 +56,7 @@ CANDIDATES: dict[str, tuple[str, dict[str, Any]]] = {
     "early stopping": ("early stopping", {"early_stopping": True, "epochs": 16}),
     "128 pixels": ("128 pixels", {"size": 128}),
     "auxiliary + mixup": ("auxiliary task and mixup", {"auxiliary": 1.0, "mixup": 0.8}),
+    "together": ("96 pixels, AdamW, 16 epochs", {"size": 96, "optimizer": "adamw", "epochs": 16}),
 }  # fmt: skip
 OTHERS = {
     "area": "one number, the area of the cell",

@@ -71,12 +71,7 @@ Measured {found["date"]} by `benchmarks/candidates.py` and `judge_candidates.py`
 
 
 def _screening(found: dict[str, Any]) -> str:
-    marks = "†‡§"  # one for each time that candidates were added
-    added, notes = [], ""
-    for mark, later in zip(marks, found["screening_later"], strict=False):
-        added += [row | {"mark": f" {mark}"} for row in later["rows"] if row["candidate"] != BASE]
-        notes += _later(later, mark)
-    rows = _ranked([*found["screening"], *added], "within")
+    rows, notes = _all_rows(found, "screening")
     table = [
         [
             f"{row['candidate']}{row.get('mark', '')}",
@@ -98,21 +93,28 @@ def _screening(found: dict[str, Any]) -> str:
     )
 
 
-def _later(later: dict[str, Any], mark: str) -> str:
-    """Say of what was screened later when that was, and what the plain network had then."""
-    again = next(row for row in later["rows"] if row["candidate"] == BASE)
-    return (
-        f"\n{mark} Measured {later['date']}. The difference is to the plain network, trained again "
-        f"with these: it had {again['within']['auroc']:.3f} on the four folds and "
-        f"{again['unseen']['auroc']:.3f} on fold 1. On another processor the same seed gives "
-        "another network.\n"
-    )
+def _all_rows(found: dict[str, Any], table: str) -> tuple[list[dict[str, Any]], str]:
+    """Rank the rows of all sessions; each later one has a mark, and a note about its base."""
+    rows, notes = list(found[table]), ""
+    for mark, session in zip("†‡§", found["later"], strict=False):
+        rows += [row | {"mark": f" {mark}"} for row in session[table] if row["candidate"] != BASE]
+        for again in session[table]:
+            if again["candidate"] == BASE:
+                notes += (
+                    f"\n{mark} Measured {session['date']}. The difference is to the plain network, "
+                    f"trained again with these: it had {again['within']['auroc']:.3f} on the "
+                    f"{'four folds' if table == 'screening' else 'test sets'} and "
+                    f"{again['unseen']['auroc']:.3f} on fold 1. On another processor the same "
+                    "seed gives another network.\n"
+                )
+    return _ranked(rows, "within"), notes
 
 
 def _repeated(found: dict[str, Any]) -> str:
+    rows, notes = _all_rows(found, "candidates")
     table = [
         [
-            row["candidate"],
+            f"{row['candidate']}{row.get('mark', '')}",
             f"{row['within']['auroc']:.3f} {_interval(row['within']['interval'])}",
             _difference(row, "within"),
             _repeats(row, "within"),
@@ -120,7 +122,7 @@ def _repeated(found: dict[str, Any]) -> str:
             _difference(row, "unseen"),
             _repeats(row, "unseen"),
         ]
-        for row in _ranked(found["candidates"], "within")
+        for row in rows
     ]
     titles = ["candidate", f"AUROC, {PARTITIONS * FOLDS} test sets", "difference", "by partition"]
     titles += ["AUROC, fold 1", "difference", "by seed"]
@@ -128,7 +130,7 @@ def _repeated(found: dict[str, Any]) -> str:
         "## Repetition: all partitions and seeds\n\n"
         "These candidates were trained on all splits. *By partition* and *by seed* show the "
         "difference in each repetition: where its sign changes, it may be chance.\n\n"
-        f"{markdown(titles, table)}\n"
+        f"{markdown(titles, table)}\n{notes}"
     )
 
 
@@ -159,7 +161,7 @@ def better(row: dict[str, Any]) -> bool:
 
 
 def _choice(found: dict[str, Any]) -> str:
-    rows = {row["candidate"]: row for row in found["candidates"]}
+    rows = {row["candidate"]: row for row in _all_rows(found, "candidates")[0]}
     apart = (BASE, "one view", *NO_NETWORK)
     networks = [name for name in rows if name not in apart and not name.endswith("SVM")]
     which = [name for name in networks if better(rows[name])]
@@ -219,17 +221,21 @@ def _finetuned() -> str:
         for row in found["attempts"]
     ]
     size, epochs = found["defaults"]["size"], found["defaults"]["epochs"]
+    people = files.read_json(RESULT)["by_subject"]
+    patients, healthy = len(people), sum(one["label"] == 0 for one in people)
     return f"""## Fine-tuning EfficientNet-Lite0
 
 ImageNet weights, cells cropped to their bounding box, {size} pixels and {epochs} epochs, unless the
 row says otherwise; mild augmentation, four rotations averaged. *Discriminative* learning rates
 differ between the stem, the blocks and the head. They are divided by ten after a third and after
 two thirds of the epochs. Trained on fold 0, tested on fold 1, one seed. Measured {found["date"]} by
-`benchmarks/finetune.py`. All attempts are shown, and none was chosen: the best of them is partly
-luck, because all were tested on the same patients. *Seconds* were measured while the machine did
-other work, too. The row *random weights* has other learning rates than the rest.
+`benchmarks/finetune.py`. *Seconds* were measured while the machine did other work, too.
 
-{markdown(["attempt", "learning rates", "AUROC, fold 1", "seconds"], rows)}
+All attempts are shown, and none was chosen. All were tested on the same {patients} patients, of
+whom {healthy} are healthy, and later attempts were designed after earlier results were known. So
+the intervals are too narrow, and the best row is too high by an unknown amount.
+
+{markdown(["attempt", "settings", "AUROC, fold 1", "seconds"], rows)}
 """
 
 

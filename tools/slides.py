@@ -67,7 +67,7 @@ for teaching, not for clinical use · N: notes</footer>
   }
   const turn = {ArrowRight: 1, PageDown: 1, " ": 1, ArrowLeft: -1, PageUp: -1};
   addEventListener("keydown", event => {
-    if (event.key === "n") document.body.classList.toggle("notes");
+    if (event.key.toLowerCase() === "n") document.body.classList.toggle("notes");
     if (!(event.key in turn)) return;
     event.preventDefault();
     const now = slides.findLastIndex(slide => slide.getBoundingClientRect().top < 9);
@@ -102,7 +102,10 @@ def slides_of(notebook: NotebookNode) -> list[str]:
         if "slide" not in cell.metadata.get("tags", []):
             continue
         if cell.cell_type == "markdown":
-            found.append(MARKDOWN.render(cell.source))
+            # Slides are copied without the pages that they link to.
+            found.append(
+                MARKDOWN.render(re.sub(r"\[([^]]+)\]\((?!http)[^)]+\)", r"\1", cell.source))
+            )
         else:
             found.append("\n".join(shown(output) for output in cell.outputs))
     return found
@@ -120,7 +123,7 @@ def notes_of(notebook: NotebookNode, page: str) -> list[str]:
             titles = re.findall(r"^##+ (.+)$", cell.source, re.MULTILINE)
             section = next((title for title in titles if title in minutes), section)
         if "slide" in cell.metadata.get("tags", []):
-            text = f"**{section}**: {minutes.pop(section)} minutes" if section in minutes else ""
+            text = f"**{section}**: {minutes.pop(section)} min" if section in minutes else ""
             found.append(MARKDOWN.render(text if found else f"## {page.partition('## ')[2]}"))
     return found
 

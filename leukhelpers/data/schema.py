@@ -109,8 +109,8 @@ def validate(table: pd.DataFrame, classes: Sequence[str] = CLASS_NAMES) -> pd.Da
     n_labels = labeled.groupby("subject")["label"].nunique()
     if not set(CLASS_NAMES).isdisjoint(classes):
         _refuse(
-            "All cells of one person must be of one class, and these have several; correct the "
-            "labels, give two people two names, or kinds of cells other names than HEM and ALL:",
+            "All cells of one person must be of one class, and these have several; correct labels, "
+            "give two people two names, or kinds of cells other names than HEM and ALL; subjects:",
             n_labels.index[n_labels > 1],
         )
     # One of the two labels is wrong, and nothing in the files tells which.

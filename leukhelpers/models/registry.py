@@ -6,7 +6,7 @@ training rows of a split, and in which file a run keeps it.
 
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,7 +37,7 @@ _TRUSTED = (
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
 )
-_TUNING: dict[str, Any] = {"epochs": 3, "learning_rate": 1e-4}  # fine-tuning is short
+_TUNING: dict[str, Any] = {"epochs": 4, "learning_rate": 5e-4}  # fine-tuning is short
 _NO_EPOCHS = pd.DataFrame({"epoch": np.zeros(0, int)})
 
 
@@ -150,9 +150,9 @@ def fit(
     prepared : Prepared
         Cells, profile and seed.
     split : Split, optional
-        That of `prepared` by default. All but fine-tuned networks are fitted a second time
-        on training and validation rows; classical models set their probabilities by
-        cross-validation over the groups.
+        That of `prepared` by default. Models are fitted a second time, on training and
+        validation rows; classical models set their probabilities by cross-validation over
+        the groups.
     backup : path, optional
         Folder in which a network in training leaves its state after each epoch, and
         from which it goes on if it was interrupted.
@@ -221,33 +221,30 @@ def _learn_transfer(
 ) -> tuple[Any, pd.DataFrame, np.ndarray | None]:
     from leukhelpers.models import networks, training, transfer
 
-    training.make_deterministic(prepared.seed)
+    seed, tuning = prepared.seed, replace(prepared.profile, **_TUNING)
+    training.make_deterministic(seed)
     array, labels = prepare.pictures(name, prepared), prepared.table["label"].to_numpy()
     with training.devices().scope():
         weights, k = "random" if RANDOM in name else "imagenet", len(prepared.dataset.classes)
-        model = transfer.build_transfer(base_name(name), array.shape[1], weights, prepared.seed, k)
+        model = transfer.build_transfer(base_name(name), array.shape[1], weights, seed, k)
     everybody = np.concatenate([split.train, split.validation])
     embedded = training.predict_features(transfer.feature_model(model), array, everybody)
-
-    def fit_head(n: int) -> None:
-        rows = everybody[:n]
-        head = classical.fit_linear(embedded[:n], labels[rows], split.groups[rows], prepared.seed)
-        networks.put_logit(model, *head)
-
-    # Whoever is asked when to stop, or which threshold to take, must not have been learnt from.
-    if name.endswith(TUNED):
-        fit_head(len(split.train))
-        transfer.unfreeze(model)
-        profile = replace(prepared.profile, **_TUNING)
-        rows = split.train, split.validation
-        history = training.fit(model, array, labels, *rows, profile, prepared.seed, backup=backup)
-        return model, history, training.predict(model, array, split.validation)
-    validation_proba = None
-    with suppress(InputError):  # the training rows alone may be too few to learn from
-        fit_head(len(split.train))
-        validation_proba = training.predict(model, array, split.validation)
-    fit_head(len(everybody))
-    return model, _NO_EPOCHS, validation_proba
+    start, histories, validation_proba = model.get_weights(), [_NO_EPOCHS], None
+    # First without the validation rows, to answer those; then with them, for the model itself.
+    for n, watched in [(len(split.train), split.validation), (len(everybody), everybody[:0])]:
+        rows, kept = everybody[:n], backup and backup / str(n)
+        # the training rows alone may be too few to learn from
+        with suppress(InputError) if len(watched) else nullcontext():
+            model.set_weights(start)
+            cells = embedded[:n], labels[rows], split.groups[rows]
+            networks.put_logit(model, *classical.fit_linear(*cells, seed))
+            if name.endswith(TUNED):
+                transfer.unfreeze(model)
+                fitted = training.fit(model, array, labels, rows, watched, tuning, seed, (), kept)
+                histories.append(fitted.assign(network=len(histories) - 1))
+            if len(watched):
+                validation_proba = training.predict(model, array, watched)
+    return model, pd.concat(histories, ignore_index=True), validation_proba
 
 
 def predict_proba(learnt: FittedModel, prepared: prepare.Prepared, rows: np.ndarray) -> np.ndarray:

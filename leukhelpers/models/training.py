@@ -97,14 +97,16 @@ def fit(
         decay = keras.optimizers.schedules.CosineDecay(
             profile.learning_rate, steps * profile.epochs
         )
+        auroc = [keras.metrics.AUC(name="auroc")] if n_classes == 2 else []
         trained.compile(
             optimizer=keras.optimizers.Adam(decay),
             loss="binary_crossentropy" if n_classes == 2 else "sparse_categorical_crossentropy",
-            metrics=["accuracy", keras.metrics.AUC(name="auroc")]
-            if n_classes == 2
-            else ["accuracy"],
+            metrics=["accuracy", *auroc],
             jit_compile=False,  # measured three times slower on a CPU with it
         )
+        # `fit` would make these variables in its first step, and then trace that step again.
+        trained.optimizer.build(trained.trainable_variables)
+        trained.compute_metrics(None, tf.zeros((1, 1)), tf.zeros((1, *network.output_shape[1:])))
     progress = Progress(seed, done, backup)
     callbacks = [progress, *callbacks]
     if backup is not None:
@@ -135,8 +137,7 @@ def devices() -> tf.distribute.Strategy:
         shared out, and the gradients are summed. With one device or none it changes
         nothing. Logical devices count, so that two can be tried on a processor without any.
     """
-    gpus = tf.config.list_logical_devices("GPU")
-    found = gpus or tf.config.list_logical_devices("CPU")
+    found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     if len(found) < 2:
         return tf.distribute.get_strategy()
     return tf.distribute.MirroredStrategy([device.name for device in found])

@@ -133,5 +133,5 @@ def test_a_subject_may_have_cells_without_a_label_beside_those_of_its_class() ->
 def test_kinds_of_cells_may_be_of_one_person(classes: tuple[str, str]) -> None:
     cells = table(label=[0, 1], subject=["7", "7"])
     assert len(validate(cells, classes)) == 2
-    with pytest.raises(InputError, match="other names than HEM and ALL: 7"):
+    with pytest.raises(InputError, match="other names than HEM and ALL; subjects: 7"):
         validate(cells, ("HEM", classes[1]))

@@ -348,7 +348,7 @@ def test_folds_that_cannot_be_had_leave_no_folder(prepared, tmp_path):
 
 
 @pytest.mark.slow
-def test_fine_tuning_stops_by_people_whom_the_last_layer_has_not_learnt(prepared, monkeypatch):
+def test_fine_tuning_answers_validation_rows_before_it_learns_from_them(prepared, monkeypatch):
     asked: list[set[int]] = []
     fit_linear = classical.fit_linear
 
@@ -357,9 +357,15 @@ def test_fine_tuning_stops_by_people_whom_the_last_layer_has_not_learnt(prepared
         return fit_linear(features, labels, groups, seed)
 
     monkeypatch.setattr(classical, "fit_linear", watched)
-    registry.fit("efficientnet-lite0-tuned", prepared, prepared.split)
+    learnt = registry.fit("efficientnet-lite0-tuned", prepared, prepared.split)
     split = prepared.split
-    assert asked == [set(split.groups[split.train])]
+    first, both = (set(split.groups[rows]) for rows in (split.train, split.validation))
+    assert asked == [first, first | both]
+    assert list(learnt.history["network"].unique()) == [0, 1]
+    assert learnt.history.loc[learnt.history["network"] == 1, "val_loss"].isna().all()
+    assert len(learnt.validation_proba) == len(split.validation)
+    again = registry.predict_proba(learnt, prepared, split.validation)
+    assert not np.allclose(again, learnt.validation_proba)
 
 
 def test_a_training_that_was_broken_off_is_not_taken_for_that_of_another_fold(

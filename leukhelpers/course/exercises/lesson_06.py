@@ -1,5 +1,6 @@
 """Checks of the exercises of lesson 06 that ask for code."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ def _two_models() -> tuple[np.ndarray, ...]:
     return y, 1 / (1 + np.exp(-a)), 1 / (1 + np.exp(-b)), groups
 
 
+@cache
 def _differences() -> np.ndarray:
     """Compute the difference in the first 200 resamples that the skeleton of the lesson draws."""
     y, a, b, groups = _two_models()
