@@ -172,6 +172,12 @@ def _choice(found: dict[str, Any]) -> str:
         next(row for row in found["screening"] if row["candidate"] == name)
         for name in ("128 pixels", CHOSEN)
     )
+    screened = {row["candidate"]: row for row in _all_rows(found, "screening")[0]}
+    both = [
+        f"{screened[name]['within']['difference']:+.3f} and "
+        f"{screened[name]['unseen']['difference']:+.3f}"
+        for name in ("together", CHOSEN)
+    ]
     tested = files.read_json(RIVALS)["people"]
     healthy = [sum(one["label"] == 0 for one in people) for people in (tested, found["by_subject"])]
     more = [larger[kind]["auroc"] - chosen[kind]["auroc"] for kind in KINDS]
@@ -181,8 +187,10 @@ def _choice(found: dict[str, Any]) -> str:
 The simplest recipe wins, unless another one is better by more than the standard deviation of its
 repetitions, on *both* kinds of test sets. Of the changes to the network this holds for:
 {", ".join(which) if which else "none"}. In the screening, 128 pixels differ from 96 by
-{more[0]:+.3f} and {more[1]:+.3f}, and training takes {cost:.1f} times as long. Averaging over four
-rotations adds {-one_view:+.3f} and costs no training.
+{more[0]:+.3f} and {more[1]:+.3f}, and training takes {cost:.1f} times as long. The changes that
+looked useful, together ({found["labels"]["together"]}), bring {both[0]} over the plain network;
+96 pixels alone bring {both[1]}. Averaging over four rotations adds {-one_view:+.3f} and costs no
+training.
 
 The mean of network and SVM is above the network alone by {gains[0]:+.3f} and {gains[1]:+.3f}. The
 network sees the texture of a cell, but not its size. The SVM sees measured size, shape, color and

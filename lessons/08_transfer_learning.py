@@ -703,7 +703,10 @@ print(unseen[list(shown)].rename(shown).round(3).to_string())
 # rates alone did not help. The rows with higher rates are higher, those with more epochs or more
 # pixels are higher still. One training per row cannot show which of these changes matters.
 #
-# @RANDOM@
+# The two rows from random weights are the controls: the same layers, without ImageNet. *random,
+# longer* has exactly the settings of *longer*, and a far lower AUROC. So in a training as short as
+# this, the ImageNet weights matter. The rows do not show how good the network becomes with a longer
+# training: the small network of lesson 05 also started from random weights.
 #
 # Does it beat the small network? Compare rows with equal pixels. At 64 and at 96 pixels, the
 # fine-tuned Lite0 is not above the small network. Only Lite2 is. These patients cannot decide such
