@@ -377,7 +377,9 @@ for panel, (title, values) in zip(panels, both.T.groupby(level=0, sort=False), s
 panels[0].invert_yaxis()
 panels[1].legend(loc="lower right")
 figure.suptitle("Color goes with the subject; area goes with the class more than any other measure")
-lesson.save_figure(figure, "shares", "Bars per measure: shares of class and subject, two datasets.")
+note = f"right: measured on real cells; left: {lesson.note}"
+alt = "Bars per measure: shares of class and subject, two datasets."
+lesson.save_figure(figure, "shares", alt, note=note)
 
 # %% [markdown]
 # The real cells confirm the finding for color. The class explains only a few percent of mean red,
@@ -454,13 +456,14 @@ for name in ("area", "red", "sharpness"):
     print(f"{name:9}  class: {shares.loc[name, 'class']:.2f}  95% of shuffles below {limit:.2f}")
 
 # %% [markdown]
-# The share of the class for area is far above the limit: chance does not explain it. For red it is
-# below the limit, so these cells show no relation between mean red and the class. With the default
-# settings, sharpness is below its limit as well. For real cells this limit was not computed.
+# The share of the class for area is far above the limit: chance does not explain it. With the
+# default settings, red and sharpness are below their limits, so these cells show no relation with
+# the class. For real cells this limit was not computed.
 #
 # ## Use it on your data
 #
-# You need a CSV file with one row per image and the columns `path`, `label` and `subject`. If the
+# You need a CSV file with one row per image and the columns `path`, `label` and `subject`. Each
+# subject needs many images: with few, the share of the subject is large by chance. If the
 # background of your images is not black, change the line that computes `inside`.
 #
 # ```python

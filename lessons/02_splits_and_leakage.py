@@ -428,10 +428,11 @@ from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import KFold
 
 subject, single_cells = table["subject"], KFold(4, shuffle=True, random_state=seed)
+recognizer = make_pipeline(StandardScaler(), SVC(C=3))  # accuracy counts cells: no class weights
 baseline = cross_val_score(DummyClassifier(), X, subject, cv=single_cells).mean()
 print(f"most frequent subject:      {baseline:.0%}")
 for name, features in (("area alone", X[:, :1]), ("all seven features", X)):
-    accuracy = cross_val_score(svm, features, subject, cv=single_cells).mean()
+    accuracy = cross_val_score(recognizer, features, subject, cv=single_cells).mean()
     print(f"SVM with {name:19s}{accuracy:.0%}")
 
 # %% [markdown]
@@ -534,9 +535,10 @@ lesson.save_figure(figure, "leak", "AUROC of three models by image and by group,
 # better than it is. If it contains zero, these patients do not show a difference; they do not prove
 # that there is none.
 #
-# The area baseline hardly recognizes patients, as you have seen. It is a control: the way of
-# splitting should make little difference to it. The SVM and the forest use color as well, so their
-# differences are larger.
+# The area baseline is a control: one number says little about the patient, and a logistic
+# regression cannot memorize single cells. So the way of splitting should make little difference to
+# it. The SVM and the forest also use color and can memorize, and their differences are larger. This
+# control does not show which of the two reasons matters more.
 #
 # A leak can also change a conclusion. Are the two models better than the area baseline? The next
 # cell compares them with it, first by image and then by group.
@@ -590,7 +592,8 @@ comparisons.set_index(["model", "split", "compared_with", "its_split"]).round(3)
 # | Do you choose settings by a score? | `GridSearchCV(..., cv=by_group)`, on training cells only |
 # | Is every line above *no*? | `StratifiedKFold` is enough |
 #
-# `GridSearchCV` needs the groups, too: `search.fit(X, y, groups=group)`.
+# `GridSearchCV` needs the groups, too: `search.fit(X[train], y[train], groups=group[train])`, where
+# `train` holds the rows of the training cells.
 #
 # ### Exercise 02.4 (6 minutes)
 #
@@ -627,7 +630,8 @@ lk.check("02.4", make_folds)
 #
 # From here on, all lessons use `lesson.split`. A quarter of the groups of each class is the test
 # set. A quarter of the remaining groups is the **validation set**, with which we choose settings,
-# for example when to stop training. The groups are assigned at random with the seed.
+# for example when to stop training. The groups are assigned at random with the seed. (The
+# comparisons above used all cells, so its test patients are not entirely new to us.)
 
 # %% tags=["nbval-check-output", "slide"]
 part = np.full(len(table), "validation")
@@ -674,8 +678,10 @@ for name, picture in (("slightly brighter", brighter), ("another cell", other)):
 
 # %% [markdown]
 # `lk.near_duplicates` compares all pairs of cells in this way. The synthetic dataset has no such
-# pairs. In the real fold 0 there are several hundred: one cell in two photographs. A perceptual
-# hash can be wrong, so it only suggests pairs. Look at them before you join two subjects.
+# pairs. In the real fold 0 there are several hundred that differ in at most 40 of 400 bits: one
+# cell in two photographs. A few of them join two subjects. The groups of the real cells above do
+# not take this into account. A perceptual hash can be wrong, so it only suggests pairs. Look at
+# them before you join two subjects.
 
 # %% tags=["nbval-check-output"]
 similar = lk.near_duplicates(images, table)

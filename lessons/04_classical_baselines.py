@@ -113,7 +113,7 @@ panels[2].set_title("yellow: dark part, gray: rim\nand light part")
 for panel in panels:
     panel.axis("off")
 figure.suptitle(
-    f"The cell fills {region.solidity:.0%} of its hull; {dark_share:.0%} of its area is dark"
+    f"The cell fills {region.solidity:.0%} of its hull; {dark_share:.0%} of its inside is dark"
 )
 lesson.save_figure(figure, "cell", "One cell, its convex hull, and its dark part.")
 
@@ -195,8 +195,9 @@ def describe(image):
 
 
 # %% [markdown]
-# The test patients are not used before lesson 06. Whatever we try, we try on the
-# cells of training and validation. `images` holds the middle of each original, resized.
+# Lessons 01 and 02 looked at all cells, but chose no model for later. From here until lesson 06 the
+# test patients are not used. Whatever we try, we try on the cells of training and validation.
+# `images` holds the middle of each original, resized.
 
 # %% tags=["nbval-check-output"]
 rows = np.sort(np.concatenate([train, validation]))
@@ -243,9 +244,10 @@ lesson.save_figure(figure, "features", "Three features as one box per subject, b
 #
 # ## Eighty features instead of six
 #
-# The package measures more features in the same way. It uses images with twice the resolution,
-# because small images lose the grain of the chromatin, the DNA in the nucleus. `lesson.features` is
-# the table. Its columns belong to three **feature groups**.
+# The package measures more features in a similar way. (Its color features include the rim of the
+# cell, and its texture features use the gray range of each cell.) It uses images with twice the
+# resolution, because small images lose the grain of the chromatin, the DNA in the nucleus.
+# `lesson.features` is the table. Its columns belong to three **feature groups**.
 
 # %% tags=["nbval-check-output"]
 features = lesson.features.iloc[rows].reset_index(drop=True)
@@ -256,7 +258,7 @@ for name, columns in feature_groups.items():
 # %% [markdown]
 # - **Shape**: what `regionprops` measures on the mask.
 # - **Color**: mean, spread and skewness (how lopsided the values are) of each color channel, the
-#   dark share, and the color of the dark part.
+#   dark share, the color of the dark part, and its difference from the light part.
 # - **Texture**: five summaries of the co-occurrence matrix, and *local binary patterns* (LBP;
 #   Ojala, 2002). LBP notes for each pixel which of its neighbors are lighter, and counts the
 #   patterns.
@@ -304,10 +306,11 @@ print("area baseline, AUROC by fold:          ", area["test_score"].round(2))
 # %% [markdown] tags=["slide"]
 # ## A support vector machine
 #
-# A **support vector machine** (SVM; Cortes and Vapnik, 1995) looks for the boundary between the
-# classes with the widest margin. Its *radial* kernel compares cells by their distance: two cells
-# with similar features get similar scores. `C` sets how much each training cell on the wrong side
-# costs. `class_weight="balanced"` makes both classes count the same.
+# A **support vector machine** (SVM; Cortes and Vapnik, 1995) looks for the boundary with the widest
+# **margin**: the empty strip between the classes. Its *radial* kernel compares cells by their
+# distance: two cells with similar features get similar scores. `C` sets how much each training cell
+# inside the margin or on the wrong side costs. `class_weight="balanced"` makes both classes count
+# the same.
 #
 # `StandardScaler` gives every feature a mean of 0 and a standard deviation of 1. `make_pipeline`
 # joins both steps, so that the scaler is fitted on the training folds only.
@@ -344,9 +347,9 @@ features.std().sort_values(ascending=False).iloc[[0, 1, 2, -3, -2, -1]].to_frame
 #
 # ## A random forest
 #
-# A **random forest** (Breiman, 2001) grows many decision trees, each on a different random choice
-# of cells and features, and averages them. A tree only compares one feature with a limit at a
-# time, so a forest needs no scaler.
+# A **random forest** (Breiman, 2001) grows many decision trees, each on a different random sample
+# of the cells, and averages them. At each split, a tree chooses among a few features drawn at
+# random. It only compares one feature with a limit at a time, so a forest needs no scaler.
 #
 # `return_train_score` also gives the AUROC on the cells that a model was trained on. **Guess
 # first:** which model has the best score on its *own* training cells?
@@ -446,15 +449,16 @@ lk.check("04.2", knn_auroc)
 # %% [markdown] tags=["slide"]
 # ## The surprise: a network beside the classical models
 #
-# Synthetic cells cannot show which model is better in practice. So here are the same models on
-# *real* cells, each tested on patients it has not seen, and a plain convolutional network (CNN)
-# beside them. It has more than a hundred thousand parameters and is much like the network that you
-# will build in lesson 05. It sees each cell cropped to its bounding box, so it cannot simply
-# measure the size of the cell.
+# Synthetic cells cannot show which model is better in practice. So here are the same kinds of
+# models (the forest with 400 trees) on *real* cells, each tested on patients it has not seen, and a
+# plain convolutional network (CNN) beside them. It has more than a hundred thousand parameters and
+# is much like the network that you will build in lesson 05. It sees each cell cropped to its
+# bounding box, so it cannot simply measure the size of the cell. Each of its predictions is the
+# mean over four rotations of the cell.
 #
 # The network was trained with **augmentation** (lesson 03): rotations, flips and random changes of
-# color. There are two versions. In one the color changes are as *mild* as in lesson 03. In the
-# other they are three times as *strong*. Everything else is the same.
+# color. There are the two versions that you saw in lesson 03: one with *mild* color changes, one
+# with color changes three times as *strong*. New here are the classical models beside them.
 #
 # We look at the version with strong color changes first. **Guess:** where does it stand among the
 # classical models?
@@ -477,8 +481,9 @@ print(f"CNN minus SVM:           {cnn - first['SVM'].mean():+.3f}")
 print(f"CNN minus area baseline: {cnn - first['area baseline'].mean():+.3f}")
 
 # %% [markdown]
-# The network is above the area baseline, and below the random forest and the SVM, a method of 1995.
-# A paper could stop here and conclude that hand-crafted features beat neural networks. But is the
+# The mean of the network is above that of the area baseline, and below those of the random forest
+# and the SVM, a method of 1995. (In single folds, the order of network and forest changes.) A paper
+# could stop here and conclude that hand-crafted features beat neural networks. But is the
 # comparison fair? We tried one network with one augmentation. Now add the second version.
 
 # %% tags=["nbval-check-output", "slide"]
@@ -589,17 +594,18 @@ lesson.save_figure(figure, "ablation", "AUROC of the SVM with and without each f
 # there.)
 #
 # - **Synthetic dataset.** The stain is drawn at random for each subject, so it does not depend on
-#   the disease. Most color features are noise there, and the SVM usually has a higher mean without
-#   them.
-#   *Only color* still beats chance. The spread and the skewness of a channel describe where a cell
-#   is light and dark, and that does not come from the stain alone.
+#   the disease. The features that measure its level (means, color of the dark part) are mostly
+#   noise there. With the default settings, the SVM has a higher mean without the whole group, but
+#   the ranges overlap widely. *Only color* still beats chance. The spread and the skewness of a
+#   channel describe where a cell is light and dark, and that does not come from the stain alone.
 # - **Real cells.** Without color the loss is the largest of the three, and color alone does nearly
 #   as well as everything. Without texture, nothing is lost.
 #
 # This is a likely explanation of the surprise, not a proof. Strong color augmentation teaches a
 # network to ignore color. On real cells that removes useful information, and the score falls, as
-# that of the SVM falls without color. On synthetic cells the same augmentation may help. Lesson 05
-# gives you the tools to test it.
+# that of the SVM falls without color. But the group *color* also contains spread, skewness and dark
+# share. They describe light and dark places, which color augmentation hardly changes. On synthetic
+# cells the same augmentation may help. Lesson 05 gives you the tools to test it.
 #
 # ### Exercise 04.4 (3 minutes)
 #
@@ -658,8 +664,9 @@ drops = pd.Series(importance.importances_mean, index=features.columns)
 drops.sort_values(ascending=False).head(5).to_frame("drop of AUROC").round(3)
 
 # %% [markdown]
-# Each drop is small compared with the range of the folds. Many features measure nearly the same
-# thing, so the others replace the one that is shuffled. A small drop therefore does **not** mean
+# Even the largest drops are small. They come from one fold and three shuffles, so their order is
+# uncertain. Many features measure nearly the same thing, so the others replace the one that is
+# shuffled. A small drop therefore does **not** mean
 # that a property of the cell is unimportant. Ablate groups of related features instead.
 #
 # ## Use it on your data
@@ -683,7 +690,7 @@ drops.sort_values(ascending=False).head(5).to_frame("drop of AUROC").round(3)
 #     make_pipeline(StandardScaler(), SVC(C=3, class_weight="balanced")),
 #     mine.drop(columns=["label", "subject"]),
 #     mine["label"] == "ALL",
-#     groups=mine["subject"],
+#     groups=mine["subject"],  # if subjects share images: the groups of lesson 02
 #     cv=StratifiedGroupKFold(n_splits=4),
 #     scoring="roc_auc",
 # )

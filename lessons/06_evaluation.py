@@ -278,9 +278,9 @@ lesson.save_figure(figure, "interval", "Bootstrap distributions of the AUROC, ce
 # of them. So a hundred cells of one patient carry much less information than a hundred cells of a
 # hundred patients. Drawing cells ignores this, and its interval is too narrow. **Draw patients.**
 #
-# Even this interval is rough. With two or three patients per class, the bootstrap has almost
-# nothing to draw from, and the true uncertainty is larger. More cells of the same patients do not
-# help. More patients do.
+# Even this interval is rough. With so few patients per class (see the table above), the bootstrap
+# has almost nothing to draw from, and the true uncertainty is larger. More cells of the same
+# patients do not help. More patients do.
 #
 # ## Is the network better than the area baseline?
 #
@@ -349,7 +349,7 @@ right.axvline(0, color="black", linestyle=":")
 right.set(xlabel="AUROC, network minus area baseline", yticks=[])
 right.locator_params(axis="x", nbins=6)
 zero = "excludes" if low > 0 or high < 0 else "contains"
-figure.suptitle(f"The 95% interval of the difference, {low:+.2f} to {high:+.2f}, {zero} zero")
+figure.suptitle(f"The 95% interval of the difference, {low:+.3f} to {high:+.3f}, {zero} zero")
 lesson.save_figure(figure, "difference", "AUROC of the models and the paired difference.")
 
 # %% [markdown]
@@ -426,9 +426,10 @@ print("The means", "separate" if highest < lowest else "do not separate", "the p
 # leukemic patient has a lower share of correct cells than both healthy patients. So the threshold
 # is a suspect: it may be too high.
 #
-# If the means separate the patients, compare the mean of a patient with a threshold between the two
-# last numbers. This would classify every patient correctly. Some single cells could still be wrong.
-# We know this threshold only because we looked at the test patients. So we may not use it.
+# If the means separate the patients, a threshold between the two last numbers classifies every
+# patient correctly, by the mean. Some single cells can still be wrong. If one half lies between the
+# two numbers, this result is honest, because one half was fixed before we saw these patients. Any
+# other threshold we know only because we looked at the test patients. So we may not use it.
 #
 # ### Exercise 06.3 (6 minutes)
 #
@@ -452,8 +453,9 @@ lk.check("06.3", wrong_patients)
 # <details><summary>Solution</summary>
 #
 # The mean of a column of True and False is the share of True. At a threshold of 0.5 the wrong
-# patients are the bars left of the dotted line in the figure. The usual mistake is to average the
-# *probabilities* first: a few cells with very high values can then outvote the others.
+# patients are those whose bar in the figure ends left of the dotted line; there may be none. The
+# usual mistake is to use the other rule, the mean *probability*. There, a few cells with very high
+# values can outvote the others.
 #
 # </details>
 
@@ -688,14 +690,15 @@ pd.DataFrame(
 # %% [markdown]
 # The majority-class baseline gives every cell the same probability, the share of ALL in the
 # training set. If that share fits the test set, the baseline is calibrated. Its AUROC is still one
-# half. A calibrated model may still be unable to discriminate.
+# half. A calibrated model may still be unable to separate the classes.
 #
 # ### Is it useful? The decision curve
 #
 # A threshold sets a cost. At a threshold *t*, one missed ALL cell is as bad as (1 − *t*) / *t*
 # false alarms. At one half, both errors cost the same. At one fifth, one missed ALL cell costs as
-# much as four false alarms. **Net benefit** (Vickers and Elkin, 2006) is the share of ALL cells
-# found, minus the false alarms weighted by their cost. "Predict ALL for every cell" and "predict
+# much as four false alarms. **Net benefit** (Vickers and Elkin, 2006) is the number of ALL cells
+# found, minus the number of false alarms times *t* / (1 − *t*), divided by the number of *all*
+# cells. "Predict ALL for every cell" and "predict
 # ALL for no cell" need no model. A useful model is above both.
 
 
@@ -755,11 +758,13 @@ for name in ("network", "network, rescaled"):
     print(f"{name}: below a rule without a model at {below} of {len(thresholds)} steps")
 
 # %% [markdown]
-# So a higher AUROC does not mean a higher net benefit everywhere. Net benefit uses the
-# probabilities, not only their order. A network that ranks better can be less useful at a given
-# cost, if its probabilities are badly calibrated. The dotted line shows how much
-# rescaling repairs here. Before you use a model, find your own threshold on the axis, and look
-# whether the model is above both simple rules *there*.
+# So a higher AUROC does not mean a higher net benefit everywhere. There are two reasons. First, net
+# benefit uses the probabilities, not only their order, and those of the network are badly
+# calibrated. The dotted line shows how much rescaling repairs here. Second, two ROC curves can
+# cross: a model with the lower AUROC can be better in one range, and no calibration repairs this.
+# (The area baseline was trained with class weights, too, and is not rescaled here. For a fair
+# comparison, rescale it as well.) Before you use a model, find your own threshold on the axis, and
+# look whether the model is above both simple rules *there*.
 #
 # ### When to abstain
 #
@@ -790,8 +795,8 @@ lesson.save_figure(figure, "abstain", "Share of errors over the share of cells w
 # Can we *promise* a share of errors? **Conformal prediction** (Vovk, 2012) returns a *set* of
 # classes for each cell: HEM, ALL, both or none. A class is in the set if its probability reaches a
 # limit. The limit of a class is chosen such that about 90% of the validation cells of this class
-# have it in their set. For new cells of the same patients this share would be about 90%, too. But
-# the test cells come from *other* patients.
+# have it in their set. For new cells of the same patients and the same network this share would be
+# about 90%, too. But the test cells come from *other* patients.
 
 # %%
 in_set, covered = {}, {}
@@ -807,7 +812,8 @@ pd.Series(covered).round(2).to_frame("share")
 # %% [markdown]
 # Compare the first two rows with the promised 90%. With the default settings, the row of HEM is
 # below it. So we cannot promise a share of errors for other patients. The method is not wrong. Its
-# condition is broken: cells of other patients are not drawn from the same distribution. The last
+# condition is broken twice: the test cells come from other patients, and a second network, trained
+# once more, predicted them. This table cannot separate the two. The last
 # row shows the cost: a set with both classes, or with none, is no prediction.
 #
 # ## Use it on your data
@@ -837,16 +843,20 @@ if my_file:
 
 # %% [markdown]
 # With few patients, one test set is too small. Train one network per fold (lesson 02) and collect
-# the probabilities of all patients. `build_cnn` is the function of lesson 05:
+# the probabilities of all patients. `build_cnn` is the function of lesson 05. `crops`, `labels` and
+# `patient_ids` are your images, one row per image:
 #
 # ```python
-# probability = np.zeros(len(y))
-# for train, test in StratifiedGroupKFold(4).split(crops, y, patients):
+# from sklearn.model_selection import StratifiedGroupKFold
+#
+# probability = np.zeros(len(labels))
+# for train, test in StratifiedGroupKFold(4).split(crops, labels, patient_ids):
 #     network = build_cnn(crops.shape[1])
 #     network.compile("adam", "binary_crossentropy")
-#     network.fit(crops[train], y[train], epochs=12)
+#     network.fit(crops[train], labels[train], epochs=12)
 #     probability[test] = network.predict(crops[test]).ravel()
-# pd.DataFrame({"patient": patients, "label": y, "probability": probability}).to_csv("mine.csv")
+# mine = pd.DataFrame({"patient": patient_ids, "label": labels, "probability": probability})
+# mine.to_csv("mine.csv")
 # ```
 #
 # The probabilities now come from four networks, and their scales differ a little. Report the mean

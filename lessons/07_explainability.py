@@ -307,8 +307,10 @@ lesson.save_figure(figure, "grad-cam", "Six cells: SHAP maps above, coarse Grad-
 
 # %% [markdown]
 # Grad-CAM is quick, but its map has only as many independent places as a feature map (see the shape
-# printed above). It does not add up to anything. And the ReLU discards whatever
-# speaks for HEM: a blank map means "nothing here speaks for ALL".
+# printed above). Before the ReLU its values add up to the logit minus the bias of the last layer,
+# because this network ends with a mean and one dense layer. The ReLU discards whatever speaks for
+# HEM, so the final map does not add up to anything. A blank map means: at no place does the
+# evidence for ALL outweigh the evidence for HEM.
 #
 # ### Exercise 07.2 (8 minutes)
 #
@@ -408,11 +410,12 @@ compared = pd.DataFrame(
     }
 )
 print(f"network {1 + list(order).index(1)} is the untrained one")
-print(f"SHAP of the trained network is {strong.mean() / weak.mean():.0f} times as strong")
+ratio = strong[cells].mean() / weak[cells].mean()
+print(f"SHAP of the trained network is {ratio:.0f} times as strong")
 compared.agg(["mean", "min", "max", "count"]).T.round(2)
 
 # %% tags=["nbval-check-output", "slide"]
-ratio, similar = strong.mean() / weak.mean(), compared["SHAP"].mean()
+similar = compared["SHAP"].mean()
 
 figure, panels = plt.subplots(2, 6, figsize=(9, 4), layout="constrained")
 for line, maps in zip(panels, [shap_maps, untrained_maps], strict=True):
@@ -438,8 +441,9 @@ lesson.save_figure(figure, "untrained", "SHAP maps of the trained and the untrai
 # - **The maps of one network agree.** The last row explains the trained network a second time, with
 #   other random draws. This is how alike two maps of the *same* network are.
 # - **The eye is misled**, as the third row of the table shows. Over whole images the absolute
-#   values correlate well, mainly because both maps are near zero on the black background. Every map
-#   of a cell on black "finds the cell", with or without training.
+#   values correlate well. One reason: pixels that are black in the cell and in every reference
+#   image get exactly zero in both maps. Another: both maps follow the outline, because there the
+#   cell differs most from the reference images. Training is not needed for either.
 # - **For Grad-CAM the test decides nothing.** Its correlations scatter widely from cell to cell.
 #   With so few independent places a high or a low value is often chance. And a blank map has no
 #   order at all, so it is not counted.
@@ -528,9 +532,10 @@ lesson.save_figure(figure, "parts", "Shares of area and of SHAP maps for each pa
 # %% [markdown]
 # On the synthetic dataset the nucleoli stand out. They are a tiny part of the area, and the trained
 # map is several times stronger there than on average. The untrained map is not. The outline is the
-# opposite case. The untrained network marks it *more* than the trained one does. An outline is an
-# edge, and edges give strong gradients in any network. The black background has a share, too: the
-# reference cells have other outlines, so the pixels beside a cell can differ from theirs.
+# opposite case. The untrained network gives it a *larger share* of its map than the trained one
+# does. The reason is step 3 of SHAP: near an outline one image shows cell and the other black, so
+# their difference is large there in any network. For the same reason the black background has a
+# share: the reference cells have other outlines.
 #
 # ### Exercise 07.3 (6 minutes)
 #
@@ -565,7 +570,8 @@ lk.check("07.3", hit)
 #
 # - the nucleoli, in the mean color of the rest of the nucleus,
 # - as a control, spots of the same form elsewhere in the nucleus (the mask turned by 180 degrees),
-# - the outline of the nucleus, which has several times as many pixels.
+# - the edge of the nucleus, a thin band. It has several times as many pixels. This removes its
+#   color; the *shape* of the outline stays.
 #
 # **Guess first:** in which of the three cases does the logit change most?
 
@@ -581,7 +587,7 @@ def paint_over(image, part, source):
 if lesson.dataset.synthetic:
     known = np.flatnonzero(ill & nucleoli.any(axis=(1, 2)))
     elsewhere = nucleoli[:, ::-1, ::-1] & rest
-    places = {"nucleoli": nucleoli, "other spots": elsewhere, "outline": outline}
+    places = {"nucleoli": nucleoli, "other spots": elsewhere, "edge": outline}
     painted, changes = {}, {}
     for name, masks in places.items():
         painted[name] = np.array([paint_over(images[i], masks[i], rest[i]) for i in known])
@@ -589,7 +595,9 @@ if lesson.dataset.synthetic:
         changes[name] = after - logits[known]
     pixels = {name: int(masks[known].sum() / len(known)) for name, masks in places.items()}
     print(len(known), "leukemic cells with nucleoli")
-    print(pd.DataFrame({"pixels": pixels, "mean change": pd.DataFrame(changes).mean()}).round(2))
+    change = pd.DataFrame(changes)
+    means = {"mean change": change.mean(), "mean absolute change": change.abs().mean()}
+    print(pd.DataFrame({"pixels": pixels, **means}).round(2))
 
 # %% tags=["nbval-check-output", "slide"]
 if lesson.dataset.synthetic:
@@ -615,9 +623,12 @@ if lesson.dataset.synthetic:
 # %% [markdown]
 # **The answer, for the synthetic dataset:** the network reads the nucleus, and in the nucleus above
 # all the nucleoli. Painting over a few dozen pixels of nucleoli lowers the logit far more than
-# painting over about as many elsewhere. The outline matters less: the change is smaller, although
-# several times as many pixels change. Map and changes agree, and the map of the untrained network
-# differs. So we may believe this map. Compare the answer with your guess.
+# painting over about as many elsewhere. (The control has a limit: it changes each pixel less,
+# because the other spots already have nearly the mean color.) Painting over the edge changes the
+# logit less than the nucleoli, although several times as many pixels change. This tests the color
+# of the edge, not the shape of the outline. Test 4 tests the shape. Map and changes agree, and the
+# map of the untrained network differs. So we may believe this map. Compare the answer with your
+# guess.
 #
 # ### Test 4: take one kind of information away
 #
@@ -627,7 +638,8 @@ if lesson.dataset.synthetic:
 #
 # - **one color**: every cell gets the mean color and contrast of the reference images. This is
 #   called color normalization.
-# - **smooth**: a Gaussian filter removes grain and small spots, nucleoli among them.
+# - **smooth**: a Gaussian filter removes grain and weakens small spots: nucleoli lose about half of
+#   their contrast.
 # - **silhouette**: every cell is filled with its own mean color. Outline and color remain.
 
 # %%
@@ -790,15 +802,15 @@ for name, version in versions.items():
 
 # %% [markdown]
 # And the maps of four leukemic test cells with the mark. SHAP values add up, so we can also compute
-# how many logits the mark contributes: the sum over its square.
+# how many logits the mark contributes, compared with reference images without a mark: the sum over
+# its square.
 
 # %%
 some = marked[test[test_y == 1][:4]]
 mark_maps, on_mark = {}, {}
-for name, source in {"with marks": laboratory, "without marks": small}.items():
-    tiny = networks[name]
+tiny_references = small[rng.choice(train, 32, replace=False)].astype("float32")  # without a mark
+for name, tiny in networks.items():
     tiny_logits = keras.Model([tiny.inputs[0]], tiny.get_layer("logit").output)
-    tiny_references = source[rng.choice(train, 32, replace=False)].astype("float32")
     tiny_explainer = shap.GradientExplainer(tiny_logits, tiny_references)
     values = tiny_explainer.shap_values(some.astype("float32"), nsamples=100, rseed=seed)
     mark_maps[name] = values[..., 0].sum(axis=-1)
@@ -831,10 +843,12 @@ lesson.save_figure(figure, "mark", "Four cells with a mark, and the SHAP maps of
 # as its color, leave no such visible trace. For them you need a change of the image (test 4)
 # or cells from another laboratory.
 #
-# **What the maps of this lesson can do.** You may believe SHAP values for *how much a part of the
-# image* contributed. They add up (test 1), and they depend on the training (test 2). Do not believe
-# them pixel by pixel. Grad-CAM is a first look: coarse, one-sided, without units. No map shows that
-# a prediction is *correct*, or that the marked place *causes* the disease.
+# **What the maps of this lesson can do.** SHAP values estimate *how much a part of the image*
+# contributed, compared with the reference images. Here three things support them: they add up (test
+# 1), they depend on the training (test 2), and painting over the nucleoli changed the logit as the
+# map suggested. The sum alone is not enough: a map with shuffled pixels has the same sum. Do not
+# believe them pixel by pixel. Grad-CAM is a first look: coarse, one-sided, without units. No map
+# shows that a prediction is *correct*, or that the marked place *causes* the disease.
 
 # %%
 lesson.record(

@@ -42,10 +42,9 @@ def train(
 
     split = split or prepared.split
     pixels, labels = prepare.pictures("cnn", prepared), prepared.table["label"].to_numpy()
-    nobody = np.zeros(0, int)
     both = np.sort(np.concatenate([split.train, split.validation]))
     models, histories = [], []
-    for number, rows in enumerate([(split.train, split.validation), (both, nobody)]):
+    for number, rows in enumerate([(split.train, split.validation), (both, both[:0])]):
         seed, kept = prepared.seed + number, backup and backup / f"network{number}"
         training.make_deterministic(seed)
         with training.devices().scope():
