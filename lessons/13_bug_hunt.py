@@ -4,7 +4,7 @@
 # After this lesson you will be able to find bugs that raise no error, because an output looks odd.
 # You will be able to repair them in ordinary NumPy, pandas, scikit-learn and Keras code.
 #
-# **60 minutes to teach · about half a minute to run · needs lessons 01, 02, 04, 05 and 06**
+# **60 minutes to teach · about half a minute to run · needs lessons 01 to 06; lesson 10 helps**
 
 # %% [markdown] tags=["slide"]
 # **Questions**
@@ -140,12 +140,14 @@ lk.check("13.1", (odd, repair))
 # <details><summary>Solution</summary>
 #
 # The pixels are `uint8`: they hold 0 to 255. NumPy does not raise an error above 255, it starts
-# again at 0: `np.uint8([100]) * 3` is 44. A red value above 85 becomes a small one, and the
-# pixel looks green. Compute with floats, limit the result by `np.clip`, then convert back.
+# again at 0: `np.uint8([100]) * 3` is 44. In these cells blue is the highest channel. A blue value
+# above 85 becomes a small one, and the pixel looks orange. If red starts again at 0 as well, only
+# green is left. Compute with floats, limit the result by `np.clip`, then convert back.
 #
 # The usual mistake is to clip *after* the multiplication of `uint8` numbers: `np.clip(images * 3,
 # 0, 255)` changes nothing, because the values have wrapped around already. Such patches lie where a
-# cell is bright, often at nucleoli. A network, or a reader, could take them for biology.
+# cell is bright, often at its edge and at nucleoli. A network, or a reader, could take them for
+# biology.
 #
 # </details>
 
@@ -325,7 +327,8 @@ lk.check("13.3", (odd, repair))
 # `fit_transform` computes a new mean and a new standard deviation from the rows that it gets. A
 # single row is its own mean: every column becomes 0, for every cell. The model then returns the
 # probability that belongs to zeros. Use `transform`, which applies the numbers of the training
-# cells.
+# cells. The call of `fit_transform` has also overwritten the scaler, so the next cell fits it to
+# the training cells again.
 #
 # With many rows the bug is hard to see. The predictions look reasonable, but each one depends on
 # the other cells in the table. The usual mistake is to create a new `StandardScaler()` inside the
@@ -747,8 +750,8 @@ print(pd.DataFrame(checked).to_string())
 # ```
 #
 # Add two controls that need labels. Shuffle the labels between patients several times: the mean
-# AUROC should fall to about one half. Train on 20 cells only: the training loss should fall to
-# nearly zero.
+# AUROC should fall to about one half. Train on 20 cells only, without augmentation and
+# dropout, for many epochs: the training loss should fall to nearly zero.
 #
 # Two questions to end with:
 

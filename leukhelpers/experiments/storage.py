@@ -240,12 +240,10 @@ def profile_in(about: dict[str, Any]) -> profiles.Profile:
     InputError
         If it was written by another version of the course.
     """
-    kept = about["profile"] if isinstance(about.get("profile"), dict) else {}
-    # Version 1, which had refits, did not crop the cells that it fine-tuned a network on.
-    other = "refits" in kept and model_of(about).endswith(profiles.TUNED)
-    if other or any(one.name not in kept for one in fields(profiles.Profile)):
+    kept, names = about.get("profile"), [field.name for field in fields(profiles.Profile)]
+    if not isinstance(kept, dict) or not set(names) <= set(kept):
         raise InputError("The run was made by another version of the course; train it again.")
-    return profiles.Profile(**{one.name: kept[one.name] for one in fields(profiles.Profile)})
+    return profiles.Profile(**{name: kept[name] for name in names})
 
 
 def model_of(about: dict[str, Any]) -> str:

@@ -8,7 +8,6 @@ from leukhelpers.images.preprocessing import BOX, BOX_SIZE, CENTER_CROP, CENTER_
 
 CLASSICAL = ("svm", "rf")
 ENSEMBLE = "cnn+svm"
-TUNED = "-tuned"
 
 
 @dataclass(frozen=True)
@@ -58,16 +57,16 @@ def picture_size(name: str, profile: Profile) -> tuple[int, int]:
     name : str
         A model's name.
     profile : Profile
-        That of the run. Frozen networks take its size: on real cells EfficientNet-Lite0
-        gained nothing at 128 pixels over 96. The network of the course and fine-tuned ones
-        see each cell cropped to its bounding box, and so not how large it is.
+        That of the run. Pretrained networks take its size: on real cells frozen
+        EfficientNet-Lite0 gained nothing at 128 pixels over 96. The network of the
+        course sees each cell cropped to its bounding box, and so not how large it is.
 
     Returns
     -------
     size, crop : int
         Pixels of the picture, and of the original (or ``pixels.BOX``).
     """
-    if name in ("cnn", ENSEMBLE) or name.endswith(TUNED):  # of an ensemble, what its network sees
+    if name in ("cnn", ENSEMBLE):  # of an ensemble, what its network sees
         return profile.box_size, BOX
     return (handmade.SIZE if name in CLASSICAL else profile.size), profile.crop
 

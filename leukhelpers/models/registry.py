@@ -22,11 +22,12 @@ from leukhelpers.images import handmade
 from leukhelpers.models import classical, cnn, ensemble, prepare, profiles
 from leukhelpers.splits.groups import Split
 
+TUNED = "-tuned"
 RANDOM = "-random"
 LITE0 = "efficientnet-lite0"
 CHOICES = (
     *("cnn", *profiles.CLASSICAL, profiles.ENSEMBLE),
-    *(LITE0, LITE0 + profiles.TUNED, LITE0 + RANDOM),
+    *(LITE0, LITE0 + TUNED, LITE0 + RANDOM),
     *("resnet50", "vgg16", "efficientnetb0"),
 )
 # What skops asks about: scikit-learn's logistic curve, and the nodes of its trees. A tree
@@ -95,7 +96,7 @@ def parts(learnt: FittedModel) -> list[FittedModel]:
 
 def base_name(name: str) -> str:
     """Strip what was done to a pretrained network: ``resnet50-tuned``, ``resnet50``."""
-    return name.removesuffix(profiles.TUNED).removesuffix(RANDOM)
+    return name.removesuffix(TUNED).removesuffix(RANDOM)
 
 
 def check_weights(names: Sequence[str]) -> None:
@@ -126,7 +127,7 @@ def with_random_weights(names: Sequence[str]) -> list[str]:
         try:
             check_weights([name])
         except InputError:
-            if name.endswith(profiles.TUNED):
+            if name.endswith(TUNED):
                 base = base_name(name)
                 raise InputError(
                     f"The ImageNet weights of {base} are missing here, and random ones are not "
@@ -237,7 +238,7 @@ def _learn_transfer(
             model.set_weights(start)
             cells = embedded[:n], labels[rows], split.groups[rows]
             networks.put_logit(model, *classical.fit_linear(*cells, seed))
-            if name.endswith(profiles.TUNED):
+            if name.endswith(TUNED):
                 transfer.unfreeze(model)
                 fitted = training.fit(model, array, labels, rows, watched, tuning, seed, (), kept)
                 histories.append(fitted.assign(network=len(histories) - 1))

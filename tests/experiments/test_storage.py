@@ -203,9 +203,6 @@ def test_a_run_of_another_version_is_told(run):
     assert storage.profile_in(run.about) == TINY
     of_version_1 = {**run.about["profile"], "patience": 5, "refits": 1, "blended": 0.8}
     assert storage.profile_in({**run.about, "profile": of_version_1}) == TINY
-    tuned = {**run.about, "profile": of_version_1, "model": "efficientnet-lite0-tuned"}
-    with pytest.raises(InputError, match="another version"):  # its cells were not cropped
-        storage.profile_in(tuned)
 
 
 @pytest.mark.slow
