@@ -632,7 +632,7 @@ lesson.save_figure(
 #
 # And here are the models of the course on the same four folds. Each was trained on three folds and
 # scored on the fourth. The frozen and the fine-tuned networks see the cells with their size. The
-# fine-tuned one had four epochs with one learning rate of 0.0005 in all layers, except batch
+# fine-tuned one had four epochs with one learning rate in all layers, except batch
 # normalization. (Here `C` of the frozen rows was chosen by
 # cross-validation within the training patients, so they differ a little from above.)
 
@@ -724,7 +724,8 @@ print(unseen[list(shown)].rename(shown).round(3).to_string())
 # family, and a few dozen patients. It is no statement about transfer learning in general.
 #
 # Prellberg and Kramer (2019) fine-tuned a larger pretrained network on all 73 patients of this
-# dataset, and reached an AUROC of 0.952 on 28 other patients. Raghu and others (2019) found little
+# dataset, and reached a high AUROC on 28 other patients
+# ([published results](../docs/experiments.md)). Raghu and others (2019) found little
 # gain from pretraining on two large medical datasets. Does pretraining help with *your* images?
 # Compare it with random weights, on your patients.
 

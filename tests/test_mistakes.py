@@ -254,10 +254,15 @@ class Recorder:
 
     output_shape = (None, 1)
     input = output = None
+    trainable_variables = ()
+    optimizer = SimpleNamespace(build=lambda variables: None)
     distribute_strategy = SimpleNamespace(scope=contextlib.nullcontext)
 
     def compile(self, **settings: object) -> None:
         """Learn nothing."""
+
+    def compute_metrics(self, *answers: object) -> None:
+        """Measure nothing."""
 
     def fit(
         self, batches: object, steps_per_epoch: int, validation_data: object, **settings: object

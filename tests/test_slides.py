@@ -47,7 +47,7 @@ def test_slides_have_the_instructors_notes_and_the_minutes_of_each_section(sourc
         "ten minutes",
     ):
         assert part in notes[0]
-    assert len([note for note in notes[1:] if re.search(r"</strong>: \d+ minutes", note)]) >= 3
+    assert len([note for note in notes[1:] if re.search(r"</strong>: \d+ min", note)]) >= 3
 
 
 def test_slides_fetch_nothing_and_say_what_they_are_for(pages):
