@@ -67,7 +67,7 @@ def test_without_a_stamp_no_notebook_links_to_a_place_that_may_not_be_there(copi
     badges.main([])
     for name, text in contents(copied).items():
         assert not re.search(r"colab\.research|kaggle\.com/kernels|mybinder", text), name
-        assert "git+" not in text, name
+        assert "git+https" not in text, name
 
 
 @pytest.mark.parametrize(
