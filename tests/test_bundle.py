@@ -9,6 +9,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from tools import build, bundle
@@ -69,9 +70,15 @@ def test_learners_get_their_notebooks_and_the_solved_ones_lie_apart(filled):
     for place in ("notebooks", "solutions"):
         assert {path.name for path in (filled / place).iterdir()} == names
     first = sorted(names)[0]
-    assert (filled / "notebooks" / first).read_bytes() == (
-        build.NOTEBOOKS / "exercises" / first
-    ).read_bytes()
+    learners = (build.NOTEBOOKS / "exercises" / first).read_text("utf-8")
+    copied = (filled / "notebooks" / first).read_text("utf-8")
+    assert nbformat.reads(copied, 4).cells[3:] == nbformat.reads(learners, 4).cells[3:]
+
+
+def test_what_a_notebook_links_to_is_in_the_bundle(filled):
+    for notebook in filled.glob("*/*.ipynb"):
+        links = re.findall(r"\(((?:\.\./)+[\w/-]+\.\w+)", notebook.read_text("utf-8"))
+        assert [link for link in links if not (notebook.parent / link).is_file()] == []
 
 
 def test_the_readme_says_for_which_computers_it_is():

@@ -44,12 +44,13 @@ pip compares every file with its checksum. If a file was damaged, pip stops and 
 
 ```
 {inside}leuk doctor
-{inside}jupyter lab notebooks
+{inside}jupyter lab --LabApp.default_url=/lab/tree/notebooks
 ```
 
 - `notebooks/` holds the lessons without solutions. The cells in `notebooks/data` are **synthetic**.
 - `solutions/` holds the lessons with solutions, for reading. To run one, copy it into `notebooks/`
   under another name.
+- `docs/` holds the pages that the lessons link to, such as the glossary.
 - `LICENSE` applies to the code, `LICENSE-TEXT` to the text.
 
 For teaching, not for clinical use.
@@ -94,7 +95,12 @@ def fill(folder: Path) -> None:
         for target, solved in build.targets(source):
             place = folder / ("solutions" if solved else "notebooks")
             place.mkdir(exist_ok=True)
-            shutil.copy(target, place)
+            # The learners' notebooks lie one folder less deep than in the repository.
+            text = target.read_text("utf-8").replace("(../../docs/", "(../docs/")
+            write_text(place / target.name, text)
+    (folder / "docs").mkdir()
+    for page in (ROOT / "docs").glob("*.md"):
+        shutil.copy(page, folder / "docs")
 
 
 def main() -> int:

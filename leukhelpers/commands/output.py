@@ -10,7 +10,7 @@ from typing import Any
 from rich import progress as bars
 from rich.console import Console
 from rich.markdown import Markdown
-from rich.table import Table
+from rich.table import Column, Table
 
 from leukhelpers import files
 
@@ -66,7 +66,8 @@ def metrics_table(metrics: dict[str, Any]) -> Table | str:
     synthetic = ", synthetic" if metrics.get("synthetic") else ""
     title = f"{metrics['cells']} cells of {metrics['subjects']} held-out subjects{synthetic}"
     caption = "95% interval below each value" if "(" in shown.to_string() else None
-    table = Table("Model", *shown.columns, title=title, caption=caption)
+    model = Column("Model", min_width=14)  # as long as "majority-class"
+    table = Table(model, *shown.columns, title=title, caption=caption)
     for name, row in shown.iterrows():
         # The interval below its value: four of them side by side fill a terminal.
         cells = [cell.replace(" (", "\n").replace(" to ", "–").rstrip(")") for cell in row]

@@ -225,7 +225,7 @@ def _labeled_groups(table: pd.DataFrame, n_splits: int) -> _Labeled:
         if count < n_splits:
             raise InputError(
                 f"{n_splits} folds need at least {n_splits} groups of "
-                f"{classes[label]}; there are {count}."
+                f"{classes[label]}; there are {count} (people who share a picture are one group)."
             )
     return found
 
