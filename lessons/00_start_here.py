@@ -22,8 +22,8 @@
 
 # %% [markdown]
 # The next cell contains the settings you can change. `twin` selects the synthetic dataset. Code
-# draws its cells, so you need no download. `fast` runs in minutes; `full` uses larger images and
-# longer training, for real cells.
+# draws its cells, so you need no download. `fast` runs in minutes. `full` is for real cells: it
+# uses larger images and takes much longer.
 
 # %% tags=["parameters"]
 dataset: str = "twin"  # twin, cnmc, or a folder or CSV of your own cells
@@ -97,13 +97,14 @@ counts = table.groupby("label").agg(cells=("cell_id", "size"), subjects=("subjec
 counts.rename(index={0: "HEM", 1: "ALL"})
 
 # %% [markdown]
-# The classes are not equally large: about two thirds of the cells are leukemic. There are hundreds
-# of cells, but only a few dozen subjects. Both facts will matter throughout the course.
+# The classes are not equally large: about two thirds of the cells are leukemic. There are many
+# cells, but few subjects. Both facts will matter throughout the course.
 #
 # ## Read the data card
 #
 # Where do the cells come from? What may you do with them? Which faults are known? A **data card**
-# answers these questions on half a page. Read it before you use a dataset.
+# answers these questions on half a page. Read it before you use a dataset. (A *group* is a set of
+# subjects who share an image; see lesson 02.)
 
 # %% tags=["nbval-check-output"]
 Markdown(lk.data_card(lesson.dataset))
@@ -187,9 +188,13 @@ print(f"my guess, twelve cells: accuracy {accuracy_score(truth, my_guess):.2f}")
 
 # %% [markdown]
 # The baseline is correct for every cell of the larger class and wrong for every other cell. Its
-# accuracy is simply the share of the larger class. So how good is an accuracy of two thirds? On
-# these cells it is worth nothing: a program that never looks reaches it. If your guess has a lower
-# accuracy, you may still know more about cells than this program: it knows nothing.
+# accuracy is simply the share of the larger class. (Here the baseline is fitted and scored on the
+# same cells. This does no harm, because it learns only which class is larger. Any other model must
+# be scored on cells that it has not seen; see lesson 02.)
+#
+# So how good is an accuracy of two thirds? On these cells it shows nothing by itself: a program
+# that never looks reaches it. If your guess has a lower accuracy, you may still know more about
+# cells than this program. We need a second number.
 #
 # ## The explanation: look at each class
 #
@@ -221,7 +226,8 @@ lk.check("00.2", recall)
 # </details>
 
 # %% [markdown]
-# scikit-learn has the same metric. With `average=None` it returns one recall per class.
+# scikit-learn has the same metric. With `average=None` it returns one recall per class, in the
+# order of the labels: first 0 (HEM), then 1 (ALL).
 
 # %% tags=["nbval-check-output"]
 recall_hem, recall_all = recall_score(y, predictions, average=None)
@@ -266,14 +272,14 @@ lesson.record(
     majority_accuracy=round(majority_accuracy, 3),
     majority_balanced_accuracy=balanced_accuracy_score(y, predictions),
 )
-print(f"Remember this number: every later accuracy competes with {majority_accuracy:.2f}.")
+print(f"Majority-class baseline: {majority_accuracy:.2f} on these cells. Other cells have another.")
 
 # %% [markdown]
 # ### Exercise 00.3 (2 minutes)
 #
-# A **test set** is the set of cells on which a program is scored. A published test set held 1455
-# cells of one class and 678 of the other. Which accuracy does the majority-class baseline reach on
-# it? Round to two digits.
+# A **test set** is a set of cells from which a program has not learned, and on which it is scored.
+# A published test set held 1455 cells of one class and 678 of the other. Which accuracy does the
+# majority-class baseline reach on it? Round to two digits.
 
 # %% tags=["nbval-check-output"]
 paper_baseline = round(1455 / (1455 + 678), 2)  # solution

@@ -483,9 +483,8 @@ def train_network(rows, class_weight=None, validation_data=None):
 # %%
 from sklearn.metrics import accuracy_score, recall_score, roc_auc_score
 
-validation_data = (crops[validation], y[validation])
-unweighted, _ = train_network(train, None, validation_data)
-weighted, history = train_network(train, weights, validation_data)
+unweighted, _ = train_network(train)
+weighted, history = train_network(train, weights, (crops[validation], y[validation]))
 
 # %%
 trainings = {

@@ -358,7 +358,7 @@ for rate in (1e-4, 1e-2):
     keras.utils.set_random_seed(seed)
     model.set_weights(start)
     model.compile(optimizer=keras.optimizers.Adam(rate), loss="binary_crossentropy")
-    model.optimizer.build(model.trainable_variables)  # saves time: else `fit` starts twice
+    model.optimizer.build(model.trainable_variables)  # else `fit` compiles its first step twice
     histories[rate] = model.fit(
         images[train],
         y[train],

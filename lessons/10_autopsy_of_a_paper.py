@@ -32,6 +32,7 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from keras import layers
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
@@ -50,6 +51,7 @@ from sklearn.preprocessing import LabelEncoder, StandardScaler
 import leukhelpers as lk
 
 # %%
+tf.config.experimental.enable_op_determinism()  # the same seed gives the same numbers
 lesson = lk.begin("10", dataset, profile, seed, run)
 model_colors = lk.MODEL_COLORS
 
@@ -217,8 +219,8 @@ print(f"999 of 1000 random test sets hold {low} to {high} HEM cells; the paper p
 
 # %% [markdown]
 # Chance does not explain such a difference. (A split by patient could give other numbers. But then
-# 2133 would not be exactly 20% of all images, rounded up, and both supports would not be those of a
-# stratified split.)
+# it would be a strange coincidence that 2133 is exactly 20% of all images, rounded up, and that
+# both supports are those of a stratified split.)
 #
 # How can names be swapped without an error message? Programs that read folders number the classes
 # in alphabetical order: `all` comes before `hem`. Scikit-learn's `LabelEncoder` does so, and
@@ -231,14 +233,16 @@ print(classification_report(y_true, y_pred, target_names=encoder.classes_, zero_
 
 # %% [markdown]
 # In the alphabetical order ALL is 0 and HEM is 1. The argument `target_names` only *prints* names,
-# in the given order. It checks nothing. With `target_names=["HEM", "ALL"]` the healthy name stands
-# first, and the report states the opposite of what happened.
+# in the given order. It checks how many names there are, not their order. With
+# `target_names=["HEM", "ALL"]` the healthy name stands first, and the report states the opposite of
+# what happened.
 #
 # So the paper's network predicted "leukemic" for every cell, while the printed report reads as if
 # it predicted "healthy" for every cell. The paper also shows a web application that displays
 # "Non-Leukemic" for an uploaded cell. If the application used the same order of names, the network
-# had predicted "leukemic". A single uploaded cell cannot reveal this; a few cells of each class
-# can.
+# had predicted "leukemic". Uploaded cells cannot reveal the swap: the application shows
+# "Non-Leukemic" for every cell. A few cells of each class reveal only that the prediction never
+# changes.
 #
 # ### Exercise 10.3 (6 minutes)
 #
@@ -275,8 +279,8 @@ lk.check("10.3", names_are_swapped)
 #
 # We now repeat the study as the paper describes it. The images are resized and scaled to 0 … 1. The
 # network has convolutions, ReLU, batch normalization, max pooling, dropout, dense layers and a
-# sigmoid. To save time we keep every fourth pixel in both directions, and leave out augmentation
-# (lesson 03 shows it).
+# sigmoid. To save time we keep every fourth pixel in both directions. We leave out augmentation
+# (lesson 03 shows it) and the paper's learning rate, which changes during the training.
 #
 # The labels are numbered by the alphabet, and 20% of the *images* are drawn at random for the test:
 
@@ -345,7 +349,7 @@ def train_network(network, labels, train_rows, validation_rows):
 
 # %%
 network = build_network(learning_rate=1.0)
-curves = train_network(network, paper_y, train_rows, test_rows)  # the test cells, as in the paper
+curves = train_network(network, paper_y, train_rows, test_rows)  # test cells choose the epoch
 
 # %% [markdown]
 # Now print the report as the paper did, with the names in the wrong order:
@@ -384,13 +388,13 @@ figure.suptitle("The accuracy of the collapsed network settles at the share of t
 lesson.save_figure(
     figure,
     "flat-curve",
-    "Training and test accuracy over epochs; both lie at the share of the larger class.",
+    "Training and test accuracy over epochs; both lie near the share of the larger class.",
 )
 
 # %% [markdown] tags=["slide"]
 # A flat curve well above one half looks as if training "had converged". The line for the
-# majority-class baseline shows what it is: the network predicts one class. Draw that line into
-# every accuracy plot.
+# majority-class baseline gives the warning: at this accuracy the network may predict one class
+# only. The confusion matrix shows whether it does. Draw that line into every accuracy plot.
 #
 # ## Five findings, five repairs
 #
@@ -430,7 +434,7 @@ steps = {
     "as printed": pd.DataFrame([scores(paper_y[test_rows], proba_hem)]),
     "1 names in order": pd.DataFrame([scores(y[test_rows], 1 - proba_hem)]),
 }
-pd.concat(steps).droplevel(1).round(2)
+pd.DataFrame({name: table.mean() for name, table in steps.items()}).T.round(2)
 
 # %% [markdown]
 # ## Repairs 2, 3 and 4: training, split, validation
@@ -529,7 +533,7 @@ majority = DummyClassifier(strategy="most_frequent")
 steps["5 majority-class baseline"], _ = cross_validate_baseline(majority, area)
 
 # %%
-means = pd.DataFrame({name: found.mean() for name, found in steps.items()}).T
+means = pd.DataFrame({name: table.mean() for name, table in steps.items()}).T
 means.round(2)
 
 # %% tags=["slide"]
@@ -564,12 +568,12 @@ lesson.save_figure(figure, "repairs", alt)
 # | 4 validation patients | the accuracy cannot rise | before, the best *test* accuracy chose |
 # | 5 baselines | no score of the network changes | a score means something only beside a baseline |
 #
-# \* with the default seed
+# \* in the run shown here
 #
-# Repairs 3 and 4 change the mean AUROC less than the folds differ from each other. With so few
-# patients the size of such a change is uncertain, and with another seed even its sign may change.
-# (Lesson 02 measured the leak with an interval.) They are needed in any case: before them the score
-# did not describe new patients.
+# In this run, repairs 3 and 4 change the mean AUROC less than the folds differ from each other.
+# With so few patients the size of such a change is uncertain, and with another seed even its sign
+# may change. (Lesson 02 measured the leak with an interval.) They are needed in any case: before
+# them the score did not describe new patients.
 #
 # The last question is whether the repaired network is better than one number, the area. We compare
 # the two on the same cells, with a 95% interval over patients (lesson 06). All folds are
@@ -645,9 +649,9 @@ lk.check("10.4", answer)
 # | pixels divided by 255 twice, no batch normalization | the input is nearly black (lesson 03) |
 # | default momentum of `BatchNormalization`, few batches | only the validation curve is flat |
 #
-# In the third case the layer's running averages still hold their first values. In training mode the
-# layer uses the averages of the batch instead, so `model(x, training=True)` and
-# `model(x, training=False)` differ widely. That comparison takes one line, and it is the reason for
+# In the third case the layer's running averages are still close to their first values. In training
+# mode the layer uses the averages of the batch instead, so `model(x, training=True)` and `model(x,
+# training=False)` differ widely. That comparison takes one line, and it is the reason for
 # `momentum=0.9` in our network.
 #
 # ## Use it on your data
@@ -661,7 +665,7 @@ lk.check("10.4", answer)
 def audit(cells):
     """Print the first checks of a study."""
     test = cells[cells["part"] == "test"]
-    names = sorted(cells["label"].unique())
+    names = sorted(set(test["label"]) | set(test["prediction"]))
     matrix = confusion_matrix(test["label"], test["prediction"], labels=names)
     print(pd.DataFrame(matrix, names, names).rename_axis("true \\ predicted"))
     print("never predicted:", [names[i] for i in np.flatnonzero(matrix.sum(axis=0) == 0)])
@@ -691,7 +695,7 @@ lesson.quiz()
 # - `target_names` only prints names. Take them from the encoder that numbered the classes.
 # - Some repairs raise a score, some lower it, some do not change it. Each one changes what the
 #   score means.
-# - After all repairs our network could not be distinguished from the area baseline.
+# - After all repairs our network could not be distinguished from the area baseline here.
 #
 # **Read next:** lesson 11, your own cells. On leakage in published studies: Kapoor and Narayanan,
 # "Leakage and the reproducibility crisis in machine-learning-based science", *Patterns* 4 (2023).

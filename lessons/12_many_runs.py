@@ -4,7 +4,7 @@
 # After this lesson you will be able to repeat a training many times. You will also be able to
 # decide whether a difference between two scores is more than chance.
 #
-# **40 minutes to teach · about one minute to run · needs lessons 02, 04 and 05**
+# **40 minutes to teach · about one minute to run · needs lessons 02 and 04 to 06**
 
 # %% [markdown] tags=["slide"]
 # **Questions**
@@ -24,7 +24,7 @@
 # %% tags=["parameters"]
 dataset: str = "twin"  # twin, cnmc, or a folder or CSV of your own cells
 profile: str = "fast"  # fast or full
-seed: int = 0
+seed: int = 0  # the first of three seeds; it also draws the cells and the test patients
 run: str = ""  # folder for results; empty for one named after the three above
 
 # %%
@@ -39,12 +39,14 @@ import nbformat
 import numpy as np
 import pandas as pd
 import papermill
+import tensorflow as tf
 import yaml
 from keras import layers
 from sklearn.metrics import roc_auc_score
 
 import leukhelpers as lk
 
+tf.config.experimental.enable_op_determinism()  # the same seed gives the same numbers
 lesson = lk.begin("12", dataset, profile, seed, run)
 model_colors = lk.MODEL_COLORS
 
@@ -52,8 +54,9 @@ model_colors = lk.MODEL_COLORS
 # ## What the random seed changes
 #
 # Nearly every score in this course so far came from one seed. A **seed** fixes the random numbers
-# of a program. For a network these are the first weights and the order of the training cells. For a
-# random forest they are the cells and features that each tree gets. An SVM uses none.
+# of a program. For the network below these are the initial weights and the order of the training
+# cells; in lesson 05 also the augmentation. For a random forest they are the cells and features
+# that each tree gets. An SVM uses none.
 #
 # **Guess first:** write down two numbers. By how much does the AUROC of a network change
 #
@@ -94,7 +97,8 @@ def build_network(size):
 
 # %% [markdown]
 # The next function trains it from scratch and returns its AUROC on the test cells.
-# `set_random_seed` fixes all random numbers of Keras, NumPy and TensorFlow.
+# `set_random_seed` fixes all random numbers of Keras, NumPy and TensorFlow. It does not fix how a
+# processor rounds. So on another computer the scores of the network may differ a little.
 
 
 # %%
@@ -103,9 +107,9 @@ def network_auroc(images, y, train, test, seed):
     keras.utils.set_random_seed(seed)
     network = build_network(images.shape[1])
     network.compile(optimizer=keras.optimizers.Adam(2e-3), loss="binary_crossentropy")
-    network.optimizer.build(network.trainable_variables)  # saves time: else `fit` starts twice
+    network.optimizer.build(network.trainable_variables)  # else `fit` compiles its first step twice
     network.fit(images[train], y[train], epochs=5, batch_size=32, verbose=0)
-    probability = network(images[test], training=False).numpy().ravel()
+    probability = network(images[test], training=False).numpy().ravel()  # `predict`, but faster
     return float(roc_auc_score(y[test], probability))
 
 
@@ -124,7 +128,7 @@ same_patients.round(3)
 # needs one cell with the tag `parameters`.
 #
 # Usually you have such a notebook already. Here we write a short one with three cells: settings,
-# imports and training. It trains a random forest, as in lesson 04 but with fewer trees. Each text
+# imports and training. It trains a random forest, with fewer trees than in lesson 04. Each text
 # below is the code of one cell; it is not run yet.
 
 # %%
@@ -170,8 +174,7 @@ print("parameters:", ", ".join(papermill.inspect_notebook(str(folder / "training
 # name that the notebook does not have. With `seeds=5` in place of `seed=5` every run would have
 # seed 0.
 #
-# Now the loop. Each round starts a new Python process, so the runs cannot influence each other. Red
-# lines below the cell, if there are any, are start-up messages of these processes, not errors.
+# Now the loop. Each round starts a new Python process, so the runs cannot influence each other.
 
 # %% tags=["nbval-check-output", "slide"]
 for number in seeds:
@@ -184,11 +187,12 @@ for number in seeds:
             "result": str(folder / f"seed-{number}.json"),
         },
         progress_bar=False,
+        extra_arguments=["--log-level=CRITICAL"],  # no start-up messages of the new process
     )
     print(f"seed-{number}.ipynb is done")
 
 # %% [markdown]
-# Each executed notebook is a complete record: its parameters, its code and its outputs. Each also
+# Each executed notebook is a record of its parameters, its code and its outputs. Each also
 # left its score in a small file, which pandas reads.
 
 # %%
@@ -241,8 +245,9 @@ same_patients.agg(["mean", "std"]).round(3)
 #
 # ## The surprise: the test patients were always the same
 #
-# Every run was tested on the same few patients. The spread between seeds shows how little the
-# random numbers matter *for these patients*. It contains no information about others.
+# Every run was tested on the same few patients. The spread between seeds shows how much the random
+# numbers matter *for these patients*. It does not show how much the score changes with other
+# patients.
 #
 # So we draw other patients. `StratifiedGroupKFold` of lesson 02 fills its folds so evenly that a
 # new seed often gives the same folds. For folds that differ we make a table with one row per
@@ -261,8 +266,8 @@ for _, chosen in folds.split(patients.index, patients):
 
 # %% [markdown]
 # Each model meets the same eight draws. The seed of the network and of the forest stays the same.
-# (With `seed = 0`, draw 1 has the same test patients as above. The score of the network still
-# differs a little, because its training cells come in another order.)
+# (Draw 1 has the same test patients as above, so seven draws are new. The score of the network
+# still differs a little, because its training cells come in another order.)
 
 # %% tags=["slide"]
 forest = RandomForestClassifier(100, class_weight="balanced", random_state=seed)
@@ -293,7 +298,7 @@ panels[0].set_title("same patients, three seeds")
 panels[1].set_title("same seed, eight draws of patients")
 by_seed, by_patients = same_patients["cnn"].std(), scores["cnn"].std()
 figure.suptitle(
-    f"SD of the network: {by_seed:.3f} between seeds, {by_patients:.3f} between draws of patients"
+    f"SD of the small network: {by_seed:.3f} between seeds, {by_patients:.3f} between draws"
 )
 lesson.save_figure(figure, "seeds", "One dot per run: AUROCs of three seeds and of eight draws.")
 
@@ -302,17 +307,20 @@ lesson.save_figure(figure, "seeds", "One dot per run: AUROCs of three seeds and 
 #
 # The two numbers in the title are the answers. Compare them with your guesses. Other patients
 # change the score more than another seed does, and they change the score of every model: the SVM
-# and the area baseline, too. So report the spread between draws of patients.
+# and the area baseline, too. (The SD of three runs is itself rough: the true one may be half as
+# large, or six times as large. Repeat the cell with more seeds.) So report the spread between draws
+# of patients, and how many patients each test set has.
 #
 # Compare the ticks, too. If the left one is far from the right one, the first test set was an
-# unusually easy or an unusually hard one. One set of test patients cannot show which of two models
-# is better if they differ by less than the spread between draws.
+# unusually easy or an unusually hard one. With other test patients the order of two models may
+# change. Below we measure how often.
 #
 # ### The same on real cells
 #
 # Here is the network of lesson 05, not the small one, on real cells. First it was trained with
-# three seeds on fold 0 of the dataset and tested on the same patients of fold 1. Then it was
-# trained and tested twelve more times, each time with other test patients from both folds.
+# three seeds on fold 0 of the dataset and tested on the same patients of fold 1. Then all patients
+# of both folds were divided into four test sets, in three ways, each way with another seed. This
+# gives twelve more runs.
 
 # %% tags=["nbval-check-output"]
 measured = lk.measured("candidates")
@@ -325,9 +333,9 @@ real = pd.DataFrame(
 real.loc[["mean", "std", "min", "max"]].round(3)
 
 # %% [markdown]
-# From the easiest to the hardest test patients the AUROC of this network changes much more than
-# from seed to seed. (The two columns have different means because their training and test patients
-# differ. Compare only the spreads.)
+# Compare the row *std*: other patients change the AUROC of this network much more than another seed
+# does. Do not compare *min* and *max*: the more runs, the further they lie apart. The means differ
+# because the training and test patients differ.
 #
 # ### Exercise 12.1 (6 minutes)
 #
@@ -399,7 +407,7 @@ panel.set(ylabel="AUROC on the test patients", ylim=(min(0.45, scores.min().min(
 over_rf = int((scores["svm"] > scores["rf"]).sum())
 over_cnn = int((scores["svm"] > scores["cnn"]).sum())
 figure.suptitle(
-    f"The SVM is ahead of the network in {over_cnn} of {len(scores)} draws,\n"
+    f"The SVM is ahead of the small network in {over_cnn} of {len(scores)} draws,\n"
     f"and ahead of the forest in {over_rf} of {len(scores)}"
 )
 lesson.save_figure(figure, "pairs", "One line per draw joins the AUROCs of three models.")
@@ -407,7 +415,7 @@ lesson.save_figure(figure, "pairs", "One line per draw joins the AUROCs of three
 # %% [markdown]
 # Each line is one draw; the dashed line is the majority-class baseline. Lines that all rise or all
 # fall mean that one model is better in each of these draws. Lines in both directions mean that it
-# depends on the patients.
+# depends on the patients. (The small network stands only for itself: lesson 05 has a stronger one.)
 #
 # So subtract *draw by draw*, then average. Subtracting cancels what is hard for both models.
 #
@@ -459,10 +467,11 @@ pairs.round(3)
 #
 # ### Is the difference more than chance?
 #
-# Eight draws are few, and they overlap: the same patients come back in other draws. The usual
-# standard error of their mean, SD × √(1 / draws), is therefore too small. Nadeau and Bengio (2003)
-# add the ratio of the test part to the training part: SD × √(1 / draws + 1 / 3) with four folds. A
-# 95% interval is the mean plus and minus this error, times a factor of the t distribution.
+# Eight draws are few, and they overlap: the same patients come back in other draws. The **standard
+# error** says how far a mean may be off. For independent draws it is SD × √(1 / draws), which is
+# too small here. Nadeau and Bengio (2003) add the ratio of the test part to the training part:
+# SD × √(1 / draws + 1 / 3) with four folds. An approximate 95% interval is
+# mean ± t × standard error; t comes from the t distribution.
 
 # %% tags=["slide"]
 from scipy import stats
@@ -479,14 +488,15 @@ for comparison, row in pairs.iterrows():
 # %% [markdown]
 # Read the interval like those of lesson 06. If zero is inside, the draws do not show which model is
 # better, even if one of them won more often. Zero inside does not mean that the models are equal.
-# It means that more patients are needed.
+# Only more patients could show that one is better.
 #
 # ## Many runs with one command
 #
 # Loops like these are quick to write. They are also easy to get wrong, and if the power fails,
 # everything is lost. The command `leuk sweep` runs a **grid**: a text file that you keep beside the
 # results. The entry `fixed` has what all runs share. The entry `grid` has a list of values for each
-# name. Every combination is one run.
+# name. Every combination is one run. Here `fold` is the number of the test fold in a
+# cross-validation with four folds. `seed` also decides how the patients are divided into folds.
 
 # %% tags=["nbval-check-output"]
 grid = {
@@ -512,9 +522,8 @@ print("finished" if finished.returncode == 0 else finished.stderr)
 
 # %% [markdown]
 # The command checks all entries before the first run starts: a typing error should cost a second,
-# not a night. Each run is a process of its own, and as many run at once as the computer has cores.
-# A run that fails is recorded with its error and the others go on. `--resume` runs only what is
-# missing.
+# not a night. Several processes share out the runs, one process per core of the computer. A run
+# that fails is recorded with its error and the others go on. `--resume` runs only what is missing.
 #
 # The results are in one table with one row per run, model and metric. pandas reads it.
 
@@ -531,7 +540,7 @@ auroc.set_index("answered_by")[["value", "low", "high"]].rename_axis("model").ro
 # Each run comes with the area baseline and the majority-class baseline on the same patients. The
 # column `answered_by` names the model of a row. `low` and `high` are the ends of the 95% interval
 # over these patients (lesson 06). They are empty if one of the classes has only one test patient.
-# The test patients of fold 0 are others than in the tables above, so the scores differ.
+# The test patients and the forest are usually not those of the tables above, so the scores differ.
 #
 # ### Exercise 12.3 (3 minutes)
 #
@@ -547,7 +556,7 @@ lk.check("12.3", my_grid)
 #
 # Every combination is one run, so the numbers of values multiply: 2 × 3 × 4 = 24 runs. The usual
 # mistake is a single value without brackets, such as `"fold": 3`: a grid needs a list for each
-# name.
+# name. (To run this grid, remove `seed` from `fixed`.)
 #
 # </details>
 
@@ -569,6 +578,7 @@ lk.check("12.3", my_grid)
 # your cells (the table of lesson 11), once per seed:
 #
 # ```python
+# import json
 # from pathlib import Path
 #
 # import papermill
@@ -580,6 +590,8 @@ lk.check("12.3", my_grid)
 #         f"runs/seed-{seed}.ipynb",
 #         parameters={"dataset": "my_cells.csv", "seed": seed, "run": f"runs/seed-{seed}"},
 #     )
+#     metrics = json.loads(Path(f"runs/seed-{seed}/metrics.json").read_text("utf-8"))
+#     print(seed, metrics["models"]["cnn"]["auroc"]["value"])
 # ```
 #
 # In the lessons of this course `seed` also chooses the patients of the test set. So this loop
@@ -604,7 +616,7 @@ lesson.quiz()
 # ## Key points
 #
 # - A spread between seeds describes the random numbers. A spread between draws of patients shows
-#   how far a score generalizes.
+#   how much a score depends on who is tested. Neither says anything about another laboratory.
 # - The best of several runs grows with their number. Report all of them.
 # - Compare models on the same draws, in pairs, with an interval that allows for overlapping draws.
 # - Papermill runs one notebook with many parameters; `leuk sweep` runs a grid from a file.

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 PATIENCE = 240_000  # milliseconds; other tests run beside these
 # Lessons of a minute or less: a wrong answer to the second exercise, a word of the hint that it
 # should bring, and whether the lesson shows a progress bar.
-LESSONS = ["00", "01", "13"]
+LESSONS = ["00", "13"]
 
 # Told by JupyterLab itself: is the notebook ready, and what came of its cells?
 READY = "() => window.jupyterapp?.shell.currentWidget?.context?.isReady"

@@ -44,7 +44,8 @@ import importlib.util
 import os
 import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # no start-up messages of TensorFlow
+# TensorFlow may print red lines when it starts, below the next cells. They are not errors.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # fewer of these lines
 # Only on Google Colab and Kaggle: installs the package of this course.
 
 if "google.colab" in sys.modules or "KAGGLE_KERNEL_RUN_TYPE" in os.environ:

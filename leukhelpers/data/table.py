@@ -110,8 +110,7 @@ def parse_classes(given: Sequence[str]) -> dict[str, list[str]]:
             raise InputError(f"The class {text!r} has no name; write NAME=label,label.")
         if name.strip() in classes:
             raise InputError(f"The class {name.strip()} is given twice; list its labels together.")
-        listed = [label.strip() for label in labels.split(",")]
-        classes[name.strip()] = [label for label in listed if label]
+        classes[name.strip()] = [label.strip() for label in labels.split(",") if label.strip()]
     return classes
 
 

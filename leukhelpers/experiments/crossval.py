@@ -68,8 +68,9 @@ def crossvalidate(
     for number, split in enumerate(splits):
         table = None
         for name in names:
-            kept = out / f"fold{number}-{name}"
-            answers, cost = _answers(prepared._replace(split=split), name, kept)
+            answers, cost = _answers(
+                prepared._replace(split=split), name, out / f"fold{number}-{name}"
+            )
             costs[name].append(cost)
             own = [column for column in answers if column.startswith("probability")]
             renamed = answers[own].add_prefix(f"{name}_")

@@ -1,12 +1,14 @@
 """Find the notebooks of the course, and run one through papermill."""
 
 import logging
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import papermill
+from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from rich.text import Text
@@ -45,6 +47,13 @@ def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
             f"{notebook.stem} has no parameter {', '.join(unknown)}; "
             f"it has {', '.join(sorted(known))}."
         )
+
+
+class _QuietKernel(AsyncKernelManager):
+    """A kernel whose errors and messages stand in the notebook, and not in the terminal, too."""
+
+    async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
+        await super().start_kernel(stderr=subprocess.DEVNULL, **options)
 
 
 logging.getLogger("papermill").setLevel(logging.ERROR)  # the terminal is for our progress bar
@@ -88,7 +97,7 @@ def run_notebook(
             request_save_on_cell_execute=False,  # twice a cell; it is saved once, at the end
             progress_bar=False,
             on_cell_start=on_cell_start,
-            extra_arguments=["--log-level=CRITICAL"],  # its own errors come with the cell
+            kernel_manager_class=_QuietKernel,
         )
         failed.unlink(missing_ok=True)
         part.replace(output)
@@ -96,10 +105,9 @@ def run_notebook(
         part.replace(failed)
         trace = Text.from_ansi("\n".join(error.traceback)).plain.strip().splitlines()
         last = "\n".join(f"    {line}" for line in trace[-4:])
-        first_line = next((line for line in error.source.splitlines() if line.strip()), "")
         raise LessonError(
             f"Lesson {name} failed in code cell {started} of {n_code}, "
-            f"{first_line.strip()!r}:\n{last}\n"
+            f"{error.source.strip().splitlines()[0]!r}:\n{last}\n"
             f"    The notebook so far: {failed}"
         ) from None
     except DeadKernelError:

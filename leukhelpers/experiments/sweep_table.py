@@ -125,8 +125,7 @@ def draw(out: Path, table: pd.DataFrame, entries: Sequence[Entry]) -> None:
     settings: dict[str, list[float]] = {}
     for row in rows.to_dict("records"):
         named = [MODEL_NAMES.get(row[name], f"{name} {row[name]}") for name in by]
-        label = ", ".join(named) or "all runs"
-        settings.setdefault(label, []).append(row["value"])
+        settings.setdefault(", ".join(named) or "all runs", []).append(row["value"])
     metric = METRIC_NAMES.get(rows["metric"].iloc[0], rows["metric"].iloc[0])
     title = _title(metric, *spread(rows, by))
     drawn = "synthetic cells; " if table["synthetic"].fillna(False).any() else ""

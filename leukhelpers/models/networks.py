@@ -109,8 +109,7 @@ def average_rotations(trained: keras.Model) -> keras.Model:
         Same input and output, the same number of weights; its averaged feature maps are the
         layer ``maps``.
     """
-    names = [layer.name for layer in trained.layers]
-    last_maps = names.index(f"relu{len(FILTERS)}")
+    last_maps = trained.layers.index(trained.get_layer(f"relu{len(FILTERS)}"))
     core = keras.Model(trained.input, trained.layers[last_maps].output, name="core")
     inputs = keras.Input(trained.input_shape[1:], name="pixels")
     turned = [core(keras.ops.rot90(inputs, k, axes=(1, 2))) for k in range(ROTATIONS)]

@@ -50,8 +50,7 @@ def new_figure(height: float, title: str, note: str, columns: int = 1) -> tuple[
         Or an array of them, if there are several columns.
     """
     figure = Figure((WIDTH, height), DPI, layout="constrained")
-    heading = textwrap.fill(title, 68)
-    figure.suptitle(heading, x=0.01, ha="left", weight="bold", size=12.5)
+    figure.suptitle(textwrap.fill(title, 68), x=0.01, ha="left", weight="bold", size=12.5)
     figure.supxlabel(note, x=0.99, ha="right", size=8, color=FAINT)
     return figure, figure.subplots(1, columns)
 

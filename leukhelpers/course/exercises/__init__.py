@@ -140,8 +140,7 @@ def compare(
 @cache
 def texts(lesson: str) -> dict[str, Any]:
     """Read what ``<lesson>.yaml`` says: ``exercises`` and ``questions``."""
-    file = resources.files(__name__).joinpath(f"{lesson}.yaml")
-    return yaml.safe_load(file.read_text("utf-8"))
+    return yaml.safe_load(resources.files(__name__).joinpath(f"{lesson}.yaml").read_text("utf-8"))
 
 
 _FILES = sorted(file.name for file in resources.files(__name__).iterdir())

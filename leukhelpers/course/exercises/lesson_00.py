@@ -25,6 +25,7 @@ def recall(answer: Any) -> None:
 
 def paper_baseline(answer: Any) -> None:
     """Check the accuracy of a program that always predicts the larger class, to 0.006."""
+    hint("percentage", float(answer) > 1.5)
     compare(
         float(answer),
         1455 / 2133,
@@ -33,5 +34,4 @@ def paper_baseline(answer: Any) -> None:
         smaller_class=678 / 2133,
         one_class=678 / 1455,
         correct_for_one_class=1,
-        percentage=68,
     )
