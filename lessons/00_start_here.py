@@ -103,8 +103,8 @@ counts.rename(index={0: "HEM", 1: "ALL"})
 # ## Read the data card
 #
 # Where do the cells come from? What may you do with them? Which faults are known? A **data card**
-# answers these questions on half a page. Read it before you use a dataset. (A *group* is a set of
-# subjects who share an image; see lesson 02.)
+# answers these questions on half a page. Read it before you use a dataset. (Subjects who share an
+# image form one *group*. Every other subject is a group of one; see lesson 02.)
 
 # %% tags=["nbval-check-output"]
 Markdown(lk.data_card(lesson.dataset))
@@ -272,7 +272,7 @@ lesson.record(
     majority_accuracy=round(majority_accuracy, 3),
     majority_balanced_accuracy=balanced_accuracy_score(y, predictions),
 )
-print(f"Majority-class baseline: {majority_accuracy:.2f} on these cells. Other cells have another.")
+print(f"The majority-class baseline has an accuracy of {majority_accuracy:.2f} on these cells.")
 
 # %% [markdown]
 # ### Exercise 00.3 (2 minutes)

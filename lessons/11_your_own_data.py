@@ -623,8 +623,9 @@ print(f"SVM minus area baseline, macro recall: 95% interval {low:+.2f} to {high:
 # %% [markdown]
 # With the default seed the interval of the difference lies above zero. The next figure shows which
 # classes the SVM confuses, and the recall of each class and model. Points without a line have an
-# interval of length zero. That is no certainty: if every patient in the sample has recall 0, each
-# draw has recall 0, too. With so few patients of a class its interval is rough.
+# interval of length zero. Such an interval does not mean that the recall is certain. If the recall
+# is 0 for every patient in the sample, it is 0 in every draw. The intervals of a class with few
+# patients are rough.
 
 # %%
 from sklearn.metrics import ConfusionMatrixDisplay
@@ -722,8 +723,10 @@ shutil.rmtree(home)
 # readable = np.array([is_image(path) for path in mine["path"]])
 # print("set aside:", mine.loc[~readable, "name"].tolist())
 # mine = mine[readable].reset_index(drop=True)
-# modes = {Image.open(path).mode for path in mine["path"]}
-# assert modes <= {"RGB", "RGBA", "L"}, modes   # scale images of 16 bits to 8 bits first
+# for path in mine["path"]:
+#     with Image.open(path) as image:            # Pillow cuts 16 bits to 8 without a message
+#         eight_bits = image.mode in ("RGB", "RGBA", "L", "P") and ";16" not in str(image.tile)
+#     assert eight_bits, f"not 8 bits per color channel: {path}"
 # mine["y"] = encode(mine["label"], number_of)
 # mine["subject"] = mine["name"].str.extract(pattern, expand=False)
 # assert mine["subject"].notna().all(), mine.loc[mine["subject"].isna(), "name"].tolist()

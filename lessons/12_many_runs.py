@@ -319,7 +319,7 @@ lesson.save_figure(figure, "seeds", "One dot per run: AUROCs of three seeds and 
 #
 # Here is the network of lesson 05, not the small one, on real cells. First it was trained with
 # three seeds on fold 0 of the dataset and tested on the same patients of fold 1. Then all patients
-# of both folds were divided into four test sets, in three ways, each way with another seed. This
+# of both folds were divided into four test sets. This was done three times, with three seeds, and
 # gives twelve more runs.
 
 # %% tags=["nbval-check-output"]
@@ -488,7 +488,7 @@ for comparison, row in pairs.iterrows():
 # %% [markdown]
 # Read the interval like those of lesson 06. If zero is inside, the draws do not show which model is
 # better, even if one of them won more often. Zero inside does not mean that the models are equal.
-# Only more patients could show that one is better.
+# More draws make the interval a little narrower. Beyond that, only more patients help.
 #
 # ## Many runs with one command
 #
@@ -522,7 +522,7 @@ print("finished" if finished.returncode == 0 else finished.stderr)
 
 # %% [markdown]
 # The command checks all entries before the first run starts: a typing error should cost a second,
-# not a night. Several processes share out the runs, one process per core of the computer. A run
+# not a night. The runs are distributed over several processes, one per core of the computer. A run
 # that fails is recorded with its error and the others go on. `--resume` runs only what is missing.
 #
 # The results are in one table with one row per run, model and metric. pandas reads it.

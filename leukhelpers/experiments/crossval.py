@@ -68,9 +68,8 @@ def crossvalidate(
     for number, split in enumerate(splits):
         table = None
         for name in names:
-            answers, cost = _answers(
-                prepared._replace(split=split), name, out / f"fold{number}-{name}"
-            )
+            kept = out / f"fold{number}-{name}"
+            answers, cost = _answers(prepared._replace(split=split), name, kept)
             costs[name].append(cost)
             own = [column for column in answers if column.startswith("probability")]
             renamed = answers[own].add_prefix(f"{name}_")

@@ -50,7 +50,7 @@ def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
 
 
 class _QuietKernel(AsyncKernelManager):
-    """A kernel whose errors and messages stand in the notebook, and not in the terminal, too."""
+    """A kernel that prints nothing to the terminal; what a cell prints is in the notebook."""
 
     async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
         await super().start_kernel(stderr=subprocess.DEVNULL, **options)
@@ -113,7 +113,7 @@ def run_notebook(
     except DeadKernelError:
         raise LessonError(
             f"Lesson {name} failed in code cell {started} of {n_code}: its kernel died "
-            "(often because memory ran out)."
+            "(often because memory ran out). Run it in JupyterLab to see its last messages."
         ) from None
     finally:  # after Ctrl-C or a bug, too: nothing half written stays behind
         part.unlink(missing_ok=True)

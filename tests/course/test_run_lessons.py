@@ -55,7 +55,8 @@ def waiting_for(name: str) -> str:
     )
 
 
-def test_two_lessons_run_at_once_and_tell_each_cell(lessons, tmp_path, capfd):
+def test_two_lessons_run_at_once_and_tell_each_cell(lessons, tmp_path, capfd, monkeypatch):
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")  # else ipykernel leaves the error stream alone
     loud = "import os\nos.write(2, b'as TensorFlow does')\nprint(seed)"
     write_lesson(lessons, "02_second", touching("second"), waiting_for("first"), loud)
     write_lesson(lessons, "01_first", touching("first"), waiting_for("second"))
@@ -68,6 +69,8 @@ def test_two_lessons_run_at_once_and_tell_each_cell(lessons, tmp_path, capfd):
         assert told == [(cell, n_cells) for cell in range(1, n_cells + 1)]
     done = nbformat.read(tmp_path / "run" / "notebooks" / "02_second.ipynb", as_version=4)
     assert [out.text for out in done.cells[-1].outputs if out.name == "stdout"] == ["0\n"]
+    told = "".join(out.text for out in done.cells[-1].outputs if out.name == "stderr")
+    assert "as TensorFlow does" in told
     assert capfd.readouterr().err == ""
     course = json.loads((tmp_path / "run" / "course.json").read_text())
     assert course["seconds"] >= max(result.seconds for result in results) - 0.2

@@ -25,7 +25,7 @@ def recall(answer: Any) -> None:
 
 def paper_baseline(answer: Any) -> None:
     """Check the accuracy of a program that always predicts the larger class, to 0.006."""
-    hint("percentage", float(answer) > 1.5)
+    hint("percentage", 10 < float(answer) <= 100)
     compare(
         float(answer),
         1455 / 2133,

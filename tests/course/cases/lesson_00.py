@@ -54,6 +54,14 @@ CASES = {
     "00.3": (
         {},
         0.68,
-        {0.5: "balanced", 0.32: "smaller", 1.0: "one of", 68: "between", 0.47: "all", 0.1: "div"},
+        {
+            0.5: "balanced",
+            0.32: "smaller",
+            1.0: "one of",
+            68: "between",
+            0.47: "all",
+            0.1: "div",
+            2.15: "all",
+        },
     ),
 }
