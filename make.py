@@ -70,7 +70,7 @@ TASKS = {
     "site": SITE,
     "test": [*LINT, [*UNIT, "-m", "not slow"]],
     "test-all": [
-        [*UNIT, "-m", "slow or hypothesis", "--hypothesis-profile=thorough"],
+        [*UNIT, "-m", "slow or hypothesis", "--hypothesis-profile=thorough", "--durations=10"],
         [*NBVAL, TRAINS],
         [
             *NBVAL,
