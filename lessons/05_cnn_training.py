@@ -343,6 +343,7 @@ for rate in (0.00001, 1.0):
     keras.utils.set_random_seed(seed)
     network = build_cnn(crops.shape[1])
     network.compile(optimizer=keras.optimizers.Adam(rate), loss="binary_crossentropy")
+    network.optimizer.build(network.trainable_variables)  # else `fit` compiles its first step twice
     found = network.fit(crops[few], y[few], batch_size=32, epochs=5, verbose=0)
     losses[rate] = found.history["loss"]
 
@@ -467,6 +468,7 @@ def train_network(rows, class_weight=None, validation_data=None):
         loss="binary_crossentropy",
         metrics=["accuracy", keras.metrics.AUC(name="auroc")],
     )
+    network.optimizer.build(network.trainable_variables)
     fitted = network.fit(
         data, validation_data=validation_data, epochs=epochs, class_weight=class_weight,
         shuffle=False, verbose=0,  # the pipeline has shuffled already

@@ -170,12 +170,12 @@ table.iloc[shown].round(1)
 #
 # Is this error independent from cell to cell? That depends on how SHAP is called. One call with all
 # cells goes on drawing from cell to cell: **separate draws**. A loop that passes the same `rseed`
-# for every cell starts again each time: **the same draws** for all cells. We do both five times,
+# for every cell starts again each time: **the same draws** for all cells. We do both three times,
 # with few samples, and count the cells whose sum is too high.
 
 # %%
 counted = []
-for call in range(5):
+for call in range(3):
     loop = [explainer.shap_values(image[None], nsamples=10, rseed=call) for image in images]
     same = np.concatenate(loop).sum(axis=(1, 2, 3, 4)) - expected
     own = explainer.shap_values(images, nsamples=10, rseed=call).sum(axis=(1, 2, 3, 4)) - expected
@@ -190,7 +190,7 @@ calls.round(2)
 # %% [markdown]
 # About half of the sixteen sums should be too high. With separate draws this is roughly so. With
 # the same draws nearly all sums of one call can be too high, or nearly all too low. One such call
-# looks like a systematic error of the method, but there is none. Averaged over the five calls, the
+# looks like a systematic error of the method, but there is none. Averaged over the three calls, the
 # errors of the same draws partly cancel.
 #
 # So: pass all cells in one call, take many samples, and check the sums.

@@ -313,6 +313,7 @@ def build_network(learning_rate):
     network = keras.Model(inputs, outputs)
     optimizer = keras.optimizers.Adam(learning_rate)
     network.compile(optimizer, "binary_crossentropy", metrics=["accuracy"])
+    optimizer.build(network.trainable_variables)  # else `fit` compiles its first step twice
     return network
 
 
@@ -475,9 +476,14 @@ for name, folds in {"by image": image_folds, "by patient": patient_folds}.items(
 
 
 # %%
+network = build_network(learning_rate=1e-3)  # repair 2
+untrained = network.get_state_tree(value_format="numpy_array")  # also what the optimizer remembers
+
+
 def predictions_by_epoch(train):
-    """Train a network; return one array per epoch: the probability of ALL of every cell."""
-    network = build_network(learning_rate=1e-3)  # repair 2
+    """Train from scratch; return one array per epoch: the probability of ALL of every cell."""
+    keras.utils.set_random_seed(seed)
+    network.set_state_tree(untrained)  # faster than a new network, which `fit` would compile anew
     kept = []
     for _ in range(epochs):
         # In Keras, `fit` goes on from the present weights. So this is one more epoch.
