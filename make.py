@@ -2,9 +2,9 @@
 
 python3 make.py install    install what the course needs into .venv
 python3 make.py course     run every lesson on synthetic cells, write a report
-python3 make.py app        open the web page of the latest run
+python3 make.py app        open the web page of the latest network
 python3 make.py test       check the code, the package and every lesson, in minutes
-python3 make.py test-all   all tests: also notebooks, browser, Colab, broken-off work
+python3 make.py test-all   what test leaves out: slow tests, notebooks, browser, Colab
 python3 make.py mutation   plant faults in the package and count how many the tests find
 python3 make.py lessons    build notebooks/ from lessons/
 python3 make.py site       build the site from notebooks/ and docs/, into site/; with

@@ -185,7 +185,7 @@ of the drawing were fitted to it by hand, with the seed {found["seed"]}. Other s
 cells of the same kind.
 
 - AUROC: mean ± standard deviation over four folds. The majority-class baseline has 0.5. The
-  standard deviation here divides by four; that in the [results](results.md) divides by three.
+  standard deviation here has the divisor 4, that in the [results](results.md) has 3.
 - Tolerance: how far the synthetic cells may be from the real ones. It is 5% of an area, 3 gray
   levels of a mean color, 2 of a standard deviation, and 2 of 100 cells. Of an AUROC it is one
   standard deviation over the real folds (at least 0.02). {fact}

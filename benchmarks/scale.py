@@ -330,8 +330,8 @@ def render(found: dict[str, Any], workers: dict[str, Any] | None) -> str:
         f"(`benchmarks/input_pipeline.py`). That is {10_000_000 / full / 3600:.1f} hours on one "
         f"such machine, and {10_000_000 / full / 3600 / 32:.1f} on 32 of them. Build one cache per "
         "part of the table, by `leuk sweep` over the parts.",
-        f"- **An epoch**: {epoch_h:.0f} hours on these two cores, at {SIZE} pixels, without "
-        "auxiliary task and mixup. This needs a GPU. `leukhelpers.models.training` uses every GPU "
+        f"- **An epoch**: {epoch_h:.0f} hours on these two cores, at {SIZE} pixels. "
+        "This needs a GPU. `leukhelpers.models.training` uses every GPU "
         "of one machine that TensorFlow finds (`MirroredStrategy`). The cache is read in random "
         "order, so it should be on a solid-state disk.",
         "- **Which engine**: Dask for the table, caches, classical models and sweeps; TensorFlow "

@@ -18,17 +18,18 @@ from leukhelpers.data.pictures import load_image
 
 # A busy machine is slow, not wrong.
 settings.register_profile("course", deadline=None, max_examples=15)
-settings.register_profile("thorough", deadline=None, max_examples=100)
+settings.register_profile("thorough", deadline=None, max_examples=50)
 settings.load_profile("course")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs a browser is slow; the lessons, which take longest, come first."""
+    """What needs a browser is slow; the files that take longest come first."""
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
-    lessons = ("tests/test_smoke.py", "tests/test_own_data.py")
-    items.sort(key=lambda item: not item.nodeid.startswith(lessons))
+    names = ("smoke", "own_data", "documented_commands", "jupyterlab")
+    longest = tuple(f"tests/test_{name}.py" for name in names)
+    items.sort(key=lambda item: not item.nodeid.startswith(longest))
 
 
 def draw_disc(seed: int, radius: int = 60, side: int = 450) -> np.ndarray:

@@ -21,6 +21,7 @@ from packaging.utils import parse_wheel_filename
 
 from leukhelpers.datasets import load_dataset
 from leukhelpers.files import write_text
+from leukhelpers.models.profiles import PROFILES
 from tools import build
 
 ROOT = build.ROOT
@@ -115,7 +116,7 @@ def main() -> int:
             return 1
         fill(folder)
         print("Synthetic cells …", flush=True)
-        load_dataset("twin", folder / "notebooks" / "data")
+        load_dataset("twin", folder / "notebooks" / "data", PROFILES["fast"].twin_images)
         shutil.rmtree(BUNDLE, ignore_errors=True)
         folder.rename(BUNDLE)
     size = sum(path.stat().st_size for path in BUNDLE.rglob("*") if path.is_file()) / 1e9

@@ -18,8 +18,8 @@ from typing import NamedTuple
 from leukhelpers.errors import InputError
 from leukhelpers.files import workspace
 
-# The whole course took 2.3 GB at most (benchmarks/course_cost.py); a browser wants some, too.
-MEMORY_GB = 3.0
+# The whole course took 2.9 GB at most (benchmarks/course_cost.py); a browser wants some, too.
+MEMORY_GB = 3.5
 DISK_GB = 2.0  # the twin, its caches and a few runs; real cells take more
 PATIENCE = 300  # seconds for TensorFlow's first import, which a slow disk makes long
 
