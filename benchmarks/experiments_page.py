@@ -101,8 +101,9 @@ def _all_rows(found: dict[str, Any], table: str) -> tuple[list[dict[str, Any]], 
         for again in session[table]:
             if again["candidate"] == BASE:
                 notes += (
-                    f"\n{mark} Measured {session['date']}. The difference is to a plain network that was "
-                    f"trained again together with these candidates: it had {again['within']['auroc']:.3f} on the "
+                    f"\n{mark} Measured {session['date']}. The difference is to a plain network "
+                    "that was trained again together with these candidates: it had "
+                    f"{again['within']['auroc']:.3f} on the "
                     f"{'four folds' if table == 'screening' else 'test sets'} and "
                     f"{again['unseen']['auroc']:.3f} on fold 1. On another processor the same "
                     "seed gives another network.\n"

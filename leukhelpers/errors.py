@@ -16,3 +16,8 @@ class InputError(ValueError):
 
 class LessonError(RuntimeError):
     """A lesson that failed: its name, the cell, and the last lines of the error."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, or its name if it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -38,6 +38,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     A process that is killed leaves nothing at `folder`; what it left beside is removed by the
     next one. Only one process at a time may make the same folder.
     """
+    folder = folder.resolve()
     part = folder.with_name(f".part-{folder.name}")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -123,8 +124,11 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read a JSON file; a damaged one is an :class:`InputError`."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is damaged: {error}.") from None
 
 
 def read_if_there(path: Path) -> dict[str, Any]:

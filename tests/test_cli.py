@@ -13,6 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from PIL import Image
 
 from leukhelpers import cli
+from leukhelpers.commands import output as printed
 from leukhelpers.course import doctor
 from leukhelpers.experiments import run_notebook, train
 from leukhelpers.models import profiles
@@ -187,6 +188,13 @@ def test_twin_is_drawn_once_and_a_foreign_folder_is_refused(leuk, tmp_path):
     status, _, error = leuk(*arguments, "--out", tmp_path / "mine")
     assert status == 2
     assert one_sentence(error)
+
+
+def test_a_file_name_of_any_bytes_can_be_printed():
+    entry = {"file": "cell-\udcff.png", "class": "größer"}  # one byte of it is no UTF-8
+    text = printed.as_json_text(entry)
+    text.encode("utf-8")
+    assert json.loads(text) == entry
 
 
 def test_run_prints_lessons_and_scores_beside_the_majority_answer(leuk, one_lesson, home):

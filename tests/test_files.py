@@ -80,6 +80,21 @@ def test_json_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert files.read_json(tmp_path / "a.json") == content
 
 
+def test_damaged_json_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"half":')
+    for read in (files.read_json, files.read_if_there):
+        with pytest.raises(InputError, match="is damaged: Expecting value"):
+            read(tmp_path / "a.json")
+
+
+def test_the_current_folder_can_be_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with files.new_folder(Path(".")) as part:
+        (part / "a.txt").write_text("a")
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.txt")] == ["here/a.txt"]
+
+
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_json_never_holds_what_json_has_not(tmp_path: Path, number: float) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):

@@ -314,6 +314,9 @@ def test_two_classes_of_other_names_are_measured_as_hem_and_all(alone_run: stora
     assert "probability" in alone_run.predictions
     again = summary.summary(alone_run.predictions, classes=alone_run.about["classes"])
     assert {key: alone_run.metrics[key] for key in again} == again
+    card = (alone_run.folder / "card.md").read_text("utf-8")
+    assert "is predicted as AML if" in card
+    assert "| predicted healthy | predicted AML |" in card
 
 
 def test_lesson_prints_the_caution(

@@ -200,6 +200,6 @@ def _known_models(names: list[str], random_weights: bool) -> list[str]:
 
     names = [registry.validate_model_name(name) for name in names]
     if random_weights:
-        names = registry.with_random_weights(names)
+        return registry.with_random_weights(names)
     registry.check_weights(names)
     return names

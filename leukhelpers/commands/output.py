@@ -26,7 +26,8 @@ def tell(message: str) -> None:
 def as_json_text(value: Any, **options: Any) -> str:
     """Write JSON with all letters as they are, if the output has them."""
     plain = "utf" not in (sys.stdout.encoding or "").lower()
-    return json.dumps(value, ensure_ascii=plain, **options)
+    text = json.dumps(value, ensure_ascii=plain, **options)
+    return text.encode(errors="backslashreplace").decode()  # a file's name may hold any bytes
 
 
 # What is too much for a line each: tables, as on the model's card.

@@ -1,8 +1,8 @@
 """Look whether this computer can run the course; every finding is one line.
 
 ``leuk doctor`` calls it. Where a package is missing that the command line itself needs,
-``python -m leukhelpers.course.doctor`` still answers: nothing but the standard library is
-imported before it is known to be there.
+``python -m leukhelpers.course.doctor`` still answers: of what is not in the standard library,
+only ``lazy_loader`` is imported before it is known to be there.
 """
 
 import platform

@@ -43,7 +43,7 @@ def fetch_cnmc(
     """Put C-NMC at ``to/C-NMC_Leukemia``, unless it is there already.
 
     Nothing is verified here beyond the transfer itself, see
-    :mod:`leukhelpers.data.published`.
+    :mod:`leukhelpers.data.integrity`.
 
     Parameters
     ----------

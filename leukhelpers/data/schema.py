@@ -120,8 +120,8 @@ def validate(table: pd.DataFrame, classes: Sequence[str] = CLASS_NAMES) -> pd.Da
     return table.loc[:, list(COLUMNS)].reset_index(drop=True)
 
 
-def _refuse(fault: str, culprits: Iterable[object], at_most: int = 5) -> None:
+def _refuse(fault: str, culprits: Iterable[object]) -> None:
     """Raise an error that names the first culprits, if there are any."""
     if names := [str(culprit) for culprit in culprits]:
-        more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
-        raise InputError(f"{fault} {', '.join(names[:at_most])}{more}.")
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        raise InputError(f"{fault} {', '.join(names[:5])}{more}.")

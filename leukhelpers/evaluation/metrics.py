@@ -135,13 +135,6 @@ def metrics(
     ------
     InputError
         If an argument is not as described; the message names it.
-
-    Examples
-    --------
-    >>> import leukhelpers as lk
-    >>> values = lk.metrics([0, 0, 1, 1], [0.1, 0.6, 0.7, 0.9])
-    >>> values["auroc"], values["specificity"]
-    (1.0, 0.5)
     """
     truth, scores = checked(labels, classes, probabilities=probabilities)
     called, two = predicted(scores, threshold), len(classes) == 2

@@ -32,7 +32,7 @@ def crossvalidate(
 
     Parameters
     ----------
-    prepared : runs.Prepared
+    prepared : Prepared
         Cells, profile and seed.
     n_splits : int
         Number of folds.

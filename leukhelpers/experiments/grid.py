@@ -111,7 +111,9 @@ def _read(path: Path) -> dict[str, Any]:
         asked = yaml.load(path.read_text("utf-8"), _Loader)
     except OSError as error:
         raise InputError(f"The grid {path} cannot be read ({error.strerror}).") from None
-    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
+    except InputError:  # of our loader
+        raise
+    except (yaml.YAMLError, ValueError, TypeError) as error:
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""
         raise InputError(f"{path.name} is not YAML{line}.") from None

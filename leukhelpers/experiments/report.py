@@ -8,7 +8,6 @@ import jinja2
 import pandas as pd
 
 from leukhelpers import files
-from leukhelpers.data.schema import CLASS_NAMES
 from leukhelpers.evaluation.names import METRIC_NAMES, MODEL_NAMES
 
 HEADLINE = ("auroc", "macro_auroc", "weighted_f1", "balanced_accuracy", "accuracy")
@@ -82,7 +81,6 @@ def filled(template: str, **content: Any) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.globals |= {"names": MODEL_NAMES, "metric_names": METRIC_NAMES}
-    environment.globals["class_names"] = CLASS_NAMES
     environment.filters |= {"ci": format_ci, "percent": lambda p: "–" if p is None else f"{p:.0%}"}
     return environment.get_template(template).render(content)
 

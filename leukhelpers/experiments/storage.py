@@ -19,7 +19,6 @@
 A folder without ``run.json`` is not a run: the writing was interrupted.
 """
 
-from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,6 +57,14 @@ class Run(NamedTuple):
         """Predictions for the validation cells, by a model that was not trained on them."""
         return read_validation(self.folder)
 
+    @property
+    def background(self) -> np.ndarray:
+        """A few training cells that the run keeps."""
+        try:
+            return np.load(self.folder / "background.npy")
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(f"The run in {self.folder} is damaged ({error}).") from None
+
 
 def save_run(
     folder: Path,
@@ -76,7 +83,7 @@ def save_run(
     prepared : Prepared
         Cells, profile, seed and split.
     model, history, validation_proba
-        From :func:`train`, or from :func:`leukhelpers.models.registry.fit`.
+        From :func:`leukhelpers.models.cnn.train`, or from :func:`leukhelpers.models.registry.fit`.
     name : str
         The model's name.
 
@@ -192,7 +199,7 @@ def read_run(folder: Path | str) -> Run:
     InputError
         If the folder is no finished run.
     """
-    folder = Path(folder)
+    folder = Path(folder).resolve()
     if not (folder / "run.json").is_file():
         raise InputError(f"{folder} is no finished run: it has no run.json.")
     for name in ("cells.csv", "baselines.json"):
@@ -266,7 +273,7 @@ def refuse_other_run(run: Run, prepared: prepare.Prepared) -> None:
         )
 
 
-def ensure_run(folder: Path, prepared: prepare.Prepared, say: Callable[[str], None] = print) -> Run:
+def ensure_run(folder: Path, prepared: prepare.Prepared) -> Run:
     """Read a run, or make it if it is not there yet, and say which.
 
     Raises
@@ -279,10 +286,10 @@ def ensure_run(folder: Path, prepared: prepare.Prepared, say: Callable[[str], No
         if (folder / "run.json").is_file():
             run = read_run(folder)
             refuse_other_run(run, prepared)
-            say(f"Reading the trained network of {folder.name}.")
+            print(f"Reading the trained network of {folder.name}.")
             return run
         name = prepared.profile.name
-        say(f"No trained network in {folder.name} yet: training one ({name} profile).")
+        print(f"No trained network in {folder.name} yet: training one ({name} profile).")
         return save_run(folder, prepared, *cnn.train(prepared))
 
 

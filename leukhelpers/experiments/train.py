@@ -27,7 +27,7 @@ def train_run(
     folder : path
         The run's folder. A network in training leaves its state after each epoch in
         ``training`` there, and goes on from it if the folder holds one.
-    prepared : runs.Prepared
+    prepared : Prepared
         Cells, profile and seed.
     fold : int, optional
         Which of four grouped folds to hold out; by default nothing is held out.

@@ -1,4 +1,4 @@
-"""Where a model looks: the methods. How much to believe them: `benchmarks/explainer_scores.py`.
+"""Where a model looks: the methods. How much to believe them: :mod:`leukhelpers.explain.deletion`.
 
 Networks are explained in logits: positive means towards ALL, negative towards HEM.
 """

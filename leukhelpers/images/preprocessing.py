@@ -256,7 +256,7 @@ def check_pixels(array: np.ndarray, rows: np.ndarray | None = None) -> None:
     if fault:
         raise InputError(
             f"{fault}; was np.resize used to resize? It repeats or cuts values, "
-            "pixels.crop_and_resize averages."
+            "lk.crop_and_resize averages."
         )
 
 

@@ -112,6 +112,6 @@ def features(prepared: Prepared) -> pd.DataFrame:
             if values.shape == (len(prepared.table), len(names)):
                 return pd.DataFrame(values, columns=names)
         measured = handmade.measure_cells(pictures("svm", prepared), crop)
-        with files.whole_file(kept) as part, part.open("wb") as file:
-            np.save(file, measured.to_numpy())
+        with files.whole_file(kept) as part:
+            np.save(part, measured.to_numpy())
     return measured

@@ -64,7 +64,7 @@ def picture_size(name: str, profile: Profile) -> tuple[int, int]:
     Returns
     -------
     size, crop : int
-        Pixels of the picture, and of the original (or ``pixels.BOX``).
+        Pixels of the picture, and of the original (or ``preprocessing.BOX``).
     """
     if name in ("cnn", ENSEMBLE):  # of an ensemble, what its network sees
         return profile.box_size, BOX

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from leukhelpers import files
-from leukhelpers.errors import InputError
+from leukhelpers.errors import InputError, first_line
 from leukhelpers.evaluation import calibration
 from leukhelpers.evaluation.names import MODEL_NAMES, PRETRAINED
 from leukhelpers.images import handmade
@@ -350,8 +350,7 @@ def load(folder: Path | str, name: str) -> FittedModel:
         unknown = sorted(set(skops.io.get_untrusted_types(file=file)) - set(_TRUSTED))
         model = None if unknown else skops.io.load(file, trusted=list(_TRUSTED))
     except Exception as error:  # skops tells of a damaged file in many ways
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"The model in {folder} cannot be loaded ({reason}).") from None
+        raise InputError(f"The model in {folder} cannot be loaded ({first_line(error)}).") from None
     if unknown:
         raise InputError(f"The model in {folder} asks for {', '.join(unknown)}; refused.")
     return FittedModel(name, model)
@@ -364,5 +363,5 @@ def load_model(folder: Path | str) -> Any:
     try:
         return keras.saving.load_model(Path(folder) / "model.keras", safe_mode=True)
     except Exception as error:  # a damaged archive fails in many ways
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise InputError(f"The network in {folder} cannot be loaded ({reason}).") from None

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from leukhelpers.backend import keras
-from leukhelpers.errors import InputError
+from leukhelpers.errors import InputError, first_line
 from leukhelpers.evaluation.names import PRETRAINED
 from leukhelpers.models.networks import classify
 from leukhelpers.models.torch_weights import read_state_dict
@@ -123,7 +123,7 @@ def _application(name: str, inputs: keras.KerasTensor, weights: str) -> keras.Ke
             raise
         raise InputError(
             f"The ImageNet weights of {PRETRAINED[name]} cannot be downloaded "
-            f"({str(error).splitlines()[0][:120]}); connect to the internet once, or measure it "
+            f"({first_line(error)[:120]}); connect to the internet once, or measure it "
             "with random weights (--random-weights), which every table will say."
         ) from None
     return network.output

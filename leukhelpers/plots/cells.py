@@ -19,7 +19,7 @@ _POSITIVE = LinearSegmentedColormap.from_list(
 )
 
 
-def brighten(images: np.ndarray, gamma: float = 0.6) -> np.ndarray:
+def brighten(images: np.ndarray) -> np.ndarray:
     """Return images brightened for display; a model never sees them.
 
     Stained cells on black are dark on a projector. Black stays black, white stays white.
@@ -28,8 +28,6 @@ def brighten(images: np.ndarray, gamma: float = 0.6) -> np.ndarray:
     ----------
     images : uint8 array of shape (..., 3)
         RGB values 0 to 255.
-    gamma : float, default 0.6
-        The share of full light is raised to this power: below 1 brightens.
 
     Returns
     -------
@@ -42,12 +40,12 @@ def brighten(images: np.ndarray, gamma: float = 0.6) -> np.ndarray:
     >>> lk.brighten(np.array([[0, 64, 255]], np.uint8))
     array([[  0, 111, 255]], dtype=uint8)
     """
-    return (255 * (np.asarray(images) / 255) ** gamma).round().astype(np.uint8)
+    return (255 * (np.asarray(images) / 255) ** 0.6).round().astype(np.uint8)
 
 
 @styled
 def plot_maps(
-    image: np.ndarray, maps: Mapping[str, np.ndarray], caption: str, title: str, note: str = ""
+    image: np.ndarray, maps: Mapping[str, np.ndarray], title: str, note: str = ""
 ) -> Figure:
     """Show a cell, and beside it what each method says the model looked at.
 
@@ -59,11 +57,8 @@ def plot_maps(
     image : numpy.ndarray of uint8, shape (height, width, 3)
         The cell, RGB, on black.
     maps : mapping of str to numpy.ndarray
-        For each method its map, (height, width), or (height, width, 3), which is summed over
-        colors. One with negative values is drawn as signed: blue towards HEM, vermilion
-        towards ALL, in logits.
-    caption : str
-        What stands above the cell.
+        For each method its map, (height, width). One with negative values is drawn as signed:
+        blue towards HEM, vermilion towards ALL, in logits.
     title : str
         The finding.
     note : str
@@ -71,14 +66,13 @@ def plot_maps(
     """
     side = WIDTH / (1 + len(maps))
     figure, panels = new_figure(side + 1.4, title, note, columns=1 + len(maps))
-    for axes, text in zip(panels, (caption, *maps), strict=True):
-        axes.set_title(textwrap.fill(text, int(side * 12)), size=9)
-        axes.set(xticks=[], yticks=[])
+    panels[0].set(xticks=[], yticks=[])
     panels[0].imshow(brighten(image))
     gray = 0.62 + 0.36 * image.mean(axis=-1) / 255
     pale = np.where(image.max(axis=-1) > 0, gray, 1.0)
-    for axes, given in zip(panels[1:], maps.values(), strict=True):
-        values = given.sum(axis=-1) if given.ndim == 3 else given
+    for axes, (method, values) in zip(panels[1:], maps.items(), strict=True):
+        axes.set_title(textwrap.fill(method, int(side * 12)), size=9)
+        axes.set(xticks=[], yticks=[])
         sizes = np.abs(values[values != 0])
         limit = float(np.percentile(sizes, 99)) if sizes.size else 1.0
         signed = bool((values < 0).any())

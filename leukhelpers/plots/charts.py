@@ -20,7 +20,7 @@ from leukhelpers.data.schema import CLASS_NAMES
 from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.plots import style
 
-_SHOWN = 12  # features with a bar of their own
+SHOWN = 12  # features with a bar of their own
 
 
 @style.styled
@@ -140,7 +140,7 @@ def feature_bars(
         The finding, and what else must be said.
     """
     order = shares.sort_values(key=np.abs, ascending=False).index
-    most, others = order[:_SHOWN], order[_SHOWN:]
+    most, others = order[:SHOWN], order[SHOWN:]
     numbers = [f"{v:,.0f}" if abs(v) >= 100 else f"{v:.3g}" for v in measured[most]]
     names = [f"{n.replace('_', ' ')} = {v}" for n, v in zip(most, numbers, strict=True)]
     values = shares[most].tolist()

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from leukhelpers.errors import InputError
-from leukhelpers.files import read_json, whole_file, write_json
+from leukhelpers.files import read_if_there, whole_file, write_json
 from leukhelpers.plots import lettering
 from leukhelpers.plots.style import DPI, styled
 
@@ -74,10 +74,7 @@ def save(figure: Figure, folder: str | os.PathLike[str], name: str, alt: str) ->
     listing = folder / "figures.json"
     title = " ".join(figure.get_suptitle().split())
     with FileLock(folder / ".figures.json.lock"):
-        try:
-            known = read_json(listing) if listing.exists() else {}
-        except ValueError as error:
-            raise InputError(f"{listing} is not readable as JSON; delete it.") from error
+        known = read_if_there(listing)
         known[name] = {"title": title, "alt": alt}
         with whole_file(path) as part:
             part.write_bytes(png(figure, Title=title, Description=alt))

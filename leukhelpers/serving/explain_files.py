@@ -20,8 +20,6 @@ from leukhelpers.models import profiles, registry
 from leukhelpers.plots import cells, charts, saving
 from leukhelpers.serving import predict
 
-SHOWN_FEATURES = 12
-
 # Of each cell what goes into its entry, and its figure, which wants a title and a note.
 Explained = list[tuple[dict[str, Any], Callable[..., Figure]]]
 
@@ -115,7 +113,7 @@ def _by_pixels(
     advance: Callable[[str, int, int], None],
 ) -> Explained:
     """Explain cells by heat maps, and score each map."""
-    background, seed = predict.background(served.run), served.run.about["seed"]
+    background, seed = served.run.background, served.run.about["seed"]
     maps, scores = {}, {}
     for done, method in enumerate(methods):
         advance("explaining", done, len(methods))
@@ -129,7 +127,7 @@ def _by_pixels(
             f"{attribution.METHODS[name]} (score {score[row]:+.2f})": maps[name][row]
             for name, score in scores.items()
         }
-        draw = functools.partial(cells.plot_maps, cell, heads, "")
+        draw = functools.partial(cells.plot_maps, cell, heads)
         explained.append(({"unit": "logits", "methods": rounded}, draw))
     return explained
 
@@ -138,13 +136,13 @@ def _by_features(served: predict.Served, model: Any, array: np.ndarray) -> Expla
     """Explain cells by the shares of the named features of a classical model."""
     known, measured = (
         handmade.measure_cells(pictures, served.views[0][1])
-        for pictures in (predict.background(served.run), array)
+        for pictures in (served.run.background, array)
     )
     shares = shap_values.explain_features(model, measured, known, served.run.about["seed"])
     explained: Explained = []
     for row in range(len(array)):
         of_cell = shares.values.iloc[row]
-        most = of_cell.abs().nlargest(SHOWN_FEATURES).index
+        most = of_cell.abs().nlargest(charts.SHOWN).index
         detail = {"unit": shares.unit, "features": of_cell[most].round(4).to_dict()}
         bars = (of_cell, measured.iloc[row], shares.base, f"{shares.unit} before calibration")
         explained.append((detail, functools.partial(charts.feature_bars, *bars)))
@@ -180,10 +178,7 @@ def _in_words(served: predict.Served, answer: dict[str, Any]) -> str:
 
 
 def _free_name(stem: str, taken: set[str]) -> str:
-    """Give each figure a name of its own, though two files may be called alike.
-
-    It has plain letters only: matplotlib takes what lies between two dollars for a formula.
-    """
+    """Give each figure a name of its own, in plain letters; two files may be called alike."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-_") or "cell"
     name, number = stem, 2
     while name.lower() in taken:  # some file systems do not heed the letter case

@@ -19,7 +19,7 @@ from sklearn.metrics import roc_auc_score
 from leukhelpers import NOTICE, files
 from leukhelpers.backend import keras, quiet_stderr, tf
 from leukhelpers.data.base import Dataset
-from leukhelpers.errors import InputError
+from leukhelpers.errors import InputError, first_line
 from leukhelpers.evaluation.metrics import predicted
 from leukhelpers.evaluation.names import MODEL_NAMES
 from leukhelpers.experiments import storage
@@ -97,8 +97,7 @@ def litert(content: bytes) -> Ask:
             model = tf.lite.Interpreter(model_content=content, num_threads=THREADS)
             model.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"The LiteRT model cannot be read ({reason}).") from None
+        raise InputError(f"The LiteRT model cannot be read ({first_line(error)}).") from None
     into = model.get_input_details()[0]
     # A copy for the page also has maps, with more dimensions.
     out = min(model.get_output_details(), key=lambda output: len(output["shape"]))
@@ -255,7 +254,7 @@ def _calibration_cells(run: storage.Run, array: np.ndarray, table: pd.DataFrame)
     learnt = parts.loc[parts["part"] == "train", "sha256"]
     rows = np.flatnonzero(table["sha256"].isin(learnt))
     if len(rows) == 0:
-        return np.load(run.folder / "background.npy")
+        return run.background
     return array[prepare.subsample(rows, CALIBRATION_CELLS)]
 
 

@@ -124,14 +124,6 @@ def load(
     return served
 
 
-def background(run: storage.Run) -> np.ndarray:
-    """Read the few training cells that a run keeps."""
-    try:
-        return np.load(run.folder / "background.npy")
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"The run in {run.folder} is damaged ({error}).") from None
-
-
 def _known(folder: Path) -> dict[str, np.ndarray]:
     """Read how the training cells look, to recognize out-of-distribution images."""
     n = len(ood.describe(np.zeros((1, 8, 8, 3), np.uint8))[0])
@@ -150,7 +142,7 @@ def _known(folder: Path) -> dict[str, np.ndarray]:
 
 def _rule(run: storage.Run, name: str) -> Rule:
     """Choose temperature, operating point and where to be silent, on validation cells."""
-    kept = storage.read_validation(run.folder)
+    kept = run.validation
     if kept is None or len(storage.classes_of(run.about)) > 2 or kept["label"].nunique() < 2:
         return Rule()
     labels, scores = kept["label"], kept[columns_of_run(name)[name]]
@@ -190,7 +182,7 @@ def _quick_network(run: storage.Run, cache: Path | None) -> Callable[[np.ndarray
         with contextlib.suppress(InputError):  # a damaged copy is made anew
             return export.litert(copy.read_bytes())
     model = registry.load_model(run.folder)
-    content, some = export.to_litert(model), background(run)
+    content, some = export.to_litert(model), run.background
     ask = export.litert(content)
     export.largest_difference(run, ask, training.predict(model, some), some)
     if copy is not None:

@@ -33,7 +33,6 @@ from leukhelpers.synthetic.twin import draw_cell, plan_twin
 
 SOURCE = Path(__file__).resolve().parent.parent / "web"
 MAX_TRANSFER = 6_000_000  # bytes; a page for a phone should not be larger
-PORT = 7860
 _COLORS = 32  # of the heat map
 # What a page in one document may read: itself, and no host at all.
 _DOCUMENT_POLICY = (
@@ -98,7 +97,7 @@ def export_web(run_folder: Path | str, out: Path | str) -> dict[str, Any]:
     model = registry.load_model(run.folder)
     content = export.to_litert(activation_map_model(model))
     served = predict.load(run_folder, ask=export.litert(content))
-    some = predict.background(run)
+    some = run.background
     predicted = training.predict(model, some)
     difference = export.largest_difference(run, served.ask, predicted, some)
     with files.new_folder(out) as folder:
@@ -203,7 +202,6 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
     extensions_map = {  # noqa: RUF012  # as in the standard library
         **http.server.SimpleHTTPRequestHandler.extensions_map,
         ".js": "text/javascript",
-        ".mjs": "text/javascript",
         ".json": "application/json",
         ".wasm": "application/wasm",
         ".webmanifest": "application/manifest+json",
@@ -219,7 +217,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         """Print nothing."""
 
 
-def serve(folder: Path | str, port: int = PORT) -> http.server.ThreadingHTTPServer:
+def serve(folder: Path | str, port: int) -> http.server.ThreadingHTTPServer:
     """Hand out a folder on this computer only, in a thread of its own.
 
     Parameters
@@ -295,7 +293,7 @@ def show(folder: Path | str, height: int = 900) -> None:
     display({"text/html": frame}, raw=True)
 
 
-def open_page(folder: Path | str, port: int = PORT, browser: bool = False) -> None:
+def open_page(folder: Path | str, port: int, browser: bool) -> None:
     """Serve a page until interrupted, and open it in a browser if asked."""
     server = serve(folder, port)
     if browser:

@@ -1,4 +1,4 @@
-"""What a data set holds: the counts that ``leuk data info`` and the lessons tell."""
+"""What a data set holds: the counts that ``leuk data info`` prints."""
 
 from collections.abc import Sequence
 from pathlib import Path

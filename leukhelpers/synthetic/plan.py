@@ -15,7 +15,7 @@ from leukhelpers.errors import InputError
 
 N_IMAGES = 10661  # in C-NMC's training set
 N_SUBJECTS = 73
-MIN_SUBJECTS = 8  # four of each class, so that four grouped folds hold both
+MIN_SUBJECTS = 8  # four of each class; four grouped folds need 12, as some share images
 
 # These come first when a smaller twin is planned: ALL subjects of different folds that
 # share images (20 and 21, 51 and 75), healthy ones that do (H2 and H4; H3 and H10, of

@@ -118,7 +118,7 @@ def write_twin(out: str | Path, n_images: int = 1200, n_subjects: int = 28, seed
     InputError
         If a number is out of bounds, or ``out`` holds another twin or anything else.
     """
-    out = Path(out)
+    out = Path(out).resolve()
     asked = {"n_images": int(n_images), "n_subjects": int(n_subjects), "seed": int(seed)}
     asked = {"generator": GENERATOR, **asked}
     plan = plan_twin(n_images, n_subjects, seed)

@@ -93,13 +93,11 @@ def test_where_nothing_was_held_out_or_chosen_the_card_says_so(run):
     assert "No predictions were kept." in model_card.render(unchosen)
 
 
-def test_synthetic_cells_cautions_and_epochs_are_told(run):
+def test_synthetic_cells_and_cautions_are_told(run):
     about = {**run.about, "synthetic": True, "cautions": ["Two labs."]}
-    history = pd.DataFrame({"epoch": [1, 2], "seconds": [30.0, 33.0]})
-    text = model_card.render(run._replace(about=about, history=history))
+    text = model_card.render(run._replace(about=about))
     assert "**synthetic**" in text
     assert "**Caution.** Two labs." in text
-    assert "2 epochs took 1.1 minutes" in text
 
 
 def test_metrics_without_subjects_or_with_undefined_values_have_no_nan(run):

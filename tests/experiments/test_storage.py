@@ -95,6 +95,19 @@ def test_metrics_are_those_of_the_predictions_file(run):
         assert run.metrics[key] == value
 
 
+def test_a_run_in_the_current_folder_has_its_name_and_a_damaged_background_is_told(
+    run, tmp_path, monkeypatch
+):
+    folder = shutil.copytree(run.folder, tmp_path / "mine")
+    monkeypatch.chdir(folder)
+    found = storage.read_run(".")
+    assert found.folder == folder
+    assert len(found.background) > 0
+    (folder / "background.npy").write_bytes(b"no array")
+    with pytest.raises(InputError, match="is damaged"):
+        _ = found.background
+
+
 def test_majority_answer_predicts_the_larger_class_of_training(run, prepared):
     labels = prepared.table["label"].to_numpy()
     share = labels[prepared.split.train].mean()
@@ -136,10 +149,9 @@ def test_background_holds_training_cells_of_both_classes(run, prepared):
     assert len(background) >= 4
 
 
-def test_ensure_run_reads_what_is_there_and_refuses_another(run, prepared):
-    said: list[str] = []
-    found = storage.ensure_run(run.folder, prepared, said.append)
-    assert "Reading" in said[0]
+def test_ensure_run_reads_what_is_there_and_refuses_another(run, prepared, capsys):
+    found = storage.ensure_run(run.folder, prepared)
+    assert "Reading" in capsys.readouterr().out
     assert found.about == run.about
     with pytest.raises(InputError, match="other cells, profile, seed or split"):
         storage.ensure_run(run.folder, prepared._replace(seed=1))
@@ -152,10 +164,9 @@ def test_ensure_run_reads_what_is_there_and_refuses_another(run, prepared):
 
 
 @pytest.mark.slow
-def test_ensure_run_trains_where_nothing_is_and_says_so(prepared, tmp_path):
-    said: list[str] = []
-    made = storage.ensure_run(tmp_path / "new", prepared, said.append)
-    assert "training one" in said[0]
+def test_ensure_run_trains_where_nothing_is_and_says_so(prepared, tmp_path, capsys):
+    made = storage.ensure_run(tmp_path / "new", prepared)
+    assert "training one" in capsys.readouterr().out
     assert (made.folder / "run.json").is_file()
 
 

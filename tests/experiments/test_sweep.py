@@ -186,6 +186,7 @@ SEEDS = {"seed": [0, 1]}
     ("asked", "sentence"),
     [
         ({"text": "task: [train"}, "is not YAML, line"),
+        ({"text": "task: train\nfixed: {seed: 2024-13-01}"}, "is not YAML"),
         ({"text": "just words"}, "holds no grid"),
         ({"text": "task: train\ntask: train\ngrid: {seed: [0]}"}, "names task twice"),
         ({"task": "cook", "grid": SEEDS}, "task must be train, crossval, lesson, not 'cook'"),

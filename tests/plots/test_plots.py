@@ -73,14 +73,14 @@ def toy_history(n: int = 6) -> pd.DataFrame:
 
 
 def signed_map() -> np.ndarray:
-    return np.random.default_rng(0).normal(size=(24, 24, 3))
+    return np.random.default_rng(0).normal(size=(24, 24))
 
 
 def all_figures(n_subjects: int = 6) -> dict[str, Callable[..., Figure]]:
     """Return a call for each function that draws."""
     cell, table = toy_cells(1)[0], toy_predictions(n_subjects)
     labels, scores = table["label"], table["probability"]
-    maps = {"Grad-CAM": np.abs(signed_map()[..., 0]), "SHAP (score +0.12)": signed_map()}
+    maps = {"Grad-CAM": np.abs(signed_map()), "SHAP (score +0.12)": signed_map()}
     runs = {"svm": [0.7, 0.8, 0.9], "another model": [0.5]}
     decided = decisions.summary(table, table)
     by_model = {"cnn": scores, "area": table["area_probability"], "another model": scores}
@@ -97,7 +97,7 @@ def all_figures(n_subjects: int = 6) -> dict[str, Callable[..., Figure]]:
         "reliability_diagram": lambda **k: charts.reliability_diagram(decided, **k),
         "net_benefit_curves": lambda **k: charts.net_benefit_curves(decided, **k),
         "risk_curves": lambda **k: charts.risk_curves(decided, **k),
-        "plot_maps": lambda **k: pictures.plot_maps(cell, maps, "P(ALL) = 0.30", **k),
+        "plot_maps": lambda **k: pictures.plot_maps(cell, maps, **k),
     }
 
 
@@ -253,7 +253,7 @@ def test_reliability_is_drawn_once_more_if_it_was_set_right() -> None:
 
 def test_signed_maps_say_their_direction_and_positive_ones_start_at_zero() -> None:
     maps = {"SHAP": signed_map(), "Grad-CAM": np.abs(signed_map())}
-    figure = pictures.plot_maps(toy_cells(1)[0], maps, "a", TITLE)
+    figure = pictures.plot_maps(toy_cells(1)[0], maps, TITLE)
     signed, positive = (
         [label.get_text() for label in axes.child_axes[0].get_xticklabels()]
         for axes in figure.axes[1:]
@@ -280,7 +280,7 @@ def test_feature_bars_show_the_largest_by_name_and_the_others_together() -> None
 def test_overlay_is_blue_towards_hem_vermilion_towards_all_and_clear_at_zero() -> None:
     values = np.zeros((24, 24))
     values[0], values[1] = -9, 9
-    figure = pictures.plot_maps(toy_cells(1)[0], {"SHAP": values}, "a", TITLE)
+    figure = pictures.plot_maps(toy_cells(1)[0], {"SHAP": values}, TITLE)
     overlay = figure.axes[1].images[1]
     hem, all_ = overlay.to_rgba(values[:2, 0])
     assert mcolors.to_hex(hem) == CLASS_COLORS[HEM]
@@ -291,7 +291,7 @@ def test_overlay_is_blue_towards_hem_vermilion_towards_all_and_clear_at_zero() -
 
 
 def test_maps_of_zeros_are_drawn() -> None:
-    pictures.plot_maps(toy_cells(1)[0], {"nothing": np.zeros((24, 24))}, "a", TITLE)
+    pictures.plot_maps(toy_cells(1)[0], {"nothing": np.zeros((24, 24))}, TITLE)
 
 
 # ---------------------------------------------------------------- saving and showing
