@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 
 from leukhelpers.models import prepare
-from leukhelpers.splits import groups
 
 
 def train(
-    prepared: prepare.Prepared, split: groups.Split | None = None, backup: Path | None = None
+    prepared: prepare.Prepared, backup: Path | None = None
 ) -> tuple[Any, pd.DataFrame, np.ndarray]:
     """Train the network of the course, from a fixed seed.
 
@@ -23,9 +22,7 @@ def train(
     Parameters
     ----------
     prepared : Prepared
-        Cells, profile and seed.
-    split : Split, optional
-        That of `prepared` by default.
+        Cells, profile, seed and split.
     backup : path, optional
         Folder for the state after each epoch, see :func:`leukhelpers.models.training.fit`.
 
@@ -40,7 +37,7 @@ def train(
     """
     from leukhelpers.models import networks, training
 
-    split = split or prepared.split
+    split = prepared.split
     pixels, labels = prepare.pictures("cnn", prepared), prepared.table["label"].to_numpy()
     both = np.sort(np.concatenate([split.train, split.validation]))
     models, histories = [], []

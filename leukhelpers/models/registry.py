@@ -20,7 +20,6 @@ from leukhelpers.evaluation import calibration
 from leukhelpers.evaluation.names import MODEL_NAMES, PRETRAINED
 from leukhelpers.images import handmade
 from leukhelpers.models import classical, cnn, ensemble, prepare, profiles
-from leukhelpers.splits.groups import Split
 
 TUNED = "-tuned"
 RANDOM = "-random"
@@ -138,21 +137,18 @@ def with_random_weights(names: Sequence[str]) -> list[str]:
     return found
 
 
-def fit(
-    name: str, prepared: prepare.Prepared, split: Split | None = None, backup: Path | None = None
-) -> FittedModel:
-    """Let a model learn from the training rows of a split, from the seed of `prepared`.
+def fit(name: str, prepared: prepare.Prepared, backup: Path | None = None) -> FittedModel:
+    """Let a model learn from the training rows, from the seed of `prepared`.
+
+    Models are fitted a second time, on training and validation rows; classical models set their
+    probabilities by cross-validation over the groups.
 
     Parameters
     ----------
     name : str
         A model's name.
     prepared : Prepared
-        Cells, profile and seed.
-    split : Split, optional
-        That of `prepared` by default. Models are fitted a second time, on training and
-        validation rows; classical models set their probabilities by cross-validation over
-        the groups.
+        Cells, profile, seed and split.
     backup : path, optional
         Folder in which a network in training leaves its state after each epoch, and
         from which it goes on if it was interrupted.
@@ -166,24 +162,24 @@ def fit(
     InputError
         If the name is unknown, a class is missing, or weights cannot be had.
     """
-    split = split or prepared.split
     validation_proba: np.ndarray | None
     start = time.perf_counter()
     if validate_model_name(name) == "cnn":
-        model, history, validation_proba = cnn.train(prepared, split, backup)
+        model, history, validation_proba = cnn.train(prepared, backup)
     elif name == profiles.ENSEMBLE:
-        model, history, validation_proba = _learn_ensemble(prepared, split, backup)
+        model, history, validation_proba = _learn_ensemble(prepared, backup)
     elif is_network(name):
-        model, history, validation_proba = _learn_transfer(name, prepared, split, backup)
+        model, history, validation_proba = _learn_transfer(name, prepared, backup)
     else:
-        model, history, validation_proba = _learn_classical(name, prepared, split)
+        model, history, validation_proba = _learn_classical(name, prepared)
     return FittedModel(name, model, history, time.perf_counter() - start, validation_proba)
 
 
 def _learn_classical(
-    name: str, prepared: prepare.Prepared, split: Split
+    name: str, prepared: prepare.Prepared
 ) -> tuple[Any, pd.DataFrame, np.ndarray | None]:
     labels, measured = prepared.table["label"].to_numpy(), prepare.features(prepared)
+    split = prepared.split
 
     def fitted(rows: np.ndarray) -> Any:
         model = classical.build_svm() if name == "svm" else classical.build_forest(prepared.seed)
@@ -198,14 +194,14 @@ def _learn_classical(
 
 
 def _learn_ensemble(
-    prepared: prepare.Prepared, split: Split, backup: Path | None
+    prepared: prepare.Prepared, backup: Path | None
 ) -> tuple[ensemble.Ensemble, pd.DataFrame, np.ndarray | None]:
     """Train network and SVM; the network's logits get a temperature, chosen on validation rows."""
     from leukhelpers.models import networks
 
-    network, history, by_network = cnn.train(prepared, split, backup)
-    svm, _, by_svm = _learn_classical("svm", prepared, split)
-    validation = prepared.table["label"].to_numpy()[split.validation]
+    network, history, by_network = cnn.train(prepared, backup)
+    svm, _, by_svm = _learn_classical("svm", prepared)
+    validation = prepared.table["label"].to_numpy()[prepared.split.validation]
     if len(prepared.dataset.classes) == 2 and len(np.unique(validation)) == 2:
         temperature = calibration.fit_temperature(validation, by_network)
         by_network = calibration.apply_temperature(by_network, temperature)
@@ -217,11 +213,12 @@ def _learn_ensemble(
 
 
 def _learn_transfer(
-    name: str, prepared: prepare.Prepared, split: Split, backup: Path | None
+    name: str, prepared: prepare.Prepared, backup: Path | None
 ) -> tuple[Any, pd.DataFrame, np.ndarray | None]:
     from leukhelpers.models import networks, training, transfer
 
-    seed, tuning = prepared.seed, replace(prepared.profile, **_TUNING)
+    split, seed = prepared.split, prepared.seed
+    tuning = replace(prepared.profile, **_TUNING)
     training.make_deterministic(seed)
     array, labels = prepare.pictures(name, prepared), prepared.table["label"].to_numpy()
     with training.devices().scope():

@@ -31,11 +31,11 @@ def test_a_certain_model_is_not_infinitely_certain():
 
 
 def test_network_and_svm_are_those_that_are_trained_alone(tiny_prepared, tmp_path):
-    prepared, name = tiny_prepared, profiles.ENSEMBLE
-    split = next(iter(groups.grouped_folds(prepared.table, 4, 0)))
-    learnt = registry.fit(name, prepared, split)
-    network, _, validation_proba = cnn.train(prepared, split)
-    svm = registry.fit("svm", prepared, split)
+    split = next(iter(groups.grouped_folds(tiny_prepared.table, 4, 0)))
+    prepared, name = tiny_prepared._replace(split=split), profiles.ENSEMBLE
+    learnt = registry.fit(name, prepared)
+    network, _, validation_proba = cnn.train(prepared)
+    svm = registry.fit("svm", prepared)
     labels = prepared.table["label"].to_numpy()
     temperature = calibration.fit_temperature(labels[split.validation], validation_proba)
     alone = registry.FittedModel("cnn", network)

@@ -86,12 +86,12 @@ def test_a_run_of_any_model_answers_files_as_it_answered_its_test_rows(
 @pytest.mark.parametrize("name", ["svm", "efficientnet-lite0"])
 def test_validation_rows_are_answered_without_having_been_learnt(name, prepared, tmp_path):
     split = prepared.split
-    learnt = registry.fit(name, prepared, split)
+    learnt = registry.fit(name, prepared)
     assert learnt.validation_proba.shape == split.validation.shape
     # wrong labels of the validation rows change the model, but not these answers
     table = prepared.table.copy()
     table.loc[table.index[split.validation], "label"] ^= 1
-    other = registry.fit(name, prepared._replace(table=table, data=tmp_path), split)
+    other = registry.fit(name, prepared._replace(table=table, data=tmp_path))
     np.testing.assert_allclose(other.validation_proba, learnt.validation_proba)
     answers = [registry.predict_proba(model, prepared, split.test) for model in (learnt, other)]
     assert np.abs(answers[0] - answers[1]).max() > 1e-3
@@ -118,7 +118,7 @@ def test_too_few_training_groups_leave_the_validation_rows_unanswered(prepared):
     healthy = np.unique(split.groups[split.train][labels[split.train] == 0])
     one = ~np.isin(split.groups[split.train], healthy[1:])
     few = groups.Split(split.groups, split.train[one], split.validation, split.test)
-    learnt = registry.fit("svm", prepared, few)
+    learnt = registry.fit("svm", prepared._replace(split=few))
     assert learnt.validation_proba is None
 
 
@@ -357,7 +357,7 @@ def test_fine_tuning_answers_validation_rows_before_it_learns_from_them(prepared
         return fit_linear(features, labels, groups, seed)
 
     monkeypatch.setattr(classical, "fit_linear", watched)
-    learnt = registry.fit("efficientnet-lite0-tuned", prepared, prepared.split)
+    learnt = registry.fit("efficientnet-lite0-tuned", prepared)
     split = prepared.split
     first, both = (set(split.groups[rows]) for rows in (split.train, split.validation))
     assert asked == [first, first | both]
