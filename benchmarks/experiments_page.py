@@ -96,7 +96,7 @@ def _screening(found: dict[str, Any]) -> str:
 def _all_rows(found: dict[str, Any], table: str) -> tuple[list[dict[str, Any]], str]:
     """Rank the rows of all sessions; each later one has a mark, and a note about its base."""
     rows, notes = list(found[table]), ""
-    for mark, session in zip("†‡§¶"[: len(found["later"])], found["later"], strict=True):
+    for mark, session in zip("†‡§¶‖"[: len(found["later"])], found["later"], strict=True):
         rows += [row | {"mark": f" {mark}"} for row in session[table] if row["candidate"] != BASE]
         for again in session[table]:
             if again["candidate"] == BASE:
