@@ -1,6 +1,7 @@
 """``leuk doctor``, ``leuk run`` and ``leuk grade``: the course itself."""
 
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -47,6 +48,8 @@ def run_course(
     as_json: options.Json = False,
 ) -> None:
     """Run the lessons, headless and two at a time, and write one HTML report."""
+    # For `jsonschema` this is an optional check of addresses, which takes seconds to load.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     from leukhelpers.course import run_lessons
     from leukhelpers.datasets import absolute_dataset
     from leukhelpers.experiments import model_card, report, run_notebook, train
