@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.candidates import FOLDS, PARTITIONS, SEEDS
+from benchmarks.candidates import CANDIDATES, FOLDS, PARTITIONS, PLAIN, SEEDS
 from benchmarks.judge_candidates import BASE, RESULT
 from benchmarks.results_page import markdown
 from leukhelpers import files
@@ -21,6 +21,7 @@ FINETUNED = RESULT.with_name("finetune.json")
 CHOSEN = "96 pixels"
 NO_NETWORK = ("area", "svm", "rf")
 KINDS = ("within", "unseen")
+MARKS = "†‡§¶‖"  # of the sessions after the first one
 SHOWN = ("area", "svm", CHOSEN, f"{CHOSEN} + SVM")  # models of the table by patient
 PUBLISHED = [  # on the preliminary test set, read from the sources
     ("SE-ResNeXt-50, fine-tuned (Prellberg and Kramer 2019)", "0.952", "0.887"),
@@ -32,7 +33,7 @@ PUBLISHED = [  # on the preliminary test set, read from the sources
 
 def render(found: dict[str, Any]) -> str:
     """Write the page from what `benchmarks/judge_candidates.py` kept."""
-    parts = [_head(found), _screening(found), _repeated(found), _choice(found), _patients(found)]
+    parts = [_head(found), _candidates(found), _choice(found), _patients(found)]
     return "\n".join([*parts, _finetuned(), _published()])
 
 
@@ -62,81 +63,78 @@ more. All candidates see the same splits:
 A *difference* is the candidate minus the plain network, on the same test sets. In brackets stands
 its 95% interval, by bootstrap over patients. *Same size* is the AUROC over pairs of an ALL and a
 HEM cell whose areas differ by at most 8%, so that size cannot help. The majority-class baseline
-has an AUROC of 0.5 everywhere. *Seconds* is one training on fold 0, while the machine did other
-work, too.
+has an AUROC of 0.5 everywhere. *Work* is the number of pixels that the network sees during its
+training, divided by that of the plain network. Lessons 03, 04 and 05 show a part of these results:
+the four folds of the first partition.
 
 Measured {found["date"]} by `benchmarks/candidates.py` and `judge_candidates.py`,
 {machine["cores"]} cores, {machine["memory_gb"]} GB.
 """
 
 
-def _screening(found: dict[str, Any]) -> str:
-    rows, notes = _all_rows(found, "screening")
-    table = [
+def _all_rows(found: dict[str, Any]) -> tuple[list[dict[str, Any]], str]:
+    """Rank the rows of all sessions; each later one has a mark, and a note about its base."""
+    rows, notes = [], ""
+    for mark, session in zip(("", *MARKS), [found, *found["later"]], strict=False):
+        base = next(row for row in session["candidates"] if row["candidate"] == BASE)
+        for row in session["candidates"]:
+            if row["candidate"] != BASE or not mark:
+                rows.append(row | {"mark": mark and f" {mark}"})
+        if mark:
+            notes += (
+                f"\n{mark} Measured {session['date']}. The difference is to a plain network that "
+                "was trained again together with these candidates: it had "
+                f"{base['within']['auroc']:.3f} on the test sets and "
+                f"{base['unseen']['auroc']:.3f} on fold 1. On another processor the same seed "
+                "gives another network.\n"
+            )
+    return sorted(rows, key=lambda row: -row["within"]["auroc"]), notes
+
+
+def _candidates(found: dict[str, Any]) -> str:
+    rows, notes = _all_rows(found)
+    names = [f"{row['candidate']}{row['mark']}" for row in rows]
+    scores = [
         [
-            f"{row['candidate']}{row.get('mark', '')}",
+            name,
             found["labels"][row["candidate"]],
             f"{row['within']['auroc']:.3f}",
             _difference(row, "within"),
             f"{row['unseen']['auroc']:.3f}",
             _difference(row, "unseen"),
             f"{row['same_size']:.3f}",
-            f"{row['seconds']:.0f}",
+            work(row["candidate"]),
         ]
-        for row in rows
+        for name, row in zip(names, rows, strict=True)
     ]
-    titles = ["candidate", "what changed", "AUROC, 4 folds", "difference"]
-    titles += ["AUROC, fold 1", "difference", "same size", "seconds"]
+    titles = ["candidate", "what changed", f"AUROC, {PARTITIONS * FOLDS} test sets", "difference"]
+    titles += ["AUROC, fold 1", "difference", "same size", "work"]
+    repeats = [
+        [name, *(part for kind in KINDS for part in (_auroc(row, kind), _repeats(row, kind)))]
+        for name, row in zip(names, rows, strict=True)
+    ]
+    again = ["candidate", f"AUROC, {PARTITIONS * FOLDS} test sets", "difference by partition"]
+    again += ["AUROC, fold 1", "difference by seed"]
     return (
-        "## Screening: all candidates on the first partition, and on fold 1 with one seed\n\n"
-        f"{markdown(titles, table)}\n{notes}"
+        f"## All candidates\n\n{markdown(titles, scores)}\n{notes}\n"
+        "## Does the difference repeat?\n\n"
+        "The AUROCs with their intervals, and the difference in each repetition. Where its sign "
+        f"changes, the difference may be chance.\n\n{markdown(again, repeats)}\n"
     )
 
 
-def _all_rows(found: dict[str, Any], table: str) -> tuple[list[dict[str, Any]], str]:
-    """Rank the rows of all sessions; each later one has a mark, and a note about its base."""
-    rows, notes = list(found[table]), ""
-    for mark, session in zip("†‡§¶‖"[: len(found["later"])], found["later"], strict=True):
-        rows += [row | {"mark": f" {mark}"} for row in session[table] if row["candidate"] != BASE]
-        for again in session[table]:
-            if again["candidate"] == BASE:
-                notes += (
-                    f"\n{mark} Measured {session['date']}. The difference is to a plain network "
-                    "that was trained again together with these candidates: it had "
-                    f"{again['within']['auroc']:.3f} on the "
-                    f"{'four folds' if table == 'screening' else 'test sets'} and "
-                    f"{again['unseen']['auroc']:.3f} on fold 1. On another processor the same "
-                    "seed gives another network.\n"
-                )
-    return _ranked(rows, "within"), notes
+def work(candidate: str) -> str:
+    """Return how much a network sees in its training: pixels of all epochs, the plain one's = 1."""
+    name = candidate.removesuffix(" + SVM")
+    if name in NO_NETWORK:
+        return "–"
+    recipe = PLAIN | CANDIDATES.get(name, CANDIDATES[BASE])[1]
+    share = recipe["epochs"] * recipe["size"] ** 2 / (PLAIN["epochs"] * PLAIN["size"] ** 2)
+    return f"{'at most ' if recipe['early_stopping'] else ''}{share:.3g}"
 
 
-def _repeated(found: dict[str, Any]) -> str:
-    rows, notes = _all_rows(found, "candidates")
-    table = [
-        [
-            f"{row['candidate']}{row.get('mark', '')}",
-            f"{row['within']['auroc']:.3f} {_interval(row['within']['interval'])}",
-            _difference(row, "within"),
-            _repeats(row, "within"),
-            f"{row['unseen']['auroc']:.3f} {_interval(row['unseen']['interval'])}",
-            _difference(row, "unseen"),
-            _repeats(row, "unseen"),
-        ]
-        for row in rows
-    ]
-    titles = ["candidate", f"AUROC, {PARTITIONS * FOLDS} test sets", "difference", "by partition"]
-    titles += ["AUROC, fold 1", "difference", "by seed"]
-    return (
-        "## Repetition: all partitions and seeds\n\n"
-        "These candidates were trained on all splits. *By partition* and *by seed* show the "
-        "difference in each repetition: where its sign changes, it may be chance.\n\n"
-        f"{markdown(titles, table)}\n{notes}"
-    )
-
-
-def _ranked(rows: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
-    return sorted(rows, key=lambda row: -row[kind]["auroc"])
+def _auroc(row: dict[str, Any], kind: str) -> str:
+    return f"{row[kind]['auroc']:.3f} {_interval(row[kind]['interval'])}"
 
 
 def _interval(bounds: list[float], form: str = "{:.3f}") -> str:
@@ -162,40 +160,31 @@ def better(row: dict[str, Any]) -> bool:
 
 
 def _choice(found: dict[str, Any]) -> str:
-    rows = {row["candidate"]: row for row in _all_rows(found, "candidates")[0]}
+    rows = {row["candidate"]: row for row in _all_rows(found)[0]}
     apart = (BASE, "one view", *NO_NETWORK)
     networks = [name for name in rows if name not in apart and not name.endswith("SVM")]
-    which = [name for name in networks if better(rows[name])]
-    joined, alone = rows[f"{CHOSEN} + SVM"], rows[CHOSEN]
-    gains = [joined[kind]["auroc"] - alone[kind]["auroc"] for kind in KINDS]
-    one_view = rows["one view"]["within"]["difference"]
-    larger, chosen = (
-        next(row for row in found["screening"] if row["candidate"] == name)
-        for name in ("128 pixels", CHOSEN)
-    )
-    screened = {row["candidate"]: row for row in _all_rows(found, "screening")[0]}
-    both = [
-        f"{screened[name]['within']['difference']:+.3f} and "
-        f"{screened[name]['unseen']['difference']:+.3f}"
-        for name in ("together", CHOSEN)
+    gains = {name: [rows[name][kind]["difference"] for kind in KINDS] for name in rows}
+    which = [
+        f"- {name}: {gains[name][0]:+.3f} and {gains[name][1]:+.3f}, "
+        f"with {work(name)} times the work"
+        for name in networks
+        if better(rows[name])
     ]
+    joined, alone = rows[f"{CHOSEN} + SVM"], rows[CHOSEN]
+    more = [joined[kind]["auroc"] - alone[kind]["auroc"] for kind in KINDS]
     tested = files.read_json(RIVALS)["people"]
     healthy = [sum(one["label"] == 0 for one in people) for people in (tested, found["by_subject"])]
-    more = [larger[kind]["auroc"] - chosen[kind]["auroc"] for kind in KINDS]
-    cost = larger["seconds"] / chosen["seconds"]
+    text = "\n".join(which)
     return f"""## The choice
 
 The simplest recipe wins, unless another one is better by more than the standard deviation of its
 repetitions, on *both* kinds of test sets. Of the changes to the network this holds for:
-{", ".join(which) if which else "none"}. The first of them gains most on the {PARTITIONS * FOLDS}
-test sets. (It was chosen before the 16 epochs were repeated. They lengthen a training, too.)
-In the screening, 128 pixels differ from 96 by
-{more[0]:+.3f} and {more[1]:+.3f}, and training takes {cost:.1f} times as long. The changes that
-looked useful, together ({found["labels"]["together"]}), bring {both[0]} over the plain network;
-96 pixels alone bring {both[1]}. Averaging over four rotations adds {-one_view:+.3f} and costs no
-training.
 
-The mean of network and SVM is above the network alone by {gains[0]:+.3f} and {gains[1]:+.3f}. The
+{text}
+
+Averaging over four rotations adds {-gains["one view"][0]:+.3f} and costs no training.
+
+The mean of network and SVM is above the network alone by {more[0]:+.3f} and {more[1]:+.3f}. The
 network sees the texture of a cell, but not its size. The SVM sees measured size, shape, color and
 texture. The two make different mistakes. This model is `cnn+svm` in `leuk train`, `leuk evaluate`
 and `leuk predict`.

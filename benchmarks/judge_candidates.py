@@ -120,7 +120,8 @@ def read_logits(
         if "unseen-seed0" not in loaded:
             continue
         logits[name] = {split: held["logits"].mean(1) for split, held in loaded.items()}
-        seconds[name] = round(float(loaded["unseen-seed0"]["seconds"]), 1)
+        runs = [f"unseen-seed{s}" for s in range(SEEDS if name in CANDIDATES else 1)]
+        seconds[name] = round(min(float(loaded[s]["seconds"]) for s in runs if s in loaded), 1)
         if name in WITH_SVM:
             joined = f"{name} + SVM"
             logits[joined] = {s: scores + logits["svm"][s] for s, scores in logits[name].items()}
@@ -215,11 +216,10 @@ def main() -> None:
     found = summarize(cells, options.cache)
     if options.add:
         kept = files.read_json(RESULT)
-        session = {key: about[key] for key in ("date", "versions", "machine")}
-        for table in ("screening", "candidates"):
-            there = {row["candidate"] for one in [kept, *kept["later"]] for row in one[table]}
-            rows = [row for row in found[table] if row["candidate"] not in there - {BASE}]
-            session[table] = rows if len(rows) > 1 else []
+        there = {row["candidate"] for one in [kept, *kept["later"]] for row in one["candidates"]}
+        session = {key: about[key] for key in ("date", "versions", "machine")} | {
+            "candidates": [r for r in found["candidates"] if r["candidate"] not in there - {BASE}]
+        }
         later = [*kept["later"], session]
         files.write_json(RESULT, {**kept, "labels": about["labels"], "later": later})
     else:

@@ -520,7 +520,7 @@ print(yaml.safe_dump(grid, sort_keys=False))
 
 # %% [markdown]
 # Add the place of the cells, save the file, and start the command. In a terminal you would type
-# `leuk sweep grid.yaml --out sweep`.
+# `leuk sweep grid.yaml --out sweep --workers 1`.
 
 # %%
 grid["fixed"]["dataset"] = str(lesson.dataset.root) if dataset == "twin" else dataset
@@ -528,14 +528,15 @@ grid_file, out = lesson.run.resolve() / "grid.yaml", lesson.run.resolve() / "swe
 grid_file.write_text(yaml.safe_dump(grid, sort_keys=False), "utf-8")
 
 leuk = [sys.executable, "-m", "leukhelpers.cli"]  # the command leuk, of this environment
-command = [*leuk, "sweep", str(grid_file), "--out", str(out), "--resume"]
+command = [*leuk, "sweep", str(grid_file), "--out", str(out), "--workers", "1", "--resume"]
 finished = subprocess.run(command, capture_output=True, text=True)
 print("finished" if finished.returncode == 0 else finished.stderr)
 
 # %% [markdown]
 # The command checks all entries before the first run starts: a typing error should cost a second,
-# not a night. The runs are distributed over several processes, one per core of the computer. A run
-# that fails is recorded with its error and the others go on. `--resume` runs only what is missing.
+# not a night. Without `--workers` it starts one process per core of the computer and distributes
+# the runs over them. For two short runs that takes longer than it saves. A run that fails is
+# recorded with its error and the others go on. `--resume` runs only what is missing.
 #
 # The results are in one table with one row per run, model and metric. pandas reads it.
 
