@@ -6,6 +6,8 @@ known for each of them, as numbers (:func:`read_causes`) and as places in the pi
 """
 
 from collections.abc import Iterable, Mapping
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +161,8 @@ def _write(folder: Path, plan: pd.DataFrame, asked: dict[str, int]) -> None:
     """Write images, ``twin.csv`` and ``twin.json`` into a new folder."""
     for parent in sorted({str(Path(path).parent) for path in plan["path"]}):
         (folder / parent).mkdir(parents=True)
-    pictures = [group.to_dict("records") for _, group in plan.groupby("drawn_as", sort=True)]
+    cells = sorted(plan.to_dict("records"), key=itemgetter("drawn_as"))
+    pictures = [list(rows) for _, rows in groupby(cells, itemgetter("drawn_as"))]
     # The bytes do not depend on the number of processes.
     Parallel(n_jobs=2, batch_size=_BATCH)(
         delayed(_write_picture)(folder, rows, asked["seed"]) for rows in pictures
