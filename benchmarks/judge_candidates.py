@@ -3,8 +3,8 @@
     python -m benchmarks.judge_candidates FOLD_0 FOLD_1 --cache DIR
     python -m benchmarks.judge_candidates FOLD_0 FOLD_1 --cache DIR --add
 
-The second command adds candidates that were trained later, each beside a plain network that was
-trained again with them, to a result file that has the others.
+The second command adds candidates that were trained later, each beside a plain network (and, if it
+was trained, the chosen one) that was trained again with them, to a result file that has the others.
 
 *Screening* compares all candidates on one partition and one seed, *candidates* those that were
 trained on all partitions and seeds. Differences are paired: both models see the same test sets and
@@ -41,9 +41,11 @@ JOINED = {
     "one view": "no rotations averaged",
     "plain + SVM": "mean of the logits of network and SVM",
     "96 pixels + SVM": "96 pixels, and the mean of the logits with the SVM",
+    "128 pixels + SVM": "128 pixels, and the mean of the logits with the SVM",
 }
-BASE = "plain"
-WITH_SVM = ("plain", "96 pixels")
+BASE, CHOSEN = "plain", "96 pixels"
+WITH_SVM = (BASE, CHOSEN, "128 pixels")
+AGAIN = {BASE, CHOSEN, f"{CHOSEN} + SVM"}  # shown once, and trained again to compare others with
 N_RESAMPLES = 2000
 
 
@@ -218,7 +220,7 @@ def main() -> None:
         kept = files.read_json(RESULT)
         there = {row["candidate"] for one in [kept, *kept["later"]] for row in one["candidates"]}
         session = {key: about[key] for key in ("date", "versions", "machine")} | {
-            "candidates": [r for r in found["candidates"] if r["candidate"] not in there - {BASE}]
+            "candidates": [r for r in found["candidates"] if r["candidate"] not in there - AGAIN]
         }
         later = [*kept["later"], session]
         files.write_json(RESULT, {**kept, "labels": about["labels"], "later": later})
