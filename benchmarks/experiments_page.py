@@ -76,7 +76,8 @@ Measured {found["date"]} by `benchmarks/candidates.py` and `judge_candidates.py`
 def _all_rows(found: dict[str, Any]) -> tuple[list[dict[str, Any]], str]:
     """Rank the rows of all sessions; each later one has a mark, and a note about its base."""
     rows, notes = [], ""
-    for mark, session in zip(("", *MARKS), [found, *found["later"]], strict=False):
+    marks = ("", *MARKS[: len(found["later"])])
+    for mark, session in zip(marks, [found, *found["later"]], strict=True):
         base = next(row for row in session["candidates"] if row["candidate"] == BASE)
         for row in session["candidates"]:
             if row["candidate"] not in AGAIN or not mark:
