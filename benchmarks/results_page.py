@@ -240,7 +240,8 @@ def headline(found: dict[str, Any], unseen: dict[str, Any]) -> str:
     machine = found["machine"]
     return (
         f"Real cells of C-NMC 2019. *Fold 0*: {found['images']:,} cells of {found['subjects']} "
-        "patients, four grouped folds. *Fold 1*: trained on all of fold 0, tested on "
+        "patients, four grouped folds, pooled, so the majority class is not exactly 0.5. "
+        "*Fold 1*: trained on all of fold 0, tested on "
         f"{unseen['cells']:,} cells of {unseen['subjects']} other patients; the threshold comes "
         "from validation patients. In brackets: 95% intervals over patients. Full profile, seed "
         f"{found['seed']}, {found['date'][:10]}, {machine['cores']} cores.\n\n"

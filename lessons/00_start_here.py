@@ -89,8 +89,9 @@ table.drop(columns="sha256").groupby("label").head(3)
 # There is one row per cell. `dtype` keeps subject names as text. Without it, pandas could turn a
 # name such as `007` into the number 7. Now count.
 #
-# `groupby` forms one group of rows per class, and `agg` computes numbers for each group. `size`
-# counts the rows. `nunique` counts the different values.
+# `groupby` forms one group of rows per class, and `agg` computes numbers for each group. Each
+# number gets a name: `subjects=("subject", "nunique")` means that the new column `subjects` is
+# computed from the column `subject`. `size` counts the rows. `nunique` counts the different values.
 
 # %% tags=["nbval-check-output"]
 counts = table.groupby("label").agg(cells=("cell_id", "size"), subjects=("subject", "nunique"))

@@ -235,7 +235,7 @@ panels[1].set(ylabel="mean red (0 to 255)", xlabel="subject")
 panels[0].legend(title="", ncols=2)
 panels[1].get_legend().remove()
 panels[1].tick_params(axis="x", rotation=90)
-figure.suptitle("Area differs between the classes; mean red differs between subjects")
+figure.suptitle("Area and mean red of each subject")
 lesson.save_figure(figure, "subjects", "Boxes of area and mean red, one per subject, by class.")
 
 # %% [markdown]
@@ -261,15 +261,15 @@ figure.suptitle(
 lesson.save_figure(figure, "stain", "Two rows of seven healthy cells; the upper row is darker.")
 
 # %% [markdown]
-# All these cells have the same label. The color depends on how a sample was stained and
-# photographed, and the cells of one subject largely share both.
+# All these cells have the same label.
 #
 # ### Exercise 01.2 (5 minutes)
 #
-# A simple rule calls a subject leukemic if the median area of its cells is *above the median of
-# all these medians*. How many leukemic subjects does the rule miss? Compute in three steps: the
-# median area per subject, whether each subject is leukemic, and the number missed. Then find these
-# subjects in the upper panel.
+# A simple rule calls a subject leukemic if the median area of its cells is *above the median of all
+# these medians*. How many leukemic subjects does the rule miss? Compute in three steps: the median
+# area per subject, whether each subject is leukemic, and the number missed. Then find these
+# subjects in the upper panel. Two hints: `.first()` gives the first value of each group, and `&`
+# between two conditions, each in brackets, is true where both hold.
 
 # %% tags=["nbval-check-output"]
 median_area = measures["area"].groupby(table["subject"]).median()  # solution
@@ -288,7 +288,7 @@ lk.check("01.2", missed, table=table, area=measures["area"])
 # </details>
 
 # %% [markdown] tags=["slide"]
-# ## The surprise: color goes with the subject, not with the disease
+# ## The surprise: class or subject?
 #
 # How much does a measure depend on the class, and how much on the subject? Compare variances:
 #
@@ -351,9 +351,11 @@ for name, values in measures.items():
 shares.round(2)
 
 # %% [markdown]
-# This answers both guesses. Area separates the classes best: in its row, the class explains a good
-# part. The mean colors depend most on the subject. The class explains almost nothing of them, and
-# the subject a large part.
+# This answers both guesses. Area separates the classes best: the class explains more of it than of
+# any other measure. But even of the area this is only a small part, and the subject explains about
+# as much again. The mean colors depend most on the subject. The class explains almost nothing of
+# them, and the subject a large part. The color depends on how a sample was stained and
+# photographed, and the cells of one subject largely share both.
 #
 # Is this true, or is it an artifact? The synthetic cells are drawn by code, and its authors
 # decided that stain and focus depend on the subject. So the table above only shows what they put
@@ -413,8 +415,8 @@ for title, model in (
 # Three numbers per cell recognize the subject clearly more often than the baseline. A network sees
 # thousands of numbers per cell. If it has seen cells of the same subject in training, it can
 # recognize the subject and remember the label. The score is then high, but for a new patient this
-# knowledge is worthless. A feature that goes with the label without being caused by the disease is
-# called a **shortcut**.
+# knowledge is worthless. A **shortcut** is an easy feature that goes with the label in these
+# images, but fails for other patients or laboratories.
 #
 # The table does not show that color is useless. It rates each measure alone. Several color
 # measures together may still separate the classes. Lesson 04 trains models on many color features

@@ -50,8 +50,8 @@ print(f"{len(table)} cells of {table['subject'].nunique()} subjects")
 #
 # Cells of one patient resemble each other. A fair test therefore uses patients that the model has
 # not seen. The challenge published its training cells in three folds, and no patient should be in
-# two of them. A **subject** is the code of a patient in the file names. We count the folds of each
-# subject.
+# two of them. *Patient* means every person whose cells were photographed, also a healthy one. A
+# **subject** is the code of a patient in the file names. We count the folds of each subject.
 
 # %% tags=["nbval-check-output"]
 folds_of_subject = table.groupby("subject")["fold"].nunique()
@@ -468,9 +468,10 @@ for way, pairs in folds.items():
 # %% [markdown]
 # A difference between two scores needs an **interval**: other patients would give another number.
 # The **bootstrap** imitates other patients. It draws as many groups as there are, with replacement,
-# and computes the difference again. The middle 95% of many such differences form the interval.
-# Both scores use the same drawn groups, so the comparison is **paired**: what makes a patient
-# difficult for both cancels out. Lesson 06 treats the bootstrap in detail.
+# and computes the difference again. The middle 95% of many such differences form the interval. Both
+# scores use the same drawn groups, so the comparison is **paired**: if a patient is difficult for
+# both, both scores fall, and the difference stays about the same. Lesson 06 treats the bootstrap in
+# detail.
 
 # %%
 from sklearn.metrics import roc_auc_score
@@ -687,10 +688,10 @@ for name, picture in (("slightly brighter", brighter), ("another cell", other)):
 
 # %% [markdown]
 # `lk.near_duplicates` compares all pairs of cells in this way. The synthetic dataset has no such
-# pairs. In the real fold 0 there are several hundred that differ in at most 40 of 400 bits: one
-# cell in two photographs. A few of them join two subjects. The groups of the real cells above do
-# not take this into account. A perceptual hash can be wrong, so it only suggests pairs. Look at
-# them before you join two subjects.
+# pairs. In the real fold 0 there are several hundred that differ in at most 40 of 400 bits:
+# probably one cell in two photographs. A few of them join two subjects. The groups of the real
+# cells above do not take this into account. A perceptual hash can be wrong, so it only suggests
+# pairs. Look at them before you join two subjects.
 
 # %% tags=["nbval-check-output"]
 similar = lk.near_duplicates(images, table)

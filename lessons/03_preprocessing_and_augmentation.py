@@ -108,10 +108,11 @@ for side in (224, 300, 350, 384, 420):
     print(f"a crop of {side} cuts {(reaches > side).mean():6.1%} of {len(sample)} training cells")
 
 # %% [markdown]
-# A crop of 224 cuts many cells, all of them large, off the center, or joined to a neighbor. A cut
-# cell has a wrong size and a wrong shape. Here is the picture that reaches farthest. (With the
-# default settings it shows two cells that touch.) All cell pictures in this lesson are brightened
-# for display. The networks see the dark originals.
+# With the default settings, a crop of 224 cuts almost half of the cells: those that are larger than
+# the typical cell, off the center, or joined to a neighbor. A cut cell has a wrong size and a wrong
+# shape. Here is the picture that reaches farthest. (With the default settings it shows two cells
+# that touch.) All cell pictures in this lesson are brightened for display. The networks see the
+# dark originals.
 
 # %% tags=["nbval-check-output", "slide"]
 far = Image.open(lesson.path(sample[np.argmax(reaches)])).convert("RGB")
@@ -140,7 +141,7 @@ lk.check("03.1", answer, reaches=reaches)
 #
 # `(reaches > side).mean()` is the share of cells that a crop cuts. It falls as the crop grows, so
 # the first side with at most 2% is the smallest. The usual mistake is to look at one typical cell:
-# the typical cell fits into almost any crop, and the large ones are lost.
+# it may just fit into a crop that cuts almost half of the others.
 #
 # </details>
 
@@ -334,9 +335,9 @@ real_auroc.rename_axis("size (pixels), or baseline").round(2)
 # 128 pixels are better than 24 in all four folds. There is no size below which the score suddenly
 # drops. And at every size the mean of texture alone stays below that of the area baseline.
 #
-# **How small may a picture become?** From 24 to 48 pixels the loss of detail falls most. Larger
-# pictures gain a little more, but the training time grows with the square of the size. Crops of 64
-# pixels are a compromise; the profile *full* takes 96.
+# **How small may a picture become?** The step from 24 to 48 pixels saves the most detail. Larger
+# pictures gain a little more, but the training time grows with the square of the size. The course
+# takes crops of 64 pixels, between the measured 48 and 96; the profile *full* takes 96.
 #
 # On your own pictures, repeat the measurement. Take the smallest size whose score is not clearly
 # below that of the larger ones.
@@ -441,9 +442,9 @@ lesson.save_figure(
 # %% [markdown] tags=["slide"]
 # **Why?** A layer computes weights × pixels + bias. The weights and the bias are numbers that
 # training changes. Pixels that were divided twice are nearly zero. Only the bias is left, and the
-# bias is the same for every cell. So the training can learn nothing
-# but one probability for all. And the finished network gives every cell the same prediction: a web
-# page would report one class for all patients.
+# bias is the same for every cell. So the training learns almost nothing but one probability for
+# all. And the finished network gives every cell the same prediction: a web page would report one
+# class for all patients.
 #
 # Batch normalization, a layer of lesson 05, rescales numbers inside the network. It can hide the
 # mistake during training, and then the mistake shows only on the web page.
@@ -459,7 +460,8 @@ lesson.save_figure(
 # 1. if the largest value is 1 or less: the pictures were scaled already;
 # 2. if more than half of the pictures are completely black.
 #
-# Otherwise it returns the images unchanged.
+# Otherwise it returns the images unchanged. `images.max(axis=(1, 2, 3))` gives the largest value of
+# each picture.
 
 
 # %% tags=["nbval-check-output"]
@@ -532,7 +534,7 @@ def plot_effects(effects):
 
 # %% tags=["slide"]
 figure = plot_effects(effects)
-figure.suptitle("With Keras' default settings the background does not stay black")
+figure.suptitle("Four augmentations with Keras' default settings: what is odd?")
 lesson.save_figure(
     figure, "keras-defaults", "Four rows: flip, rotation, zoom, contrast; some with odd background."
 )
@@ -603,9 +605,9 @@ lesson.save_figure(
 #   nucleus is also evidence.
 # - *Red and blue exchanged:* never. It makes cells that no laboratory has seen.
 #
-# The claim about color was tested on real cells. One network was trained with strong and with mild
-# color changes, on the same four folds of patients. The majority-class baseline has an AUROC of one
-# half in each of them.
+# The claim about color was tested on real cells. The 40 patients of the published folds 0 and 1
+# were divided into four new test folds. One network was trained with strong and with mild color
+# changes. The majority-class baseline has an AUROC of one half in each fold.
 
 # %% tags=["nbval-check-output"]
 color_changes = pd.DataFrame(lk.measured("candidates")["auroc_screening"])

@@ -77,12 +77,13 @@ print(f"solidity      {region.solidity:.2f}")
 print(f"eccentricity  {region.eccentricity:.2f}")
 
 # %% [markdown]
-# **Color.** The nucleus is the darkest part of a stained cell. The method of Otsu (1979) finds the
-# gray level that separates the dark pixels best from the light ones. The **dark share** is the part
-# of the cell below this level: an estimate of how much of the cell is nucleus.
+# **Color.** The method of Otsu (1979) finds the gray level that separates the dark pixels best from
+# the light ones. The **dark share** is the part of the cell below this level. In a cell with a wide
+# light border it estimates the share of the nucleus. These cells are almost filled by their
+# nucleus. So here the light part is mostly inside the nucleus.
 #
-# One trap: at its rim a cell may fade into the black background, and the rim looks dark. So
-# `binary_erosion` removes the outermost pixels first.
+# One trap: the rim of a cell is a thin band of another brightness, and it may fade into the black
+# background. So `binary_erosion` removes the outermost pixels first.
 
 # %% tags=["nbval-check-output"]
 from scipy.ndimage import binary_erosion
@@ -125,8 +126,8 @@ lesson.save_figure(figure, "cell", "One cell, its convex hull, and its dark part
 #
 # > roundness = 4 π · area / perimeter²
 #
-# It is close to 1 for a disc and smaller for every other shape. Write `roundness(mask)`. `mask` is
-# a bool array with one object.
+# It is close to 1 for a disc and smaller for every other shape. (Some programs call it
+# *circularity*.) Write `roundness(mask)`. `mask` is a bool array with one object.
 
 
 # %% tags=["nbval-check-output"]
@@ -419,8 +420,9 @@ lesson.save_figure(figure, "folds", "AUROC of three models in four folds, joined
 #
 # Build a third classical model. **k nearest neighbors** predicts the class that is most frequent
 # among the `k` most similar training cells. Write `knn_auroc(features, y, groups)`: it returns the
-# AUROC of the four test folds for `KNeighborsClassifier(n_neighbors=15)`. Decide whether this model
-# needs a scaler. `cross_val_score` works like `cross_validate` and returns only the test scores.
+# AUROC of the four test folds for `KNeighborsClassifier(n_neighbors=15)`. The folds come from
+# `StratifiedGroupKFold(n_splits=4)`, without shuffling. Decide whether this model needs a scaler.
+# `cross_val_score` works like `cross_validate` and returns only the test scores.
 
 # %% tags=["nbval-check-output"]
 from sklearn.model_selection import cross_val_score
@@ -453,8 +455,8 @@ lk.check("04.2", knn_auroc)
 # models (the forest with 400 trees) on *real* cells, each tested on patients it has not seen, and a
 # plain convolutional network (CNN) beside them. It has more than a hundred thousand parameters and
 # is much like the network that you will build in lesson 05. It sees each cell cropped to its
-# bounding box, so it cannot simply measure the size of the cell. Each of its predictions is the
-# mean over four rotations of the cell.
+# bounding box, so it cannot simply measure the size of the cell. It sees each cell in four
+# rotations, and averages what it finds.
 #
 # The network was trained with **augmentation** (lesson 03): rotations, flips and random changes of
 # color. There are the two versions that you saw in lesson 03: one with *mild* color changes, one

@@ -292,7 +292,8 @@ lesson.save_figure(figure, "interval", "Bootstrap distributions of the AUROC, ce
 # ### Exercise 06.2 (8 minutes)
 #
 # Write `difference_interval(y, a, b, groups)` for two models with the probabilities `a` and `b`.
-# The function `bootstrap` above is a good start; three places must change.
+# Fill in the three places. The first is the same as in `bootstrap` above; the second and third are
+# new.
 
 
 # %% tags=["nbval-check-output"]
@@ -427,9 +428,10 @@ print("The means", "separate" if highest < lowest else "do not separate", "the p
 # is a suspect: it may be too high.
 #
 # If the means separate the patients, a threshold between the two last numbers classifies every
-# patient correctly, by the mean. Some single cells can still be wrong. If one half lies between the
-# two numbers, this result is honest, because one half was fixed before we saw these patients. Any
-# other threshold we know only because we looked at the test patients. So we may not use it.
+# patient correctly, by the mean. Some single cells can still be wrong. Does one half lie between
+# the two numbers? Then this result is fair, because we chose one half before we saw these patients.
+# Any other threshold we would find only by looking at the test patients. That would not be fair, so
+# we may not use it.
 #
 # ### Exercise 06.3 (6 minutes)
 #
@@ -613,8 +615,9 @@ lesson.quiz()
 # **calibrated** there. `calibration_curve` sorts the cells into bins by their probability and
 # computes the share of ALL in each bin.
 #
-# The network was trained with class weights, as if both classes were equally frequent. The test
-# cells are mostly ALL. **Guess:** are its probabilities too low or too high?
+# The network was trained with class weights: each HEM cell counted more than each ALL cell, as if
+# both classes were equally frequent. The test cells are mostly ALL. **Guess:** are its
+# probabilities too low or too high?
 #
 # A wrong scale can be repaired without a new training. The **logit** of a probability *p* is
 # log(*p* / (1 − *p*)). A logistic regression with the logit as its only feature, fitted on the
@@ -813,8 +816,9 @@ pd.Series(covered).round(2).to_frame("share")
 # Compare the first two rows with the promised 90%. With the default settings, the row of HEM is
 # below it. So we cannot promise a share of errors for other patients. The method is not wrong. Its
 # condition is broken twice: the test cells come from other patients, and a second network, trained
-# once more, predicted them. This table cannot separate the two. The last
-# row shows the cost: a set with both classes, or with none, is no prediction.
+# once more, predicted them. This table cannot separate the two. The last row shows how many cells
+# get exactly one class. All others get both classes or none. That is no prediction, and it is the
+# cost of this method.
 #
 # ## Use it on your data
 #

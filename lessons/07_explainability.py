@@ -61,7 +61,7 @@ pictures = crops[rows]
 print(f"{len(chosen)} cells of {chosen['subject'].nunique()} subjects")
 
 # %% [markdown]
-# The figures of this lesson show six of them. They are brightened for display only. P is the
+# The next figures show six of them. They are brightened for display only. P is the
 # predicted probability of ALL.
 
 # %% tags=["nbval-check-output"]
@@ -107,8 +107,9 @@ print(f"sigmoid of this logit   {1 / (1 + np.exp(-first)):.2f}")
 #
 # > sum of all SHAP values = logit of the cell − mean logit of the reference images
 #
-# This property is called **completeness**. (The documentation of `shap` calls the reference images
-# *background*. In this lesson *background* always means the black area beside a cell.)
+# This property is called **completeness** (Lundberg and Lee call it *local accuracy*). (The
+# documentation of `shap` calls the reference images *background*. In this lesson *background*
+# always means the black area beside a cell.)
 #
 # `GradientExplainer` finds a pixel's share by **gradients**. The gradient of a pixel is the rise of
 # the logit when this pixel becomes a little brighter. The explainer repeats three steps `nsamples`
@@ -117,6 +118,9 @@ print(f"sigmoid of this logit   {1 / (1 + np.exp(-first)):.2f}")
 # 1. Draw a reference image at random, and mix it with the cell in a random ratio.
 # 2. Compute the gradient of the logit at this mixture.
 # 3. Multiply it by the difference between cell and reference image.
+#
+# This method is called **expected gradients** (Erion and others, 2021). Its result approximates the
+# shares that SHAP defines.
 
 # %% tags=["nbval-check-output"]
 rng = np.random.default_rng(seed)
@@ -343,8 +347,8 @@ lk.check("07.2", hem_map)
 #
 # `clone_model` copies the layers of a network, but not what they have learned. The copy starts from
 # random weights and knows nothing about cells. We explain both networks by SHAP, with the same
-# reference images. Then we draw the maps of six other cells. The two networks stand in random
-# order.
+# reference images. Then we draw the maps of six other cells. Here dark means a strong contribution,
+# towards either class. The two networks stand in random order.
 
 # %%
 keras.utils.set_random_seed(seed)
@@ -363,13 +367,15 @@ figure, panels = plt.subplots(2, 6, figsize=(9, 3.3), layout="constrained")
 for number, (line, maps) in enumerate(zip(panels, pair, strict=True), start=1):
     own_limit = np.percentile(np.abs(maps), 99.5)
     for panel, index in zip(line, others, strict=True):
-        draw_map(panel, maps[index], pictures[index], own_limit)
+        panel.imshow(np.abs(maps[index]), cmap="Greys", vmin=0, vmax=own_limit)
+        panel.axis("off")
     line[0].set_title(f"network {number}", loc="left", size=10, weight="bold")
-figure.suptitle("Two networks, the same cells: both maps show detail, and both follow the cells")
+figure.suptitle("Two networks, the same cells: both maps follow the cells")
 lesson.save_figure(figure, "which", "SHAP maps of six cells for two networks, one never trained.")
 
 # %% [markdown]
-# **Guess first:** which one has never been trained, network 1 or network 2? How sure are you?
+# **Guess first:** which one has never been trained, network 1 or network 2? How sure are you? Could
+# you tell a story about each of them, such as "it looks at the edge"?
 #
 # ### Test 2: does the map depend on the training?
 #
@@ -440,7 +446,7 @@ lesson.save_figure(figure, "untrained", "SHAP maps of the trained and the untrai
 #   is little to distribute.
 # - **The maps of one network agree.** The last row explains the trained network a second time, with
 #   other random draws. This is how alike two maps of the *same* network are.
-# - **The eye is misled**, as the third row of the table shows. Over whole images the absolute
+# - **The eye can be misled**, as the third row of the table shows. Over whole images the absolute
 #   values correlate well. One reason: pixels that are black in the cell and in every reference
 #   image get exactly zero in both maps. Another: both maps follow the outline, because there the
 #   cell differs most from the reference images. Training is not needed for either.
@@ -706,10 +712,12 @@ pd.DataFrame(real["auroc"], index=["split 1", "split 2", "split 3"]).T.round(2)
 # %% [markdown]
 # **The answer, for real cells:** the outline is not enough for this network there either, since it
 # ranks the silhouettes nearly at random. But *one color* is now of the first kind: it costs AUROC
-# in every split. The network probably uses color. This may be the stain, which differs between
-# patients, or the darkness of the chromatin, which may be a true sign of the disease. Color
-# normalization removes both, so this test cannot separate them. What *smooth* costs differs from
-# split to split: networks trained on other patients may read other things.
+# in every split. The network probably uses color or contrast: *one color* makes both the same in
+# all cells. The mean color alone is not enough, since the silhouettes keep it. What it uses may be
+# the stain, which differs between patients, or the darkness of the chromatin, which may be a true
+# sign of the disease. Color normalization removes both, so this test cannot separate them. What
+# *smooth* costs differs from split to split: networks trained on other patients may read other
+# things.
 #
 # ## A network that reads a mark
 #
@@ -791,6 +799,9 @@ lk.check("07.4", largest_object)
 
 # %% [markdown]
 # Now the result. We score the network trained with marks on three versions of the same test cells.
+#
+# (For the maps below, your function can also tell which part of a map lies off the cell:
+# `np.abs(values)[~largest_object(mask)].sum() / np.abs(values).sum()`.)
 
 # %%
 other_way = np.where((lesson.y == 0)[:, None, None, None], marked, small)
@@ -863,7 +874,8 @@ lesson.quiz()
 #
 # **Integrated gradients** (Sundararajan, 2017) need no random draws. They start from one image,
 # here the mean of the reference images, and fade the cell in step by step. They collect the
-# gradients on the way. The values add up to the logit of the cell minus the logit of the start.
+# gradients on the way. (The explainer above does the same from many reference images, at random
+# steps.) The values add up to the logit of the cell minus the logit of the start.
 
 
 # %%
@@ -937,8 +949,8 @@ print(f"mean error of the sums: integrated gradients {ig_error:.2f}, SHAP {shap_
 # - Grad-CAM is quick and coarse, and shows only what speaks for one class.
 # - A map shows where. To learn what is read there, change the image and predict again.
 # - Nucleus or outline? On the synthetic dataset the network reads the nucleus, above all its
-#   nucleoli. On real cells the outline alone is not enough for this network either, and removing
-#   the color costs AUROC.
+#   nucleoli. On real cells the outline alone is not enough for this network either, and AUROC is
+#   lost if all cells get the same color and contrast.
 # - A perfect score on unseen patients does not exclude a shortcut.
 #
 # **Read next:** lesson 08 replaces the network of the course by a pretrained one. On untrained

@@ -134,8 +134,7 @@ lesson.save_figure(
 # %% [markdown] tags=["slide"]
 # ## Which class gets number 1?
 #
-# A model needs numbers, not folder names. Many programs sort the folder names and count from 0.
-# scikit-learn's `LabelEncoder` and Keras' `image_dataset_from_directory` do so.
+# A model needs numbers, not folder names. scikit-learn's `LabelEncoder` gives each name a number.
 #
 # **Guess first:** which number does `blasts` get? In the report, which class will the
 # majority-class baseline predict for every cell?
@@ -164,10 +163,11 @@ print("in the folders:  ", table["label"].value_counts().to_dict())
 print("in the report:   ", dict(zip(names, np.bincount(y_alphabet).tolist(), strict=True)))
 
 # %% [markdown]
-# The counts are swapped. `b` comes before `n`, so `LabelEncoder` made `blasts` 0 and `normal` 1. We
-# then wrote the names in the other order. **The row called *normal* holds the blasts.** The paper
-# of lesson 10 prints such a report. An application that uses these names would call ill patients
-# healthy.
+# The counts are swapped. Many programs sort the folder names and count from 0. `LabelEncoder` does
+# so, and Keras' `image_dataset_from_directory`, too. `b` comes before `n`, so `blasts` became 0 and
+# `normal` 1. We then wrote the names in the other order. **The row called *normal* holds the
+# blasts.** The paper of lesson 10 prints such a report. An application that uses these names would
+# call ill patients healthy.
 #
 # ### A second test: a measurement with a known direction
 #
@@ -197,8 +197,8 @@ print("AUROC of the majority-class baseline, always: 0.50")
 # An AUROC well below 0.5 means that the ranking is upside down. Two warnings belong to this test:
 #
 # - It needs a score whose direction was fixed *before*. A network that is trained **and** tested on
-#   swapped labels learns the swap and scores well. Then only the counts, or an expert who looks at
-#   the images, can find the mistake.
+#   swapped labels learns the swap and scores well. Then its own score shows nothing. Use the
+#   counts, a measurement such as the area, or an expert who looks at the images.
 # - It needs many **patients**. With a handful, an AUROC below 0.5 can be chance (lesson 06).
 #
 # ### Exercise 11.1 (2 minutes)

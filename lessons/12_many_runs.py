@@ -10,7 +10,7 @@
 # **Questions**
 #
 # - By how much does a score move if only the seed changes?
-# - By how much does it move if other patients are held out?
+# - What does the spread between seeds not show?
 # - How do you compare two models when both scores move?
 #
 # **Objectives**
@@ -58,10 +58,8 @@ model_colors = lk.MODEL_COLORS
 # cells; in lesson 05 also the augmentation. For a random forest they are the cells and features
 # that each tree gets. An SVM uses none.
 #
-# **Guess first:** write down two numbers. By how much does the AUROC of a network change
-#
-# - if you train it again with another seed, and test it on the same patients?
-# - if you keep the seed, and train and test it on other patients?
+# **Guess first:** write down a number. By how much does the AUROC of a network change if you train
+# it again with another seed?
 #
 # We use a small network on small images, so that one training takes a second or two. Keeping every
 # fourth pixel turns 96 × 96 pixels into 24 × 24.
@@ -255,16 +253,21 @@ same_patients.agg(["mean", "std"]).round(3)
 # The SVM and the two baselines have an SD of zero. That does not make them reliable models. It only
 # means that they use no random numbers.
 #
+# **Before you read on:** are you sure now how much the AUROC of the network can change? Who was in
+# the test set of each run?
+#
 # ## The surprise: the test patients were always the same
 #
 # Every run was tested on the same few patients. The spread between seeds shows how much the random
 # numbers matter *for these patients*. It does not show how much the score changes with other
 # patients.
 #
-# So we draw other patients. `StratifiedGroupKFold` of lesson 02 fills its folds so evenly that a
-# new seed often gives the same folds. For folds that differ we make a table with one row per
-# patient and let `RepeatedStratifiedKFold` shuffle its rows. Four folds, repeated twice, give eight
-# **draws**.
+# So we draw other patients. **Guess first:** by how much will the AUROC of the network change from
+# draw to draw, with one seed?
+#
+# `StratifiedGroupKFold` of lesson 02 fills its folds so evenly that a new seed often gives the same
+# folds. For folds that differ we make a table with one row per patient and let
+# `RepeatedStratifiedKFold` shuffle its rows. Four folds, repeated twice, give eight **draws**.
 
 # %% tags=["nbval-check-output"]
 patients = pd.Series(y).groupby(groups).mean().round().astype(int)  # the class of each patient
@@ -588,7 +591,7 @@ lk.check("12.3", my_grid)
 # ## Use it on your data
 #
 # Papermill runs any notebook with a `parameters` cell. This loop trains the network of lesson 05 on
-# your cells (the table of lesson 11), once per seed:
+# your cells (the folder `my_table` of lesson 11), once per seed:
 #
 # ```python
 # import json
@@ -601,7 +604,7 @@ lk.check("12.3", my_grid)
 #     papermill.execute_notebook(
 #         "05_cnn_training.ipynb",
 #         f"runs/seed-{seed}.ipynb",
-#         parameters={"dataset": "my_cells.csv", "seed": seed, "run": f"runs/seed-{seed}"},
+#         parameters={"dataset": "my_table", "seed": seed, "run": f"runs/seed-{seed}"},
 #     )
 #     metrics = json.loads(Path(f"runs/seed-{seed}/metrics.json").read_text("utf-8"))
 #     print(seed, metrics["models"]["cnn"]["auroc"]["value"])

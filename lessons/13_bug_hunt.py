@@ -1,7 +1,7 @@
 # %% [markdown] tags=["slide"]
 # # 13 · The bug hunt
 #
-# After this lesson you will be able to find bugs that raise no error, because an output looks odd.
+# After this lesson you will be able to use odd outputs to find bugs that raise no error.
 # You will be able to repair them in ordinary NumPy, pandas, scikit-learn and Keras code.
 #
 # **60 minutes to teach · about half a minute to run · needs lessons 01 to 06; lesson 10 helps**
@@ -67,8 +67,8 @@ print(f"{np.unique(subjects).size} patients, {np.unique(subjects[test]).size} of
 #    its own and gives a hint if it fails. Without a repair it looks at your sentence only.
 # 4. Run the program again.
 #
-# **Guess first:** how many of the six programs stop with an error or print a warning? Write your
-# guess down. You find the result after the last program.
+# **Guess first:** none of them stops with an error. In how many will you see what is odd before you
+# read the functions? Write your guess down, and count.
 #
 # ## Program 1: brighter cells for a page
 #
@@ -630,8 +630,9 @@ lesson.save_figure(
 # %% [markdown] tags=["slide"]
 # ## What the six programs have in common
 #
-# Your guess: how many programs stopped with an error or printed a warning? **None.** All shapes
-# were as expected, too. Only the values in the output showed the bug:
+# In how many programs did you see what is odd before you read the functions? No error and no
+# warning helped you. All shapes were as expected, too. Only the values in the output showed the
+# bug:
 #
 # | what looks odd | question to check first | program |
 # | --- | --- | --- |

@@ -115,7 +115,7 @@ def refuse_used(folder: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole."""
     with whole_file(path) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(path: Path, content: Any) -> None:

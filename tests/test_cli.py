@@ -110,7 +110,7 @@ def one_sentence(error: str) -> bool:
         (["explain", "--run", "nowhere", "--out", "x", "a.png"], "no finished run"),
         (["export", "--run", "nowhere", "--out", "x"], "no finished run"),
         (["app", "--run", "nowhere"], "no finished run"),
-        (["app"], "make course"),
+        (["app"], "leuk train"),
         (["app", "--port", "80"], "--port"),
         (["data", "fetch", "imagenet"], "called cnmc"),
         (["data", "fetch", "cnmc", "--from", "nowhere.zip"], "nowhere.zip"),

@@ -119,7 +119,7 @@ def _disk() -> str:
 def _enough(free: float, needed: float, where: str, remedy: str) -> str:
     """Say how many GB are free; raise InputError if these are too few."""
     if free < needed:
-        raise InputError(f"{free:.1f} GB {where}, the course needs {needed:.0f}; {remedy}.")
+        raise InputError(f"{free:.1f} GB {where}, the course needs {needed:g}; {remedy}.")
     return f"{free:.1f} GB {where}"
 
 

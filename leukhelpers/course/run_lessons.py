@@ -61,15 +61,13 @@ def run_lessons(
     Raises
     ------
     InputError
-        If a parameter or lesson is unknown, or the folder belongs to another run.
+        If a lesson is unknown, or the folder belongs to another run.
     LessonError
         If a lesson fails. The lesson beside it is run to its end first; no other begins.
     """
     folder = folder.resolve()
     lessons = run_notebook.find_lessons(only)
     given = {**parameters, "run": str(folder)}
-    for lesson in lessons:
-        run_notebook.check_parameters(lesson, given)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         alone = FileLock(folder / ".lock").acquire(timeout=0)

@@ -206,8 +206,8 @@ def unpack(archive: Path, folder: Path, progress: Progress) -> None:
 def copy_folder(source: Path, folder: Path, progress: Progress) -> None:
     """Copy a folder into a new one; on the same disk by hard links, which take no room.
 
-    Parameters and errors are those of :func:`unpack`; a link or a device in the source is
-    refused, not followed.
+    Parameters are those of :func:`unpack`, and so are the errors, but for the full disk. A link
+    or a device in the source is refused, not followed.
     """
     found = pictures.list_files(source)
     states = [os.lstat(file) for file in found]

@@ -107,7 +107,9 @@ def _plan(dataset: Dataset) -> pd.DataFrame:
 def _write_notes(dataset: Dataset, cells: pd.DataFrame, folder: Path) -> None:
     """Write what the pictures cannot say: subjects, classes, the card, and if they are drawn."""
     cells.to_csv(folder / CSV, index=False, encoding="utf-8", lineterminator="\n")
-    text = meaning_text(Meaning(dataset.classes, own_subjects=bool(dataset.cautions)))
+    # Which subjects are the same has been decided.
+    own = Meaning(dataset.classes, own_subjects=bool(dataset.cautions), alike="different")
+    text = meaning_text(own)
     (folder / FILE).write_text(text, "utf-8")
     if card := card_file(dataset):  # C-NMC's license asks to be named with every copy
         shutil.copyfile(card, folder / OWN_CARD)

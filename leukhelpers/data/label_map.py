@@ -85,7 +85,7 @@ class Meaning(NamedTuple):
             raise InputError(
                 f"label {written!r} is not known ({', '.join(self.known)} are); name its class "
                 f"in {FILE}: classes = [{classes}] and below [labels] "
-                f"{_quoted(written)} = {_quoted(self.classes[-1])}."
+                f"{_quoted(written)} = {' or '.join(map(_quoted, self.classes))}."
             )
         return number
 

@@ -131,12 +131,12 @@ def digest_images(root: Path, paths: Sequence[str], cache: Path | None = None) -
 
     def digest(path: str) -> tuple[str, str, str]:
         state = file_state(root / path)  # before it is read, so that a later change shows
-        if state and known.get(path, ("",))[0] == state:
+        if state and known.get(path, ("",))[0] == state and not known[path][2]:
             return known[path]
         try:
             return state, pixel_digest(read_image(root / path)), ""
         except InputError as error:
-            return state, "", str(error)
+            return "", "", str(error)  # not kept: a later version may read the file
         except OSError as error:  # what failed on a disk may pass, so it is not kept
             return "", "", error.strerror or str(error)
 

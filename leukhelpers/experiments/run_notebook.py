@@ -39,16 +39,6 @@ def find_lessons(only: Sequence[str] = ()) -> list[Path]:
     return [path for number, path in found.items() if not only or number in only]
 
 
-def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
-    """Refuse a parameter that the lesson does not have; papermill would only warn."""
-    known = papermill.inspect_notebook(str(notebook))
-    if unknown := sorted(set(parameters) - set(known)):
-        raise InputError(
-            f"{notebook.stem} has no parameter {', '.join(unknown)}; "
-            f"it has {', '.join(sorted(known))}."
-        )
-
-
 class _QuietKernel(AsyncKernelManager):
     """A kernel that prints nothing to the terminal; what a cell prints is in the notebook."""
 

@@ -229,7 +229,7 @@ def latest_run(folder: Path) -> Path:
     runs = [run for run in every if registry.is_network(model_of(files.read_if_there(run)))]
     last = max(runs, key=lambda file: file.stat().st_mtime, default=None)
     if last is None:
-        raise InputError(f"{folder} holds no network; train one with 'make course'.")
+        raise InputError(f"{folder} holds no network; train one with 'leuk train'.")
     return last.parent
 
 

@@ -39,7 +39,7 @@ class State(NamedTuple):
     of : dict
         Key → ``waiting``, ``running``, ``done`` or ``failed``.
     results : dict
-        Key → ``seconds`` and ``error`` of the runs that ended.
+        Key → ``seconds`` and ``error`` of the runs that ended, and whether they ran ``again``.
     """
 
     of: dict[str, str]
@@ -144,7 +144,8 @@ def _cluster(scheduler: str | None, workers: int = 1) -> Iterator[Client]:
             client = stack.enter_context(Client(cluster, timeout=_GONE))
         except (OSError, ValueError, TimeoutError) as error:
             reason = str(error) or type(error).__name__
-            raise InputError(f"No scheduler answers at {scheduler} ({reason}).") from None
+            what = f"No scheduler answers at {scheduler}" if scheduler else "No worker starts here"
+            raise InputError(f"{what} ({reason}).") from None
         yield client
 
 
@@ -171,7 +172,7 @@ def share_cores(runs_here: int) -> Any:
 
 @contextlib.contextmanager
 def joblib_on(scheduler: str) -> Iterator[None]:
-    """Let joblib work on a Dask cluster: hand-made features, and the trees of a forest.
+    """Let joblib work on a Dask cluster: hand-crafted features, and the trees of a forest.
 
     What must write into this process's memory (the pixel cache) stays on this machine.
 

@@ -48,7 +48,8 @@ def collect(out: Path, entries: Sequence[Entry], state: State) -> pd.DataFrame:
         ended = {"seconds": None, "error": "", **state.results.get(entry.key, {})}
         about = {"run": entry.key, "task": entry.task, **entry.parameters, **ended}
         about |= {"state": state.of[entry.key], "synthetic": measured.get("synthetic", drawn)}
-        rows += [{**about, **found} for found in _measured(measured) or [{}]]
+        plain = entry.task == "lesson" or "models" in measured  # else it was tested on no cell
+        rows += [{**about, **found} for found in (plain and _measured(measured)) or [{}]]
     names = dict.fromkeys(name for entry in entries for name in entry.parameters)
     columns = ["run", "task", *names, "state", "seconds", "error", "synthetic"]
     columns += ["answered_by", "metric", "value", "low", "high"]

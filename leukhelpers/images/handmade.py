@@ -1,4 +1,4 @@
-"""Hand-made features of shape, color and texture: what microscopists measured before networks.
+"""Hand-crafted features of shape, color and texture: what microscopists measured before networks.
 
 Every feature has a name that says what it measures, so that a model on them can be
 asked which ones it used.
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from joblib import Parallel, cpu_count, delayed
+from scipy import ndimage
 from skimage import color, feature, filters, measure, morphology
 
 from leukhelpers.images.features import CHANNELS, cell_mask
@@ -41,8 +42,8 @@ def measure_cells(pixels: np.ndarray, crop: int) -> pd.DataFrame:
     -------
     pandas.DataFrame
         A row a cell, float, no value missing. *Shape*: scikit-image's region properties.
-        *Color*: mean, spread and skewness of each channel of RGB and of L*a*b*, and the
-        same of the dark part of the cell, separated from the rest by Otsu's threshold.
+        *Color*: mean, spread and skewness of each channel of RGB and of L*a*b*; the share
+        of the dark part below Otsu's threshold, its color, and how it differs from the rest.
         *Texture*: gray-level co-occurrence (Haralick 1973), averaged over directions, and
         histograms of uniform local binary patterns (Ojala 2002), both inside the cell only.
 
@@ -115,12 +116,9 @@ def measure_cell(cell: np.ndarray, scale: float) -> dict[str, float]:
 
 def _box(cell: np.ndarray) -> np.ndarray:
     """Cut the black around a cell away, all but one pixel: most of the work is there."""
-    inside = cell_mask(cell)
-    sides = [np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0)]
-    if len(sides[0]) == 0:
-        return cell
-    box = tuple(slice(max(0, side[0] - 1), side[-1] + 2) for side in sides)
-    return cell[box]
+    for box in ndimage.find_objects(cell_mask(cell).astype(int)):  # one, or none
+        return cell[tuple(slice(max(0, side.start - 1), side.stop + 1) for side in box)]
+    return cell
 
 
 def _shape(inside: np.ndarray, scale: float) -> dict[str, float]:

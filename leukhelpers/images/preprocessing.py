@@ -38,7 +38,7 @@ _MARGIN = 0.02  # of the cell's length, on each side
 _TOGETHER = 32
 
 # The layout of the cache; a change of the code that fills it must change this number.
-_VERSION = 2
+VERSION = 2
 
 
 class Pixels(NamedTuple):
@@ -291,7 +291,7 @@ def _fill(file: Path, root: Path, table: pd.DataFrame, size: int, crop: int) -> 
     files.reserve(part)
     cells = list(zip(table["path"], table["sha256"], strict=True))
 
-    def read_some(first: int) -> Aside:
+    def read_some(array: np.ndarray, first: int) -> Aside:
         bad = []
         for row, (path, sha256) in enumerate(cells[first : first + _TOGETHER], first):
             try:
@@ -303,13 +303,14 @@ def _fill(file: Path, root: Path, table: pd.DataFrame, size: int, crop: int) -> 
         return bad
 
     results = Parallel(n_jobs=cpu_count(), require="sharedmem")(
-        delayed(read_some)(first) for first in range(0, len(cells), _TOGETHER)
+        delayed(read_some)(array, first) for first in range(0, len(cells), _TOGETHER)
     )
     unread = [bad for some in results for bad in some]
+    array.flush()
+    del array  # Windows moves and removes no file that is mapped
     if unread:
         part.unlink()
     else:
-        array.flush()
         os.replace(part, file)
     return unread
 
@@ -327,7 +328,7 @@ def _load_unchanged(file: Path, sha256: str, known: tuple[str, str, str] | None)
 
 def _key(table: pd.DataFrame, size: int, crop: int) -> str:
     """Name a cache by everything that its content depends on."""
-    digest = hashlib.sha256(f"{_VERSION} {size} {crop}".encode())
+    digest = hashlib.sha256(f"{VERSION} {size} {crop}".encode())
     for cell_id, sha256 in zip(table["cell_id"], table["sha256"], strict=True):
         digest.update(f"{cell_id}\0{sha256}\0".encode())
     return digest.hexdigest()[:20]

@@ -258,5 +258,10 @@ def _inner_folds(
     fewest = int(table.groupby("label")["group"].nunique().min())
     if table["label"].nunique() < 2 or fewest < 2:
         raise InputError("Each class needs at least 2 groups to learn from; use more subjects.")
-    folds = StratifiedGroupKFold(min(4, fewest), shuffle=True, random_state=seed)
-    return list(folds.split(labels, labels, groups))
+    for n_folds in range(min(4, fewest), 1, -1):
+        folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+        found = list(folds.split(labels, labels, groups))
+        # Scikit-learn does not promise this where people have cells of several classes.
+        if all(table["label"].nunique() == len(np.unique(labels[rows])) for rows in sum(found, ())):
+            return found
+    raise InputError("No grouped folds have cells of every class; use more subjects.")

@@ -18,9 +18,10 @@ SHRINKS = 16  # the first convolution and three poolings halve the picture four 
 def build_cnn(image_size: int = 64, seed: int = 0, n_classes: int = 2) -> keras.Model:
     """Build the network of the course, untrained.
 
-    Four blocks of convolution, batch normalization, ReLU and max pooling; then the mean
-    over all places, dropout, one dense unit and a sigmoid. About 0.17 million weights. More
-    than two classes have a dense unit each, and a softmax. Lesson 05 types it layer by layer.
+    Four blocks of convolution, batch normalization and ReLU, with max pooling between them; then
+    the mean over all places, dropout, one dense unit and a sigmoid. About 0.17 million
+    weights. More than two classes have a dense unit each, and a softmax. Lesson 05 types it
+    layer by layer.
 
     Parameters
     ----------

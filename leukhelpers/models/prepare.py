@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from leukhelpers.datasets import load_dataset
 from leukhelpers.errors import InputError
 from leukhelpers.images import handmade
 from leukhelpers.images.file_facts import crop_of
-from leukhelpers.images.preprocessing import build_pixels
+from leukhelpers.images.preprocessing import VERSION, build_pixels
 from leukhelpers.models import profiles
 from leukhelpers.splits import groups
 
@@ -101,11 +102,11 @@ def pictures(name: str, prepared: Prepared) -> np.ndarray:
 
 
 def features(prepared: Prepared) -> pd.DataFrame:
-    """Give the hand-made features of all cells; measured once and kept beside the pictures."""
+    """Give the hand-crafted features of all cells; measured once and kept beside the pictures."""
     crop = prepared.profile.crop
     names = handmade.feature_names()
-    digest = handmade.code_digest()
-    kept = prepared.data / "cache" / f"features-{fingerprint(prepared.table)}-{crop}-{digest}.npy"
+    made_by = f"{handmade.code_digest()}-{VERSION}-{version('scikit-image')}"
+    kept = prepared.data / "cache" / f"features-{fingerprint(prepared.table)}-{crop}-{made_by}.npy"
     with FileLock(f"{kept}.lock"):  # whoever comes second waits, and finds them
         if kept.is_file():
             values = np.load(kept)

@@ -82,7 +82,7 @@ def validate_model_name(name: str) -> str:
 
 
 def is_network(name: str) -> bool:
-    """Tell a neural network from a classical model on hand-made features."""
+    """Tell a neural network from a classical model on hand-crafted features."""
     return name not in (*profiles.CLASSICAL, profiles.ENSEMBLE)
 
 

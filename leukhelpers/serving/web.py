@@ -14,6 +14,7 @@ import json
 import re
 import shutil
 import threading
+import time
 import webbrowser
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,7 @@ def export_web(run_folder: Path | str, out: Path | str) -> dict[str, Any]:
             "examples": _write_examples(folder / "examples"),
         }
         # Another version is another name, so that browsers do not mix the files of two.
-        sources = [path.read_bytes() for path in sorted(SOURCE.iterdir()) if path.is_file()]
+        sources = [path.read_bytes() for path in sorted(SOURCE.rglob("*")) if path.is_file()]
         everything = b"".join([json.dumps(about).encode(), *sources])
         about["version"] = hashlib.sha256(everything).hexdigest()[:12]
         (folder / "settings.json").write_text(json.dumps(about), "utf-8")
@@ -299,6 +300,7 @@ def open_page(folder: Path | str, port: int, browser: bool) -> None:
     if browser:
         webbrowser.open(f"http://127.0.0.1:{port}/")
     try:
-        threading.Event().wait()
+        while True:
+            time.sleep(1)  # Windows interrupts no wait without end
     finally:
         server.shutdown()

@@ -173,6 +173,13 @@ def test_the_best_of_two_counts_and_an_empty_folder_is_refused(tmp_path):
             list(grade.grade(wrong))
 
 
+def test_of_an_exercise_that_was_copied_within_a_notebook_the_best_counts(tmp_path):
+    passed, copied = lesson(RIGHT), lesson()
+    passed.cells += [cell for cell in copied.cells if cell.cell_type == "code"]
+    hand_in(tmp_path, "ann.ipynb", passed)
+    assert read(tmp_path)["ann.ipynb"]["states"]["00.1"] == "passed"
+
+
 def test_the_table_has_no_formulas(tmp_path):
     entry = {"file": "=f.ipynb", "learner": "=1+1", "states": {}, "notes": ["x"], "broken": False}
     grade.write_table(grade.to_table([entry]), tmp_path / "t.csv")

@@ -99,13 +99,6 @@ def test_lessons_that_read_the_network_wait_for_the_one_that_trains_it(lessons, 
     assert names.index("05_trains") < min(names.index("06_reads"), names.index("07_reads"))
 
 
-def test_unknown_parameter_is_refused_before_anything_runs(lessons, tmp_path):
-    write_lesson(lessons, "01_first", touching("first"))
-    with pytest.raises(InputError, match=r"no parameter sede; it has dataset, run, seed"):
-        list(run_lessons.run_lessons(tmp_path / "run", {"sede": 1}))
-    assert not (tmp_path / "run").exists()
-
-
 def test_unknown_lesson_is_refused(lessons, tmp_path):
     write_lesson(lessons, "01_first", "1")
     with pytest.raises(InputError, match="no lesson 07; there are 01"):

@@ -216,3 +216,20 @@ def test_names_that_some_file_system_takes_for_one_are_refused(
     with pytest.raises(InputError, match="would have the same name"):
         restructure(replace(source, table=two), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_subjects_that_look_alike_stay_as_they_were_decided(tmp_path: Path) -> None:
+    folder = tmp_path / "alike"
+    for n, (label, subject) in enumerate(
+        (("HEM", "P3"), ("HEM", "p3"), ("ALL", "4"), ("ALL", "5"))
+    ):
+        folder.mkdir(exist_ok=True)
+        Image.new("RGB", (9, 9), (n, 1, 1)).save(folder / f"{n}.png")
+        with (folder / "cells.csv").open("a") as file:
+            file.write(
+                f"{n}.png,{label},{subject}\n" if n else f"path,label,subject\n0.png,{label},P3\n"
+            )
+    for said, subjects in (("same", 3), ("different", 4)):
+        (folder / "cells.toml").write_text(f'alike_subjects = "{said}"\n')
+        found = restructured(load_dataset(folder, tmp_path / "data"), tmp_path / said)
+        assert found.table["subject"].nunique() == subjects

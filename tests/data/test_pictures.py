@@ -247,7 +247,8 @@ def test_unchanged_pictures_are_not_read_again(
     assert sorted(reads) == sorted(PATHS)
     reads.clear()
     pd.testing.assert_frame_equal(digest_images(pictures, PATHS, tmp_path / "cache"), first)
-    assert reads == ["gone.bmp"]  # it may be back
+    # One may be back, and a later version may be able to read the other.
+    assert sorted(reads) == ["bad.bmp", "gone.bmp"]
 
 
 def test_only_what_changed_is_read_again_whatever_else_is_listed(
@@ -257,11 +258,11 @@ def test_only_what_changed_is_read_again_whatever_else_is_listed(
     Image.fromarray(RGB ^ 77).save(pictures / "1.bmp")
     reads.clear()
     fewer = digest_images(pictures, PATHS[:3], tmp_path / "cache")
-    assert reads == ["1.bmp"]
+    assert sorted(reads) == ["1.bmp", "bad.bmp"]
     assert (fewer["sha256"] != first["sha256"][:3]).tolist() == [False, True, False]
     reads.clear()
     digest_images(pictures, PATHS, tmp_path / "cache")
-    assert reads == ["gone.bmp"]
+    assert sorted(reads) == ["bad.bmp", "gone.bmp"]
 
 
 def test_changed_picture_is_noticed_even_if_size_and_time_are_kept(

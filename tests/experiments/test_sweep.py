@@ -551,6 +551,18 @@ def test_drawn_cells_are_called_synthetic_wherever_they_lie(tmp_path):
     assert "synthetic cells; not for clinical use" in notes
 
 
+def test_a_training_without_test_cells_has_a_row_and_no_metric(tmp_path):
+    entry = Entry("abc", "train", {"dataset": "twin", "model": "svm", "seed": 3, "fold": None})
+    folder = tmp_path / "runs" / "abc"
+    folder.mkdir(parents=True)
+    measured = {"synthetic": True, "seed": 3, "cells": None}
+    (folder / "result.json").write_text(json.dumps({"measured": measured}))
+    state = sweep.State({"abc": "done"}, {"abc": {"seconds": 1.0, "error": ""}})
+    table = sweep_table.collect(tmp_path, [entry], state)
+    assert len(table) == 1
+    assert table["metric"].isna().all()
+
+
 def test_a_sweep_of_which_every_run_failed_has_a_table_and_no_figure(tmp_path):
     entry = Entry("abc", "train", {"dataset": "/some/twin", "model": "svm", "seed": 0})
     told = {"abc": {"seconds": 1.0, "error": "no such cell"}}

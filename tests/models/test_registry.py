@@ -222,6 +222,30 @@ def test_features_are_measured_once(prepared, monkeypatch):
     np.testing.assert_array_equal(prepare.features(prepared), first)
 
 
+def test_features_of_pictures_that_were_made_otherwise_are_measured_anew(prepared, monkeypatch):
+    prepare.features(prepared)
+    kept = set((prepared.data / "cache").glob("features-*.npy"))
+    monkeypatch.setattr(prepare, "VERSION", prepare.VERSION + 1)
+    prepare.features(prepared)
+    (new,) = set((prepared.data / "cache").glob("features-*.npy")) - kept
+    new.unlink()
+
+
+def test_inner_folds_have_cells_of_every_class():
+    rng, cut = np.random.default_rng(0), 0
+    for _ in range(100):  # people with cells of several classes
+        groups = np.repeat(np.arange(8), 6)
+        labels = rng.choice(3, len(groups), p=(0.6, 0.3, 0.1))
+        try:
+            folds = classical._inner_folds(labels, groups, seed=0)
+        except InputError:
+            continue
+        cut += 1
+        for pair in folds:
+            assert all(set(labels[rows]) == set(labels) for rows in pair)
+    assert cut > 50
+
+
 def test_features_in_a_file_that_was_cut_short_are_measured_again(prepared):
     first = prepare.features(prepared)
     (kept,) = (prepared.data / "cache").glob("features-*.npy")
