@@ -416,7 +416,8 @@ for title, model in (
 # thousands of numbers per cell. If it has seen cells of the same subject in training, it can
 # recognize the subject and remember the label. The score is then high, but for a new patient this
 # knowledge is worthless. A **shortcut** is an easy feature that goes with the label in these
-# images, but fails for other patients or laboratories.
+# images, but fails for other patients or laboratories. Color is one by way of the subject: it
+# identifies the subject, and each subject has one label.
 #
 # The table does not show that color is useless. It rates each measure alone. Several color
 # measures together may still separate the classes. Lesson 04 trains models on many color features

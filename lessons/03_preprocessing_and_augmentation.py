@@ -208,7 +208,7 @@ panels[0].set_title("center crop:\nsmall cell")
 panels[1].set_title("\nlarge cell")
 panels[2].set_title("bounding box:\nthe same small cell")
 panels[3].set_title("\nthe same large cell")
-figure.suptitle("Cropping to the bounding box removes the size of the cell")
+figure.suptitle("Cropping to the bounding box hides the size of the cell")
 lesson.save_figure(figure, "size", "A small and a large cell; in bounding-box crops both fill all.")
 
 # %% [markdown]

@@ -455,8 +455,8 @@ lk.check("04.2", knn_auroc)
 # models (the forest with 400 trees) on *real* cells, each tested on patients it has not seen, and a
 # plain convolutional network (CNN) beside them. It has more than a hundred thousand parameters and
 # is much like the network that you will build in lesson 05. It sees each cell cropped to its
-# bounding box, so it cannot simply measure the size of the cell. It sees each cell in four
-# rotations, and averages what it finds.
+# bounding box, so it cannot simply measure the size of the cell. It looks at four rotations, and
+# averages what it finds.
 #
 # The network was trained with **augmentation** (lesson 03): rotations, flips and random changes of
 # color. There are the two versions that you saw in lesson 03: one with *mild* color changes, one

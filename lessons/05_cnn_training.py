@@ -544,8 +544,8 @@ lesson.save_figure(figure, "recipe", "Loss and accuracy over the epochs, with au
 # - The two loss curves end closer together than before. But look at each curve: the validation loss
 #   ends at about the same height, and the training loss is higher. No cell looks the same twice, so
 #   the network memorizes less. These few patients do not show that it predicts better.
-# - The validation curve still jumps, most of all in the middle, while the steps are large. Even at
-#   the end the accuracy may move by several points.
+# - The validation curve still jumps, most of all in the first half, while the steps are large. Even
+#   at the end the accuracy may move by several points.
 # - The two losses do not measure quite the same. Training is measured on *augmented* cells and with
 #   dropout, which makes its loss higher. Class weights count in the training loss only. So compare
 #   the two gaps with care.

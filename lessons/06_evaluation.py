@@ -292,8 +292,8 @@ lesson.save_figure(figure, "interval", "Bootstrap distributions of the AUROC, ce
 # ### Exercise 06.2 (8 minutes)
 #
 # Write `difference_interval(y, a, b, groups)` for two models with the probabilities `a` and `b`.
-# Fill in the three places. The first is the same as in `bootstrap` above; the second and third are
-# new.
+# Fill in the three places. The first, and the test for both classes, are as in `bootstrap` above.
+# The difference is new.
 
 
 # %% tags=["nbval-check-output"]

@@ -107,7 +107,7 @@ print(f"sigmoid of this logit   {1 / (1 + np.exp(-first)):.2f}")
 #
 # > sum of all SHAP values = logit of the cell − mean logit of the reference images
 #
-# This property is called **completeness** (Lundberg and Lee call it *local accuracy*). (The
+# This property is called **completeness**. Lundberg and Lee call it *local accuracy*. (The
 # documentation of `shap` calls the reference images *background*. In this lesson *background*
 # always means the black area beside a cell.)
 #
@@ -799,9 +799,6 @@ lk.check("07.4", largest_object)
 
 # %% [markdown]
 # Now the result. We score the network trained with marks on three versions of the same test cells.
-#
-# (For the maps below, your function can also tell which part of a map lies off the cell:
-# `np.abs(values)[~largest_object(mask)].sum() / np.abs(values).sum()`.)
 
 # %%
 other_way = np.where((lesson.y == 0)[:, None, None, None], marked, small)
@@ -845,6 +842,10 @@ figure.suptitle("Only the network trained with marks reads the mark")
 lesson.save_figure(figure, "mark", "Four cells with a mark, and the SHAP maps of two networks.")
 
 # %% [markdown]
+# Your function of exercise 07.4 finds such a mark without knowing where it is. For one map, the
+# share off the cell is `np.abs(values)[~largest_object(mask)].sum() / np.abs(values).sum()`, with
+# `values = mark_maps["with marks"][0]` and `mask = some[0].any(axis=2)`.
+#
 # Without the mark the network finds no leukemic cell any more. With the mark on the healthy cells
 # it ranks nearly every pair the wrong way round. Its SHAP map marks the square. It has learned the
 # mark and hardly anything else: a **shortcut**. The test score could not show this, because the
@@ -949,8 +950,8 @@ print(f"mean error of the sums: integrated gradients {ig_error:.2f}, SHAP {shap_
 # - Grad-CAM is quick and coarse, and shows only what speaks for one class.
 # - A map shows where. To learn what is read there, change the image and predict again.
 # - Nucleus or outline? On the synthetic dataset the network reads the nucleus, above all its
-#   nucleoli. On real cells the outline alone is not enough for this network either, and AUROC is
-#   lost if all cells get the same color and contrast.
+#   nucleoli. On real cells the outline alone is not enough for this network either, and the AUROC
+#   falls if all cells get the same color and contrast.
 # - A perfect score on unseen patients does not exclude a shortcut.
 #
 # **Read next:** lesson 08 replaces the network of the course by a pretrained one. On untrained

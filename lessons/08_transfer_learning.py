@@ -224,7 +224,7 @@ print(f"area predicted from the random embedding, validation patients: R² = {r2
 # So a score above 0.5 does not show that pretraining helped. The number to compare with is the
 # score of random weights, not chance.
 #
-# ## Remove the size and compare again
+# ## Hide the size and compare again
 #
 # `lesson.crops` holds the same cells, cropped to their bounding box and resized. Every cell fills
 # its image, so its size is hidden. What will happen to the random network, and what to
@@ -284,9 +284,11 @@ lesson.save_figure(figure, "size", "AUROC with and without size, ImageNet and ra
 # the pretrained filters do describe something besides the size: texture, shape or color. The
 # control shows that ImageNet weights are better than random ones.
 #
-# Is the size really gone? Compare the two R² with the one above. Most of the size is hidden. But a
-# small cell is enlarged more, so it looks smoother, and a network that describes texture can read a
-# part of the size from that. So a part of the difference may still come from the size.
+# Is the size really gone? Compare the R² of the random network with its R² above: now it finds
+# little of the size. The ImageNet network finds more of it, at least with the default seed. A small
+# cell is reduced less than a large one, so its grain looks coarser, and a network that describes
+# texture can read a part of the size from that. So a part of the difference may still come from the
+# size.
 #
 # (With another seed, the area alone may separate the validation patients badly. Then the random
 # network has little to lose, and both of its points are near chance.)
@@ -670,9 +672,9 @@ real = pd.DataFrame(rows, columns=columns).set_index("model")
 real.sort_values("mean AUROC", ascending=False).round(3)
 
 # %% [markdown]
-# Do not judge a difference by the standard deviation (sd) over folds. A part of it is the same for
-# all models, because some folds are harder. Compare two models fold by fold (lesson 12). The
-# settings of the CNN were chosen on these folds, which flatters its row.
+# Do not judge a difference by the standard deviation (sd) over folds. A part of it may be shared by
+# both models, because some folds are harder for them. Compare two models fold by fold (lesson 12).
+# The settings of the CNN were chosen on these folds, which flatters its row.
 
 # %%
 by_fold = pd.DataFrame(rivals["auroc_by_fold"])
@@ -824,7 +826,7 @@ pickle.loads(harmless_looking)
 # ## Key points
 #
 # - Compare pretrained weights with random weights of the same network, not with chance.
-# - Random features can carry a shortcut such as the size of the cell. Remove it and compare again.
+# - Random features can carry a shortcut such as the size of the cell. Hide it and compare again.
 # - With few images, train the head first. Then fine-tune with a low learning rate and frozen batch
 #   normalization. With more images, compare other settings on validation patients.
 # - Frozen features may bring nothing where fine-tuning helps. Try both.

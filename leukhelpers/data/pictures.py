@@ -119,7 +119,7 @@ def digest_images(root: Path, paths: Sequence[str], cache: Path | None = None) -
         Files to read, ``/`` between folders.
     cache : path, optional
         A folder that keeps the results. A file is read again if its size or one of its
-        times of change is another.
+        times of change is another, or if it could not be read.
 
     Returns
     -------

@@ -197,7 +197,7 @@ def fit_calibrated(
     Raises
     ------
     InputError
-        If a class has fewer than two groups.
+        If a class has fewer than two groups, or no grouped folds have every class.
     """
     folds = _inner_folds(labels, groups, seed)
     values = measured.to_numpy()
@@ -236,7 +236,7 @@ def fit_linear(
     Raises
     ------
     InputError
-        If a class has fewer than two groups.
+        If a class has fewer than two groups, or no grouped folds have every class.
     """
     scaler = StandardScaler().fit(features)
     search = GridSearchCV(

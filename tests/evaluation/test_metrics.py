@@ -487,3 +487,12 @@ def test_intervals_of_a_summary_are_over_groups_and_not_over_subjects() -> None:
         joined["label"], joined["probability"], joined["area_probability"], joined["group"]
     )
     assert found["compared"]["area"]["low"] == compared["low"]
+
+
+def test_a_cell_is_the_second_class_from_the_threshold_on():
+    assert metrics.predicted(np.array([0.2, 0.5, 1.0])).tolist() == [0, 1, 1]
+    assert metrics.predicted(np.array([0.2, 0.5, 1.0]), threshold=1.0).tolist() == [0, 0, 1]
+    assert metrics.predicted(np.array([[0.2, 0.5, 0.3], [0.6, 0.3, 0.1]])).tolist() == [1, 0]
+    for wrong in (-0.1, 1.1):
+        with pytest.raises(InputError, match="threshold must be from 0 to 1"):
+            metrics.predicted(np.array([0.2]), threshold=wrong)

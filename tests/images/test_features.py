@@ -22,6 +22,11 @@ def test_area_does_not_depend_on_the_size_of_the_resized_image():
     assert cell_area(square(32, 8), crop=384) == cell_area(square(96, 24), crop=384)
 
 
+def test_areas_of_some_rows_come_in_their_order():
+    pixels = np.concatenate([square(32, edge) for edge in (3, 4, 5)])
+    assert cell_area(pixels, crop=32, rows=np.array([2, 0])).tolist() == [25.0, 9.0]
+
+
 def test_mask_takes_any_channel_that_is_above_zero():
     image = np.zeros((2, 2, 3), np.uint8)
     image[0, 1, 2] = 1
