@@ -233,7 +233,7 @@ def test_features_of_pictures_that_were_made_otherwise_are_measured_anew(prepare
 
 def test_inner_folds_have_cells_of_every_class():
     rng, cut = np.random.default_rng(0), 0
-    for _ in range(100):  # people with cells of several classes
+    for _ in range(300):  # people with cells of several classes
         groups = np.repeat(np.arange(8), 6)
         labels = rng.choice(3, len(groups), p=(0.6, 0.3, 0.1))
         try:
@@ -243,7 +243,7 @@ def test_inner_folds_have_cells_of_every_class():
         cut += 1
         for pair in folds:
             assert all(set(labels[rows]) == set(labels) for rows in pair)
-    assert cut > 50
+    assert cut > 250
 
 
 def test_features_in_a_file_that_was_cut_short_are_measured_again(prepared):
