@@ -9,7 +9,7 @@ from tools import build, lesson_code
 ROWS = [lesson_code.count(source) for source in build.sources([])]
 
 
-def test_lessons_1_to_10_type_at_least_twice_as_many_library_as_helper_statements():
+def test_lessons_1_to_10_name_a_library_at_least_twice_as_often_as_the_helper():
     short = [row for row in ROWS if "01" <= row.lesson <= "10" and row.ratio < lesson_code.LEAST]
     assert short == []
 

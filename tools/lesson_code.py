@@ -5,8 +5,8 @@
 
 A statement that mentions the helper (``lk``, or the lesson object) is a helper's, whatever else
 it mentions. A statement is a library's if it mentions a public library, or an object that a
-statement of a library made, such as a model. Imports, the set-up cell, saving figures, recording,
-questions and checks are not counted.
+statement of a library made, such as a model. It is *direct* if it mentions the library by name.
+Imports, the set-up cell, saving figures, recording, questions and checks are not counted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PAGE = build.ROOT / "docs" / "lessons.md"
 MARKS = ("<!-- lesson code:begin -->", "<!-- lesson code:end -->")
 HELPER = {"lk", "lesson"}
 NOT_COUNTED = re.compile(r"\b(lk\.(begin|check)|lesson\.(save_figure|record|quiz))\(")
-LEAST = 2.0  # statements of libraries for each of the helper, in lessons 01 to 10
+LEAST = 2.0  # direct statements of libraries for each of the helper, in lessons 01 to 10
 
 
 class Counted(NamedTuple):
@@ -33,14 +33,15 @@ class Counted(NamedTuple):
 
     lesson: str
     library: int
+    direct: int
     helper: int
     exercises: int
     of_code: int
 
     @property
     def ratio(self) -> float:
-        """Statements of libraries for each statement of the helper."""
-        return self.library / max(1, self.helper)
+        """Direct statements of libraries for each statement of the helper."""
+        return self.direct / max(1, self.helper)
 
 
 def count(source: Path) -> Counted:
@@ -50,8 +51,9 @@ def count(source: Path) -> Counted:
         for cell in jupytext.read(source, fmt="py:percent").cells
         if cell.cell_type == "code" and "parameters" not in cell.metadata.get("tags", [])
     ]
-    known: set[str] = set()
-    found = {"library": 0, "helper": 0}
+    imported: set[str] = set()
+    made: set[str] = set()
+    found = {"library": 0, "direct": 0, "helper": 0}
     exercises, of_code = set(), set()
     for cell in cells:
         tree = ast.parse(_without_magics(cell.source))
@@ -61,7 +63,7 @@ def count(source: Path) -> Counted:
                 of_code.add(number)
         for statement in statements(tree):
             if isinstance(statement, ast.Import | ast.ImportFrom):
-                known |= {
+                imported |= {
                     (name.asname or name.name).split(".")[0]
                     for name in statement.names
                     if name.name != "leukhelpers"
@@ -70,9 +72,10 @@ def count(source: Path) -> Counted:
                 used = names(statement)
                 if used & HELPER:
                     found["helper"] += 1
-                elif used & known:
+                elif used & (imported | made):
                     found["library"] += 1
-                    known |= bound(statement)
+                    found["direct"] += bool(used & imported)
+                    made |= bound(statement)
     return Counted(source.name[:2], **found, exercises=len(exercises), of_code=len(of_code))
 
 
@@ -129,13 +132,13 @@ def bound(statement: ast.stmt) -> set[str]:
 def table() -> str:
     """Lay out the counts of all lessons in Markdown."""
     lines = [
-        "| lesson | library statements | helper statements | library per helper "
+        "| lesson | library statements | direct | helper statements | direct per helper "
         "| exercises | of these ask for code |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row in map(count, build.sources([])):
         lines.append(
-            f"| {row.lesson} | {row.library} | {row.helper} | {row.ratio:.1f} "
+            f"| {row.lesson} | {row.library} | {row.direct} | {row.helper} | {row.ratio:.1f} "
             f"| {row.exercises} | {row.of_code} |"
         )
     return "\n".join(lines)
