@@ -3,8 +3,9 @@
     python -m benchmarks.judge_candidates FOLD_0 FOLD_1 --cache DIR
     python -m benchmarks.judge_candidates FOLD_0 FOLD_1 --cache DIR --add
 
-The second command adds candidates that were trained later, each beside a plain network (and, if it
-was trained, the chosen one) that was trained again with them, to a result file that has the others.
+The second command adds candidates that were trained later, each beside a plain network (and, if
+they were trained, those of 96 and 128 pixels) that was trained again with them, to a result file
+that has the others. Of those that were trained on fold 0 only, it adds the results by patient.
 
 *Screening* compares all candidates on one partition and one seed, *candidates* those that were
 trained on all partitions and seeds. Differences are paired: both models see the same test sets and
@@ -43,9 +44,9 @@ JOINED = {
     "96 pixels + SVM": "96 pixels, and the mean of the logits with the SVM",
     "128 pixels + SVM": "128 pixels, and the mean of the logits with the SVM",
 }
-BASE, CHOSEN = "plain", "96 pixels"
-WITH_SVM = (BASE, CHOSEN, "128 pixels")
-AGAIN = {BASE, CHOSEN, f"{CHOSEN} + SVM"}  # shown once, and trained again to compare others with
+BASE, SMALLER, CHOSEN = "plain", "96 pixels", "128 pixels"
+WITH_SVM = (BASE, SMALLER, CHOSEN)
+AGAIN = {f"{name}{end}" for name in WITH_SVM for end in ("", " + SVM")}  # to compare others with
 N_RESAMPLES = 2000
 
 
@@ -106,8 +107,9 @@ def summarize(cells: Cells, cache: Path) -> dict[str, Any]:
             else:
                 found["auroc"][name] = list(of_kind["within"][0])
                 found["auroc_unseen"][name] = list(of_kind["unseen"][0])
-    complete = {row["candidate"]: logits[row["candidate"]] for row in found["candidates"]}
-    return {**found, "by_subject": by_subject(cells, every, complete)}
+    of_fold_0 = set(repeated["unseen"])
+    learned = {name: scores for name, scores in logits.items() if of_fold_0 <= set(scores)}
+    return {**found, "by_subject": by_subject(cells, every, learned)}
 
 
 def read_logits(
@@ -222,7 +224,9 @@ def main() -> None:
         session = {key: about[key] for key in ("date", "versions", "machine")} | {
             "candidates": [r for r in found["candidates"] if r["candidate"] not in there - AGAIN]
         }
-        later = [*kept["later"], session]
+        later = [*kept["later"], session] if session["candidates"] else kept["later"]
+        people = zip(found["by_subject"], kept["by_subject"], strict=True)
+        kept["by_subject"] = [new | before for new, before in people]
         files.write_json(RESULT, {**kept, "labels": about["labels"], "later": later})
     else:
         files.write_json(RESULT, {**about, **found, "later": []})

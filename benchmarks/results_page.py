@@ -349,7 +349,8 @@ def _costs(found: dict[str, Any], ranked: list[str]) -> str:
         times = [f"{cost['learn_seconds']:.0f}", f"{cost['answer_ms']:.1f}"]
         rows.append([MODEL_NAMES[name], *counted, *times])
     titles = ["model", "parameters", "million multiply-adds", "seconds to train", "ms per cell"]
-    return markdown(titles, rows)
+    note = "*Seconds to train*: mean over the folds, once images and features are in the cache."
+    return f"{markdown(titles, rows)}\n\n{note}"
 
 
 def _pipeline() -> str:

@@ -349,7 +349,7 @@ lk.check("02.3", moved, table=table)
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
 
 by_image = StratifiedKFold(4, shuffle=True, random_state=seed)
-by_group = StratifiedGroupKFold(4)  # balances the folds itself, so it needs no shuffle
+by_group = StratifiedGroupKFold(4)  # balances the folds itself
 
 
 def describe(name, pairs):
@@ -729,7 +729,14 @@ if len(similar):
 #
 # # With a model and a table X of features, one row per image:
 # # cross_val_score(model, X, mine["label"], cv=pairs, scoring="roc_auc")
+#
+# # For three parts, split the training rows once more:
+# rest, test = pairs[0]
+# inner = StratifiedGroupKFold(4).split(rest, mine["label"].iloc[rest], mine["group"].iloc[rest])
+# train, validation = (rest[rows] for rows in next(inner))
 # ```
+#
+# Look at the printed numbers. A fold with images of only one healthy patient says little.
 #
 # To finish, run the next cell and click your answers.
 

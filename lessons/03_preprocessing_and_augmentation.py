@@ -337,7 +337,7 @@ real_auroc.rename_axis("size (pixels), or baseline").round(2)
 #
 # **How small may a picture become?** The step from 24 to 48 pixels saves the most detail. Larger
 # pictures gain a little more, but the training time grows with the square of the size. The course
-# takes crops of 64 pixels, between the measured 48 and 96; the profile *full* takes 96.
+# takes crops of 64 pixels, between the measured 48 and 96; the profile *full* takes 128.
 #
 # On your own pictures, repeat the measurement. Take the smallest size whose score is not clearly
 # below that of the larger ones.
@@ -630,7 +630,8 @@ color_changes.set_axis(["area baseline", "strong changes", "mild changes"], axis
 # | `prefetch` | prepares the next batch while the network works on this one |
 #
 # Each random layer gets a seed of its own. With the same seed all layers would draw the same
-# numbers.
+# numbers. A layer goes on in its numbers from call to call. To repeat a training exactly, make the
+# layers again before it.
 
 # %%
 mild_contrast = layers.RandomContrast((0.05, 0.05), seed=seed + 3)

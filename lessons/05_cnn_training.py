@@ -376,6 +376,7 @@ lesson.save_figure(figure, "learning-rate", "Training loss over 5 epochs, three 
 
 # %% tags=["nbval-check-output"]
 epochs, batch_size = lesson.profile.epochs, lesson.profile.batch_size
+print(f"{len(train)} training cells, {epochs} epochs, batches of {batch_size}")
 steps = epochs * int(np.ceil(len(train) / batch_size))
 schedule = keras.optimizers.schedules.CosineDecay(0.002, decay_steps=steps)
 for share in (0, 0.25, 0.5, 0.75, 1):
@@ -563,7 +564,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-area = lesson.area.reshape(-1, 1)  # one number per cell
+area = lesson.area.reshape(-1, 1)  # pixels that are not black, one number per cell
 area_model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
 area_model.fit(area[train], y[train])
 probabilities = {
@@ -706,20 +707,20 @@ lesson.save_figure(figure, "improvements", "Gain of each change on real cells, w
 # Then the network was trained on the published fold 0 and tested on fold 1, with three seeds.
 
 # %% tags=["nbval-check-output"]
-gain = pd.DataFrame(measured["auroc"])["96 pixels"] - pd.DataFrame(measured["auroc"])["plain"]
-print("gain by division of the patients:", gain.groupby(gain.index // 4).mean().round(3).tolist())
-unseen = pd.DataFrame(measured["auroc_unseen"])
-print(
-    "gain on fold 1, by seed:         ", (unseen["96 pixels"] - unseen["plain"]).round(3).tolist()
-)
+again = pd.DataFrame(measured["later"][-1]["candidates"]).set_index("candidate")
+for name in ("96 pixels", "128 pixels"):
+    print(name, "minus plain")
+    print("   by division of the patients:", np.round(again.loc[name, "within"]["repeats"], 3))
+    print("   on fold 1, by seed:         ", np.round(again.loc[name, "unseen"]["repeats"], 3))
 
 # %% [markdown]
-# The first line holds the mean gain of each of three divisions: the first one and the two new ones.
-# **A gain that repeats is more likely to be real, even if it is small.** But all repetitions use
-# the same forty patients. Other patients could still give another result. So:
+# The first line of each pair holds the mean gain of each of three divisions: the first one and the
+# two new ones. All these networks were trained again, so the numbers of the first division differ a
+# little from the table. **A gain that repeats is more likely to be real, even if it is small.** But
+# all repetitions use the same forty patients. Other patients could still give another result. So:
 #
 # - The largest effects are losses: strong color changes, and no network at all but only the area.
-# - Larger pictures probably help a little. For real cells the profile *full* uses 96 pixels.
+# - Larger pictures probably help a little. For real cells the profile *full* uses 128 pixels.
 # - The auxiliary task with mixup shows no gain here, and costs code and time.
 # - The SVM of lesson 04 is about as good as the plain network.
 #
@@ -803,9 +804,9 @@ for label, name in enumerate(("HEM", "ALL")):
     print(f"correlation within {name}: {of_class['network'].corr(of_class['SVM']):.2f}")
 
 # %% tags=["nbval-check-output"]
-names = ["area", "svm", "96 pixels", "96 pixels + SVM"]
-within = pd.DataFrame(measured["auroc"])[names].mean()
-pd.DataFrame({"twelve test sets": within, "fold 1": unseen[names].mean()}).round(3)
+names = ["area", "svm", "plain", "plain + SVM"]
+kinds = {"twelve test sets": measured["auroc"], "fold 1": measured["auroc_unseen"]}
+pd.DataFrame({kind: pd.DataFrame(auroc)[names].mean() for kind, auroc in kinds.items()}).round(3)
 
 # %% [markdown]
 # A correlation far below one means that the two often disagree about cells of the *same* class: one
@@ -864,7 +865,8 @@ pd.DataFrame({"twelve test sets": within, "fold 1": unseen[names].mean()}).round
 #
 # For SHAP and Grad-CAM (lesson 07) load the saved file. The network in memory and `mine` share
 # layers, and Grad-CAM could use the wrong ones. Do not use Keras' `validation_split`: it splits by
-# picture, not by patient.
+# picture, not by patient. `fit` only shows the loss of the held-out patients here. If you choose
+# anything by it, such as the epochs, you need other patients for the test (lesson 06).
 
 # %% [markdown] tags=["slide"]
 # ## Key points

@@ -847,8 +847,8 @@ if my_file:
 
 # %% [markdown]
 # With few patients, one test set is too small. Train one network per fold (lesson 02) and collect
-# the probabilities of all patients. `build_cnn` is the function of lesson 05. `crops`, `labels` and
-# `patient_ids` are your images, one row per image:
+# the probabilities of all patients. `build_cnn` is the function of lesson 05; add its augmentation
+# and class weights. `crops`, `labels` and `patient_ids` are your images, one row per image:
 #
 # ```python
 # from sklearn.model_selection import StratifiedGroupKFold
@@ -863,8 +863,9 @@ if my_file:
 # mine.to_csv("mine.csv")
 # ```
 #
-# The probabilities now come from four networks, and their scales differ a little. Report the mean
-# of the four AUROCs as well. Read a patient's share of correct images only beside the number of
+# The probabilities now come from four networks, and their scales differ a little. So do the
+# constants of the majority-class baseline: pooled, its AUROC is not exactly 0.5. Report the mean of
+# the four AUROCs as well. Read a patient's share of correct images only beside the number of
 # images: with one image it is 0 or 1.
 #
 # If your images are in a folder, set `dataset` in the second cell to its path (lesson 11). Then

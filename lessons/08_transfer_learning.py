@@ -275,13 +275,13 @@ panel.set(xlabel="AUROC, validation patients", ylim=(-0.4, 1.4))
 panel.legend(loc="center left", bbox_to_anchor=(1, 0.5), markerscale=0.4)
 kept, lost = size_test["size hidden"]
 figure.suptitle(
-    f"Without the size, AUROC is {kept:.2f} with ImageNet weights, {lost:.2f} with random weights"
+    f"Size hidden: AUROC {kept:.2f} with ImageNet weights, {lost:.2f} with random weights"
 )
 lesson.save_figure(figure, "size", "AUROC with and without size, ImageNet and random weights.")
 
 # %% [markdown]
-# Without the size, the random network is nearer to chance, and far below the ImageNet network. So
-# the pretrained filters do describe something besides the size: texture, shape or color. The
+# With the size hidden, the random network is nearer to chance, and far below the ImageNet network.
+# So the pretrained filters do describe something besides the size: texture, shape or color. The
 # control shows that ImageNet weights are better than random ones.
 #
 # Is the size really gone? Compare the R² of the random network with its R² above: now it finds
@@ -568,7 +568,7 @@ pd.DataFrame(rows, columns=columns).set_index("network")
 
 # %% [markdown]
 # The network of lesson 05 predicts each cell in four orientations, so count its work four times.
-# (On real cells it has 96 × 96 pixels. Then the four need more work than one view of Lite0.)
+# (On real cells it has 128 × 128 pixels. Then the four need more work than one view of Lite0.)
 # Compare ResNet-50 with VGG-16: one has more parameters, the other more work. So the two numbers
 # measure different things. Compared with these two, the EfficientNets have few of both. How?
 #

@@ -30,7 +30,7 @@ _BLACK = 0.1
 # Pixels. Crops of the middle of a picture: what is cut out, and what it is shrunk to. Crops to
 # the bounding box of the cell, which the network of the course gets: their size by profile.
 CENTER_CROP, CENTER_SIZE = 384, 96
-BOX_SIZE = {"smoke": 48, "fast": 64, "full": 96}
+BOX_SIZE = {"smoke": 48, "fast": 64, "full": 128}
 BOX = 0  # in place of a crop: the square around each cell, whatever its size
 _MARGIN = 0.02  # of the cell's length, on each side
 
