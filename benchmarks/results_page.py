@@ -267,8 +267,9 @@ def render(found: dict[str, Any], unseen: dict[str, Any]) -> str:
         "Compare models by the first column: there every patient is tested once. The "
         "second and third show what happens on patients of another fold. "
         "[Which network, and why](experiments.md) describes how the network was chosen, on "
-        "repeated partitions of both folds: this flatters its rows. There its AUROC is higher, "
-        "because more patients are trained on.",
+        "repeated partitions of both folds. Its rows are therefore a little too good. On those "
+        "partitions its AUROC is higher than on the four folds below. One possible reason: it "
+        "learned from more patients there.",
         "## Four grouped folds of fold 0",
         f"Each cell is predicted once, by a model that knew no cell of its patient: `{COMMAND}`, "
         f"{found['profile']['name']} profile, seed {found['seed']}, {found['date'][:10]}, "
@@ -330,7 +331,7 @@ def _by_fold(found: dict[str, Any], ranked: list[str]) -> str:
 def _another_day(found: dict[str, Any]) -> list[str]:
     if not found["another_day"]:
         return []
-    names = ", ".join(MODEL_NAMES[name] for name in found["another_day"])
+    names = "; ".join(MODEL_NAMES[name] for name in found["another_day"])
     dates = ", ".join(sorted({date[:10] for date in found["another_day"].values()}))
     others = "[Other ways to fine-tune](experiments.md#fine-tuning-efficientnet-lite0)"
     return [f"On the same folds, but measured on another day ({dates}): {names}. {others}."]
@@ -349,7 +350,10 @@ def _costs(found: dict[str, Any], ranked: list[str]) -> str:
         times = [f"{cost['learn_seconds']:.0f}", f"{cost['answer_ms']:.1f}"]
         rows.append([MODEL_NAMES[name], *counted, *times])
     titles = ["model", "parameters", "million multiply-adds", "seconds to train", "ms per cell"]
-    note = "*Seconds to train*: mean over the folds, once images and features are in the cache."
+    note = (
+        "*Seconds to train*: mean over the folds, once images and features are in the cache. "
+        "CNN + SVM contains the CNN. Where it seems quicker, the machine was faster at that time."
+    )
     return f"{markdown(titles, rows)}\n\n{note}"
 
 

@@ -251,7 +251,8 @@ def text(found: dict[str, Any], page: dict[str, Any]) -> str:
         "",
         f"Of {answers['cells']} held-out cells of {answers['subjects']} subjects, "
         f"{answers['answered']:.1%} get a prediction, and {right['cnn']:.1%} of these predictions "
-        "are correct. On the same cells, at a threshold of 0.5, the area baseline is correct for "
+        "are correct. On the cells with a prediction, at a threshold of 0.5, the area baseline is "
+        "correct for "
         f"{right['area']:.1%} and the majority-class baseline for {right['majority']:.1%}. "
         f"{answers['near']:.1%} of the cells get no prediction because they are too close to the "
         f"decision threshold. {answers['strange']:.1%} are refused as out-of-distribution. These "
@@ -276,11 +277,11 @@ def text(found: dict[str, Any], page: dict[str, Any]) -> str:
         "",
         "## Speed",
         "",
-        "| one image | median, ms | 99th percentile, ms | `model.predict` takes |",
+        "| one image | median, ms | 99th percentile, ms | time of `model.predict` / this time |",
         "| --- | --- | --- | --- |",
     ]
     for name, told in timed.items():
-        times = f"{predict / told['median_ms']:.1f} times as long" if "file" not in name else "–"
+        times = f"{predict / told['median_ms']:.1f}" if "file" not in name else "–"
         times = "–" if name == "model.predict" else times
         lines.append(f"| {name} | {told['median_ms']:.1f} | {told['p99_ms']:.1f} | {times} |")
     less = "; an idle machine is faster" if found["others_busy"] > 0.05 else ""
@@ -288,8 +289,7 @@ def text(found: dict[str, Any], page: dict[str, Any]) -> str:
         "",
         "*File to prediction* means: read the file, crop the cell, check the image, predict. "
         "`leuk predict` uses a float32 copy in LiteRT. During the measurement, other "
-        f"work kept {found['others_busy']:.0%} of the cores busy{less}. The ratios depend less on "
-        "the machine than the milliseconds do.",
+        f"work kept {found['others_busy']:.0%} of the cores busy{less}.",
         "",
         "## The page in the browser",
         "",

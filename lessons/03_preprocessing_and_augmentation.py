@@ -337,10 +337,11 @@ real_auroc.rename_axis("size (pixels), or baseline").round(2)
 #
 # **How small may a picture become?** The step from 24 to 48 pixels saves the most detail. Larger
 # pictures gain a little more, but the training time grows with the square of the size. The course
-# takes crops of 64 pixels, between the measured 48 and 96; the profile *full* takes 128.
+# takes crops of 64 pixels, between the measured 48 and 96. The profile *full* takes 128: for the
+# network the gain was small, but it repeated (lesson 05).
 #
-# On your own pictures, repeat the measurement. Take the smallest size whose score is not clearly
-# below that of the larger ones.
+# On your own pictures, repeat the measurement. If the gain of a larger size does not repeat, take
+# the smaller one.
 #
 # ## The surprise: two mistakes that raise no error
 #

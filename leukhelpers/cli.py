@@ -4,6 +4,7 @@ What a command reports goes to standard output, with ``--json`` as one JSON docu
 progress goes to standard error. A wrong input exits with status 2 and one line.
 """
 
+import errno
 import os
 import re
 import sys
@@ -41,9 +42,8 @@ def main() -> None:
             raise
         what = error.strerror or f"a file could not be written ({error})"
         place = f": {error.filename}" if error.filename else ""
-        remedy = "; make room, or name another folder (LEUK_HOME, or --out)"
-        if isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
-            remedy = ""
+        no_room = error.errno in (None, errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+        remedy = "; make room, or name another folder (LEUK_HOME, or --out)" if no_room else ""
         status, message = 2, f"{what}{place}{remedy}."
     except Exception as error:
         # Typer's own errors about options know their sentence, and an interruption may

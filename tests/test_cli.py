@@ -495,7 +495,7 @@ def test_own_cells_without_subjects_carry_a_caution_into_every_report(leuk, tiny
         (OSError(errno.ENOSPC, "No space left on device"), "No space left on device; make room"),
         (OSError(errno.EROFS, "Read-only file system", "/x/y"), "Read-only file system: /x/y; "),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), "Disk quota exceeded; make room"),
-        (PermissionError(errno.EACCES, "Permission denied", "/x"), "Permission denied: /x; "),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), "Permission denied: /x."),
         (OSError("9 requested and 4 written"), "could not be written (9 requested"),
     ],
 )
