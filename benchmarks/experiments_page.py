@@ -208,7 +208,7 @@ take `--profile fast`, which trains at {PLAIN["size"]} pixels.
 Averaging over four rotations adds {-gains["one view"][0]:+.3f} and costs no training.
 
 On the {PARTITIONS * FOLDS} test sets and on fold 1 the mean of network and SVM is above the network
-alone, by {more[0]:+.3f} and {more[1]:+.3f}. On fold 0 by itself it is not
+alone, by {more[0]:+.3f} and {more[1]:+.3f}. On the four folds of fold 0 they are about equal
 ([results](results.md)). The network sees the texture of a cell, but not its size. The SVM sees
 measured size, shape, color and texture. The two make different mistakes. This model is `cnn+svm` in
 `leuk train`, `leuk evaluate` and `leuk predict`.
