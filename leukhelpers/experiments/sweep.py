@@ -156,7 +156,7 @@ def _local(workers: int) -> Iterator[LocalCluster]:
     # An entry that waits at a worker would die with it; so it waits at the scheduler.
     settings = {"distributed.scheduler.worker-saturation": 1.0}
     share, config = share_cores(workers), dask.config.set(settings)
-    with share, config, LocalCluster(workers, silence_logs="CRITICAL", **options) as cluster:
+    with share, config, LocalCluster(n_workers=workers, silence_logs="CRITICAL", **options) as cluster:
         yield cluster
 
 

@@ -680,3 +680,9 @@ def test_a_run_that_kills_every_worker_fails_and_the_others_go_on(write_grid, tm
     assert state.results[entries[0].key]["error"] == sweep_entry.DIED
     kept = json.loads(next((tmp_path / "out" / "failed").glob("*/failure.json")).read_text())
     assert kept["error"] == sweep_entry.DIED
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_as_many_workers_start_as_were_asked_for(workers):
+    with sweep._cluster(None, workers) as client:
+        assert len(client.scheduler_info(n_workers=-1)["workers"]) == workers
