@@ -152,11 +152,11 @@ def _cluster(scheduler: str | None, workers: int = 1) -> Iterator[Client]:
 @contextlib.contextmanager
 def _local(workers: int) -> Iterator[LocalCluster]:
     """Start a scheduler and workers on this machine; they end with this process."""
-    options = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": "127.0.0.1:0"}
+    rest = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": "127.0.0.1:0"}
     # An entry that waits at a worker would die with it; so it waits at the scheduler.
     settings = {"distributed.scheduler.worker-saturation": 1.0}
     share, config = share_cores(workers), dask.config.set(settings)
-    with share, config, LocalCluster(n_workers=workers, silence_logs="CRITICAL", **options) as cluster:
+    with share, config, LocalCluster(n_workers=workers, silence_logs="CRITICAL", **rest) as cluster:
         yield cluster
 
 
