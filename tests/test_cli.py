@@ -223,7 +223,9 @@ def test_second_run_takes_a_new_folder_and_resume_the_latest(leuk, one_lesson, h
     assert len(list((home / "runs").iterdir())) == 2
 
 
-def test_too_few_subjects_are_told_before_any_lesson_runs(leuk, one_lesson, tiny_tree, tmp_path):
+def test_too_few_subjects_are_told_before_any_lesson_runs_and_are_enough_to_train(
+    leuk, one_lesson, tiny_tree, tmp_path
+):
     import shutil
 
     tree = tmp_path / "few"
@@ -234,8 +236,14 @@ def test_too_few_subjects_are_told_before_any_lesson_runs(leuk, one_lesson, tiny
     assert status == 2
     assert output == ""
     assert one_sentence(error)
-    assert "groups of HEM" in error
+    assert "4 groups of HEM" in error
     assert not (tmp_path / "run").exists()
+    asked = ("train", "--dataset", tree, "--model", "svm", "--profile", "smoke", "--json")
+    status, output, _ = leuk(*asked, "--out", tmp_path / "svm")
+    assert (status, json.loads(output)["cells"]) == (0, 0)  # nobody is held out
+    status, _, error = leuk(*asked, "--out", tmp_path / "fold", "--fold", 0)
+    assert status == 2
+    assert "4 groups of HEM" in error
 
 
 def test_evaluate_takes_a_named_part_only(leuk, trained, tiny_tree):

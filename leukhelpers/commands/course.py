@@ -53,12 +53,14 @@ def run_course(
     from leukhelpers.course import run_lessons
     from leukhelpers.datasets import absolute_dataset
     from leukhelpers.experiments import model_card, report, run_notebook, train
+    from leukhelpers.splits import groups
 
     folder = out or _new_folder(files.workspace() / "runs", dataset, profile, seed, resume)
     numbers = [number.strip().zfill(2) for number in only.split(",") if number.strip()]
     parameters = {"dataset": absolute_dataset(dataset), "profile": profile, "seed": seed}
     names = [path.stem for path in run_notebook.find_lessons(numbers)]
-    train.prepare_cells(dataset, profile, seed)  # faults of the data show before a lesson runs
+    cells = train.prepare_cells(dataset, profile, seed)
+    groups.holdout_split(cells.table)  # faults of the data show before a lesson runs
     results = []
     started = time.monotonic()
     with output.progress_bars() as listen:

@@ -141,10 +141,8 @@ def digest_images(root: Path, paths: Sequence[str], cache: Path | None = None) -
             return "", "", error.strerror or str(error)
 
     # Threads are enough: decoding and hashing both run outside Python's lock.
-    found = Parallel(n_jobs=cpu_count(), require="sharedmem")(
-        delayed(digest)(path) for path in paths
-    )
-    entries = {**known, **dict(zip(paths, found, strict=True))}
+    new = Parallel(n_jobs=cpu_count(), require="sharedmem")(delayed(digest)(path) for path in paths)
+    entries = {**known, **dict(zip(paths, new, strict=True))}
     lasting = {path: entry for path, entry in entries.items() if entry[0]}
     if cache is not None and lasting != known:
         write_json(_digests_of(root, cache), lasting)

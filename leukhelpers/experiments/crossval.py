@@ -107,9 +107,8 @@ def _answers(
         learnt = registry.fit(name, prepared)
         rows = prepared.split.test
         answer = registry.predict_proba(learnt, prepared, rows)
-        answers = predictions.answers_beside(
-            answer, predictions.fit_baselines(prepared), prepared, rows
-        )
+        baselines = predictions.fit_baselines(prepared)
+        answers = predictions.answers_beside(answer, baselines, prepared, rows)
         storage.write_table(table, answers)
         files.write_json(costs, registry.cost(learnt, prepared, rows))
     return storage.read_answers(table), files.read_json(costs)

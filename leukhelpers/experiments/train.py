@@ -11,10 +11,14 @@ from leukhelpers.splits import groups
 
 
 def prepare_cells(dataset: str, profile: str | None, seed: int) -> prepare.Prepared:
-    """Read cells and make them ready to learn from; the profile may depend on the data set."""
+    """Read cells and make them ready to learn from, with no one held out.
+
+    The profile is given by its name; without one, the data set decides.
+    """
     data = files.workspace() / "data"
     chosen = profiles.profile_of(profile or profiles.default_profile(dataset))
-    return prepare.prepare(prepare.load(dataset, chosen, seed, data), chosen, seed, data)
+    cells = prepare.load(dataset, chosen, seed, data)
+    return prepare.prepare(cells, chosen, seed, data, groups.no_test_split)
 
 
 def train_run(

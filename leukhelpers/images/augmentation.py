@@ -181,10 +181,8 @@ def _read_from(draw: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tuple[tf
     cos, sin = tf.cos(angle) / zoom, tf.sin(angle) / zoom
     column = mirror * (cos * x - sin * y) + middle_x
     row = sin * x + cos * y + middle_y
-    return (
-        tf.clip_by_value(column, -1.0, _float(width)),
-        tf.clip_by_value(row, -1.0, _float(height)),
-    )
+    column = tf.clip_by_value(column, -1.0, _float(width))
+    return column, tf.clip_by_value(row, -1.0, _float(height))
 
 
 def _float(values: tf.Tensor) -> tf.Tensor:

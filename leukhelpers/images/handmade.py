@@ -178,10 +178,8 @@ def _texture(gray: np.ndarray, inside: np.ndarray) -> dict[str, float]:
     counted /= np.maximum(counted.sum(axis=(0, 1), keepdims=True), 1)
     found = {"gray_range": high - low}
     for name in _GLCM:
-        by_distance = feature.graycoprops(counted, name).mean(axis=1)
-        found |= {
-            f"glcm_{name.lower()}_{d}": v for d, v in zip(DISTANCES, by_distance, strict=True)
-        }
+        values = zip(DISTANCES, feature.graycoprops(counted, name).mean(axis=1), strict=True)
+        found |= {f"glcm_{name.lower()}_{distance}": value for distance, value in values}
     shade = (stretched * 255).astype(np.uint8)
     for points, radius in _PATTERNS:
         codes = feature.local_binary_pattern(shade, points, radius, method="uniform")

@@ -1,7 +1,7 @@
 """Cells, made ready to learn from: profiles, pictures, and an honest split."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -48,8 +48,14 @@ def load(
     )
 
 
-def prepare(dataset: Dataset, profile: profiles.Profile, seed: int, data: Path) -> Prepared:
-    """Turn cells into small pictures, and hold out a quarter of the groups.
+def prepare(
+    dataset: Dataset,
+    profile: profiles.Profile,
+    seed: int,
+    data: Path,
+    split: Callable[..., groups.Split] = groups.holdout_split,
+) -> Prepared:
+    """Turn cells into small pictures, and split them; by default a quarter is held out.
 
     Parameters
     ----------
@@ -61,12 +67,13 @@ def prepare(dataset: Dataset, profile: profiles.Profile, seed: int, data: Path) 
         Seed of the split.
     data : path
         Folder for the caches.
+    split : callable
+        Takes the table and the seed, such as :func:`leukhelpers.splits.groups.no_test_split`.
     """
     profile = replace(profile, crop=crop_of(dataset, profile.crop))
     array, table, unread = build_pixels(dataset, data / "cache", profile.size, profile.crop)
     set_aside = pd.concat([dataset.set_aside, unread], ignore_index=True)
-    split = groups.holdout_split(table, seed)
-    return Prepared(dataset, profile, seed, array, table, set_aside, split, data)
+    return Prepared(dataset, profile, seed, array, table, set_aside, split(table, seed), data)
 
 
 def fingerprint(table: pd.DataFrame) -> str:

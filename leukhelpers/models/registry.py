@@ -205,9 +205,8 @@ def _learn_ensemble(
     if len(prepared.dataset.classes) == 2 and len(np.unique(validation)) == 2:
         temperature = calibration.fit_temperature(validation, by_network)
         by_network = calibration.apply_temperature(by_network, temperature)
-        networks.put_logit(
-            network, *(held / temperature for held in network.get_layer("logit").get_weights())
-        )
+        last = network.get_layer("logit").get_weights()
+        networks.put_logit(network, *(weights / temperature for weights in last))
     both = None if by_svm is None else ensemble.average_logits([by_network, by_svm])
     return ensemble.Ensemble(network, svm), history, both
 
