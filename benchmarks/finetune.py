@@ -47,7 +47,7 @@ HIGHER = (1e-5, 5e-4, 1e-2)
 ATTEMPTS: dict[str, tuple[str, dict[str, Any]]] = {
     "one rate": ("0.0001 in all layers", {"rates": (1e-4, 1e-4, 1e-4)}),
     "discriminative": ("0.000001 in the stem, 0.0001 in the blocks, 0.01 in the head", {}),
-    "norm frozen": ("the same, batch normalization not trained", {"norm": False}),
+    "norm frozen": ("the same, stored means and variances, no dropout", {"norm": False}),
     "higher rates": ("0.00001, 0.0005, 0.01", {"rates": HIGHER}),
     "lower head rate": ("0.00001, 0.0005, 0.001", {"rates": (1e-5, 5e-4, 1e-3)}),
     "longer": ("0.00001, 0.0005, 0.01, 8 epochs", {"rates": HIGHER, "epochs": 8}),

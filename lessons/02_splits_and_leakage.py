@@ -438,8 +438,9 @@ for name, features in (("area alone", X[:, :1]), ("all seven features", X)):
 # %% [markdown]
 # With all seven features the model recognizes patients far better than the baseline. This supports
 # the explanation: the color of the stain differs from patient to patient (lesson 01). With the area
-# alone it is about as good as the baseline. Exact copies of test cells in the training set can add
-# to the effect.
+# alone it is about as good as the baseline. Exact copies of test cells in the training set can also
+# raise the score by image, because a copy has the same class. (They do not help to recognize the
+# subject: most copies carry the name of another one.)
 #
 # ### Two models and a baseline
 #

@@ -603,15 +603,16 @@ lesson.save_figure(figure, "ablation", "AUROC of the SVM with and without each f
 #   the disease. The features that measure its level (means, color of the dark part) are mostly
 #   noise there. With the default settings, the SVM has a higher mean without the whole group, but
 #   the ranges overlap widely. *Only color* still beats chance. The spread and the skewness of a
-#   channel describe where a cell is light and dark, and that does not come from the stain alone.
+#   channel describe how much light and dark parts of a cell differ (not where they are). That does
+#   not come from the stain alone.
 # - **Real cells.** Without color the loss is the largest of the three, and color alone does nearly
 #   as well as everything. Without texture, nothing is lost.
 #
 # This is a likely explanation of the surprise, not a proof. Strong color augmentation teaches a
 # network to ignore color. On real cells that removes useful information, and the score falls, as
 # that of the SVM falls without color. But the group *color* also contains spread, skewness and dark
-# share. They describe light and dark places, which color augmentation hardly changes. On synthetic
-# cells the same augmentation may help. Lesson 05 gives you the tools to test it.
+# share. They describe how light and dark parts differ, which color augmentation hardly changes. On
+# synthetic cells the same augmentation may help. Lesson 05 gives you the tools to test it.
 #
 # ### Exercise 04.4 (3 minutes)
 #

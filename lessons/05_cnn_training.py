@@ -669,8 +669,9 @@ for name, network in (("one view", weighted), ("four views averaged", averaged))
 # | area, svm | no network: the area baseline and the SVM of lesson 04 |
 #
 # *Difference* is the AUROC minus that of the plain recipe. *Low* and *high* are the ends of its 95%
-# interval: would other patients show the same difference? (Lesson 06 explains how.) **Guess
-# first:** do larger pictures help? Do the auxiliary task and mixup?
+# interval: would other patients show the same difference? (Lesson 06 explains the idea. Here the
+# patients of each class are drawn separately, and the AUROC is the mean over the test sets.)
+# **Guess first:** do larger pictures help? Do the auxiliary task and mixup?
 
 # %% tags=["nbval-check-output"]
 measured = lk.measured("candidates")
@@ -720,8 +721,9 @@ for name in ("96 pixels", "128 pixels"):
 # again, so it differs a little from the table.) In the lines *fold 1* each gain belongs to a seed.
 #
 # **A gain that repeats is more likely to be real, even if it is small.** Here all gains are
-# positive, and with more test sets the intervals lie right of zero. But all repetitions use the
-# same forty patients. Other patients could still give another result. So:
+# positive, and with more test sets the intervals lie right of zero. (In fold 1 only two of the
+# patients are healthy, so its intervals are too narrow.) But all repetitions use the same forty
+# patients. Other patients could still give another result. So:
 #
 # - The largest effects are losses: strong color changes, and no network at all but only the area.
 # - Larger pictures help a little. 128 pixels are only a little better than 96. For real cells the

@@ -204,9 +204,9 @@ for name, proba in {"random weights, frozen": untrained, "area baseline": area_b
 # A network that was never trained is not useless: its AUROC is above chance, and close to the area
 # baseline. Where does this AUROC come from?
 #
-# Here is a possible reason. Random filters respond to the cell, and not to the black background.
-# The average over the image then grows with the area of the cell. So the head may simply read off
-# the area. We can test this: predict the *area* from the random embedding with a linear model.
+# Here is a possible reason. Random filters respond differently to the cell and to the black
+# background. The average over the image then changes with the area of the cell. So the head may
+# simply read off the area. We can test this: predict the *area* from the random embedding with a linear model.
 # **R²** is the share of the variance of the area that is predicted: 1 is perfect, 0 is no better
 # than the mean.
 
@@ -515,7 +515,8 @@ for first, second in pairs:
 # An interval that contains zero decides nothing. With the default seed only the first one excludes
 # zero: here the ImageNet weights are better than random weights. Whether fine-tuning or the SVM is
 # better than the frozen network stays open. Look at the number of validation patients in the first
-# table again. With so few, even an interval that excludes zero is rough.
+# table again. With so few, even an interval that excludes zero is rough. And the learning rate of the
+# fine-tuned network was chosen on these validation patients, which flatters its row a little.
 
 # %%
 lesson.record(
@@ -675,6 +676,9 @@ real.sort_values("mean AUROC", ascending=False).round(3)
 # Do not judge a difference by the standard deviation (sd) over folds. A part of it may be shared by
 # both models, because some folds are harder for them. Compare two models fold by fold (lesson 12).
 # The settings of the CNN were chosen on these folds, which flatters its row.
+#
+# Compare the times with care. Each covers two trainings: without and with the validation patients.
+# For SVM and random forest, *training* leaves out measuring the features, *prediction* includes it.
 
 # %%
 by_fold = pd.DataFrame(rivals["auroc_by_fold"])
@@ -749,7 +753,9 @@ print(unseen[list(shown)].rename(shown).round(3).to_string())
 #
 # Most of these trainings break two rules from above: the head was not trained first, and batch
 # normalization was trained. The cautious rules are meant for a few hundred cells; here are more
-# than three thousand. *norm frozen* and *discriminative* do not decide whether to freeze it.
+# than three thousand. *norm frozen* and *discriminative* do not decide whether to freeze it. (In
+# *norm frozen* the layer uses its stored means and variances, but its scale and its shift are still
+# trained. And that row has no dropout, so it differs in two ways.)
 #
 # **What may we conclude?** Frozen, this backbone brought no gain over the area baseline on these
 # cells. After fine-tuning with cropped cells, it had a higher AUROC on fold 1 than frozen. With
@@ -787,10 +793,11 @@ harmless_looking = pickle.dumps(Prank())
 pickle.loads(harmless_looking)
 
 # %% [markdown]
-# This one only prints. Another one could delete your files. There are three safe ways: a
+# This one only prints. Another one could delete your files. There are three safer ways: a
 # `.safetensors` file, a `.keras` file loaded with `safe_mode=True`, or `torch.load(file,
-# weights_only=True)`. `lk.build_transfer` reads its weights with a reader that admits arrays and
-# nothing else.
+# weights_only=True)`. Older versions of Keras and PyTorch had security holes in the last two. So use
+# a current version, and load only files from people you trust. `lk.build_transfer` reads its
+# weights with a reader that admits arrays and nothing else.
 #
 # **Discriminative learning rates in Keras.** `compile` takes one optimizer. For several rates write
 # the training step yourself: one `GradientTape`, one optimizer per group of layers, and

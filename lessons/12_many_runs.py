@@ -632,7 +632,8 @@ lesson.quiz()
 # ## Key points
 #
 # - A spread between seeds describes the random numbers. A spread between draws of patients shows
-#   how much a score depends on who is tested. Neither says anything about another laboratory.
+#   how much a score depends on which patients are in training and in test. Neither says anything
+#   about another laboratory.
 # - The best of several runs grows with their number. Report all of them.
 # - Compare models on the same draws, in pairs, with an interval that allows for overlapping draws.
 # - Papermill runs one notebook with many parameters; `leuk sweep` runs a grid from a file.

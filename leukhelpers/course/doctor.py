@@ -83,9 +83,8 @@ def _packages() -> str:
 
 def _tensorflow() -> str:
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", COMPUTE], capture_output=True, text=True, timeout=PATIENCE
-        )
+        started = [sys.executable, "-c", COMPUTE]
+        done = subprocess.run(started, capture_output=True, text=True, timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         raise InputError(f"TensorFlow did not start within {PATIENCE} seconds.") from None
     if done.returncode < 0:  # killed by a signal

@@ -90,8 +90,8 @@ def read_table(file: Path, columns: Sequence[str], optional: Sequence[str] = ())
             separator = max(",;\t", key=opened.readline().count)
             opened.seek(0)
             rows = csv.reader(opened, delimiter=separator)
-            n_columns = len(next(rows, []))
-            long = next((rows.line_num for row in rows if any(row[n_columns:])), None)
+            header = [name.strip().casefold() for name in next(rows, [])]
+            long = next((rows.line_num for row in rows if any(row[len(header) :])), None)
         table = None if long else pd.read_csv(
             file, sep=separator, dtype=str, keep_default_na=False, index_col=False,
             skip_blank_lines=False, encoding="utf-8-sig",
@@ -100,19 +100,20 @@ def read_table(file: Path, columns: Sequence[str], optional: Sequence[str] = ())
         raise InputError(f"{file.name} is no readable CSV ({error}).") from None
     if table is None:
         raise InputError(
-            f"{file.name}, line {long}: more fields than the {n_columns} columns; put quotes "
+            f"{file.name}, line {long}: more fields than the {len(header)} columns; put quotes "
             f"around a value that holds the separator {separator!r}."
         )
     wanted = {column.casefold(): column for column in (*columns, *optional)}
     table.columns = [wanted.get(name.strip().casefold(), name.strip()) for name in table.columns]
     if missing := [column for column in columns if column not in table]:
         raise InputError(f"{file.name} lacks the column(s) {', '.join(missing)}.")
-    if table.columns.duplicated().any():
-        twice = table.columns[table.columns.duplicated()][0]
-        raise InputError(f"{file.name} has two columns {twice}; rename one.")
+    if twice := [name for folded, name in wanted.items() if header.count(folded) > 1]:
+        raise InputError(f"{file.name} has two columns {twice[0]}; rename one.")
     table.index += 2  # people count from 1, and the names of the columns are line 1
     table = table.reindex(columns=[*columns, *optional], fill_value="")
     table = table.fillna("").apply(lambda column: column.str.strip())
+    if table.apply(lambda column: column.str.contains("[\r\n]")).any(axis=None):
+        raise InputError(f"{file.name} has a line break in a value; is a quotation mark left open?")
     return table[(table != "").any(axis="columns")]
 
 

@@ -47,7 +47,7 @@ def read_card(file: Path) -> dict[str, Any]:
         If there is no such card, or something in it is missing or of another kind.
     """
     try:
-        card = tomllib.loads(file.read_text("utf-8"))
+        card = tomllib.loads(file.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:  # TOML's and Unicode's errors are ValueErrors
         raise InputError(f"The data card {file} cannot be read ({error}).") from None
     if "licence" in card:  # as cards of version 1 spell it

@@ -38,9 +38,13 @@ Row = tuple[str, str, int, str, str]  # cell_id, path, label, subject, fold
 
 
 def find_root(folder: Path) -> Path | None:
-    """Find the folder ``C-NMC_Leukemia``: `folder` itself, or one directly inside it."""
+    """Find the folder ``C-NMC_Leukemia``: `folder` itself, or one directly inside it.
+
+    A folder with a table of its own is none, however its other folders are called.
+    """
     for candidate in (folder, folder / "C-NMC_Leukemia"):
-        if any((candidate / part).is_dir() for part in FOLDERS.values()):
+        own = (candidate / "cells.csv").is_file()
+        if not own and any((candidate / part).is_dir() for part in FOLDERS.values()):
             return candidate
     return None
 

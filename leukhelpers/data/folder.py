@@ -18,7 +18,7 @@ import pandas as pd
 
 from leukhelpers.data.base import Aside, Dataset, is_drawn, read_table, set_aside_frame
 from leukhelpers.data.cards import OWN_CARD
-from leukhelpers.data.label_map import ALIKE, FILE, SAY_OWN_SUBJECTS, Meaning, read_meaning
+from leukhelpers.data.label_map import ALIKE, FILE, MISSING, SAY_OWN_SUBJECTS, Meaning, read_meaning
 from leukhelpers.data.pictures import first_of, list_files, not_a_picture, readable_cells
 from leukhelpers.data.schema import looks_like, parse_name, tidy_name
 from leukhelpers.errors import InputError
@@ -186,15 +186,16 @@ def _subject_of(path: str, label: str, given: str, meaning: Meaning) -> str:
         if match is None or not (match.group(1) or "").strip():
             raise InputError(f"the subject pattern finds nothing in {path!r}; correct the pattern.")
         return match.group(1).strip()
-    if given:
+    if given.casefold() not in MISSING:
         return given
     try:
         return parse_name(stem).subject
     except InputError:
         if meaning.own_subjects:
             return ""
+    none = f"the subject {given!r} stands for none" if given else "no subject"
     raise InputError(
-        "no subject; an honest split needs subjects: fill the column subject (leuk data import: "
+        f"{none}; an honest split needs subjects: fill the column subject (leuk data import: "
         f"--subject-pattern), or {SAY_OWN_SUBJECTS}."
     )
 
@@ -212,6 +213,7 @@ def own_table(dataset: Dataset, paths: Sequence[str]) -> pd.DataFrame:
     subject = table["subject"]
     if dataset.cautions:  # an image that was taken for a subject must stay known as such
         alone = subject == table["cell_id"].str.replace("+", "%2B", regex=False)
+        alone &= ~subject.duplicated(keep=False)  # some people are named like one of their images
         subject = subject.where(~alone, "")
     label = table["label"].map(dict(enumerate(dataset.classes)))
     return pd.DataFrame({"path": paths, "label": label, "subject": subject})

@@ -78,7 +78,8 @@ def _decoded(content: bytes) -> Image.Image:
             if image.mode not in _MODES:
                 raise InputError(f"the picture's color mode {image.mode} is not 8-bit RGB")
             # Pillow would drop the lower byte of 16-bit RGB and all frames but the first.
-            if re.search(r";16[BLN]", str(image.tile)):
+            bits = getattr(image, "tag_v2", {}).get(258, 8)  # of a TIFF
+            if re.search(r";16[BLN]", str(image.tile)) or np.max(bits) > 8:
                 raise InputError("the picture has 16 bits a channel, not 8")
             # A second picture that a telephone adds to a JPEG (MPO) is smaller or of another side.
             if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:

@@ -73,8 +73,12 @@ def tidy_name(text: str) -> str:
 
 
 def looks_like(subject: str) -> str:
-    """Reduce a subject's name to what stays if case, zeros and signs between are left out."""
-    plain = re.sub(r"[\s_.-]+", "-", unicodedata.normalize("NFKC", subject).casefold())
+    """Reduce a subject's name to what stays if case, zeros and signs are left out."""
+    plain = unicodedata.normalize("NFKC", subject).casefold()
+    kinds = {"Pd": "-", "Cf": ""}  # every dash is one, and what has no width is nothing
+    plain = "".join(kinds.get(unicodedata.category(letter), letter) for letter in plain).strip()
+    plain = re.sub(r"[\s_.-]+", "-", re.sub(r"(?<=\d)\.0+$", "", plain))  # 10.0 is 10
+    plain = re.sub(r"(?<!\d)-|-(?!\d)", "", plain)  # a sign matters between two numbers only
     return re.sub(r"\d+", lambda number: str(int(number.group())), plain)
 
 

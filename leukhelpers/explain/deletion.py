@@ -1,6 +1,7 @@
 """Wipe out what a map names first, and see what the network then says."""
 
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import ndimage
@@ -73,19 +74,16 @@ def deletion_scores(
         rng = np.random.default_rng([seed, zlib.crc32(image.tobytes())])
         weights = _tiles(sign * map_)
         orders = [weights, *(rng.random(weights.shape) for _ in range(N_RANDOM))]
-        areas = [_area(network, image, without, order, rng) for order in orders]
+        areas = [_area(network, (image, without), order, rng) for order in orders]
         scores.append(sign * (areas[0] - np.mean(areas[1:])))
     return np.array(scores) / max(np.abs(known).mean(), 1e-9)
 
 
 def _area(
-    network: keras.Model,
-    whole: np.ndarray,
-    wiped: np.ndarray,
-    weights: np.ndarray,
-    rng: np.random.Generator,
+    network: keras.Model, pair: Sequence[np.ndarray], weights: np.ndarray, rng: np.random.Generator
 ) -> float:
     """Measure the area between the insertion and the deletion curve of an order of tiles."""
+    whole, wiped = pair
     places = np.flatnonzero(_tiles(np.abs(whole - wiped).sum(axis=-1)) > 0)
     # Equal weights, such as a flat map's, are put into a random order.
     order = places[np.lexsort((rng.random(len(places)), -weights.ravel()[places]))]

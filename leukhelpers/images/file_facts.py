@@ -15,7 +15,7 @@ from PIL import Image
 from scipy.stats import mannwhitneyu
 
 from leukhelpers.data.base import Dataset
-from leukhelpers.data.pictures import decode_image, read_content
+from leukhelpers.data.pictures import decode_image, file_state, read_content
 from leukhelpers.data.schema import UNLABELED
 from leukhelpers.errors import InputError
 from leukhelpers.images.background import black_background
@@ -44,7 +44,8 @@ def file_facts(dataset: Dataset) -> pd.DataFrame:
     """
     cells = dataset.table[dataset.table["label"] != UNLABELED].sample(frac=1, random_state=0)
     people = cells[_WHOSE].drop_duplicates().groupby("label").head(SUBJECTS)
-    some = cells.merge(people).groupby(_WHOSE).head(FILES)[[*_WHOSE, "path", "sha256"]]
+    some = cells.merge(people).groupby(_WHOSE).head(FILES)[[*_WHOSE, "path"]]
+    some["state"] = [file_state(dataset.root / path) for path in some["path"]]
     return _facts(dataset.root, tuple(some.itertuples(index=False, name=None)))
 
 

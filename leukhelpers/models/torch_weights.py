@@ -119,9 +119,8 @@ def read_state_dict(path: Path | str) -> dict[str, np.ndarray]:
                 storage = reader.storages[key]
                 if int.from_bytes(file.read(8), "little") != storage.count:
                     raise pickle.UnpicklingError("a storage has another length than stated")
-                storage.values = np.frombuffer(
-                    file.read(storage.count * storage.dtype.itemsize), storage.dtype
-                )
+                content = file.read(storage.count * storage.dtype.itemsize)
+                storage.values = np.frombuffer(content, storage.dtype)
                 if len(storage.values) != storage.count:
                     raise pickle.UnpicklingError("it ends too early")
             return {str(name): view.array() for name, view in loaded.items()}

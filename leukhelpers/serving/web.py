@@ -143,15 +143,13 @@ def settings(served: predict.Served) -> dict[str, Any]:
     if rule.chosen_on and kept is not None:
         scores = kept[columns_of_run(served.name)[served.name]]
         validation = {"labels": kept["label"].tolist(), "scores": scores.tolist()}
+    words = {name: f"{word} ({name})" for name, word in predict.WORDS.items()}
     colors = matplotlib.colormaps["viridis"](np.linspace(0, 1, _COLORS))[:, :3]
     return {
         "size": size,
         "crop": crop,
         "classes": served.classes,
-        "labels": [
-            f"{predict.WORDS[name]} ({name})" if name in predict.WORDS else name
-            for name in served.classes
-        ],
+        "labels": [words.get(name, name) for name in served.classes],
         "temperature": rule.temperature,
         "threshold": rule.threshold,
         "conformal": rule.least and [rule.least[name] for name in CLASS_NAMES],
@@ -259,14 +257,10 @@ def one_document(folder: Path | str) -> str:
     names = [name for name in files.read_json(folder / "files.json") if name != "./"]
     scripts = sorted((name for name in names if name.endswith(".js")), key=_MODULES.index)
     others = [name for name in names if Path(name).suffix in (".json", ".gz", ".tflite", ".png")]
-    content = [
-        (
-            name,
-            "text/javascript" if name in scripts else "application/octet-stream",
-            base64.b64encode((folder / name).read_bytes()).decode(),
-        )
-        for name in [*scripts, *others]
-    ]
+    kinds = dict.fromkeys(scripts, "text/javascript")
+    kinds |= dict.fromkeys(others, "application/octet-stream")
+    encoded = {name: base64.b64encode((folder / name).read_bytes()).decode() for name in kinds}
+    content = [(name, kind, encoded[name]) for name, kind in kinds.items()]
     text = (folder / "index.html").read_text("utf-8")
     text = re.sub('(?<=content=")default-src[^"]*', _DOCUMENT_POLICY, text)
     style = f"<style>{(folder / 'page.css').read_text('utf-8')}</style>"

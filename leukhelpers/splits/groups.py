@@ -274,8 +274,8 @@ def _deal(
         yield from balanced
         if balanced:
             return
-    classes = cells.class_of_group[numbers]
-    n_dealt = min(n_splits, *np.bincount(classes, minlength=len(cells.classes)))
+    classes = (cells.has[numbers] / np.maximum(n_of_each, 1)).argmax(axis=1)  # the rarest it has
+    n_dealt = min(n_splits, *n_of_each, *np.unique(classes, return_counts=True)[1])
     if n_dealt < 2:
         raise InputError("Each class needs at least 2 groups outside the test part; use more.")
     folds = StratifiedKFold(n_dealt, shuffle=True, random_state=seed)

@@ -233,3 +233,18 @@ def test_subjects_that_look_alike_stay_as_they_were_decided(tmp_path: Path) -> N
         (folder / "cells.toml").write_text(f'alike_subjects = "{said}"\n')
         found = restructured(load_dataset(folder, tmp_path / "data"), tmp_path / said)
         assert found.table["subject"].nunique() == subjects
+
+
+def test_a_person_named_like_an_image_keeps_all_images(tmp_path: Path) -> None:
+    rows = ["path,label,subject", "lonely.png,HEM,"]
+    for number in range(8):
+        for name in (f"N{number}", f"N{number}_1"):
+            rows.append(f"{name}.png,{'HEM' if number < 4 else 'ALL'},N{number}")
+    (tmp_path / "own").mkdir()
+    for number, row in enumerate(rows[1:]):
+        Image.new("RGB", (9, 9), (number, 9, 9)).save(tmp_path / "own" / row.split(",")[0])
+    (tmp_path / "own" / "cells.csv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "own" / "cells.toml").write_text("each_image_its_own_subject = true\n")
+    found = restructured(load_dataset(tmp_path / "own", tmp_path / "data"), tmp_path / "out")
+    assert found.table["subject"].nunique() == 9
+    assert (found.table["subject"].value_counts() == 2).sum() == 8

@@ -10,8 +10,10 @@ import pytest
 from PIL import Image
 
 from leukhelpers.data.base import Dataset
+from leukhelpers.data.cards import card_file
 from leukhelpers.data.folder import read_own
 from leukhelpers.data.schema import ALL, COLUMNS, HEM
+from leukhelpers.datasets import load_dataset
 from leukhelpers.errors import InputError
 from leukhelpers.splits.groups import group_ids
 
@@ -80,8 +82,8 @@ def test_csv_means_the_same_however_it_is_written(own: Path, text: bytes) -> Non
 
 def test_values_that_look_like_nothing_or_numbers_stay_text(own: Path) -> None:
     picture(own / "NA.png", 9)
-    found = read(own, HEAD + "a.png,ALL,007\nb.png,ALL,NA\nNA.png,HEM,1e3\n")
-    assert found.table["subject"].tolist() == ["007", "NA", "1e3"]
+    found = read(own, HEAD + "a.png,ALL,007\nb.png,ALL,Nana\nNA.png,HEM,1e3\n")
+    assert found.table["subject"].tolist() == ["007", "Nana", "1e3"]
     assert found.table["cell_id"].tolist() == ["a", "b", "NA"]
 
 
@@ -102,6 +104,9 @@ def test_values_that_look_like_nothing_or_numbers_stay_text(own: Path) -> None:
         (HEAD + "a.png,,s1\n", "line 2: the label is missing"),
         (HEAD + "a.png,ALL,s1\nb.png,ALL, \n", "line 3: no subject"),
         (HEAD + "a.png,ALL\n", "line 2: no subject"),
+        (HEAD + "a.png,ALL,s1\nb.png,ALL,NA\n", "line 3: the subject 'NA' stands for none"),
+        (HEAD.replace("label", "label,Subject") + "a.png,ALL,x1,s1\n", "two columns subject"),
+        (HEAD + 'a.png,ALL,"s1\nb.png,HEM,s2"\nc.png,ALL,s3\n', "a quotation mark left open"),
         (HEAD + "a.png,ALL,s1\nb.png,ALL,s1\na.png,ALL,s1\n", "line 4: .* is listed twice"),
         (HEAD + "a.png,ALL,s1\n./a.png,ALL,s1\n", "line 3: .* is listed twice"),
         (HEAD + "a.png,ALL,s1\n../own/a.png,ALL,s1\n", "line 3: .* is listed twice"),
@@ -453,3 +458,34 @@ def test_names_that_look_alike_must_be_decided(own: Path, first: str, second: st
 def test_names_that_differ_stay_apart(own: Path, first: str, second: str) -> None:
     text = HEAD + ROWS.replace("s1", first).replace("s2", second)
     assert read(own, text).table["subject"].nunique() == 4
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        *[("N1", other) for other in ("n1", "N01", "N_1", "N 1", "N1.", "N-1", "N\u200b1")],
+        *[("10", "10.0"), ("N-1", "N\N{EN DASH}1"), ("N-1", "N\N{NON-BREAKING HYPHEN}1")],
+    ],
+)
+def test_two_spellings_of_a_person_look_alike(own: Path, one: str, two: str) -> None:
+    rows = f"a.png,ALL,{one}\nb.png,ALL,{two}\nc.png,HEM,other\n"
+    with pytest.raises(InputError, match="These subjects look alike"):
+        read(own, HEAD + rows)
+
+
+@pytest.mark.parametrize(("one", "two"), [("1-12", "11-2"), ("1.10", "1.1"), ("H1", "1")])
+def test_two_people_do_not_look_alike(own: Path, one: str, two: str) -> None:
+    found = read(own, HEAD + f"a.png,ALL,{one}\nb.png,ALL,{two}\nc.png,HEM,other\n")
+    assert found.table["subject"].nunique() == 3
+
+
+def test_a_table_of_ones_own_wins_over_folders_named_as_in_cnmc(tmp_path: Path) -> None:
+    place = tmp_path / "cells"
+    for number, label in enumerate(("ALL", "HEM")):
+        picture(place / "training_data" / label / f"{number}.png", number)
+    rows = "training_data/ALL/0.png,ALL,s1\ntraining_data/HEM/1.png,HEM,s2\n"
+    (place / "cells.csv").write_text(HEAD + rows)
+    for given in (place, place / "cells.csv"):
+        found = load_dataset(given, tmp_path / "data")
+        assert found.table["subject"].tolist() == ["s1", "s2"]
+        assert card_file(found) is None

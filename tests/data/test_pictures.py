@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -53,6 +54,12 @@ def bmp_that_claims(width: int, height: int) -> bytes:
     return bytes(content)
 
 
+def planes() -> bytes:
+    written = io.BytesIO()
+    tifffile.imwrite(written, np.zeros((3, 8, 8), "uint16"), photometric="rgb", planarconfig=2)
+    return written.getvalue()
+
+
 BAD = {
     "empty": (b"", "is empty"),
     "text": (b"These are no pixels.\n", "not a picture"),
@@ -77,6 +84,7 @@ BAD = {
     "16-bit gray": (encoded("PNG", Image.new("I;16", (4, 4))), "not 8-bit"),
     "16-bit color": (png(2, 2, 16, 2, (b"\0" + bytes(12)) * 2), "16 bits"),
     "16-bit with alpha": (png(2, 2, 16, 6, (b"\0" + bytes(16)) * 2), "16 bits"),
+    "16-bit tiff, plane by plane": (planes(), "16 bits"),
     "32-bit float": (encoded("TIFF", Image.new("F", (4, 4))), "not 8-bit"),
     "cmyk jpeg": (encoded("JPEG", Image.new("CMYK", (8, 8))), "CMYK is not 8-bit RGB"),
     "cmyk tiff": (encoded("TIFF", Image.new("CMYK", (8, 8))), "CMYK is not 8-bit RGB"),

@@ -137,3 +137,11 @@ def test_people_of_several_classes_are_counted(tmp_path: Path) -> None:
     table = found.table.assign(subject=["a", "b", "c"] * (len(found.table) // 3))
     mixed = Dataset("mixed", found.root, pd.DataFrame(table), found.set_aside)
     assert "3 of 3 subjects have cells of several classes" in file_facts.file_cautions(mixed)[-1]
+
+
+def test_files_that_were_saved_again_are_looked_at_again(tmp_path: Path) -> None:
+    found = draw(tmp_path, of_two_modes)
+    assert file_facts.file_cautions(found)
+    for file in tmp_path.rglob("*.png"):
+        Image.open(file).convert("RGB").save(file)  # the pixels stay the same
+    assert file_facts.file_cautions(found) == []

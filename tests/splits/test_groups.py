@@ -422,3 +422,20 @@ def test_no_split_takes_cells_of_a_test_set(cut: Cut, part: str) -> None:
 
 
 # --- a split for trying things ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_rare_kind_of_cell_gets_into_every_part(seed: int) -> None:
+    """Everybody has two common kinds; six of twelve people also have a few cells of a rare one."""
+    rng = np.random.default_rng(seed)
+    rare = rng.choice(12, 6, replace=False)
+    rows = [
+        (f"p{person}", kind)
+        for person in range(12)
+        for kind in [*([0, 1] * int(rng.integers(3, 30))), *([2] * int((person == rare).any()))]
+    ]
+    cells = pd.DataFrame(rows, columns=["subject", "label"])
+    cells = cells.assign(sha256=cells.index.astype(str), fold="")
+    for split in groups.grouped_folds(cells, 4, seed):
+        for part in (split.train, split.validation, split.test):
+            assert set(cells["label"].iloc[part]) == {0, 1, 2}
