@@ -178,11 +178,11 @@ def tiny_svm_run(tiny_prepared: object) -> object:
 
 
 @pytest.fixture(scope="session")
-def tiny_served(tiny_run: object, tiny_prepared: object) -> object:
+def tiny_served(tiny_run: object) -> object:
     """The run of `tiny_run`, ready to answer."""
     from leukhelpers.serving import predict
 
-    return predict.load(tiny_run.folder, tiny_prepared.data / "cache")
+    return predict.load(tiny_run.folder)
 
 
 @pytest.fixture(scope="module")

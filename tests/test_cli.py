@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import nbformat
+import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from PIL import Image
@@ -15,6 +16,7 @@ from PIL import Image
 from leukhelpers import cli
 from leukhelpers.commands import output as printed
 from leukhelpers.course import doctor
+from leukhelpers.data.table import import_folder
 from leukhelpers.experiments import run_notebook, train
 from leukhelpers.models import profiles
 from leukhelpers.serving import export
@@ -244,6 +246,20 @@ def test_too_few_subjects_are_told_before_any_lesson_runs_and_are_enough_to_trai
     status, _, error = leuk(*asked, "--out", tmp_path / "fold", "--fold", 0)
     assert status == 2
     assert "4 groups of HEM" in error
+
+
+def test_more_than_two_classes_are_told_before_any_lesson_runs(leuk, one_lesson, tmp_path):
+    for number in range(15):
+        file = tmp_path / "cells" / "abc"[number % 3] / f"P{number}" / "1.png"
+        file.parent.mkdir(parents=True)
+        pixels = np.zeros((90, 90, 3), np.uint8)
+        pixels[20:70, 20:70] = 90 + number
+        Image.fromarray(pixels).save(file)
+    import_folder(tmp_path / "cells", tmp_path / "own", {name: [] for name in "abc"}, r"(P\d+)")
+    status, output, error = leuk("run", "--dataset", tmp_path / "own", "--out", tmp_path / "run")
+    assert (status, output) == (2, "")
+    assert "This data set has 3 classes; the lessons compare two." in error
+    assert not (tmp_path / "run").exists()
 
 
 def test_evaluate_takes_a_named_part_only(leuk, trained, tiny_tree):

@@ -50,7 +50,7 @@ def run_course(
     """Run the lessons, headless and two at a time, and write one HTML report."""
     # For `jsonschema` this is an optional check of addresses, which takes seconds to load.
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
-    from leukhelpers.course import run_lessons
+    from leukhelpers.course import lesson, run_lessons
     from leukhelpers.datasets import absolute_dataset
     from leukhelpers.experiments import model_card, report, run_notebook, train
     from leukhelpers.splits import groups
@@ -60,7 +60,8 @@ def run_course(
     parameters = {"dataset": absolute_dataset(dataset), "profile": profile, "seed": seed}
     names = [path.stem for path in run_notebook.find_lessons(numbers)]
     cells = train.prepare_cells(dataset, profile, seed)
-    groups.holdout_split(cells.table)  # faults of the data show before a lesson runs
+    lesson.refuse_other_kinds(cells.dataset)  # faults of the data show before a lesson runs
+    groups.holdout_split(cells.table)
     results = []
     started = time.monotonic()
     with output.progress_bars() as listen:

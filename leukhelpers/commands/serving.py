@@ -16,11 +16,9 @@ app = Typer()
 @app.command()
 def predict(run: options.Run, files: options.Pictures) -> None:
     """Predict image files: print one line of JSON per file; status 1 if one cannot be read."""
-    from leukhelpers.files import workspace
     from leukhelpers.serving import predict
 
-    served = predict.load(run, workspace() / "data" / "cache")
-    output.print_lines(predict.predict_files(served, files))
+    output.print_lines(predict.predict_files(predict.load(run), files))
 
 
 @app.command("export")
@@ -33,7 +31,8 @@ def export_model(
 ) -> None:
     """Export the network of a run, and test the copy on cells it was not trained on.
 
-    The format web is a folder of static files: a page that predicts in the browser.
+    The format web is a folder of static files: a page that predicts in the browser. It is compared
+    with the network on cells of the run itself, so it needs no dataset.
     """
     from leukhelpers.serving import export, web
 

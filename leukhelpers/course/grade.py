@@ -32,7 +32,6 @@ RANK = ["missing", "not run", "unanswered", "failed", "passed"]
 NO_NETWORK = ["unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child"]
 _CALL = re.compile(r"""^[^#\n]*\bcheck\(\s*["'](\d\d\.\d+)["']""", re.MULTILINE)
 _LINE = re.compile(r"^([✓✗○]) Exercise (\d\d\.\d+):", re.MULTILINE)
-_LESSON = re.compile(r"[ _-]*\d\d_[a-z_]+([ _-]*(copy|\()[\w)]*)?$", re.IGNORECASE)
 
 
 def grade(
@@ -69,9 +68,11 @@ def grade(
     if not places:
         raise InputError(f"There is no notebook in {folder}; unpack archives first.")
     solved = run_notebook.find_lessons()
+    names = "|".join(path.stem for path in solved)
+    lesson = re.compile(rf"[ _-]*({names})([ _-]*(copy|\(|-?\d).*)?$", re.IGNORECASE)
     seen = {_digest(read_notebook(path)): "the solved lesson" for path in solved}
     for place in places:
-        learner = place.parts[0] if len(place.parts) > 1 else _LESSON.sub("", place.stem)
+        learner = place.parts[0] if len(place.parts) > 1 else lesson.sub("", place.stem)
         # A name that is not UTF-8 is shown with question marks.
         learner = (learner or folder.resolve().name).encode(errors="replace").decode()
         file = str(place).encode(errors="replace").decode()
@@ -85,13 +86,14 @@ def grade(
         same = seen.setdefault(_digest(notebook), file)
         if same != file:
             entry["notes"].append(f"Its code is the same as in {same}.")
+        blank = not any(cell.get("outputs") for cell in notebook.cells)
         if run:
             notebook, problem = execute(notebook, timeout, memory)
             entry["notes"] += filter(None, [problem])
         entry["states"] = read_states(notebook)
         if not entry["states"]:
             entry["notes"].append("It has no exercise of this course.")
-        elif not any(cell.get("outputs") for cell in notebook.cells):
+        elif blank:
             entry["notes"].append("It was saved without outputs.")
         yield entry
 
@@ -192,10 +194,12 @@ def _limited(given: str, done: str, memory: str) -> None:
         with contextlib.suppress(OSError), socket.socket() as loopback:  # client and kernel use it
             fcntl.ioctl(loopback, 0x8914, b"lo".ljust(16, b"\0") + b"\x41\0")
     notebook = nbformat.read(given, as_version=4)
-    try:
-        NotebookClient(notebook, kernel_name="python3", allow_errors=True, timeout=None).execute()
-    finally:
-        nbformat.write(notebook, done)
+
+    def keep(**_: Any) -> None:  # what ran before an endless cell counts
+        files.write_text(Path(done), nbformat.writes(notebook))
+
+    options: dict[str, Any] = {"kernel_name": "python3", "allow_errors": True, "timeout": None}
+    NotebookClient(notebook, **options, on_cell_executed=keep, on_notebook_complete=keep).execute()
 
 
 def to_table(entries: list[dict[str, Any]]) -> pd.DataFrame:

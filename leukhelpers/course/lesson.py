@@ -44,16 +44,7 @@ class Lesson:
     def dataset(self) -> Dataset:
         """The cells: ``table``, ``root``, ``classes``, ``note``; cautions are printed."""
         dataset = prepare.load(self.dataset_name, self.profile, self.seed, self.data)
-        if len(dataset.classes) > 2:
-            raise InputError(
-                f"This data set has {len(dataset.classes)} classes; the lessons compare two. "
-                "leuk train, crossval and evaluate take any number; lesson 11 shows how."
-            )
-        if (dataset.table.groupby("subject")["label"].nunique() > 1).any():
-            raise InputError(
-                "Some people have cells of both classes; the lessons need one class per person. "
-                "leuk train, crossval and evaluate take such cells, too."
-            )
+        refuse_other_kinds(dataset)
         for caution in dataset.cautions:
             print(f"Caution: {caution}")
         return dataset
@@ -175,6 +166,20 @@ class Lesson:
             ``validation`` (the same for the validation cells).
         """
         return storage.ensure_run(self.run, self.prepared)
+
+
+def refuse_other_kinds(dataset: Dataset) -> None:
+    """Refuse cells that the lessons are not written for: of more classes, or of mixed people."""
+    if len(dataset.classes) > 2:
+        raise InputError(
+            f"This data set has {len(dataset.classes)} classes; the lessons compare two. "
+            "leuk train, crossval and evaluate take any number; lesson 11 shows how."
+        )
+    if (dataset.table.groupby("subject")["label"].nunique() > 1).any():
+        raise InputError(
+            "Some people have cells of both classes; the lessons need one class per person. "
+            "leuk train, crossval and evaluate take such cells, too."
+        )
 
 
 def measured(name: str) -> dict[str, Any]:

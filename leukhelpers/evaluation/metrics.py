@@ -90,7 +90,7 @@ def class_metrics(
     report = sk.precision_recall_fscore_support(
         truth, predicted(scores), labels=range(len(classes)), zero_division=0
     )
-    columns = np.column_stack([1 - scores, scores]) if scores.ndim == 1 else scores
+    columns = np.column_stack([-scores, scores]) if scores.ndim == 1 else scores  # only ranked
     found: dict[str, dict[str, float | None]] = {}
     for label, (name, values) in enumerate(zip(classes, np.transpose(report[:3]), strict=True)):
         own = truth == label

@@ -59,7 +59,7 @@ def crossvalidate(
     names = [registry.validate_model_name(name) for name in dict.fromkeys(names)]
     # All folds before anything is written or learnt: the last may be impossible.
     splits = list(groups.grouped_folds(prepared.table, n_splits, prepared.seed))
-    _open(out, prepared, n_splits)
+    _open(out, prepared, splits)
     classes = prepared.dataset.classes
     columns = {name: f"{name}_probability" for name in names}
     columns |= {name: MODEL_COLUMNS[name] for name in BASELINES}
@@ -86,12 +86,13 @@ def crossvalidate(
     }
 
 
-def _open(out: Path, prepared: prepare.Prepared, n_splits: int) -> None:
+def _open(out: Path, prepared: prepare.Prepared, splits: Sequence[groups.Split]) -> None:
     """Note what a folder's answers are of, or refuse a folder with answers to something else."""
     note = out / "crossval.json"
     if not note.is_file():
         files.refuse_used(out)
-    asked = {**provenance.identity(prepared), "folds": n_splits}
+    asked = {**provenance.identity(prepared), "folds": len(splits)}
+    asked["splits"] = [provenance.split_digest(split) for split in splits]
     provenance.claim(note, asked, f"{out} holds predictions")
 
 

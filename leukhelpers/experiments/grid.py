@@ -63,6 +63,10 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+_COLUMNS = {"task", "state", "seconds", "error", "synthetic", "answered_by"}
+_COLUMNS |= {"metric", "value", "low", "high"}
+
+
 def read_grid(path: Path) -> list[Entry]:
     """Read and check a grid: every entry, before the first one runs.
 
@@ -176,6 +180,8 @@ def _lesson_entry(values: dict[str, Any], find: Any) -> Entry:
     lesson = str(values.pop("lesson", ""))
     _require(lesson, "Each entry needs a lesson: its number, or the path of a notebook.")
     _require("run" not in values, "A grid must not set run: each run has a folder of its own.")
+    taken = ", ".join(sorted(_COLUMNS & set(values)))
+    _require(not taken, f"The table of a sweep has a column {taken}; rename the parameter.")
     notebook, takes, digest = find(lesson)
     defaults = {"lesson": lesson} if digest else {"lesson": notebook.name[:2], **_ALWAYS}
     parameters = _filled(notebook.stem, values, takes, defaults, ["seed"])

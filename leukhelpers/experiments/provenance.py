@@ -1,6 +1,7 @@
 """From what a run was made: cells, settings, machine and versions."""
 
 import datetime
+import hashlib
 import os
 import platform
 from dataclasses import asdict
@@ -15,6 +16,7 @@ from leukhelpers import files
 from leukhelpers.errors import InputError
 from leukhelpers.images.file_facts import file_cautions, file_facts
 from leukhelpers.models import prepare
+from leukhelpers.splits import groups
 
 
 def environment() -> dict[str, Any]:
@@ -38,6 +40,12 @@ def identity(prepared: prepare.Prepared) -> dict[str, Any]:
         "profile": asdict(prepared.profile),
         "seed": prepared.seed,
     }
+
+
+def split_digest(split: groups.Split) -> str:
+    """Name a split by its rows, which may be others in another version of the course."""
+    rows = [part.tolist() for part in (split.train, split.validation, split.test)]
+    return hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
 
 
 def claim(note: Path, asked: dict[str, Any], otherwise: str) -> None:

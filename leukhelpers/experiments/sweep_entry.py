@@ -13,6 +13,7 @@ for it. What it writes lies in a hidden folder that gets its name when all is th
 """
 
 import contextlib
+import json
 import os
 import shutil
 import time
@@ -170,7 +171,10 @@ def _lesson(job: dict[str, Any], part: Path) -> dict[str, Any]:
     from leukhelpers.experiments import run_notebook  # it takes a second
 
     run_notebook.run_notebook(notebook, part / notebook.name, given)
-    return files.read_if_there(part / "run" / "metrics.json")
+    file = part / "run" / "metrics.json"
+    text = file.read_text("utf-8") if file.is_file() else "{}"
+    found = json.loads(text, parse_constant=lambda _: None)  # of nan, which JSON does not know
+    return found if isinstance(found, dict) else {}
 
 
 def _model(asked: dict[str, Any]) -> str:

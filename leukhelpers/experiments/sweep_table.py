@@ -5,6 +5,7 @@ side by side, and has more metrics than a table could have columns that one stil
 that failed has one row, without a metric, so that its absence is seen.
 """
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def collect(out: Path, entries: Sequence[Entry], state: State) -> pd.DataFrame:
 
 def _measured(found: dict[str, Any]) -> list[dict[str, Any]]:
     """Give a row a metric: of each model, or of the plain numbers that a notebook left."""
-    if isinstance(found.get("models"), dict):
+    with contextlib.suppress(AttributeError, KeyError, TypeError):  # as trainings write it
         return [
             {"answered_by": model, "metric": metric, **values}
             for model, metrics in found["models"].items()
@@ -72,7 +73,7 @@ def _measured(found: dict[str, Any]) -> list[dict[str, Any]]:
 def headline(table: pd.DataFrame) -> pd.DataFrame:
     """Take the rows by which runs are compared: their own model's AUROC, or the first metric."""
     found = table.dropna(subset=["value"])
-    if "model" in found:
+    if "model" in found and (found["answered_by"] != "").any():
         # With weights that cannot be had, a run's model may bear "-random" behind its name.
         own = found[["answered_by", "model"]].astype("string").replace("-random$", "", regex=True)
         found = found[own["answered_by"] == own["model"]]
@@ -125,6 +126,7 @@ def draw(out: Path, table: pd.DataFrame, entries: Sequence[Entry]) -> None:
     by = [name for name in varying(entries) if name != "seed"]
     settings: dict[str, list[float]] = {}
     for row in rows.to_dict("records"):
+        row["model"] = row["answered_by"] or row.get("model")
         named = [MODEL_NAMES.get(row[name], f"{name} {row[name]}") for name in by]
         settings.setdefault(", ".join(named) or "all runs", []).append(row["value"])
     metric = METRIC_NAMES.get(rows["metric"].iloc[0], rows["metric"].iloc[0])
@@ -140,5 +142,5 @@ def _title(name: str, within: float, between: float) -> str:
     if np.isnan(between):
         return f"{name}: runs differ by {within:.3f} (sd)" if within == within else f"{name}"
     if np.isnan(within):
-        return f"{name}: settings differ by {between:.3f}; there is only one seed"
+        return f"{name}: settings differ by {between:.3f}; one run of each"
     return f"{name}: one setting's runs differ by {within:.3f} (sd), settings by {between:.3f}"

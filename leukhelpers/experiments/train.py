@@ -43,7 +43,8 @@ def train_run(
     InputError
         If the folder holds a finished run, or an interrupted training of something else.
     """
-    if (folder / "run.json").is_file():
+    asked_before = folder / "training" / "asked.json"  # gone as soon as all is written
+    if (folder / "run.json").is_file() and not asked_before.is_file():
         raise InputError(f"{folder} holds a finished run; name a new folder.")
     if fold is None:
         split = groups.no_test_split(prepared.table, prepared.seed)
@@ -52,6 +53,7 @@ def train_run(
     prepared = prepared._replace(split=split)
     backup = folder / "training"
     asked = {"model": name, "fold": fold, **provenance.identity(prepared)}
+    asked["split"] = provenance.split_digest(split)
     provenance.claim(backup / "asked.json", asked, f"{folder} holds an interrupted training")
     learnt = registry.fit(name, prepared, backup=backup)
     fitted = learnt.model, learnt.history, learnt.validation_proba

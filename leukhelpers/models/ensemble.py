@@ -1,8 +1,8 @@
 """The network and the SVM together: two views of the same cell.
 
 The network sees the cell cut out and resized, and so not how large it is; the SVM sees measured
-size, shape, color and texture. Their errors differ, so the mean of their logits is better than
-either.
+size, shape, color and texture. Their errors differ, so the mean of their logits may be better
+than either.
 """
 
 from collections.abc import Sequence

@@ -20,6 +20,7 @@ AT_MOST = 1000  # cells of either part, evenly spread: more of them change littl
 _SHADES = (0.05, 0.5, 0.95)
 _DISTANCES = (1, 2, 4)  # pixels between neighbors
 _SMALL = 1e-3
+_EDGE, _EDGE_SPREAD = 1, 0.3  # which number tells of the picture's edge; its least spread
 
 
 def describe(pictures: np.ndarray) -> np.ndarray:
@@ -118,16 +119,19 @@ def fit_ood(pictures: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
     if parts < 2:
         raise InputError("To detect OOD images, cells of two subjects or more are needed.")
     known = describe(pictures)
+    # Where a few cells reach the edge of the picture, one of them must not count as very strange.
+    least = np.full(known.shape[1], _SMALL)
+    least[_EDGE] = _EDGE_SPREAD if np.ptp(known[:, _EDGE]) > 0 else _SMALL
     farthest = [
-        np.quantile(mahalanobis(_learn(known[others]), known[left_out]), 1 - MISSED)
+        np.quantile(mahalanobis(_learn(known[others], least), known[left_out]), 1 - MISSED)
         for others, left_out in GroupKFold(parts).split(known, groups=groups)
     ]
-    learnt = {name: values.tolist() for name, values in _learn(known).items()}
+    learnt = {name: values.tolist() for name, values in _learn(known, least).items()}
     return {**learnt, "limit": float(max(farthest)), "chosen_on": parts}
 
 
-def _learn(known: np.ndarray) -> dict[str, np.ndarray]:
-    mean, spread = known.mean(axis=0), known.std(axis=0) + _SMALL
+def _learn(known: np.ndarray, least: np.ndarray) -> dict[str, np.ndarray]:
+    mean, spread = known.mean(axis=0), np.maximum(known.std(axis=0) + _SMALL, least)
     shape = LedoitWolf().fit((known - mean) / spread)
     return {"mean": mean, "spread": spread, "precision": shape.precision_}
 

@@ -282,7 +282,7 @@ def _fault(file: str, comparison: dict[str, Any], exact: bool) -> str:
         change = abs(comparison["auroc_change"])
         if change > AUROC_CHANGE:
             return f"{file} ranks cells differently: its AUROC differs by {change:.3f}."
-    elif not comparison["same_answers"] >= SAME_ANSWERS:  # there is nothing to rank
+    if not comparison["same_answers"] >= SAME_ANSWERS:
         share = 1 - comparison["same_answers"]
         return f"{file} predicts another class than the network for {share:.0%} of the cells."
     return ""

@@ -6,7 +6,6 @@ answered; near the threshold the answer is left open.
 """
 
 import contextlib
-import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -28,7 +27,6 @@ from leukhelpers.models import ensemble, ood, profiles, registry
 WORDS = {"HEM": "Healthy", "ALL": "Leukemic"}
 NEAR = "the probability is too close to the threshold"
 STRANGE = "not a cell like those in the training data (out-of-distribution)"
-_COPY = 1  # a change of the code that makes the quick copy must change this number
 
 
 class Rule(NamedTuple):
@@ -83,9 +81,7 @@ class Served(NamedTuple):
     ask: Callable[..., np.ndarray]  # takes an array of pictures for each view
 
 
-def load(
-    run_folder: Path | str, cache: Path | None = None, ask: Callable[..., np.ndarray] | None = None
-) -> Served:
+def load(run_folder: Path | str, ask: Callable[..., np.ndarray] | None = None) -> Served:
     """Make a run ready to answer.
 
     A network answers through its LiteRT copy, which takes a small part of the time of
@@ -96,8 +92,6 @@ def load(
     ----------
     run_folder : path
         A finished run.
-    cache : path, optional
-        Folder that keeps the copy for the next time, for nobody else to write into.
     ask : callable, optional
         Pictures → answers of the run's model, where that is loaded already; then no copy is
         made.
@@ -117,7 +111,7 @@ def load(
         _rule(run, name),
         _known(run.folder),
         " ".join([NOTICE, *run.about.get("cautions", [])]),
-        ask or _quick(run, name, profile, cache),
+        ask or _quick(run, name, profile),
     )
     gray = [np.full((1, size, size, 3), 128, np.uint8) for size, _ in served.views]
     served.ask(*gray)  # the first answer is the slowest
@@ -152,14 +146,12 @@ def _rule(run: storage.Run, name: str) -> Rule:
     return Rule(temperature, threshold, least, len(kept))
 
 
-def _quick(
-    run: storage.Run, name: str, profile: profiles.Profile, cache: Path | None
-) -> Callable[..., np.ndarray]:
+def _quick(run: storage.Run, name: str, profile: profiles.Profile) -> Callable[..., np.ndarray]:
     """Give the quickest way to ask a run's model."""
     if registry.is_network(name):
-        return _quick_network(run, cache)
+        return _quick_network(run)
     if name == profiles.ENSEMBLE:
-        members = [_quick_network(run, cache), _quick(run, "svm", profile, cache)]
+        members = [_quick_network(run), _quick(run, "svm", profile)]
         return lambda *views: ensemble.average_logits(
             [member(pictures) for member, pictures in zip(members, views, strict=True)]
         )
@@ -167,27 +159,14 @@ def _quick(
     return lambda pictures: registry.predict_proba_of_pictures(learnt, pictures, profile)
 
 
-def _quick_network(run: storage.Run, cache: Path | None) -> Callable[[np.ndarray], np.ndarray]:
-    """Give the LiteRT copy of a run's network."""
+def _quick_network(run: storage.Run) -> Callable[[np.ndarray], np.ndarray]:
+    """Give the LiteRT copy of a run's network, compared with it."""
     from leukhelpers.models import training
     from leukhelpers.serving import export
 
-    file = run.folder / "model.keras"
-    try:
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()[:20]
-    except OSError as error:
-        raise InputError(f"The network in {run.folder} cannot be loaded ({error}).") from None
-    copy = None if cache is None else cache / f"quick-{digest}-{_COPY}.tflite"
-    if copy is not None and copy.is_file():
-        with contextlib.suppress(InputError):  # a damaged copy is made anew
-            return export.litert(copy.read_bytes())
-    model = registry.load_model(run.folder)
-    content, some = export.to_litert(model), run.background
-    ask = export.litert(content)
+    model, some = registry.load_model(run.folder), run.background
+    ask = export.litert(export.to_litert(model))
     export.largest_difference(run, ask, training.predict(model, some), some)
-    if copy is not None:
-        with files.whole_file(copy) as part:
-            part.write_bytes(content)
     return ask
 
 

@@ -46,6 +46,8 @@ _MODULES = (
     *("runtime/litert.js", "runtime/litert_wasm_compat_internal.js", "model.js", "app.js"),
     "inline.js",
 )
+_TYPES = {".js": "text/javascript", ".json": "application/json", ".wasm": "application/wasm"}
+_TYPES |= {".webmanifest": "application/manifest+json"}
 _EXAMPLES = 3  # synthetic cells of each class
 
 
@@ -198,13 +200,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
     """Hand out the files of a folder, with the types that browsers insist on."""
 
     protocol_version = "HTTP/1.1"
-    extensions_map = {  # noqa: RUF012  # as in the standard library
-        **http.server.SimpleHTTPRequestHandler.extensions_map,
-        ".js": "text/javascript",
-        ".json": "application/json",
-        ".wasm": "application/wasm",
-        ".webmanifest": "application/manifest+json",
-    }
+    extensions_map = http.server.SimpleHTTPRequestHandler.extensions_map | _TYPES
 
     def end_headers(self) -> None:
         """Add that a changed file is read again, and that types are not guessed."""

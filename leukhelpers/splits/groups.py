@@ -151,7 +151,7 @@ def grouped_folds(table: pd.DataFrame, n_splits: int = 4, seed: int = 0) -> Iter
     ------
     Split
         A quarter of the groups that are not tested is kept for validation, that is,
-        for early stopping and the operating point.
+        for learning curves, calibration and the operating point.
 
     Raises
     ------

@@ -68,6 +68,9 @@ def test_a_line_counts_only_below_its_own_check(tmp_path):
         ("Ann Lee_123_file_00_start_here (2).IPYNB", "Ann Lee_123_file"),
         ("00_start_here.ipynb", "room 1"),
         ("7.ipynb", "7"),
+        ("00_start_here_bob.ipynb", "00_start_here_bob"),
+        ("cleo_00_start_here-1.ipynb", "cleo"),
+        ("cleo_00_start_here - Copy (2).ipynb", "cleo"),
     ],
 )
 def test_the_learner_is_the_first_folder_or_stands_before_the_lessons_name(name, learner, tmp_path):
@@ -261,6 +264,16 @@ def test_what_a_notebook_starts_ends_with_it(tmp_path):
     assert problem == ""
     alive = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
     assert not [arguments for arguments in alive if mark in arguments]
+
+
+def test_what_passed_before_an_endless_cell_counts(tmp_path):
+    notebook = lesson()
+    notebook.cells[1].source = "print('✓ Exercise 00.1: right.')\nif False:\n    check('00.1')"
+    notebook.cells[2].source = "import time\ntime.sleep(600)\ncheck('00.2')"
+    hand_in(tmp_path, "ann/00_start_here.ipynb", notebook)
+    entry = read(tmp_path, run=True, timeout=6)["ann/00_start_here.ipynb"]
+    assert entry["notes"] == ["It ran longer than 6 seconds and was ended."]
+    assert entry["states"]["00.1"] == "passed"
 
 
 @pytest.mark.parametrize(

@@ -496,3 +496,8 @@ def test_a_cell_is_the_second_class_from_the_threshold_on():
     for wrong in (-0.1, 1.1):
         with pytest.raises(InputError, match="threshold must be from 0 to 1"):
             metrics.predicted(np.array([0.2]), threshold=wrong)
+
+
+def test_both_of_two_classes_have_the_same_auroc_however_small_the_probabilities():
+    found = metrics.class_metrics([0, 0, 1, 1], [1e-20, 1e-18, 1e-19, 1e-17])
+    assert [values["auroc"] for values in found.values()] == [0.75, 0.75]

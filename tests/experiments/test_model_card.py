@@ -119,7 +119,7 @@ def test_what_was_chosen_stands_under_the_head_that_names_it(run):
     text = model_card.render(run._replace(metrics=metrics))
     head = "model | threshold | sensitivity | specificity"
     assert rows_of(text, head)[0][2:] == ["0.250", "0.750"]
-    assert "(HEM / ALL) | with a prediction | of these correct |" in text
+    assert "(HEM / ALL) | one class in the set | of these correct |" in text
     assert rows_of(text, "model | temperature")[0][3:] == ["90% / 60%", "80%", "–"]
 
 

@@ -416,7 +416,7 @@ def test_explain_tells_of_a_file_what_is_told_when_it_is_served_and_heeds_no_oth
     )
     of_one, of_three = alone["methods"]["integrated"], together[2]["methods"]["integrated"]
     assert of_one == pytest.approx(of_three, abs=2e-3)
-    ready = predict.load(run.folder, prepared.data / "cache")
+    ready = predict.load(run.folder)
     assert ready.rule.chosen_on > 0
     for served, told in zip(predict.predict_files(ready, paths), together, strict=True):
         assert (told["answer"], told["why"]) == (served["answer"], served["why"])

@@ -26,7 +26,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from leukhelpers import cli, files
 from leukhelpers.errors import InputError, LessonError
-from leukhelpers.experiments import storage, sweep, sweep_entry, sweep_table
+from leukhelpers.experiments import run_notebook, storage, sweep, sweep_entry, sweep_table
 from leukhelpers.experiments.grid import Entry, read_grid, varying
 from leukhelpers.images import handmade
 from leukhelpers.models import classical, prepare, profiles
@@ -686,3 +686,22 @@ def test_a_run_that_kills_every_worker_fails_and_the_others_go_on(write_grid, tm
 def test_as_many_workers_start_as_were_asked_for(workers):
     with sweep._cluster(None, workers) as client:
         assert len(client.scheduler_info(n_workers=-1)["workers"]) == workers
+
+
+@pytest.mark.parametrize("left", ['{"models": {"svm": 0.5}, "score": 0.7, "lost": NaN}', "[1]"])
+def test_whatever_a_notebook_leaves_becomes_numbers_of_the_table(left, tmp_path, monkeypatch):
+    def leave(notebook: Path, output: Path, given: dict[str, Any]) -> None:
+        Path(given["run"]).mkdir(parents=True)
+        Path(given["run"], "metrics.json").write_text(left)
+
+    monkeypatch.setattr(run_notebook, "run_notebook", leave)
+    job = {"notebook": "mine.ipynb", "parameters": {"model": "mine"}, "takes_run": True}
+    rows = sweep_table._measured(sweep_entry._lesson(job, tmp_path))
+    assert [(row["metric"], row["value"]) for row in rows] == [("score", 0.7)] * (left[0] == "{")
+    table = pd.DataFrame(rows, columns=["answered_by", "metric", "value"]).assign(model="mine")
+    assert len(sweep_table.headline(table)) == len(rows)
+
+
+def test_a_parameter_that_is_called_like_a_column_is_refused(write_grid):
+    with pytest.raises(InputError, match="has a column metric; rename the parameter"):
+        read_grid(write_grid({"act": "raise", "metric": "one"}))

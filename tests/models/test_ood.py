@@ -56,3 +56,21 @@ def test_a_subsample_is_spread_over_all_rows_in_their_order(n):
     assert len(picked) == len(set(picked)) == min(n, 1000)
     assert (picked[0], picked[-1]) == (rows[0], rows[-1])
     assert np.diff(picked).max(initial=0) <= 3 * (n // 1000 + 1)
+
+
+def test_one_person_whose_cells_reach_the_edge_does_not_let_everything_pass():
+    """As the SVM sees cells: hardly any reaches the edge of the picture."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:48, :48] - 24
+    pictures = [
+        rng.integers(80, 200, (48, 48, 3)) * (np.hypot(x, y) < rng.uniform(12, 16))[..., None]
+        for _ in range(60)
+    ]
+    groups = np.repeat(np.arange(12), 5)
+    pictures[7][20:28, :24] = 120  # one cell of one person
+    learnt = ood.fit_ood(np.array(pictures, np.uint8), groups)
+    noise = rng.integers(0, 256, (4, 48, 48, 3)).astype(np.uint8)
+    white = np.full((1, 48, 48, 3), 255, np.uint8)
+    strange = np.concatenate([noise, white])
+    known = {name: np.array(values) for name, values in learnt.items()}
+    assert (ood.distance(known, strange) > learnt["limit"]).all()

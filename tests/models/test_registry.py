@@ -338,19 +338,21 @@ def test_a_folder_with_answers_to_something_else_is_refused(prepared, tmp_path):
 
 
 def test_kept_answers_of_another_seed_or_profile_are_not_taken_for_these(prepared, tmp_path):
-    out = tmp_path / "cv"
+    out, splits = tmp_path / "cv", list(groups.grouped_folds(prepared.table, 2, 0))
     for _ in range(2):
-        crossval._open(out, prepared, 2)
+        crossval._open(out, prepared, splits)
     longer = dataclasses.replace(TINY, epochs=3)
     for other in (prepared._replace(seed=1), prepared._replace(profile=longer)):
         with pytest.raises(InputError, match="name another folder"):
-            crossval._open(out, other, 2)
+            crossval._open(out, other, splits)
+    with pytest.raises(InputError, match="name another folder"):
+        crossval._open(out, prepared, splits[::-1])
 
 
 def test_a_folder_that_holds_something_else_is_refused_and_stays_as_it_is(prepared, tmp_path):
     (tmp_path / "letter.txt").write_text("mine")
     with pytest.raises(InputError, match="not empty"):
-        crossval._open(tmp_path, prepared, 2)
+        crossval._open(tmp_path, prepared, list(groups.grouped_folds(prepared.table, 2, 0)))
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 
 
