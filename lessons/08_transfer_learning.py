@@ -206,9 +206,9 @@ for name, proba in {"random weights, frozen": untrained, "area baseline": area_b
 #
 # Here is a possible reason. Random filters respond differently to the cell and to the black
 # background. The average over the image then changes with the area of the cell. So the head may
-# simply read off the area. We can test this: predict the *area* from the random embedding with a linear model.
-# **R²** is the share of the variance of the area that is predicted: 1 is perfect, 0 is no better
-# than the mean.
+# simply read off the area. We can test this: predict the *area* from the random embedding with a
+# linear model. **R²** is the share of the variance of the area that is predicted: 1 is perfect, 0 is
+# no better than the mean.
 
 # %% tags=["slide"]
 from sklearn.linear_model import Ridge
@@ -515,8 +515,8 @@ for first, second in pairs:
 # An interval that contains zero decides nothing. With the default seed only the first one excludes
 # zero: here the ImageNet weights are better than random weights. Whether fine-tuning or the SVM is
 # better than the frozen network stays open. Look at the number of validation patients in the first
-# table again. With so few, even an interval that excludes zero is rough. And the learning rate of the
-# fine-tuned network was chosen on these validation patients, which flatters its row a little.
+# table again. With so few, even an interval that excludes zero is rough. And the learning rate of
+# the fine-tuned network was chosen on these validation patients, which flatters its row a little.
 
 # %%
 lesson.record(
@@ -795,8 +795,8 @@ pickle.loads(harmless_looking)
 # %% [markdown]
 # This one only prints. Another one could delete your files. There are three safer ways: a
 # `.safetensors` file, a `.keras` file loaded with `safe_mode=True`, or `torch.load(file,
-# weights_only=True)`. Older versions of Keras and PyTorch had security holes in the last two. So use
-# a current version, and load only files from people you trust. `lk.build_transfer` reads its
+# weights_only=True)`. Older versions of Keras and PyTorch had security holes in the last two. So
+# use a current version, and load only files from people you trust. `lk.build_transfer` reads its
 # weights with a reader that admits arrays and nothing else.
 #
 # **Discriminative learning rates in Keras.** `compile` takes one optimizer. For several rates write
