@@ -207,8 +207,8 @@ for name, proba in {"random weights, frozen": untrained, "area baseline": area_b
 # Here is a possible reason. Random filters respond differently to the cell and to the black
 # background. The average over the image then changes with the area of the cell. So the head may
 # simply read off the area. We can test this: predict the *area* from the random embedding with a
-# linear model. **R²** is the share of the variance of the area that is predicted: 1 is perfect, 0 is
-# no better than the mean.
+# linear model. **R²** is the share of the variance of the area that is predicted: 1 is perfect, 0
+# is no better than the mean.
 
 # %% tags=["slide"]
 from sklearn.linear_model import Ridge
