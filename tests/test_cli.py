@@ -17,7 +17,7 @@ from leukhelpers import cli
 from leukhelpers.commands import output as printed
 from leukhelpers.course import doctor
 from leukhelpers.data.table import import_folder
-from leukhelpers.experiments import run_notebook, train
+from leukhelpers.experiments import model_card, run_notebook, train
 from leukhelpers.models import profiles
 from leukhelpers.serving import export
 
@@ -361,6 +361,23 @@ def test_resume_does_not_write_into_a_folder_that_holds_no_training(leuk, tiny_t
     assert status != 0
     assert "not empty" in error
     assert [path.name for path in out.iterdir()] == ["letter.txt"]
+
+
+@pytest.mark.slow
+def test_a_training_that_ended_before_its_card_was_drawn_is_resumed(
+    leuk, tiny_tree, tmp_path, monkeypatch
+):
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    asked = ("train", "--dataset", tiny_tree, "--model", "svm", "--out", tmp_path / "run")
+    with monkeypatch.context() as patched:
+        patched.setattr(model_card, "write_card", interrupt)
+        assert leuk(*asked)[0] == 130
+    assert not (tmp_path / "run" / "card.md").exists()
+    assert leuk(*asked, "--resume")[0] == 0
+    assert (tmp_path / "run" / "card.md").is_file()
+    assert not (tmp_path / "run" / "training").exists()
 
 
 @pytest.mark.slow
